@@ -1,0 +1,135 @@
+"""Configuration: YAML validated into frozen models; unknown keys are refused by name.
+
+`load` serves the jobs (`JobConfig` below) and training (`training.recipe.Recipe`) alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fashion_udf.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Columns(Section):
+    """Names of the catalog's columns in the source; a null entry means the source has no such column."""
+
+    product_id: str = "product_id"
+    title: str | None = "title"
+    description: str | None = "description"
+    image: str | None = None
+    image_uri: str | None = None
+    image_version: str | None = None
+
+
+class Input(Section):
+    """Where the catalog is and how to read it."""
+
+    path: str
+    format: Literal["parquet", "csv", "json", "table"] = "parquet"
+    columns: Columns = Columns()
+    image_roots: tuple[str, ...] = ()
+    max_rejected: int = Field(0, ge=0)
+
+
+class Output(Section):
+    """Where the tags table, its log, staging and run reports are kept."""
+
+    path: str
+
+
+class Engine(Section):
+    """Which engine runs the model, and how."""
+
+    name: str = "openvino"
+    precision: Literal["f32"] = "f32"
+    batch_size: int = Field(32, ge=1, le=4096)
+
+
+class Limits(Section):
+    """Bounds on one photo and on one batch of photos."""
+
+    max_image_bytes: int = Field(50_000_000, ge=1)
+    max_image_pixels: int = Field(89_478_485, ge=1)  # Pillow's MAX_IMAGE_PIXELS: where it starts to warn of a bomb
+    batch_bytes: int = Field(32_000_000, ge=1_000_000)  # photo bytes in one Arrow batch
+    batch_timeout: float = Field(600.0, gt=0)  # seconds after which a batch is taken for hung
+
+
+class JobConfig(Section):
+    """Everything `jobs/tag_catalog.py` reads."""
+
+    input: Input
+    output: Output
+    bundle: str = "builtin"
+    engine: Engine = Engine()
+    limits: Limits = Limits()
+    top_k: int = Field(5, ge=1)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def load(model: type[SectionT], path: str | Path, overrides: Sequence[str] = ()) -> SectionT:
+    """Read a YAML file, apply `key.path=value` overrides (values are YAML) and validate.
+
+    Raises:
+        ConfigError: the file cannot be read or parsed, an override is malformed, or a key or value is not accepted;
+            the message names every offending key.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Expected a readable YAML file. Received: {path} ({error})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"Expected valid YAML in {path}. Received: {' '.join(str(error).split())}") from error
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"Expected a mapping at the top of {path}. Received: {type(tree).__name__}")
+    for override in overrides:
+        _override(tree, override)
+    return validate(model, tree, str(path))
+
+
+def validate(model: type[SectionT], tree: Mapping[str, Any], origin: str) -> SectionT:
+    """Validate a mapping as `model`; `origin` names it in the error."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {_plain(item['type'], item['msg'])}"
+            for item in error.errors(include_url=False)
+        )
+        raise ConfigError(f"Expected a valid {model.__name__} in {origin}. Received: {problems}") from error
+
+
+def _plain(kind: str, message: str) -> str:
+    return {"extra_forbidden": "unknown key", "missing": "required, but not given"}.get(kind, message)
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"Expected --set key=value. Received: {override!r}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"Expected a YAML value in --set {key}=... Received: {text!r}") from error
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"Expected {parent!r} in --set {key} to be a section. Received: {child!r}")
+        node = child
+    node[last] = value

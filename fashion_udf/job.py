@@ -1,0 +1,97 @@
+"""What every entry point in `jobs/` shares: the Spark session with its settings pinned, and the exit code."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fashion_udf.errors import EnvironmentUnsupportedError, FashionError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+logger = logging.getLogger("fashion_udf")
+
+#: Session settings a result depends on; pinned so that a cluster's defaults cannot change what is published.
+PINNED = {
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.compression.codec": "zstd",
+    # A damaged source file must fail the run: with `true` Spark silently returns the part it could read.
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    # "007" in a partition directory's name would become the number 7.
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
+
+#: Core settings, fixed when the context starts.
+STARTED_WITH = {
+    # The engine is built once per Python worker and kept for all of its tasks.
+    "spark.python.worker.reuse": "true",
+    # Version 2 publishes a task's files at task commit, so a task that dies while committing leaves part of them.
+    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "1",
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    "spark.ui.showConsoleProgress": "false",  # the job prints its own progress, in rows
+}
+
+
+def session(app_name: str) -> SparkSession:
+    """Create, or join, a classic Spark session with the pinned settings.
+
+    Raises:
+        EnvironmentUnsupportedError: pyspark is not installed, is older than 3.5 or is not 3.5 or 4.x, or the session is
+            a Spark Connect one.
+    """
+    try:
+        import pyspark
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise EnvironmentUnsupportedError(
+            f"Expected pyspark: run the job with spark-submit, or install 'fashion-udf[spark]'. Received: {error}"
+        ) from error
+    require_supported_spark(pyspark.__version__)
+    builder = SparkSession.builder.appName(app_name)
+    for key, value in {**STARTED_WITH, **PINNED}.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    if not hasattr(spark, "_jsparkSession"):
+        raise EnvironmentUnsupportedError(
+            "Expected a classic Spark session (local, standalone, YARN, Kubernetes). Received: Spark Connect"
+        )
+    committer = spark.sparkContext.getConf().get("spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version", "1")
+    if committer != "1":
+        raise EnvironmentUnsupportedError(
+            "Expected spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version=1 (version 2 can leave part of a "
+            f"failed task's files behind). Received: {committer}"
+        )
+    return spark
+
+
+def require_supported_spark(version: str) -> None:
+    """Refuse Spark versions this project is not tested with.
+
+    Raises:
+        EnvironmentUnsupportedError: `version` is not 3.5.x or 4.x.
+    """
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if not (major == 4 or (major, minor) == (3, 5)):
+        raise EnvironmentUnsupportedError(f"Expected Spark 3.5 or 4.x. Received: Spark {version}")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run an entry point and leave the process with its exit code: one line for a person, the traceback for the log."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        main()
+    except FashionError as error:
+        logger.debug("traceback", exc_info=True)
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except Exception as error:
+        logger.exception("unexpected failure")
+        sys.stderr.write(f"error: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}\n")
+        sys.exit(1)

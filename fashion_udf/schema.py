@@ -1,0 +1,133 @@
+"""The column names, types and closed word lists that cross borders, each declared once.
+
+Schemas are Arrow schemas; `to_spark` renders them for Spark, so that Parquet files, data frames and UDF results cannot
+drift apart. Nothing here imports pyspark at module level: executors and unit tests read this file too.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+EMBEDDING_SIZE = 256
+
+
+class Status(StrEnum):
+    """What happened to a row. The photo's reason wins over the text's."""
+
+    OK = "ok"
+    IMAGE_NONE = "image_none"  # no photo was given: not a failure
+    IMAGE_MISSING = "image_missing"
+    IMAGE_TRUNCATED = "image_truncated"
+    IMAGE_UNSUPPORTED = "image_unsupported"
+    IMAGE_CORRUPT = "image_corrupt"
+    IMAGE_TOO_LARGE = "image_too_large"
+    IMAGE_FORBIDDEN = "image_forbidden"
+    IMAGE_TIMEOUT = "image_timeout"
+    IMAGE_CRASHED = "image_crashed"
+    IMAGE_IO = "image_io"
+    TEXT_MISSING = "text_missing"
+    NOT_SCORED = "not_scored"  # the engine refused the row
+
+
+class Modality(StrEnum):
+    """Which inputs the score used."""
+
+    BOTH = "both"
+    IMAGE = "image"
+    TEXT = "text"
+    NONE = "none"
+
+
+class Decision(StrEnum):
+    """What to do with a category, from thresholds fitted to a target precision."""
+
+    AUTO = "auto"
+    REVIEW = "review"
+    ABSTAIN = "abstain"
+
+
+class Reason(StrEnum):
+    """Why a row was scored in the run that scored it."""
+
+    NEW = "new"
+    IMAGE = "image"
+    TEXT = "text"
+    MODEL = "model"
+    RETRY = "retry"
+    FORCED = "forced"
+
+
+class CategorySource(StrEnum):
+    """Who chose the published category."""
+
+    MODEL = "model"
+    OVERRIDE = "override"
+    KEPT = "kept"
+
+
+#: The catalog as every source is mapped into it. Exactly one of `image` (bytes) and `image_uri` is present in a run.
+CATALOG = pa.schema(
+    [
+        pa.field("product_id", pa.string(), nullable=False),
+        pa.field("title", pa.string()),
+        pa.field("description", pa.string()),
+        pa.field("image", pa.binary()),
+        pa.field("image_uri", pa.string()),
+        pa.field("image_version", pa.string()),
+    ]
+)
+
+_TOP_CATEGORIES = pa.list_(pa.struct([pa.field("category", pa.string()), pa.field("confidence", pa.float32())]))
+
+#: What scoring one row yields: the struct returned by the pandas UDF. Photos are never sent back.
+SCORE = pa.schema(
+    [
+        pa.field("model_category", pa.string()),
+        pa.field("confidence", pa.float32()),
+        pa.field("decision", pa.string(), nullable=False),
+        pa.field("top_categories", _TOP_CATEGORIES),
+        pa.field("embedding", pa.list_(pa.float32())),
+        pa.field("modality", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("image_identity", pa.string()),  # of the bytes that were scored; feeds the fingerprint
+        pa.field("image_sha256", pa.string()),
+    ]
+)
+
+#: The published table: one row per accepted catalog row (see README.md, "The output table").
+TAGS = pa.schema(
+    [
+        pa.field("product_id", pa.string(), nullable=False),
+        pa.field("category", pa.string()),
+        pa.field("category_source", pa.string(), nullable=False),
+        pa.field("model_category", pa.string()),
+        pa.field("confidence", pa.float32()),
+        pa.field("decision", pa.string(), nullable=False),
+        pa.field("top_categories", _TOP_CATEGORIES),
+        pa.field("embedding", pa.list_(pa.float32())),
+        pa.field("modality", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("previous_category", pa.string()),
+        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("image_sha256", pa.string()),
+        pa.field("model_version", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("tagged_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    ]
+)
+
+
+def to_spark(schema: pa.Schema) -> StructType:
+    """Render an Arrow schema as a Spark schema with the same names, types and nullability."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(schema, prefer_timestamp_ntz=False)
