@@ -1,0 +1,179 @@
+"""One commit of the snapshot log: the record, and its exact JSON.
+
+A log file is read as if a stranger had written it: size, digest, every name, number and type are checked, and the file
+must be byte for byte what `Commit.to_json` writes, so nothing in it can be read in two ways.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from fashion_udf.errors import SnapshotError
+
+FORMAT = 1
+
+#: Bytes in one log file: room for 40,000 data files, and a bound on what a damaged log can make a reader load.
+MAX_COMMIT_BYTES = 8 * 1024 * 1024
+
+_ID = r"[A-Za-z0-9][A-Za-z0-9-]{0,79}"  # becomes a directory and a file name: no dots, separators or glob characters
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z"
+_VERSION = r"[A-Za-z0-9._:@+-]{1,200}"
+_SHA256 = r"[0-9a-f]{64}"
+_MAX_COUNT = 2**63 - 1  # what a Parquet row count and a file size can hold
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a snapshot: its plain name, size in bytes, row count and hex sha256."""
+
+    name: str
+    size: int
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A numbered entry of the log; the highest number is the current snapshot.
+
+    Attributes:
+        number: 1 for the first commit, then one more each time.
+        snapshot_id: names the directory under `tags/data` and the files in it.
+        parent: the commit this one was made on top of; None for the first.
+        time: ISO 8601 in UTC, for people; order comes from `number` alone.
+        run_id: the run that made the commit; how a run recognises its own.
+        model_version: of the bundle that scored the snapshot.
+        files: every data file, in order of name.
+    """
+
+    number: int
+    snapshot_id: str
+    parent: int | None
+    time: str
+    run_id: str
+    model_version: str
+    files: tuple[DataFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows in the snapshot."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size(self) -> int:
+        """Bytes in the snapshot's data files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def digest(self) -> str:
+        """Hex sha256 of the canonical JSON without the digest itself."""
+        return hashlib.sha256(_canonical(self._fields())).hexdigest()
+
+    def to_json(self) -> bytes:
+        """The log file: canonical JSON (sorted keys, no spaces, ASCII) and a newline.
+
+        Raises:
+            SnapshotError: the record is one that `parse` would refuse.
+        """
+        if problem := next(_problems(self), None):
+            raise SnapshotError(f"Expected a valid commit. Received: {problem}")
+        data = _canonical({**self._fields(), "digest": self.digest}) + b"\n"
+        if len(data) > MAX_COMMIT_BYTES:
+            raise SnapshotError(
+                f"Expected a commit of at most {MAX_COMMIT_BYTES} bytes. Received: {len(data)} bytes for "
+                f"{len(self.files)} data files: write fewer, larger files"
+            )
+        return data
+
+    def _fields(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self)}
+
+
+def parse(data: bytes, source: str) -> Commit:
+    """Read a log file; `source` names it in errors.
+
+    Raises:
+        SnapshotError: `data` is not exactly what `Commit.to_json` writes.
+    """
+    try:
+        commit, problem = _parse(data)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise SnapshotError(
+            f"Expected an unaltered commit in {source}. Received: {type(error).__name__}: {str(error)[:200]}"
+        ) from error
+    if problem:
+        raise SnapshotError(f"Expected an unaltered commit in {source}. Received: {problem}")
+    return commit
+
+
+def require_id(name: str, value: object) -> None:
+    """Refuse a run or snapshot id that could not safely become a file name.
+
+    Raises:
+        SnapshotError: `value` is not 1 to 80 letters, digits and hyphens.
+    """
+    if not _matches(_ID, value):
+        raise SnapshotError(f"Expected {name} of 1 to 80 letters, digits and hyphens. Received: {str(value)[:100]!r}")
+
+
+def file_name(snapshot_id: str, index: int) -> str:
+    """The name of a snapshot's data file; unlike Spark's own names it never repeats and holds the snapshot's id."""
+    return f"{snapshot_id}-part-{index:05d}.parquet"
+
+
+def _parse(data: bytes) -> tuple[Commit, str | None]:
+    if len(data) > MAX_COMMIT_BYTES:
+        raise ValueError(f"more than {MAX_COMMIT_BYTES} bytes")
+    tree = json.loads(data)
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+        raise ValueError(f'no "format": {FORMAT}; a newer release may have written it')
+    del tree["format"]
+    digest = tree.pop("digest", None)
+    commit = Commit(**{**tree, "files": tuple(DataFile(**file) for file in tree.get("files", ()))})
+    problem = next(_problems(commit), None)
+    if not problem and digest != commit.digest:
+        problem = f"digest {str(digest)[:64]!r} (the content's is {commit.digest})"
+    if not problem and data != commit.to_json():
+        problem = "another spelling of the JSON than the one this library writes"
+    return commit, problem
+
+
+def _problems(commit: Commit) -> Iterator[str]:
+    """What breaks the rules that writers and readers share; each rule may rely on those before it."""
+    if not (_is_count(commit.number) and 1 <= commit.number <= 99_999_999):
+        yield f"number {commit.number!r} (expected 1 to 99999999)"
+    before = None if commit.number == 1 else commit.number - 1
+    if commit.parent != before or type(commit.parent) is not type(before):
+        yield f"parent {commit.parent!r} of commit {commit.number} (expected {before})"
+    for name, text, pattern in (
+        ("snapshot_id", commit.snapshot_id, _ID),
+        ("run_id", commit.run_id, _ID),
+        ("model_version", commit.model_version, _VERSION),
+        ("time", commit.time, _TIME),
+    ):
+        if not _matches(pattern, text):
+            yield f"{name} {str(text)[:100]!r}"
+    datetime.fromisoformat(commit.time)  # ValueError for the 31st of February
+    for index, file in enumerate(commit.files):
+        if file.name != (name := file_name(commit.snapshot_id, index)):
+            yield f"data file name {str(file.name)[:100]!r} (expected {name})"
+        if not (_is_count(file.size) and _is_count(file.rows) and _matches(_SHA256, file.sha256)):
+            yield f"size, rows or sha256 of data file {name}"
+
+
+def _canonical(tree: dict[str, Any]) -> bytes:
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _matches(pattern: str, value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _MAX_COUNT  # a bool is an int too

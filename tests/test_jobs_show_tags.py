@@ -1,0 +1,69 @@
+"""The queries of the demo: printed, run on the current snapshot, and right."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fashion_udf import snapshot
+from fashion_udf.errors import EnvironmentUnsupportedError, InputError
+from fashion_udf.schema import TAGS
+from jobs import show_tags
+
+
+def _row(
+    product_id: str, category: str | None, confidence: float | None, status: str, modality: str
+) -> dict[str, object]:
+    required = {field.name: "" for field in TAGS if field.type == pa.string() and not field.nullable}
+    chosen = {"product_id": product_id, "category": category, "confidence": confidence, "status": status}
+    decision = "abstain" if category is None else "auto"
+    return {**required, **chosen, "modality": modality, "decision": decision, "tagged_at": datetime.now(UTC)}
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    staged = tmp_path / "staging/r"
+    staged.mkdir(parents=True)
+    rows = [_row(f"p{i:02d}", "Shirts", 0.9 - i / 100, "ok", "both") for i in range(12)]
+    rows += [_row("none", None, None, "image_missing", "none"), _row("007\x1b[2J", "Shoes", 0.25, "image_none", "text")]
+    pq.write_table(pa.Table.from_pylist(rows, TAGS), staged / "part-00000.parquet")
+    snapshot.publish(str(tmp_path), staged, run_id="r", model_version="v1", expected_rows=14, parent=None)
+    return tmp_path
+
+
+def test_it_shows_each_query_above_its_result(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_tags.main(["--output", str(output)])
+    text = capsys.readouterr().out
+    for heading, sql in show_tags.QUERIES.items():
+        assert f"\n{heading}\n\n{sql}\n\n" in text
+    assert "Shirts    ok                   12\n" in text
+    assert "null      image_missing         1\n" in text
+    assert "abstain   none             1             null\n" in text
+    last = text.splitlines()[-10:]
+    assert last[0].split() == ["007\\x1b[2J", "Shoes", "0.250", "image_none", "auto"]
+    assert last[1].split()[:3] == ["p11", "Shirts", "0.790"]
+    assert last[9].split()[0] == "p03"
+
+
+def test_the_printed_queries_can_be_copied(output: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute((output / "tags/current.sql").read_text())
+        for sql in show_tags.QUERIES.values():
+            assert connection.execute(sql).fetchall()
+
+
+def test_an_output_without_a_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Expected a published tags table in --output\. Received: .*current\.sql"):
+        show_tags.main(["--output", str(tmp_path)])
+
+
+def test_a_missing_duckdb_names_the_extra(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(EnvironmentUnsupportedError, match=r"Expected duckdb: install 'fashion-udf\[dev\]'"):
+        show_tags.main(["--output", str(output)])

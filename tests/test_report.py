@@ -1,0 +1,205 @@
+"""Progress a person can follow, summaries, and the files of a run's report directory."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import io
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from fashion_udf import report
+from fashion_udf.errors import CommitConflictError, GateRefusedError
+
+
+class _Clock:
+    """Seconds that pass only when told."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _lines(total: int, steps: list[tuple[float, int]], label: str = "scored") -> list[str]:
+    stream, clock = io.StringIO(), _Clock()
+    with report.progress(total, stream, label, clock) as bar:
+        for seconds, done in steps:
+            clock.now = 100.0 + seconds
+            bar.update(done)
+    return stream.getvalue().splitlines()
+
+
+def test_a_line_says_rows_speed_and_time_left() -> None:
+    assert _lines(7687, [(27.9, 1200)]) == ["scored 1200 of 7687 rows (15 %), 43 rows/s, 2 min 31 s left"]
+
+
+def test_the_last_line_says_how_long_it_took() -> None:
+    assert _lines(10, [(4, 10), (5, 10)], "read") == ["read 10 of 10 rows (100 %), 2.5 rows/s, took 4 s"]
+
+
+def test_a_line_comes_each_five_percent_or_ten_seconds_and_not_more_often() -> None:
+    fast = _lines(1000, [(i / 1000, i) for i in range(1001)])
+    assert len(fast) == 20 and fast[0].startswith("scored 50 of 1000 rows (5 %)")
+    slow = _lines(1_000_000, [(float(i), i) for i in range(101)])
+    assert [line.split()[1] for line in slow] == [str(i) for i in range(10, 101, 10)]
+
+
+def test_a_stall_before_the_first_row_shows() -> None:
+    assert _lines(100, [(5, 0), (11, 0)]) == ["scored 0 of 100 rows (0 %), 0 rows/s"]
+
+
+def test_rows_counted_twice_are_no_more_than_all() -> None:
+    assert _lines(10, [(1, 25)]) == ["scored 10 of 10 rows (100 %), 10 rows/s, took 1 s"]
+
+
+def test_no_rows_are_no_lines() -> None:
+    assert _lines(0, [(1, 0)]) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (7260, "2 h 01 min")],
+)
+def test_durations_are_short(seconds: float, text: str) -> None:
+    (line,) = _lines(2, [(seconds, 1)])
+    assert line.endswith(f" rows/s, {text} left")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = _Terminal()
+    with report.progress(200, stream) as bar:
+        bar.update(50)
+        bar.update(250)
+    assert "scored 200 of 200 rows" in stream.getvalue() and "100 %" in stream.getvalue()
+    assert "\x1b[" in stream.getvalue()
+
+
+def test_a_terminal_without_rich_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    stream = _Terminal()
+    with report.progress(10, stream) as bar:
+        bar.update(10)
+    assert stream.getvalue().startswith("scored 10 of 10 rows (100 %)")
+
+
+def test_a_log_does_not_load_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = builtins.__import__
+
+    def refuse(name: str, *args: object, **options: object) -> object:
+        assert not name.startswith("rich")
+        return load(name, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with report.progress(10, io.StringIO()) as bar:
+        bar.update(10)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), _Terminal()])
+def test_an_error_while_working_is_not_swallowed(stream: io.StringIO) -> None:
+    with pytest.raises(ImportError, match="mine"), report.progress(10, stream):
+        raise ImportError("mine")
+
+
+def test_a_summary_shows_counts_and_shares_largest_first() -> None:
+    counts = {"accepted": 7687, "status.image_none": 87, "status.ok": 7600, "rejected": 0, "modality.both": 1}
+    assert report.summary(counts) == (
+        "run       rows\n"
+        "--------  ----\n"
+        "accepted  7687\n"
+        "rejected     0\n"
+        "\n"
+        "status      rows  share\n"
+        "----------  ----  ------\n"
+        "ok          7600  98.9 %\n"
+        "image_none    87  1.1 %\n"
+        "\n"
+        "modality  rows  share\n"
+        "--------  ----  -------\n"
+        "both         1  100.0 %\n"
+    )
+
+
+def test_a_summary_of_nothing_is_empty() -> None:
+    assert report.summary({}) == ""
+    assert report.summary({"status.ok": 0}).splitlines()[2] == "ok         0  0.0 %"
+
+
+def test_a_table_aligns_numbers_right_and_words_left() -> None:
+    assert report.table(("id", "confidence"), [("007", 0.5), ("a", None)]) == (
+        "id   confidence\n---  ----------\n007       0.500\na          null\n"
+    )
+
+
+def test_an_escape_sequence_in_the_data_never_reaches_the_terminal() -> None:
+    text = report.table(("a\x1b[2J",), [("\x1b]0;owned\x07\n\u202e",), ("Größe",)])
+    assert "\x1b" not in text and "\\x1b]0;owned\\x07\\n\\u202e" in text and "Größe" in text
+    assert text.count("\n") == 4
+
+
+def test_the_outcome_is_exact_json(tmp_path: Path) -> None:
+    report.write_outcome(tmp_path / "runs/r", 3, {"scored": 2, "carried": 1}, "a gate refused")
+    assert (tmp_path / "runs/r/outcome.json").read_text() == (
+        '{\n  "counts": {\n    "carried": 1,\n    "scored": 2\n  },\n'
+        '  "exit_code": 3,\n  "message": "a gate refused"\n}\n'
+    )
+
+
+def test_a_later_outcome_replaces_the_earlier_one_and_leaves_no_litter(tmp_path: Path) -> None:
+    report.write_outcome(tmp_path, 1, {}, "first")
+    report.write_outcome(tmp_path, 0, {}, "second")
+    assert json.loads((tmp_path / "outcome.json").read_text())["message"] == "second"
+    assert os.listdir(tmp_path) == ["outcome.json"]
+
+
+def test_metrics_are_json_that_every_reader_accepts(tmp_path: Path) -> None:
+    report.write_metrics(tmp_path, {"b": math.nan, "a": {"rows": [1, math.inf], "ok": True}})
+    text = (tmp_path / "metrics.json").read_text()
+    assert json.loads(text) == {"a": {"ok": True, "rows": [1, None]}, "b": None}
+    assert text.index('"a"') < text.index('"b"') and "NaN" not in text
+
+
+def _outcome(directory: Path) -> dict[str, object]:
+    outcome: dict[str, object] = json.loads((directory / "outcome.json").read_text())
+    return outcome
+
+
+def test_a_run_that_ends_well_leaves_exit_code_0_and_its_counts(tmp_path: Path) -> None:
+    with report.recorded(tmp_path) as counts:
+        counts["accepted"] = 3
+    assert _outcome(tmp_path) == {"exit_code": 0, "counts": {"accepted": 3}, "message": "done"}
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "message"),
+    [
+        (GateRefusedError("Expected 3 rows. Received: 2"), 3, "Expected 3 rows. Received: 2"),
+        (CommitConflictError("another run"), 4, "another run"),
+        (ValueError("odd"), 1, "ValueError: odd"),
+        (KeyboardInterrupt(), 1, "stopped by KeyboardInterrupt"),
+    ],
+)
+def test_a_run_that_fails_leaves_its_exit_code_and_message(
+    tmp_path: Path, error: BaseException, exit_code: int, message: str
+) -> None:
+    with pytest.raises(type(error)), report.recorded(tmp_path) as counts:
+        counts["accepted"] = 3
+        raise error
+    assert _outcome(tmp_path) == {"exit_code": exit_code, "counts": {"accepted": 3}, "message": message}
+
+
+def test_an_outcome_that_cannot_be_written_hides_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(GateRefusedError, match="mine"), report.recorded(tmp_path / "runs/r"):
+        raise GateRefusedError("mine")
+    assert "the run ended with exit code 3, but outcome.json was not written: " in caplog.text

@@ -1,0 +1,193 @@
+"""Local stores: one winner per key, whole files only; and the store in memory that fails on demand."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fashion_udf import store
+from fashion_udf.errors import ConfigError
+from fashion_udf.store import Fault, MemoryStore, Store, local_path, make_directory, open_store, replace_file
+
+WRITERS = 8
+ROUNDS = 50
+
+
+@pytest.fixture(params=["local", "memory"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return open_store(str(tmp_path)) if request.param == "local" else MemoryStore()("")
+
+
+def test_what_was_created_is_listed_and_read(any_store: Store) -> None:
+    assert any_store.list_names("tags/log") == []
+    assert any_store.create("tags/log/b.json", b"two") and any_store.create("tags/log/a.json", b"one")
+    assert any_store.list_names("tags/log") == ["a.json", "b.json"]
+    assert any_store.read("tags/log/a.json", 100) == b"one"
+    assert any_store.read("tags/log/a.json", 2) == b"on"
+
+
+def test_a_second_create_loses_and_changes_nothing(any_store: Store) -> None:
+    assert any_store.create("log/1.json", b"first")
+    assert not any_store.create("log/1.json", b"first")
+    assert not any_store.create("log/1.json", b"second")
+    assert any_store.read("log/1.json", 100) == b"first"
+
+
+def test_an_absent_object_is_not_found(any_store: Store) -> None:
+    with pytest.raises(FileNotFoundError):
+        any_store.read("log/1.json", 100)
+
+
+def test_one_name_is_not_the_prefix_of_another(any_store: Store) -> None:
+    any_store.create("logs/1.json", b"")
+    assert any_store.list_names("log") == []
+
+
+def _race(root: str, writer: int, barrier: Any, wins: Any) -> None:
+    racer = open_store(root)
+    for number in range(ROUNDS):
+        barrier.wait()
+        if racer.create(f"tags/log/{number:08d}.json", f"writer {writer}".encode() * 1000):
+            wins.put((number, writer))
+    wins.close()
+    wins.join_thread()
+
+
+def test_of_eight_writers_exactly_one_wins_each_number(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    barrier, wins = context.Barrier(WRITERS, timeout=60), context.Queue()
+    racers = [context.Process(target=_race, args=(str(tmp_path), writer, barrier, wins)) for writer in range(WRITERS)]
+    for racer in racers:
+        racer.start()
+    won = dict(wins.get(timeout=60) for _ in range(ROUNDS))
+    for racer in racers:
+        racer.join(60)
+    assert wins.empty() and sorted(won) == list(range(ROUNDS))
+    for number, writer in won.items():
+        assert (tmp_path / f"tags/log/{number:08d}.json").read_bytes() == f"writer {writer}".encode() * 1000
+    assert len(os.listdir(tmp_path / "tags/log")) == ROUNDS, "no temporary file stays behind"
+
+
+def test_an_unfinished_create_is_seen_by_no_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(source: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", crash)
+    monkeypatch.setattr(store, "_discard", lambda temporary: None)  # as if the process were gone
+    with pytest.raises(KeyboardInterrupt):
+        open_store(str(tmp_path)).create("log/00000001.json", b"{}")
+    (left,) = os.listdir(tmp_path / "log")
+    assert left.startswith(".") and not left.endswith((".json", ".parquet"))
+
+
+def test_a_file_system_without_hard_links_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(OSError, match="a commit needs hard links; this file system refused one"):
+        open_store(str(tmp_path)).create("log/1.json", b"")
+    assert os.listdir(tmp_path / "log") == []
+
+
+def _link(path: Path) -> None:
+    path.symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize("plant", [_link, os.mkfifo, os.mkdir])
+def test_only_plain_files_are_read(tmp_path: Path, plant: Callable[[Path], None]) -> None:
+    plant(tmp_path / "1.json")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="symbolic links|not a regular file"):
+        open_store(str(tmp_path)).read("1.json", 100)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_swap_moves_the_link_and_the_view(tmp_path: Path) -> None:
+    for snapshot in ("one", "two"):
+        (tmp_path / "tags/data" / snapshot).mkdir(parents=True)
+        open_store(str(tmp_path)).swap("tags", f"data/{snapshot}", f"-- {snapshot}\n".encode())
+        assert os.readlink(tmp_path / "tags/current") == f"data/{snapshot}"
+        assert (tmp_path / "tags/current.sql").read_text() == f"-- {snapshot}\n"
+    assert sorted(os.listdir(tmp_path / "tags")) == ["current", "current.sql", "data"]
+
+
+def test_a_failed_swap_leaves_the_old_one_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tags").mkdir()
+    swap = open_store(str(tmp_path)).swap
+    swap("tags", "data/one", b"one")
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        swap("tags", "data/two", b"two")
+    assert sorted(os.listdir(tmp_path / "tags")) == ["current", "current.sql"]
+    assert os.readlink(tmp_path / "tags/current") == "data/one"
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    replace_file(tmp_path / "a", b"old")
+    replace_file(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new" and os.listdir(tmp_path) == ["a"]
+
+
+def test_every_new_directory_is_made_durable_in_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(store, "sync", synced.append)
+    make_directory(tmp_path / "a/b")
+    assert synced == [tmp_path, tmp_path / "a"]
+
+
+@pytest.mark.parametrize(
+    ("output", "path"),
+    [
+        ("/data/tags", "/data/tags"),
+        ("/data/a b", "/data/a b"),
+        ("file:/data", "/data"),
+        ("file:///data/%20/", "/data/%20"),
+        ("FILE:///data", "/data"),
+        ("/data/../x", "/x"),
+        ("relative", os.path.join(os.getcwd(), "relative")),
+    ],
+)
+def test_a_local_output_is_a_path_or_a_file_uri(output: str, path: str) -> None:
+    assert local_path(output) == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("s3://bucket/tags", r"Expected output\.path to be a local path\. Received: 's3://bucket/tags'"),
+        ("file://host/data", r"Expected file:///path without a host\. Received: file://host/data"),
+        ("", r"Expected output\.path to be a local path\. Received: ''"),
+    ],
+)
+def test_any_other_output_is_not_a_local_path(output: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        local_path(output)
+
+
+@pytest.mark.parametrize("output", ["s3://bucket/tags", "hdfs://host/tags", "gs:x"])
+def test_an_unknown_scheme_lists_the_known_ones(output: str) -> None:
+    with pytest.raises(ConfigError, match=rf"to be local \(a plain path, file:\)\. Received: {output}"):
+        open_store(output)
+
+
+def test_an_injected_fault_strikes_before_or_after_the_effect() -> None:
+    memory = MemoryStore({1: Fault("before", OSError("lost")), 2: Fault("after", TimeoutError("cut"))})
+    with pytest.raises(OSError, match="lost"):
+        memory.create("a", b"1")
+    assert memory.objects == {}
+    with pytest.raises(TimeoutError, match="cut"):
+        memory.create("a", b"1")
+    assert memory.objects == {"a": b"1"}
+    assert not memory.create("a", b"1")
+    assert memory.operations == ["create a"] * 3
