@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from fashion_udf.errors import SnapshotError
@@ -44,7 +44,7 @@ class Commit:
 
     Attributes:
         number: 1 for the first commit, then one more each time.
-        snapshot_id: names the directory under `tags/data` and the files in it.
+        snapshot_id: names the directory under `tags/data` and the files in it; a rollback names an older snapshot.
         parent: the commit this one was made on top of; None for the first.
         time: ISO 8601 in UTC, for people; order comes from `number` alone.
         run_id: the run that made the commit; how a run recognises its own.
@@ -59,6 +59,11 @@ class Commit:
     run_id: str
     model_version: str
     files: tuple[DataFile, ...]
+
+    @property
+    def is_rollback(self) -> bool:
+        """Whether the commit names an older snapshot: a run that publishes names the snapshot after itself."""
+        return self.snapshot_id != self.run_id
 
     @property
     def rows(self) -> int:
@@ -120,6 +125,11 @@ def require_id(name: str, value: object) -> None:
     """
     if not _matches(_ID, value):
         raise SnapshotError(f"Expected {name} of 1 to 80 letters, digits and hyphens. Received: {str(value)[:100]!r}")
+
+
+def utc_now() -> str:
+    """The time of a commit made now, in whole seconds."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def file_name(snapshot_id: str, index: int) -> str:

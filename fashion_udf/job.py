@@ -48,6 +48,7 @@ def session(app_name: str) -> SparkSession:
     """
     try:
         import pyspark
+        from pyspark import SparkConf
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise EnvironmentUnsupportedError(
@@ -55,7 +56,12 @@ def session(app_name: str) -> SparkSession:
         ) from error
     require_supported_spark(pyspark.__version__)
     builder = SparkSession.builder.appName(app_name)
-    for key, value in {**STARTED_WITH, **PINNED}.items():
+    settings = {**STARTED_WITH, **PINNED}
+    if not SparkConf().contains("spark.log.level"):
+        settings["spark.log.level"] = (
+            "WARN"  # Spark's INFO is hundreds of lines, between which nobody sees the progress
+        )
+    for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     if not hasattr(spark, "_jsparkSession"):
@@ -85,6 +91,9 @@ def require_supported_spark(version: str) -> None:
 def run(main: Callable[[], None]) -> None:
     """Run an entry point and leave the process with its exit code: one line for a person, the traceback for the log."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # Their messages at INFO are about themselves ("Closing down clientserver connection").
+    for library in ("py4j", "petastorm"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     try:
         main()
     except FashionError as error:
@@ -93,5 +102,7 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(error.exit_code)
     except Exception as error:
         logger.exception("unexpected failure")
-        sys.stderr.write(f"error: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}\n")
+        # The first line of a Py4JJavaError names a call of py4j's; what Java says is what happened.
+        text = str(getattr(error, "java_exception", error)).strip()
+        sys.stderr.write(f"error: {type(error).__name__}: {text.splitlines()[0][:500] if text else ''}\n")
         sys.exit(1)

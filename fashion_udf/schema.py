@@ -35,6 +35,12 @@ class Status(StrEnum):
     NOT_SCORED = "not_scored"  # the engine refused the row
 
 
+#: Failures that may be over by the next night: such a row is scored again, and never replaces an earlier good result.
+TRANSIENT = (Status.IMAGE_IO, Status.IMAGE_TIMEOUT)
+#: Statuses of a row that has no failure.
+SOUND = (Status.OK, Status.IMAGE_NONE, Status.TEXT_MISSING)
+
+
 class Modality(StrEnum):
     """Which inputs the score used."""
 
@@ -50,6 +56,14 @@ class Decision(StrEnum):
     AUTO = "auto"
     REVIEW = "review"
     ABSTAIN = "abstain"
+
+
+class Action(StrEnum):
+    """What a run does with a product."""
+
+    CARRY = "carry"  # the published row stays as it is
+    STAGED = "staged"  # a result is there already, of this run or of one that was interrupted
+    SCORE = "score"
 
 
 class Reason(StrEnum):
@@ -86,18 +100,33 @@ CATALOG = pa.schema(
 _TOP_CATEGORIES = pa.list_(pa.struct([pa.field("category", pa.string()), pa.field("confidence", pa.float32())]))
 
 #: What scoring one row yields: the struct returned by the pandas UDF. Photos are never sent back.
+#: All fields are nullable, as pandas makes them: Spark 4.3 refuses a result whose declared schema says otherwise.
 SCORE = pa.schema(
     [
         pa.field("model_category", pa.string()),
         pa.field("confidence", pa.float32()),
-        pa.field("decision", pa.string(), nullable=False),
+        pa.field("decision", pa.string()),
         pa.field("top_categories", _TOP_CATEGORIES),
         pa.field("embedding", pa.list_(pa.float32())),
-        pa.field("modality", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
+        pa.field("modality", pa.string()),
+        pa.field("status", pa.string()),
         pa.field("error", pa.string()),
         pa.field("image_identity", pa.string()),  # of the bytes that were scored; feeds the fingerprint
         pa.field("image_sha256", pa.string()),
+    ]
+)
+
+#: A score as a run keeps it until it is published: of every row whose planned fingerprint is `planned_fingerprint`.
+RESULT = pa.schema(
+    [
+        pa.field("planned_fingerprint", pa.string()),
+        pa.field("fingerprint", pa.string()),  # of the text and the photo that were really scored
+        # The photo's bytes are those of the published row: nothing was scored, and the row is carried.
+        pa.field("unchanged", pa.bool_()),
+        *(field for field in SCORE if field.name not in ("image_identity", "unchanged")),
+        pa.field("model_version", pa.string()),
+        pa.field("run_id", pa.string()),
+        pa.field("tagged_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 

@@ -3,10 +3,12 @@
     <output>/tags/data/<snapshot_id>/<snapshot_id>-part-00000.parquet   immutable; names never repeat
     <output>/tags/log/00000042.json                                     one commit each, create-only
     <output>/tags/current, <output>/tags/current.sql                    the newest snapshot, for people
+    <output>/tags/pins/, <output>/tags/expired/                         see `marks`
     <output>/staging/<run_id>/, <output>/runs/<run_id>/                 not for readers of the table
 
 A snapshot exists from the moment its log file does, and the highest number is the current one; `current` follows the
-log and is never read back. Nothing here deletes or replaces what a reader may have open.
+log and is never read back. Nothing here deletes or replaces what a reader may have open; `retention` does, when it is
+old enough.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fashion_udf import commit_log
-from fashion_udf.commit import Commit, DataFile, file_name, require_id
+from fashion_udf.commit import Commit, DataFile, file_name, require_id, utc_now
 from fashion_udf.errors import SnapshotError
-from fashion_udf.store import local_path, make_directory, open_store, sync
+from fashion_udf.files import make_directory, sync
+from fashion_udf.store import local_path, open_store
 
 logger = logging.getLogger(__name__)
 
@@ -107,10 +110,9 @@ def publish(
             raise commit_log.conflict(number, head)
     else:
         files = _add_files(output, staged, run_id, expected_rows)
-        time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         before = parent.number if parent else None
-        commit = commit_log.append(store, Commit(number, run_id, before, time, run_id, model_version, files))
-    _follow(output, commit)
+        commit = commit_log.append(store, Commit(number, run_id, before, utc_now(), run_id, model_version, files))
+    follow(output, commit)
     return commit
 
 
@@ -155,7 +157,8 @@ def verify(output: str, commit: Commit) -> None:
         )
 
 
-def _follow(output: str, commit: Commit) -> None:
+def follow(output: str, commit: Commit) -> None:
+    """`repair` after a commit that landed: what fails here is a warning, for the table is published."""
     try:
         repair(output)
     except (OSError, SnapshotError) as error:  # the log decides what is published; this only points people at it

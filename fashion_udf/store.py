@@ -12,12 +12,12 @@ import errno
 import os
 import re
 import stat
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from fashion_udf import files
 from fashion_udf.errors import ConfigError
 
 
@@ -84,36 +84,6 @@ def local(output: str) -> Store:
 STORES: dict[str, Callable[[str], Store]] = {"": local, "file": local}
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Give a local file new content in one atomic, durable step."""
-    temporary = _temporary(path)
-    try:
-        _write_synced(temporary, data)
-        os.replace(temporary, path)
-    finally:
-        _discard(temporary)
-    sync(path.parent)
-
-
-def make_directory(path: Path) -> None:
-    """Create a local directory and its missing parents, each durable in its own parent."""
-    if path.is_dir():
-        return
-    make_directory(path.parent)
-    with contextlib.suppress(FileExistsError):  # another writer of the same table was faster
-        os.mkdir(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Force a local file's content, or a directory's entries, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _scheme(output: str) -> str:
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", output)
     return match[1].lower() if match else ""
@@ -139,10 +109,10 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def _create(path: Path, data: bytes) -> bool:
-    make_directory(path.parent)
-    temporary = _temporary(path)
+    files.make_directory(path.parent)
+    temporary = files.temporary(path)
     try:
-        _write_synced(temporary, data)
+        files.write_synced(temporary, data)
         # A rename would replace the winner's file; a link to an existing name fails, on every POSIX file system.
         os.link(temporary, path)
     except FileExistsError:
@@ -152,36 +122,19 @@ def _create(path: Path, data: bytes) -> bool:
             raise OSError(error.errno, "a commit needs hard links; this file system refused one", str(path)) from error
         raise
     finally:
-        _discard(temporary)
-    sync(path.parent)
+        files.discard(temporary)
+    files.sync(path.parent)
     return True
 
 
 def _swap(directory: Path, target: str, sql: bytes) -> None:
-    temporary = _temporary(directory / "current")
+    temporary = files.temporary(directory / "current")
     try:
         os.symlink(target, temporary)
         os.replace(temporary, directory / "current")
     finally:
-        _discard(temporary)
-    replace_file(directory / "current.sql", sql)  # syncs the directory, and with it the link
-
-
-def _temporary(path: Path) -> Path:
-    """A name beside `path` that no reader's "*.json" or "*.parquet" matches, dots or not."""
-    return path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _discard(temporary: Path) -> None:
-    with contextlib.suppress(OSError):  # a left-over is harmless; an error here would hide the outcome
-        os.unlink(temporary)
+        files.discard(temporary)
+    files.replace_file(directory / "current.sql", sql)  # syncs the directory, and with it the link
 
 
 @dataclass(frozen=True)
@@ -213,17 +166,20 @@ class MemoryStore:
         return Store(self.list_names, self.read, self.create, self.swap)
 
     def list_names(self, prefix: str) -> list[str]:
+        """Names directly under a prefix, sorted."""
         with self._operation(f"list {prefix}"):
             under = (key.removeprefix(prefix + "/") for key in self.objects if key.startswith(prefix + "/"))
             return sorted(name for name in under if "/" not in name)
 
     def read(self, key: str, limit: int) -> bytes:
+        """The first `limit` bytes of an object."""
         with self._operation(f"read {key}"):
             if key not in self.objects:
                 raise FileNotFoundError(errno.ENOENT, "no such object", key)
             return self.objects[key][:limit]
 
     def create(self, key: str, data: bytes) -> bool:
+        """Write an object that is not there yet; False where it is."""
         with self._operation(f"create {key}"):
             if key in self.objects:
                 return False
@@ -231,6 +187,7 @@ class MemoryStore:
             return True
 
     def swap(self, prefix: str, target: str, sql: bytes) -> None:
+        """Point `current` at a snapshot."""
         with self._operation(f"swap {prefix}"):
             self.objects[f"{prefix}/current"] = target.encode()
             self.objects[f"{prefix}/current.sql"] = sql

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from fashion_udf import snapshot
 from fashion_udf.commit import Commit
 
 #: Everything publish asks of the operating system that can fail or be cut short.
 CALLS = ("listdir", "open", "fsync", "mkdir", "rename", "link", "unlink", "symlink", "replace")
+
+#: What removing old snapshots asks besides.
+REMOVING_CALLS = (*CALLS, "lstat", "scandir", "rmdir")
 
 
 def stage(output: Path, *files: list[str], name: str = "staged") -> Path:
@@ -31,14 +42,11 @@ def stage(output: Path, *files: list[str], name: str = "staged") -> Path:
 def publish(output: Path, *files: list[str], run_id: str | None = None) -> Commit:
     """Publish product ids on top of whatever is current."""
     run_id = run_id or snapshot.new_run_id()
-    return snapshot.publish(
-        str(output),
-        stage(output, *files, name=run_id),
-        run_id=run_id,
-        model_version="v1",
-        expected_rows=sum(map(len, files)),
-        parent=snapshot.current(str(output)),
-    )
+    staged = stage(output, *files, name=run_id)
+    rows, parent = sum(map(len, files)), snapshot.current(str(output))
+    commit = snapshot.publish(str(output), staged, run_id, "v1", expected_rows=rows, parent=parent)
+    shutil.rmtree(staged)  # as a run does when its commit has landed
+    return commit
 
 
 def head(output: Path) -> Commit:
@@ -46,3 +54,69 @@ def head(output: Path) -> Commit:
     commit = snapshot.current(str(output))
     assert commit is not None
     return commit
+
+
+def backdate(path: Path, seconds: float) -> None:
+    """Make a file, or everything in a tree, that much older."""
+    for found in (path, *path.rglob("*")):
+        changed = found.lstat().st_mtime - seconds
+        os.utime(found, (changed, changed), follow_symlinks=False)
+
+
+@contextmanager
+def without_syncs() -> Iterator[None]:
+    """For tests where no power is lost: a busy disk takes longer to sync than all else together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@dataclass
+class Counter:
+    """How many of the watched calls were made."""
+
+    calls: int = 0
+
+
+@contextmanager
+def before_each_call(names: tuple[str, ...], do: Callable[[str, int], None]) -> Iterator[Counter]:
+    """Run `do(name, k)` before the k-th call, counted from 1, of those functions of `os`."""
+    counter = Counter()
+
+    def watched(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            counter.calls += 1
+            do(name, counter.calls)
+            return original(*args, **options)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setattr(os, name, watched(name, getattr(os, name)))
+        yield counter
+
+
+def fail(number: int, k: int, persistent: bool) -> Callable[[str, int], None]:
+    """For `before_each_call`: the k-th call fails with an error number; later ones too if `persistent`."""
+
+    def do(name: str, call: int) -> None:
+        if call == k or (persistent and call > k):
+            raise OSError(number, f"injected into {name}")
+
+    return do
+
+
+def survives(work: Callable[[], object], names: tuple[str, ...], step: int) -> bool:
+    """Run `work` in a child that kills itself, as kill -9 would, before its `step`-th call; True if it ended alive."""
+    child = os.fork()
+    if child == 0:
+        try:
+            with before_each_call(names, lambda _, k: os.kill(os.getpid(), signal.SIGKILL) if k == step else None):
+                work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return not os.WIFSIGNALED(status)

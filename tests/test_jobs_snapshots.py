@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fashion_udf import marks, snapshot
 from fashion_udf.errors import InputError, SnapshotError
 from jobs import snapshots
 from tests.tables import publish
@@ -28,11 +31,123 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return capsys.readouterr().out
 
 
+def _json(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    return json.loads(_run(capsys, *arguments, "--json"))
+
+
 def test_list_names_every_commit_oldest_first(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     header, _, first, second = _run(capsys, "list", "--output", output).splitlines()
-    assert header.split() == ["number", "snapshot", "time", "rows", "files", "bytes", "run", "model"]
-    assert first.split()[:2] == ["1", "run-1"] and second.split()[:2] == ["2", "run-2"]
-    assert second.split()[3:5] == ["3", "2"] and second.split()[6:] == ["run-2", "v1"]
+    assert header.split() == ["number", "kind", "time", "rows", "bytes", "model", "snapshot", "state"]
+    assert first.split()[:2] == ["1", "publish"] and first.split()[5:] == ["v1", "run-1"]
+    assert second.split()[3] == "3" and second.split()[5:] == ["v1", "run-2", "current"]
+
+
+def test_json_is_for_programs(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = _json(capsys, "list", "--output", output)
+    assert [(item["number"], item["snapshot"], item["current"]) for item in listed] == [
+        (1, "run-1", False),
+        (2, "run-2", True),
+    ]
+    shown = _json(capsys, "show", "--output", output, "--number", 1)
+    assert [file["name"] for file in shown.pop("files")] == ["run-1-part-00000.parquet"] and shown == listed[0]
+    changes = _json(capsys, "diff", "--output", output, 1, 2)
+    assert (changes["added"], changes["gone"], changes["rows_after"]) == (2, 0, 3)
+
+
+def test_diff_shows_what_the_later_changed(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = _run(capsys, "diff", "--output", output, 1, 2, "--rows", 1)
+    assert "added                2\n" in text and "added, such as\n--------------\n2\n" in text
+
+
+def test_a_pin_is_shown_until_it_is_removed(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pin = ("pin", "--output", output, "--number", 1, "--note", "keep")
+    assert _run(capsys, *pin) == "snapshot run-1 is pinned\n"
+    assert _run(capsys, *pin) == "snapshot run-1 was already pinned\n"
+    assert "pinned: keep" in _run(capsys, "list", "--output", output)
+    unpin = ("unpin", "--output", output, "--number", 1)
+    assert _run(capsys, *unpin) == "snapshot run-1 is no longer pinned\n"
+    assert _run(capsys, *unpin) == "snapshot run-1 was not pinned\n"
+
+
+def test_rollback_makes_the_older_snapshot_current(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(capsys, "rollback", "--output", output, "--to", 1) == "commit 3 names snapshot run-1, 1 rows\n"
+    assert _run(capsys, "path", "--output", output) == f"{output}/tags/data/run-1\n"
+    assert [item["kind"] for item in _json(capsys, "list", "--output", output)] == ["publish", "publish", "rollback"]
+    with pytest.raises(InputError, match="Expected --to of a commit from 1 to 3. Received: 9"):
+        _run(capsys, "rollback", "--output", output, "--to", 9)
+
+
+_EXPIRE_ALL = ("expire", "--older-than", "0s", "--keep", 1, "--grace", "0s")
+
+
+def test_expire_prints_what_it_removes(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planned = _run(capsys, *_EXPIRE_ALL, "--output", output, "--dry-run")
+    assert planned.endswith(" bytes would be removed; nothing was\n")
+    assert (output / "tags/data/run-1").exists()
+    done = _run(capsys, *_EXPIRE_ALL, "--output", output)
+    assert done.split()[:4] == ["removed", "name", "days", "old"] and "snapshot  run-1" in done
+    assert done.splitlines()[:-1] == planned.splitlines()[:-1] and done.endswith(" bytes removed\n")
+    assert not (output / "tags/data/run-1").exists()
+    assert _run(capsys, *_EXPIRE_ALL, "--output", output).splitlines()[-1] == "0 bytes removed"
+
+
+def test_expire_removes_nothing_young_by_default(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(capsys, "expire", "--output", output).splitlines()[-1] == "0 bytes removed"
+
+
+def test_what_could_not_be_removed_is_an_error_after_the_table(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (output / "tags/data/run-1/mine.txt").touch()
+    with pytest.raises(
+        SnapshotError, match=r"remove all that is old. Received: .*run-1: .*not empty.*; run expire again"
+    ):
+        _run(capsys, *_EXPIRE_ALL, "--output", output)
+    assert capsys.readouterr().out.endswith("0 bytes removed\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("path", "--number", 1),
+        ("verify", "--number", 1),
+        ("diff", 1, 2),
+        ("rollback", "--to", 1),
+        ("pin", "--number", 1),
+    ],
+)
+def test_an_expired_snapshot_is_called_so(
+    output: Path, capsys: pytest.CaptureFixture[str], command: tuple[object, ...]
+) -> None:
+    _run(capsys, *_EXPIRE_ALL, "--output", output)
+    with pytest.raises(SnapshotError, match="Received: commit 1, whose snapshot run-1 has expired"):
+        _run(capsys, *command, "--output", output)
+    assert "expired" in _run(capsys, "list", "--output", output).splitlines()[2]
+    assert "state      expired\n" in _run(capsys, "show", "--output", output, "--number", 1)
+
+
+def test_verify_all_reads_every_snapshot_that_is_kept(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(output, ["4"], run_id="run-3")
+    marks.pin(str(output), snapshot.read_log(str(output))[1])
+    _run(capsys, *_EXPIRE_ALL, "--output", output)
+    first, second, third = _run(capsys, "verify", "--output", output, "--all").splitlines()
+    assert first == "commit 1: its snapshot has expired"
+    assert second.startswith("commit 2: 2 files, 3 rows") and third.startswith("commit 3: 1 files, 1 rows")
+    for name in ("run-2", "run-3"):
+        os.truncate(output / f"tags/data/{name}/{name}-part-00000.parquet", 10)
+    with pytest.raises(
+        SnapshotError, match="run-2-part-00000.parquet: 10 bytes.* | .*run-3-part-00000.parquet: 10 bytes"
+    ):
+        _run(capsys, "verify", "--output", output, "--all")
+
+
+def test_the_current_snapshot_is_read_whatever_a_tombstone_says(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (output / "tags/expired").mkdir()
+    (output / "tags/expired/run-2.x.json").write_text("garbage")
+    assert _run(capsys, "path", "--output", output) == f"{output}/tags/data/run-2\n"
+    _run(capsys, "verify", "--output", output)
 
 
 def test_path_is_the_resolved_directory_and_nothing_else(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,14 +192,20 @@ def test_repair_moves_the_link_to_the_newest(output: Path, capsys: pytest.Captur
 
 
 def test_a_number_that_is_not_in_the_log_is_refused(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="Expected --number of a commit up to 2. Received: 3"):
+    with pytest.raises(InputError, match="Expected the number of a commit up to 2. Received: 3"):
         _run(capsys, "show", "--output", output, "--number", 3)
 
 
-@pytest.mark.parametrize("command", snapshots.COMMANDS)
+@pytest.mark.parametrize("command", [name for name in snapshots.COMMANDS if name != "publish"])
 def test_an_output_without_a_table_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    more = {"diff": [1, 2], "pin": ["--number", 1], "unpin": ["--number", 1], "rollback": ["--to", 1]}
     with pytest.raises(InputError, match="Expected a published tags table in --output. Received: .*has no commit"):
-        _run(capsys, command, "--output", tmp_path)
+        _run(capsys, command, "--output", tmp_path, *more.get(command, []))
+
+
+def test_a_refused_run_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="Expected a refused run in .*staging/run-9. Received: FileNotFoundError"):
+        _run(capsys, "publish", "--output", tmp_path, "--run", "run-9", "--accept", "flips")
 
 
 def _process(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -6,8 +6,6 @@ import multiprocessing
 import os
 import re
 import shutil
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +20,6 @@ from tests import tables
 from tests.tables import CALLS, publish, stage
 
 
-def _die_before(step: int) -> None:
-    """Make this process kill itself, as kill -9 would, before its `step`-th call that matters."""
-    calls = 0
-
-    def mortal(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **options)
-
-        return call
-
-    for name in CALLS:
-        setattr(os, name, mortal(getattr(os, name)))
-
-
 def _ids(directory: Path) -> list[str]:
     ids: list[str] = pq.read_table(directory)["product_id"].to_pylist()
     return ids
@@ -47,17 +27,11 @@ def _ids(directory: Path) -> list[str]:
 
 def _publish_and_die(output: Path, staged: Path, parent: Commit, run_id: str, step: int) -> bool:
     """True if the child reached the end alive."""
-    child = os.fork()
-    if child == 0:
-        try:
-            _die_before(step)
-            snapshot.publish(str(output), staged, run_id=run_id, model_version="v1", expected_rows=2, parent=parent)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
+
+    def work() -> object:
+        return snapshot.publish(str(output), staged, run_id, "v1", expected_rows=2, parent=parent)
+
+    return tables.survives(work, CALLS, step)
 
 
 def test_a_kill_at_any_step_leaves_the_old_table_or_the_new_one(tmp_path: Path) -> None:

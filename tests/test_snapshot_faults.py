@@ -7,13 +7,12 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fashion_udf import snapshot, store
+from fashion_udf import files, snapshot, store
 from fashion_udf.errors import CommitUnknownError, FashionError, SnapshotError
 from fashion_udf.store import Fault, MemoryStore
 from tests import tables
@@ -27,21 +26,8 @@ def test_any_failing_call_leaves_the_old_table_or_the_new_one(tmp_path: Path, nu
     old = publish(tmp_path, ["old"])
     for k in range(1, 1000):
         staged = stage(tmp_path, ["new"], name=f"s{k}")
-        parent, calls, outcome = tables.head(tmp_path), 0, ""
-
-        def fail(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*args: Any, **options: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls == k or (persistent and calls > k):  # noqa: B023
-                    raise OSError(number, f"injected into {name}")
-                return original(*args, **options)
-
-            return call
-
-        with pytest.MonkeyPatch.context() as patch:
-            for name in CALLS:
-                patch.setattr(os, name, fail(name, getattr(os, name)))
+        parent, outcome = tables.head(tmp_path), ""
+        with tables.before_each_call(CALLS, tables.fail(number, k, persistent)) as counter:
             try:
                 snapshot.publish(
                     str(tmp_path), staged, run_id=f"r{k}", model_version="v1", expected_rows=1, parent=parent
@@ -57,7 +43,7 @@ def test_any_failing_call_leaves_the_old_table_or_the_new_one(tmp_path: Path, nu
         assert head.run_id in {"landed": [f"r{k}"], "failed": [parent.run_id]}.get(outcome, [f"r{k}", parent.run_id])
         snapshot.verify(str(tmp_path), head)
         snapshot.verify(str(tmp_path), old)
-        if calls < k:
+        if counter.calls < k:
             break
     assert k > 20 and outcome == "landed"
     assert publish(tmp_path, ["next"]).number == head.number + 1
@@ -74,7 +60,7 @@ def test_a_disk_that_fills_up_while_the_commit_is_written(
             file.write(data[: int(share * len(data))])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store, "_write_synced", short_write)
+    monkeypatch.setattr(files, "write_synced", short_write)
     with pytest.raises(SnapshotError, match=r"create tags/log/00000002\.json\. Received: .*No space left.*nothing was"):
         publish(tmp_path, ["new"])
     assert snapshot.current(str(tmp_path)) == before

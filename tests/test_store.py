@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from fashion_udf import store
+from fashion_udf import files
 from fashion_udf.errors import ConfigError
-from fashion_udf.store import Fault, MemoryStore, Store, local_path, make_directory, open_store, replace_file
+from fashion_udf.store import Fault, MemoryStore, Store, local_path, open_store
 
 WRITERS = 8
 ROUNDS = 50
@@ -79,7 +79,7 @@ def test_an_unfinished_create_is_seen_by_no_reader(tmp_path: Path, monkeypatch: 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "link", crash)
-    monkeypatch.setattr(store, "_discard", lambda temporary: None)  # as if the process were gone
+    monkeypatch.setattr(files, "discard", lambda path: None)  # as if the process were gone
     with pytest.raises(KeyboardInterrupt):
         open_store(str(tmp_path)).create("log/00000001.json", b"{}")
     (left,) = os.listdir(tmp_path / "log")
@@ -131,19 +131,6 @@ def test_a_failed_swap_leaves_the_old_one_and_no_litter(tmp_path: Path, monkeypa
         swap("tags", "data/two", b"two")
     assert sorted(os.listdir(tmp_path / "tags")) == ["current", "current.sql"]
     assert os.readlink(tmp_path / "tags/current") == "data/one"
-
-
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    replace_file(tmp_path / "a", b"old")
-    replace_file(tmp_path / "a", b"new")
-    assert (tmp_path / "a").read_bytes() == b"new" and os.listdir(tmp_path) == ["a"]
-
-
-def test_every_new_directory_is_made_durable_in_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[Path] = []
-    monkeypatch.setattr(store, "sync", synced.append)
-    make_directory(tmp_path / "a/b")
-    assert synced == [tmp_path, tmp_path / "a"]
 
 
 @pytest.mark.parametrize(

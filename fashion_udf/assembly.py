@@ -1,0 +1,157 @@
+"""The plan, the published table and the results to the next table; overrides and label stability are applied here.
+
+Rows that nothing touches are read from the published table and written again, column by column; no row of theirs
+passes through Python.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashion_udf.schema import TAGS, TRANSIENT, Action, CategorySource, Reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+def assemble(
+    planned: DataFrame, previous: DataFrame, results: DataFrame, gone: DataFrame, margin: float | None
+) -> DataFrame:
+    """Return the next table, before overrides.
+
+    Args:
+        planned: as `plan.compared` gives it.
+        previous: the published table, with the columns of `TAGS`.
+        results: as `plan.usable` gives them.
+        gone: `product_id` of the published products to drop.
+        margin: how far the confidence of another category must be above the published one's before a new model alone
+            changes a category; None: it always does.
+
+    Returns:
+        The columns of `TAGS`; a product without a result is missing, which the row ledger finds.
+    """
+    from pyspark.sql import functions as F
+
+    touched = planned.where(F.col("action") != F.lit(Action.CARRY.value)).select(
+        "product_id", F.col("fingerprint").alias("key"), F.col("reason").alias("planned_reason")
+    )
+    left = touched.select("product_id").unionByName(gone.select("product_id"))
+    untouched = previous.join(left, on="product_id", how="left_anti")
+    before = previous.select("product_id", F.struct(*TAGS.names).alias("old"))
+    after = results.select("key", F.struct(*results.columns).alias("new"))
+    joined = touched.join(after, on="key", how="inner").join(before, on="product_id", how="left")
+    carried = joined.where(_is_kept()).select(*(column.alias(name) for name, column in _carried().items()))
+    scored = joined.where(~_is_kept()).select(*(column.alias(name) for name, column in _scored(margin).items()))
+    return untouched.select(*TAGS.names).unionByName(carried).unionByName(scored).select(*TAGS.names)
+
+
+def _is_kept() -> Column:
+    """Whether the published row stays, from `old` and `new`: its photo is the same, or scoring failed for a while."""
+    from pyspark.sql import functions as F
+
+    transient = [status.value for status in TRANSIENT]
+    old_is_good = F.coalesce(~F.col("old.status").isin(*transient), F.lit(False))
+    # The old fingerprint stays with it, so the next plan tries again.
+    return F.col("new.unchanged") | (F.col("new.status").isin(*transient) & old_is_good)
+
+
+def _carried() -> dict[str, Column]:
+    from pyspark.sql import functions as F
+
+    fingerprint = F.when(F.col("new.unchanged"), F.col("new.fingerprint")).otherwise(F.col("old.fingerprint"))
+    return {**{name: F.col(f"old.{name}") for name in TAGS.names}, "fingerprint": fingerprint}
+
+
+def _scored(margin: float | None) -> dict[str, Column]:
+    """Return the columns of a row that was scored, from `old`, `new` and `planned_reason`."""
+    from pyspark.sql import functions as F
+
+    columns = {name: F.col(f"new.{name}") for name in TAGS.names if name in _OF_RESULT}
+    columns |= {"product_id": F.col("product_id"), "reason": F.col("planned_reason")}
+    published = F.when(
+        F.col("old.category_source") == F.lit(CategorySource.OVERRIDE.value), F.col("old.model_category")
+    )
+    published = published.otherwise(F.col("old.category"))
+    kept = F.lit(False)
+    if margin is not None:
+        # Categories below the best few have no stated confidence: the model has moved far from them.
+        lead = F.col("new.confidence") - confidence_of(published, F.col("new.top_categories"))
+        only_the_model = F.col("planned_reason") == F.lit(Reason.MODEL.value)
+        kept = F.coalesce(only_the_model & (published != F.col("new.model_category")) & (lead <= F.lit(margin)), kept)
+    category = F.when(kept, published).otherwise(F.col("new.model_category"))
+    changed = ~F.col("old.category").eqNullSafe(category)
+    return {
+        **columns,
+        "category": category,
+        "category_source": F.when(kept, CategorySource.KEPT.value).otherwise(CategorySource.MODEL.value),
+        "confidence": confidence_of(category, F.col("new.top_categories")),
+        "previous_category": F.when(changed, F.col("old.category")),
+    }
+
+
+#: Columns of a scored row that are taken from its result as they are.
+_OF_RESULT = (
+    "model_category",
+    "decision",
+    "top_categories",
+    "embedding",
+    "modality",
+    "status",
+    "error",
+    "fingerprint",
+    "image_sha256",
+    "model_version",
+    "run_id",
+    "tagged_at",
+)
+
+
+def override(table: DataFrame, overrides: DataFrame) -> DataFrame:
+    """Put people's categories in place of the model's, and the model's back where a person's is withdrawn.
+
+    Args:
+        table: the columns of `TAGS`.
+        overrides: `product_id`, each once, and `category`.
+
+    Returns:
+        The columns of `TAGS`; an overridden row keeps what the model says in `model_category` and `top_categories`.
+    """
+    from pyspark.sql import functions as F
+
+    joined, changed = _overridden(table, overrides)
+    return joined.select(*(changed.get(name, F.col(name)).alias(name) for name in TAGS.names))
+
+
+def override_changes(previous: DataFrame, overrides: DataFrame) -> int:
+    """Return how many published rows the overrides of today would change."""
+    from pyspark.sql import functions as F
+
+    joined, changed = _overridden(previous, overrides)
+    same = F.col("category").eqNullSafe(changed["category"])
+    return joined.where(~(same & F.col("category_source").eqNullSafe(changed["category_source"]))).count()
+
+
+def _overridden(table: DataFrame, overrides: DataFrame) -> tuple[DataFrame, dict[str, Column]]:
+    from pyspark.sql import functions as F
+
+    given = overrides.select("product_id", F.col("category").alias("given"))
+    is_given = F.col("given").isNotNull()
+    withdrawn = (F.col("category_source") == F.lit(CategorySource.OVERRIDE.value)) & ~is_given
+    category = F.when(withdrawn, F.col("model_category")).otherwise(F.coalesce("given", "category"))
+    source = F.when(withdrawn, CategorySource.MODEL.value).when(is_given, CategorySource.OVERRIDE.value)
+    confidence = F.when(withdrawn | is_given, confidence_of(category, F.col("top_categories")))
+    return table.join(F.broadcast(given), on="product_id", how="left"), {
+        "category": category,
+        "category_source": source.otherwise(F.col("category_source")),
+        "confidence": confidence.otherwise(F.col("confidence")),
+        # Scored again under an override, a row has the category it had before.
+        "previous_category": F.nullif(F.col("previous_category"), category),
+    }
+
+
+def confidence_of(category: Column, top_categories: Column) -> Column:
+    """Return the confidence of a category; null where it is not among the best ones, which alone are stated."""
+    from pyspark.sql import functions as F
+
+    # `get` gives null beyond the end, where ANSI mode makes an index an error.
+    return F.get(F.filter(top_categories, lambda entry: entry["category"] == category), F.lit(0))["confidence"]

@@ -1,0 +1,89 @@
+"""Move a catalog table (`publish.table`) to the directory of a snapshot, for readers who know a name and not a path.
+
+The commit has published already: what fails here is a warning. A query that was planned before the move keeps the old
+directory; a session that is already open sees the new one after `REFRESH TABLE`, as Spark caches the files of a table.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashion_udf.errors import ConfigError
+from fashion_udf.schema import TAGS, to_spark
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+logger = logging.getLogger("fashion_udf")
+
+
+def move(spark: SparkSession, table: str, directory: Path) -> bool:
+    """Make an external Parquet table show a snapshot's directory; the table is created where there is none.
+
+    Args:
+        spark: a session whose catalog holds the table.
+        table: `name`, `database.name` or `catalog.database.name`; the database must exist.
+        directory: of the snapshot, absolute.
+
+    Returns:
+        Whether the table moved. A failure is logged with what to run by hand, and is never raised: the snapshot is
+        published whatever a metastore does.
+
+    Raises:
+        ConfigError: `table` is not a name.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    name, location = quoted_name(table), f"file:{directory}"
+    statement = f"ALTER TABLE {name} SET LOCATION {quoted_text(location)}"
+    try:
+        if problem := _problem(spark, name, location):
+            logger.warning("the snapshot is published, but %s was not moved to it: %s", name, problem)
+            return False
+        if spark.catalog.tableExists(name):
+            spark.sql(statement)
+        else:
+            spark.catalog.createTable(name, path=location, source="parquet", schema=to_spark(TAGS))
+        spark.sql(f"REFRESH TABLE {name}")
+    except (Py4JError, PySparkException) as error:
+        reason = " ".join(str(error).split())[:300]
+        logger.warning("the snapshot is published, but %s stays behind (%s): run `%s`", name, reason, statement)
+        return False
+    return True
+
+
+def quoted_name(table: str) -> str:
+    """A table's name as a Spark SQL identifier, each part in backticks.
+
+    Raises:
+        ConfigError: it has no part, more than three, or an empty or unprintable one.
+    """
+    parts = table.split(".")
+    if len(parts) > 3 or not all(part.strip() and part.isprintable() for part in parts):
+        raise ConfigError(
+            f"Expected publish.table as name, database.name or catalog.database.name. Received: {table!r}"
+        )
+    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+
+
+def quoted_text(text: str) -> str:
+    """A Spark SQL string literal, for the default `spark.sql.parser.escapedStringLiterals=false`."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _problem(spark: SparkSession, name: str, location: str) -> str | None:
+    """What forbids the move: an existing table may be somebody else's."""
+    if re.search(r"[*?\[\]{}\\]", location):
+        return f"Spark would take {location} for a pattern; choose another output.path"
+    if not spark.catalog.tableExists(name):
+        return None
+    described = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()
+    facts = {row["col_name"]: row["data_type"] for row in described}
+    kind, provider = facts.get("Type"), str(facts.get("Provider")).lower()
+    if kind != "EXTERNAL" or provider != "parquet":
+        return f"it is {kind} and {provider}, not an external Parquet table; name another one in publish.table"
+    return None

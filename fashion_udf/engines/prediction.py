@@ -1,0 +1,40 @@
+"""What every engine takes and yields, and how logits become probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of n rows."""
+
+    embedding: NDArray[np.float32]  # [n, 256], unit length
+    logits: NDArray[np.float32]  # [n, K]
+
+
+#: pixels uint8[n, s, s, 3] RGB, image_present float32[n, 1] of 1 or 0, token_ids int32[n, t] padded with 0.
+Predict = Callable[[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32]], Prediction]
+
+
+def calibrated(
+    logits: NDArray[np.float32], temperature: float | NDArray[np.float64] | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return probabilities: softmax(logits / temperature), by the temperature scaling of Guo et al. 2017.
+
+    Args:
+        logits: float32[n, K].
+        temperature: one for all rows, or an array [n, 1].
+
+    Returns:
+        float32[n, K]; each row sums to 1.
+    """
+    scaled: NDArray[np.float64] = logits.astype(np.float64) / temperature
+    # The largest becomes exp(0): no overflow, whatever the temperature.
+    exponentials: NDArray[np.float64] = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    exponentials /= exponentials.sum(axis=1, keepdims=True)
+    return exponentials.astype(np.float32)

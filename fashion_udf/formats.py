@@ -1,0 +1,195 @@
+"""What a photo's bytes are before any decoder sees them: its format, whether all of it is there, how it was held.
+
+The format is told by the first bytes, never by a name. Everything here reads a few dozen bytes of the file and trusts
+none of them.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Sequence
+
+#: Formats that shops and phones deliver. No format whose decoder runs a program (EPS), is a document (PDF, PSD) or has
+#: no use in a catalog and a parser that fails often (FLI, SGI, DDS, ICNS...). A phone's MPO is a JPEG with more behind.
+ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",  # BigTIFF
+    b"MM\0+": "TIFF",
+}
+#: Sizes of the header that follows a BMP's first 14 bytes; "BM" alone also starts a text about a BMW.
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+#: Marker, length and number of components, which libjpeg wants to agree: a phone puts megabytes of film behind a photo,
+#: and the marker alone is in there by chance.
+_JPEG_SCAN = re.compile(rb"\xff\xda\0(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
+_AVIF_BRANDS = (b"avif", b"avis")
+
+_ORIENTATION, _STRIP_OFFSETS, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES = 274, 273, 279, 324, 325
+_INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF types: byte, short, long
+_MAX_VALUES = 100_000  # of one tag; a strip is at least one row
+
+
+def sniff(data: bytes) -> str | None:
+    """Return one of `ALLOWED_FORMATS`, or None."""
+    for magic, name in _MAGIC.items():
+        if data.startswith(magic):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    if data[4:8] == b"ftyp":
+        brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+        if any(brands[at : at + 4] in _AVIF_BRANDS for at in range(0, len(brands), 4)):
+            return "AVIF"
+    return None
+
+
+def starts_a_photo(data: bytes) -> bool:
+    """Whether so little is there that an allowed format's mark may have been cut off."""
+    if len(data) >= 18:
+        return False
+    if any(magic.startswith(data) for magic in _MAGIC) or data[:2] == b"BM":
+        return True
+    return data[4:8] == b"ftyp" or (data[:4] == b"RIFF" and b"WEBP".startswith(data[8:12]))
+
+
+def is_cut_short(name: str, data: bytes) -> bool:
+    """Whether a file of format `name`, which could not be decoded, ends before it says it does."""
+    try:
+        return _CUT_SHORT[name](data)
+    except (struct.error, IndexError):  # what would say so is cut off itself
+        return True
+
+
+def jpeg_parts(data: bytes) -> tuple[bytes, bytes]:
+    """Return a JPEG without its metadata, and its EXIF block (b"" where it has none).
+
+    Pillow reads EXIF, MPF, Photoshop and ICC blocks when it opens a file: broken ones fail a good picture, and a file
+    of nothing else takes seconds. What remains is what libjpeg needs: JFIF and Adobe (colour), tables, frame and scans.
+
+    Raises:
+        EOFError: the file ends before its first scan.
+    """
+    kept, exif, at = [data[:2]], b"", 2
+    while True:
+        at = data.find(b"\xff", at)  # anything else between two markers is junk, which libjpeg skips too
+        if at < 0 or at + 4 > len(data):
+            raise EOFError("no scan")
+        marker = data[at + 1]
+        if marker == 0xDA:
+            return b"".join([*kept, data[at:]]), exif
+        if marker == 0xFF:
+            at += 1
+        elif marker <= 0x01 or 0xD0 <= marker <= 0xD9:  # markers without a body
+            at += 2
+        else:
+            end = at + 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+            if marker == 0xE1 and not exif and data[at + 4 : at + 10] == b"Exif\0\0":
+                exif = data[at + 10 : end]
+            if not (0xE1 <= marker <= 0xED or marker in (0xEF, 0xFE)):
+                kept.append(data[at:end])
+            at = end
+
+
+def jpeg_scans(data: bytes) -> int:
+    """Return the number of scans, those of a second picture behind the first included."""
+    return sum(1 for _ in _JPEG_SCAN.finditer(data))
+
+
+def orientation(exif: bytes) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where the block is garbage or says anything else."""
+    try:
+        value = _integers(exif.removeprefix(b"Exif\0\0"), (_ORIENTATION,)).get(_ORIENTATION, (1,))[0]
+    except struct.error:
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _integers(tiff: bytes, wanted: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """Return the wanted integer tags in the first directory of a TIFF structure.
+
+    Raises:
+        struct.error: the structure ends early.
+    """
+    found: dict[int, tuple[int, ...]] = {}
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return found
+    (start,) = struct.unpack_from(order + "I", tiff, 4)
+    (entries,) = struct.unpack_from(order + "H", tiff, start)
+    for at in range(start + 2, start + 2 + 12 * entries, 12):
+        tag, kind, count = struct.unpack_from(order + "HHI", tiff, at)
+        if tag not in wanted or tag in found or kind not in _INTEGERS or not 0 < count <= _MAX_VALUES:
+            continue
+        layout = f"{order}{count}{_INTEGERS[kind]}"
+        place = at + 8 if struct.calcsize(layout) <= 4 else struct.unpack_from(order + "I", tiff, at + 8)[0]
+        found[tag] = struct.unpack_from(layout, tiff, place)
+    return found
+
+
+def _jpeg_cut_short(data: bytes) -> bool:
+    try:
+        picture, _ = jpeg_parts(data)
+    except EOFError:
+        return True
+    return b"\xff\xd9" not in picture  # the end marker; inside a scan no other marker's bytes can make it
+
+
+def _png_cut_short(data: bytes) -> bool:
+    at = 8
+    while data[at + 4 : at + 8] != b"IEND":
+        at += 12 + int(struct.unpack_from(">I", data, at)[0])
+    return False
+
+
+def _gif_cut_short(data: bytes) -> bool:
+    return data.rstrip(b"\0")[-1:] != b";"
+
+
+def _webp_cut_short(data: bytes) -> bool:
+    return 8 + int(struct.unpack_from("<I", data, 4)[0]) > len(data)
+
+
+def _bmp_cut_short(data: bytes) -> bool:
+    return int(struct.unpack_from("<I", data, 2)[0]) > len(data)
+
+
+def _avif_cut_short(data: bytes) -> bool:
+    at = 0
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, at + 8)
+        if length < 8:  # 0: this box goes to the end of the file; others are nonsense
+            return False
+        at += length
+    return at > len(data)
+
+
+def _tiff_cut_short(data: bytes) -> bool:
+    pairs = ((_STRIP_OFFSETS, _STRIP_SIZES), (_TILE_OFFSETS, _TILE_SIZES))
+    tags = _integers(data, [tag for pair in pairs for tag in pair])
+    for offsets, sizes in pairs:
+        parts = zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False)
+        if any(offset + size > len(data) for offset, size in parts):
+            return True
+    return False
+
+
+_CUT_SHORT: dict[str, Callable[[bytes], bool]] = {
+    "JPEG": _jpeg_cut_short,
+    "PNG": _png_cut_short,
+    "GIF": _gif_cut_short,
+    "WEBP": _webp_cut_short,
+    "BMP": _bmp_cut_short,
+    "AVIF": _avif_cut_short,
+    "TIFF": _tiff_cut_short,
+}

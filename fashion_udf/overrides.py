@@ -1,0 +1,57 @@
+"""People's categories: a table of product_id and category that no run overwrites."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashion_udf import sources
+from fashion_udf.config import Overrides
+from fashion_udf.errors import CatalogError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+COLUMNS = ("product_id", "category")
+EXAMPLES = 10  # repeated ids named in an error
+
+
+def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
+    """Read the overrides; none where no path is configured. A null category withdraws nothing and gives nothing.
+
+    Returns:
+        `product_id`, each once, and `category`, both strings.
+
+    Raises:
+        CatalogError: the table cannot be read, lacks a column, or a product has two categories.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+    from pyspark.sql import functions as F
+
+    if source.path is None:
+        return spark.createDataFrame([], "product_id string, category string")
+    try:
+        frame = sources.READERS[source.format](spark, source.path)
+    except (PySparkException, Py4JJavaError) as error:
+        # A damaged Parquet footer is a plain Java error, whose own first line names only the call.
+        cause = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+        raise CatalogError(
+            f"Expected overrides.path to be a readable {source.format} source. "
+            f"Received: {source.path} ({cause.strip().splitlines()[0][:200]})"
+        ) from error
+    if missing := [name for name in COLUMNS if name not in frame.columns]:
+        raise CatalogError(
+            f"Expected the columns product_id and category in {source.path} (overrides.path). "
+            f"Received: no {' and no '.join(missing)} among {', '.join(sorted(frame.columns))}"
+        )
+    given = frame.select(*(F.col(name).cast("string") for name in COLUMNS)).where(
+        F.col("product_id").isNotNull() & F.col("category").isNotNull()
+    )
+    given = given.distinct()
+    repeated = given.groupBy("product_id").count().where(F.col("count") > F.lit(1)).orderBy("product_id")
+    if found := repeated.limit(EXAMPLES).collect():
+        raise CatalogError(
+            f"Expected one category for each product in {source.path} (overrides.path). "
+            f"Received: several for {', '.join(repr(row['product_id']) for row in found)}"
+        )
+    return given

@@ -1,0 +1,133 @@
+"""A photo's URI to its bytes, or a reason: local paths and `file:` URIs below the configured roots, and nothing else.
+
+A catalog is foreign input: a path may lead out of the photo folder, to a device, to a pipe that never answers. The file
+is opened without blocking, and what was opened is checked, not the name it had a moment before.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from fashion_udf.schema import Status
+
+MAX_PATH = 4096  # Linux' PATH_MAX: a longer one names no file
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_STATUS = {
+    errno.ENOENT: Status.IMAGE_MISSING,
+    errno.ENOTDIR: Status.IMAGE_MISSING,
+    errno.ENAMETOOLONG: Status.IMAGE_MISSING,
+    errno.ELOOP: Status.IMAGE_FORBIDDEN,
+}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """The bytes of a photo with status `ok`, or no bytes and the reason."""
+
+    data: bytes | None
+    status: Status
+    error: str | None
+    #: Size and modification time of the file as it was read: what tells a replaced photo from the old one.
+    identity: str | None = None
+
+
+def read(uri: str, roots: Sequence[str], max_bytes: int) -> Photo:
+    """Read a photo; never raises, whatever the URI.
+
+    Args:
+        uri: a local path, with any characters, or a `file:` URI with percent escapes.
+        roots: directories the file must lie in, after links are followed.
+        max_bytes: larger files are refused unread.
+    """
+    try:
+        path = _local_path(uri)
+    except ValueError as error:
+        return Photo(None, Status.IMAGE_FORBIDDEN, str(error))
+    if not _is_file_name(path):
+        return Photo(None, Status.IMAGE_MISSING, "not a file name")
+    try:
+        return _read_file(os.path.realpath(path), [os.path.realpath(root) for root in roots], max_bytes)
+    except OSError as error:
+        status = _STATUS.get(error.errno or 0, Status.IMAGE_IO)
+        return Photo(None, status, os.strerror(error.errno) if error.errno else type(error).__name__)
+
+
+def identity(uri: str, roots: Sequence[str]) -> str | None:
+    """Return the `Photo.identity` that `read` would find, without opening the file; None where it would find none."""
+    try:
+        name = _local_path(uri)
+        if not _is_file_name(name):
+            return None
+        path = os.path.realpath(name)
+        facts = os.stat(path)
+    except (ValueError, OSError):  # another scheme; no such file
+        return None
+    allowed = _is_below(path, [os.path.realpath(root) for root in roots])
+    return _identity(facts) if allowed and stat.S_ISREG(facts.st_mode) else None
+
+
+def _identity(facts: os.stat_result) -> str:
+    return f"{facts.st_size}-{facts.st_mtime_ns}"
+
+
+def _local_path(uri: str) -> str:
+    scheme = _SCHEME.match(uri)
+    if scheme is None:
+        return uri
+    if scheme[1].lower() != "file":
+        raise ValueError(f"scheme {scheme[1][:20]!r} is not read; expected a local path or file:")
+    parts = urlsplit(uri)
+    if parts.netloc not in ("", "localhost"):
+        raise ValueError("file: URI names another host")
+    return unquote(parts.path, errors="surrogateescape")
+
+
+def _is_file_name(text: str) -> bool:
+    # Some lone surrogates are undecodable bytes of a file name, as Python reads it from a directory; others never are.
+    try:
+        return "\0" not in text and len(os.fsencode(text)) <= MAX_PATH
+    except UnicodeEncodeError:
+        return False
+
+
+def _read_file(path: str, roots: Sequence[str], max_bytes: int) -> Photo:
+    if not _is_below(path, roots):
+        return _outside()
+    # O_NONBLOCK: opening a pipe waits for a writer otherwise. O_NOFOLLOW: links were resolved, a new one is an attack.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)  # `fdopen` would refuse a directory and leave it open
+        return Photo(None, Status.IMAGE_FORBIDDEN, "not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        if not _is_below(_opened_path(descriptor, path), roots):
+            return _outside()
+        identity = _identity(facts)
+        if facts.st_size > max_bytes:
+            error = f"{facts.st_size} bytes, at most {max_bytes} are accepted"
+            return Photo(None, Status.IMAGE_TOO_LARGE, error, identity)
+        data = file.read(max_bytes + 1)  # a file that grows while it is read stays bounded
+        return Photo(data, Status.OK, None, identity)
+
+
+def _outside() -> Photo:
+    return Photo(None, Status.IMAGE_FORBIDDEN, "not below any of input.image_roots")
+
+
+def _is_below(path: str, roots: Sequence[str]) -> bool:
+    return any(path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
+def _opened_path(descriptor: int, path: str) -> str:
+    """Return where the opened file really is: a directory on the way may have become a link since it was resolved."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:  # no /proc on this system
+        return os.path.realpath(path)

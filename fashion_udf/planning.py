@@ -1,0 +1,137 @@
+"""The inputs of a run, fixed when it starts, and its plan on top of whatever snapshot is current."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from fashion_udf import assembly, bundle, catalog, catalog_table, chunks, engines, plan, snapshot, staging
+from fashion_udf.bundle import Bundle
+from fashion_udf.commit import Commit
+from fashion_udf.config import JobConfig
+from fashion_udf.overrides import read_overrides
+from fashion_udf.plan import Counts, Scope
+from fashion_udf.schema import RESULT, TAGS, Reason, to_spark
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Run:
+    """What does not change while a run goes on."""
+
+    spark: SparkSession
+    config: JobConfig
+    scope: Scope
+    run_id: str
+    model: Bundle
+    source: DataFrame  # all rows of the catalog, as `catalog.read` gives them
+    rows: DataFrame  # the accepted ones, as `plan.wanted` gives them
+    rejected: DataFrame  # as `catalog.split_ids` gives them
+    rejected_rows: int
+
+    @property
+    def staging(self) -> Path:
+        """What the run keeps until it publishes."""
+        return snapshot.staging_dir(self.config.output.path, self.run_id)
+
+    @property
+    def directory(self) -> Path:
+        """The run's reports."""
+        return snapshot.run_dir(self.config.output.path, self.run_id)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan on top of one snapshot."""
+
+    parent: Commit | None
+    previous: DataFrame  # the published table, empty before the first
+    overrides: DataFrame
+    rows: DataFrame  # as `plan.compared` gives them
+    gone: DataFrame
+    counts: Counts
+    override_changes: int
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of the next table."""
+        before = self.parent.rows if self.parent else 0
+        return before - self.counts.gone + self.counts.reasons.get(Reason.NEW, 0)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the published table is the next one too."""
+        counts = self.counts
+        touched = counts.to_score or counts.staged or counts.gone or self.override_changes
+        return self.parent is not None and not touched
+
+
+def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
+    """Check the bundle and the catalog; nothing is written.
+
+    Raises:
+        InputError: the config, catalog or bundle cannot be used.
+    """
+    if config.publish.table:
+        catalog_table.quoted_name(config.publish.table)  # a wrong name is told before the night's work
+    model = bundle.read(config.bundle)
+    engines.require_offered(config.engine.name, model, config.engine.precision)
+    spark.conf.set("spark.sql.parquet.columnarReaderBatchSize", chunks.CAUTIOUS_READER_ROWS)
+    source = catalog.read(spark, config.input)
+    accepted, rejected = catalog.split_ids(source)
+    refused = catalog.require_accepted(rejected, config.input.max_rejected)
+    if scope.selected is not None:
+        accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
+    versioned = config.input.columns.image_version is not None
+    rows = plan.wanted(accepted, model.model_version, config.engine.precision, config.input.image_roots, versioned)
+    return Run(spark, config, scope, run_id, model, source, rows, rejected, refused)
+
+
+def on_current(run: Run, target: Path | None) -> Planned:
+    """Compare the catalog with the published table and with what is staged.
+
+    Args:
+        run: as `start` gives it.
+        target: where to keep the plan, so that every later step sees the same one, whatever happens to the catalog
+            meanwhile; None: nothing is written.
+
+    Raises:
+        SnapshotError: the published table is damaged; its rows are not carried into the next one.
+    """
+    output = run.config.output.path
+    parent = snapshot.current(output)
+    if parent:
+        snapshot.verify(output, parent)
+    previous = read(run.spark, [str(snapshot.data_dir(output, parent))] if parent else [], TAGS)
+    in_scope = previous
+    if run.scope.selected is not None:
+        in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")
+    rows = plan.compared(run.rows, in_scope, results(run), run.scope)
+    if target:
+        rows.write.parquet(str(target))
+        rows = run.spark.read.parquet(str(target))
+    else:
+        rows = rows.persist()
+    overrides = read_overrides(run.spark, run.config.overrides)
+    gone = in_scope.select("product_id").join(rows, on="product_id", how="left_anti")
+    if run.scope.selected is not None:
+        gone = gone.limit(0)  # what a backfill does not find in the catalog is left to the nightly run
+    counts = plan.count(rows, gone)
+    return Planned(parent, previous, overrides, rows, gone, counts, assembly.override_changes(previous, overrides))
+
+
+def results(run: Run) -> DataFrame:
+    """Return what is staged now and may be used by the run, as `plan.usable` gives it."""
+    staged = read(run.spark, staging.result_files(run.config.output.path), RESULT)
+    return plan.usable(staged, run.run_id, own_alone=run.scope.forced or run.scope.retry_failed)
+
+
+def read(spark: SparkSession, paths: list[str], schema: pa.Schema) -> DataFrame:
+    """Read Parquet files of a schema of ours; a column that an older release did not write is null."""
+    spark_schema = to_spark(schema)
+    return spark.read.schema(spark_schema).parquet(*paths) if paths else spark.createDataFrame([], spark_schema)

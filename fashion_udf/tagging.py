@@ -1,0 +1,217 @@
+"""The run: plan, score what is new, assemble, audit, publish; an interrupted run is resumed by the next one's plan.
+
+    catalog --accepted--> staging/<run_id>/plan-0 --to score--> staging/<run_id>/results/00000, 00001, ...
+            --rejected--> runs/<run_id>/rejected.parquet
+    plan, results and the published table --> staging/<run_id>/tags-0 --audit--> tags/data/<snapshot_id>
+
+Where another run publishes meanwhile, planning and what follows are done again on top of that: what was scored is
+staged, so only the comparison is repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote, urlsplit
+
+from fashion_udf import (
+    assembly,
+    candidate,
+    catalog_table,
+    chunks,
+    estimate,
+    gates,
+    plan,
+    planning,
+    report,
+    run_tables,
+    snapshot,
+    staging,
+)
+from fashion_udf.commit import Commit
+from fashion_udf.config import JobConfig
+from fashion_udf.errors import CommitConflictError
+from fashion_udf.plan import Counts, Scope
+from fashion_udf.planning import Planned, Run
+from fashion_udf.schema import TAGS
+from fashion_udf.scoring import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+logger = logging.getLogger("fashion_udf")
+
+#: One output file holds about this many bytes (DESIGN: 64-512 MB where there is enough data).
+OUTPUT_FILE_BYTES = 256_000_000
+#: Times a run plans: once, and three times more where another run published first.
+PLANS = 4
+#: Rows from which the speed of a run says something about the next one.
+TELLING_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did; `number` and `data_dir` are those of the current snapshot, whether or not it is of this run."""
+
+    run_id: str
+    number: int
+    data_dir: Path
+    published: bool
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Outcome:
+    """Bring the table up to date with the catalog and publish it; publish nothing where nothing changed.
+
+    Args:
+        spark: a session of `job.session`.
+        config: of the run.
+        scope: which products to look at, and which to score whatever their fingerprint; by default the whole catalog.
+
+    Raises:
+        InputError: the config, catalog or bundle cannot be used (exit 2); nothing was published.
+        GateRefusedError: the audit refused the table (exit 3); it stays in staging for a person to look at.
+        CommitConflictError: other runs published first, again and again (exit 4).
+    """
+    run_id, output = snapshot.new_run_id(), config.output.path
+    directory = snapshot.staging_dir(output, run_id)
+    with report.recorded(snapshot.run_dir(output, run_id)) as counts, staging.alive(directory):
+        run = planning.start(spark, config, scope or Scope(), run_id)
+        if run.rejected_rows:
+            run.rejected.write.parquet(str(run.directory / "rejected.parquet"))
+        commit, published = _publish_on_current(run, counts)
+        if config.publish.table and published:
+            catalog_table.move(spark, config.publish.table, snapshot.data_dir(output, commit))
+        # Only now that the commit has landed; nobody reads it, and the next run's is its own.
+        shutil.rmtree(directory, ignore_errors=True)
+        return Outcome(run_id, commit.number, snapshot.data_dir(output, commit), published, counts)
+
+
+def forecast(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> dict[str, int]:
+    """Check everything and count what a run would do; writes nothing.
+
+    Returns:
+        Counts as in `Outcome`, the rows and about the bytes of the next table, and what scoring would take: expected
+        seconds, and core seconds. These follow the newest run that scored; without one they are not there.
+    """
+    run = planning.start(spark, config, scope or Scope(), snapshot.new_run_id())
+    planned = planning.on_current(run, None)
+    cores = spark.sparkContext.defaultParallelism
+    told = _told(planned.counts, run.rejected_rows)
+    told |= estimate.table(planned.parent, 0 if planned.changes_nothing else planned.table_rows)
+    return told | estimate.scoring(config.output.path, planned.counts.to_score, cores)
+
+
+def _publish_on_current(run: Run, counts: dict[str, int]) -> tuple[Commit, bool]:
+    """Do everything from the plan on, again where another run published first; fills in `counts`."""
+    next_chunk, seconds = 0, dict[str, float]()
+    for attempt in range(PLANS):
+        with _timed("plan", seconds):
+            planned = planning.on_current(run, run.staging / f"plan-{attempt}")
+        counts |= _told(planned.counts, run.rejected_rows)
+        if planned.changes_nothing and planned.parent:
+            return planned.parent, False
+        with _timed("score", seconds):
+            next_chunk = _score(run, planned, next_chunk)
+        tags = run.staging / f"tags-{attempt}"
+        with _timed("assemble", seconds):
+            _assemble(run, planned, tags)
+        with _timed("audit", seconds):
+            counts |= _audit(run, planned, tags, seconds)
+        try:
+            return _publish(run, planned, tags, attempt), True
+        except CommitConflictError as error:
+            if attempt == PLANS - 1:
+                raise
+            logger.warning("%s; planning again on top of it", error)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _score(run: Run, planned: Planned, next_chunk: int) -> int:
+    if not planned.counts.to_score:
+        return next_chunk
+    config = run.config
+    photo: Literal["bytes", "uri", "none"] = "uri" if "image_uri" in run.source.columns else "bytes"
+    settings = Settings(
+        engine=config.engine.name,
+        precision=config.engine.precision,
+        batch_size=config.engine.batch_size,
+        top_k=config.top_k,
+        photo=photo if planned.counts.with_photo else "none",
+        image_roots=config.input.image_roots,
+        max_image_bytes=config.limits.max_image_bytes,
+        max_image_pixels=config.limits.max_image_pixels,
+    )
+    todo = run.staging / f"todo-{next_chunk}"
+    plan.representatives(planned.rows).write.parquet(str(todo))
+    job = chunks.Job(
+        source=run.source,
+        todo=run.spark.read.parquet(str(todo)),
+        bundle=run.spark.sparkContext.broadcast(run.model),
+        settings=settings,
+        run_id=run.run_id,
+        directory=run.staging,
+        batch_timeout=config.limits.batch_timeout,
+    )
+    return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
+
+
+def _assemble(run: Run, planned: Planned, target: Path) -> None:
+    """Write the next table in files of a good size."""
+    results = planning.results(run)
+    table = assembly.assemble(planned.rows, planned.previous, results, planned.gone, run.config.stability_margin)
+    table = assembly.override(table, planned.overrides)
+    files = [*planned.previous.inputFiles(), *results.inputFiles()]
+    size = sum(Path(unquote(urlsplit(name).path)).stat().st_size for name in files)
+    table.coalesce(max(1, round(size / OUTPUT_FILE_BYTES))).write.parquet(str(target))
+
+
+def _audit(run: Run, planned: Planned, tags: Path, seconds: dict[str, float]) -> dict[str, int]:
+    """Count the next table and check it; a refused one is kept as a candidate."""
+    table = planning.read(run.spark, [str(tags)], TAGS)
+    found = gates.audit(table, planned.previous if planned.parent else None)
+    metrics = {**found.as_dict(), "seconds": seconds, "overrides": run_tables.acceptance(table)}
+    if planned.counts.to_score >= TELLING_ROWS:
+        cores = run.spark.sparkContext.defaultParallelism
+        metrics["rows_per_core_second"] = planned.counts.to_score / (seconds["score"] * cores)
+    report.write_metrics(run.directory, metrics)
+    run_tables.write(run.directory, table, planned.previous, run.run_id)
+    if refusals := gates.broken(found, planned.table_rows, run.config.gates):
+        candidate.refuse(run.staging, tags, run.model.model_version, planned.table_rows, planned.parent, refusals)
+    groups = {"status": found.statuses, "decision": found.decisions, "modality": found.modalities}
+    return {f"{group}.{name}": rows for group, counted in groups.items() for name, rows in counted.items()}
+
+
+def _publish(run: Run, planned: Planned, tags: Path, attempt: int) -> Commit:
+    # A snapshot's id is never used twice, also where the files were moved before another run's commit won.
+    snapshot_id = f"{run.run_id}-{attempt}" if attempt else run.run_id
+    version, rows = run.model.model_version, planned.table_rows
+    output = run.config.output.path
+    return snapshot.publish(output, tags, snapshot_id, version, expected_rows=rows, parent=planned.parent)
+
+
+def _told(counts: Counts, rejected: int) -> dict[str, int]:
+    told = {
+        "accepted": counts.accepted,
+        "rejected": rejected,
+        "scored": counts.to_score + counts.duplicates + counts.staged,
+        "carried": counts.carried,
+        "gone": counts.gone,
+        "duplicates": counts.duplicates,
+        "staged": counts.staged,
+    }
+    return told | {f"reason.{name}": rows for name, rows in counts.reasons.items()}
+
+
+@contextmanager
+def _timed(what: str, seconds: dict[str, float]) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[what] = seconds.get(what, 0.0) + time.monotonic() - started
+    logger.info("%s: %.1f s", what, time.monotonic() - started)

@@ -1,0 +1,145 @@
+"""Title and description to token ids: one tokenizer for training and scoring.
+
+`product_text` joins a row's texts, `encode` turns a batch of them into padded ids. The tokenizer is byte-pair encoding
+on words: text is NFKC-normalised and lower-cased, split at spaces, punctuation and single digits, and every piece
+starts with a word mark, so that "shirt" is the same token in "T-Shirt" and in "shirt". Id 0 is padding (masked in the
+model), id 1 is any character the tokenizer was not trained on.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fashion_udf.errors import BundleError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+#: Longest row of ids; later tokens are dropped.
+MAX_TOKENS = 100
+#: Longest text looked at, in characters; 100 tokens are seldom more than 600. Bounds the time of one row.
+MAX_CHARACTERS = 2_000
+#: The model's embedding has at most this many rows.
+MAX_VOCABULARY = 8_000
+
+#: Ids of the special tokens in every tokenizer.
+PADDING_ID, UNKNOWN_ID = 0, 1
+
+_PADDING, _UNKNOWN = "[PAD]", "[UNK]"
+#: Scripts with thousands of characters must not fill the vocabulary with single letters.
+_ALPHABET = 500
+
+
+def product_text(title: str | None, description: str | None) -> str:
+    """Join title and description by a newline; a missing or blank part is left out, "" is a row without text.
+
+    Control characters (NUL too) become spaces; invisible format characters and lone surrogates are dropped. The result
+    has at most `MAX_CHARACTERS` characters, of which the title is the first.
+    """
+    parts = [_clean(part[:MAX_CHARACTERS]).strip() for part in (title, description) if part]
+    return "\n".join(part for part in parts if part)[:MAX_CHARACTERS]
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int32]:
+    """Return `int32[n, t]` token ids, padded with 0 after the last token; t is the longest row, 1 to `MAX_TOKENS`.
+
+    A text without a token is a row of zeros.
+    """
+    # One by one: `encode_batch` starts a thread pool, which breaks in a worker forked later. With the pool switched off
+    # it takes as long (95 us a text, and 92).
+    rows = [tokenizer.encode(_clean(text[:MAX_CHARACTERS])).ids[:MAX_TOKENS] for text in texts]
+    ids = np.zeros((len(rows), max((len(row) for row in rows), default=0) or 1), dtype=np.int32)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+    return ids
+
+
+def tokenizer_from_bytes(data: bytes) -> Tokenizer:
+    """Read a `tokenizer.json`.
+
+    Raises:
+        BundleError: it is not a tokenizer with [PAD] = 0, [UNK] = 1 and ids 0 to n - 1, n <= `MAX_VOCABULARY`.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_str(data.decode("utf-8"))
+    except Exception as error:  # the library raises plain Exception
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(
+            f"Expected tokenizer.json to be a tokenizer of the tokenizers library. Received: {reason}"
+        ) from error
+    ids = sorted(tokenizer.get_vocab().values())
+    specials = (tokenizer.token_to_id(_PADDING), tokenizer.token_to_id(_UNKNOWN))
+    if specials != (PADDING_ID, UNKNOWN_ID) or ids != list(range(len(ids))) or len(ids) > MAX_VOCABULARY:
+        raise BundleError(
+            f"Expected tokenizer.json with [PAD] = 0, [UNK] = 1 and ids 0 to n - 1, n <= {MAX_VOCABULARY}. "
+            f"Received: [PAD] = {specials[0]}, [UNK] = {specials[1]}, {len(ids)} ids up to {ids[-1] if ids else None}"
+        )
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    # A title that holds the letters "[PAD]" is text like any other.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 4096) -> bytes:
+    """Train a tokenizer and return its `tokenizer.json`; the same texts give the same bytes, in any order.
+
+    Raises:
+        ValueError: `vocabulary_size` is not within 3 and `MAX_VOCABULARY`.
+    """
+    if not 3 <= vocabulary_size <= MAX_VOCABULARY:
+        raise ValueError(f"Expected a vocabulary size of 3 to {MAX_VOCABULARY}. Received: {vocabulary_size}")
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token=_UNKNOWN, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.Metaspace(prepend_scheme="always"),
+        ]
+    )
+    cleaned = [_clean(text[:MAX_CHARACTERS]) for text in texts]
+    letters = min(_ALPHABET, vocabulary_size - 2)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        min_frequency=2,
+        special_tokens=[_PADDING, _UNKNOWN],
+        limit_alphabet=letters,
+        initial_alphabet=_most_frequent(tokenizer, cleaned, letters),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(cleaned, trainer)
+    data: str = tokenizer.to_str()
+    return data.encode("utf-8")
+
+
+def _most_frequent(tokenizer: Tokenizer, texts: Iterable[str], letters: int) -> list[str]:
+    """Return the most frequent letters of the words; among equally frequent ones the trainer would choose by chance."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
+            counts.update(word)
+    return sorted(counts, key=lambda letter: (-counts[letter], letter))[:letters]
+
+
+def _clean(text: str) -> str:
+    """Drop what no shop means as text, and lone surrogates, which the tokenizer refuses."""
+    text = text.replace("\n", " ")  # as below; `product_text` puts one into most texts, and letter by letter is slow
+    if text.isprintable():
+        return text
+    return "".join(_CLEANED.get(unicodedata.category(letter), letter) for letter in text)
+
+
+#: Unicode categories: control characters part words; format characters (joiners, direction marks) and surrogates don't.
+_CLEANED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": ""}

@@ -1,0 +1,54 @@
+"""Tag some products at once, on top of the published table; all other rows stay as they are.
+
+    .venv/bin/spark-submit jobs/backfill.py --config conf/nightly.yaml --set ... --ids a,b,c
+
+Without a selection: the products that are not in the table yet. Several selections together choose what any of them
+chooses. A product whose text, photo and model are those of its published row is left alone, but for --force.
+
+Exit codes are those of jobs/tag_catalog.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from fashion_udf import config, job, report, selection, tagging
+from fashion_udf.plan import Scope
+
+
+def main() -> None:
+    """Parse arguments, tag the selected products, and say where the table is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML file, e.g. conf/nightly.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_argument("--ids", default="", metavar="A,B,C", help="product ids")
+    parser.add_argument("--ids-file", metavar="FILE", help="a file with one product id a line")
+    parser.add_argument("--category", action="append", default=[], help="products published in this category")
+    parser.add_argument("--status", action="append", default=[], help="products published with this status")
+    parser.add_argument(
+        "--since", metavar="TIME", help="products tagged at this time or later, e.g. 2026-11-25T20:00:00Z"
+    )
+    parser.add_argument("--plan", action="store_true", help="check everything, print the counts, write nothing")
+    parser.add_argument("--force", action="store_true", help="score the selected products whatever their fingerprint")
+    arguments = parser.parse_args()
+    settings = config.load(config.JobConfig, arguments.config, arguments.set)
+    chosen = selection.Selection(
+        ids=selection.ids(arguments.ids, arguments.ids_file),
+        categories=tuple(arguments.category),
+        statuses=tuple(arguments.status),
+        since=arguments.since,
+    )
+    spark = job.session("backfill")
+    scope = Scope(selected=selection.select(spark, settings, chosen), forced=arguments.force)
+    if arguments.plan:
+        sys.stdout.write(report.summary(tagging.forecast(spark, settings, scope)))
+        return
+    outcome = tagging.tag(spark, settings, scope)
+    sys.stdout.write(report.summary(outcome.counts))
+    done = "published" if outcome.published else "nothing to do; the table is still"
+    sys.stdout.write(f"{done} snapshot {outcome.number}: {outcome.data_dir}\n")
+
+
+if __name__ == "__main__":
+    job.run(main)

@@ -1,0 +1,95 @@
+"""Package metadata: a small base for executors, and extras for Spark, OpenVINO, training and development.
+
+The exact versions that were tested together are in requirements.lock, made from this file by `make lock`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+BASE = [
+    "numpy>=1.26",
+    "pandas>=2.2,<3",
+    "pyarrow>=14.0.2",
+    "pillow>=12.3",
+    "boto3>=1.34",
+    "tokenizers>=0.20",
+    "PyYAML>=6",
+    "pydantic>=2.7,<3",
+    "safetensors>=0.4",
+]
+
+EXTRAS = {
+    "spark": ["pyspark>=3.5,<5", "rich>=13"],
+    "openvino": ["openvino>=2026.4"],
+    "training": [
+        "tensorflow>=2.21",
+        "keras>=3.15",
+        "petastorm==0.13.1",
+        # petastorm imports pyarrow.filesystem (gone in 16) and the legacy ParquetDataset (gone in 15).
+        "pyarrow==14.0.2",
+        # pyarrow 14 was compiled against numpy 1.
+        "numpy<2",
+        # pyspark 4.1 refuses a pyarrow below 15.
+        "pyspark<4.1",
+        # tensorboard and petastorm import pkg_resources, which later setuptools no longer ship.
+        "setuptools<81",
+        "tensorboard>=2.20",
+        "scikit-learn>=1.5",
+        "scipy>=1.13",
+        "matplotlib>=3.9",
+        "jinja2>=3.1",
+        "nncf>=3",
+    ],
+    "dev": [
+        "pytest>=8",
+        "pytest-timeout>=2.3",
+        "hypothesis>=6.100",
+        "ruff>=0.8",
+        "mypy>=1.13",
+        "pandas-stubs",
+        "types-PyYAML",
+        "duckdb>=1",
+        "psutil>=5.9",
+        "build>=1.2",
+        "setuptools",
+        "wheel",
+    ],
+}
+
+
+def read_version() -> str:
+    """Returns `__version__` of fashion_udf/__init__.py, read as text so that a build needs no dependency."""
+    source = (ROOT / "fashion_udf" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', source, flags=re.MULTILINE)
+    if match is None:
+        raise ValueError('Expected one line `__version__ = "..."` in fashion_udf/__init__.py. Received: none.')
+    return match.group(1)
+
+
+def read_readme() -> str:
+    """Returns the README shown on the package's page, or an empty text where the file is absent."""
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.is_file() else ""
+
+
+setup(
+    name="fashion-udf",
+    version=read_version(),
+    description="Tag a fashion catalog with Spark: photos and text in, a published table of predictions out",
+    long_description=read_readme(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["fashion_udf", "fashion_udf.*", "training", "training.*"]),
+    # `**` does not match files at the folder's own level in every setuptools, so both patterns are named.
+    package_data={"fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*"]},
+    install_requires=BASE,
+    extras_require=EXTRAS,
+)

@@ -1,0 +1,190 @@
+"""Chunks: every row in exactly one, none much larger than asked for, whatever files the catalog has."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fashion_udf import catalog, chunks
+from fashion_udf.chunks import Chunk
+from fashion_udf.config import Input
+from fashion_udf.plan import Counts
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SIZES = st.dictionaries(st.none() | st.text(min_size=1), st.integers(1, 5000), max_size=30)
+
+
+@given(SIZES, st.integers(1, 1000), st.integers(0, 100))
+def test_every_row_is_in_exactly_one_chunk_of_about_the_size_asked_for(
+    sizes: dict[str | None, int], rows: int, first: int
+) -> None:
+    found = list(chunks.divided(sizes, rows, first))
+    assert [chunk.number for chunk in found] == list(range(first, first + len(found)))
+    parts = Counter[tuple[str | None, int]]()
+    for chunk in found:
+        assert chunk.files and 0 <= chunk.part < chunk.parts and 0 < chunk.rows <= rows
+        assert chunk.parts == 1 or len(chunk.files) == 1
+        parts.update((file, chunk.parts) for file in chunk.files)
+    assert sorted(map(str, (file for file, _ in parts))) == sorted(map(str, sizes)), "a file is divided in one way"
+    assert all(count == of for (_, of), count in parts.items())
+    assert len({(chunk.files, chunk.part) for chunk in found}) == len(found)
+    for chunk in found:
+        held = sum(sizes[file] for file in chunk.files)
+        assert held // chunk.parts == chunk.rows and held <= rows * chunk.parts
+
+
+@given(SIZES, st.integers(1, 1000))
+def test_two_neighbouring_chunks_of_whole_files_would_not_fit_in_one(sizes: dict[str | None, int], rows: int) -> None:
+    found = list(chunks.divided(sizes, rows, 0))
+    for one, next_one in zip(found, found[1:], strict=False):
+        if one.parts == next_one.parts == 1:
+            assert one.rows + sizes[next_one.files[0]] > rows
+
+
+def test_small_files_share_a_chunk_and_a_large_one_is_split() -> None:
+    sizes: dict[str | None, int] = {"c": 10, "a": 6, "b": 6, None: 1, "d": 7}
+    assert list(chunks.divided(sizes, 7, 3)) == [
+        Chunk(3, (None, "a"), 0, 1, 7),
+        Chunk(4, ("b",), 0, 1, 6),
+        Chunk(5, ("c",), 0, 2, 5),
+        Chunk(6, ("c",), 1, 2, 5),
+        Chunk(7, ("d",), 0, 1, 7),
+    ]
+    assert list(chunks.divided({}, 7, 3)) == []
+
+
+def _job(source: DataFrame, todo: DataFrame, directory: Path = Path("unused")) -> chunks.Job:
+    return chunks.Job(source, todo, None, None, "r1", directory, 60.0)  # type: ignore[arg-type]
+
+
+def _sources(folder: Path) -> dict[str, Input]:
+    """A catalog of products 00 to 39 in several files, in one file, in CSV, and as a table without files."""
+    names = [f"{number:02d}" for number in range(40)]
+    (folder / "many files, 100%").mkdir(parents=True)
+    for part, start in enumerate((0, 2, 5, 9, 20)):
+        some = names[start : (2, 5, 9, 20, 40)[part]]
+        pq.write_table(pa.table({"product_id": some, "title": some}), folder / "many files, 100%" / f"p {part}.parquet")
+    pq.write_table(pa.table({"product_id": names, "title": names}), folder / "one.parquet", row_group_size=7)
+    (folder / "c.csv").write_text("\n".join(["product_id,title", *(f"{name},{name}" for name in names)]))
+    return {
+        "many": Input(path=str(folder / "many files, 100%")),
+        "one": Input(path=str(folder / "one.parquet")),
+        "csv": Input(path=str(folder / "c.csv"), format="csv"),
+        "table": Input(path="chunks_view", format="table"),
+    }
+
+
+@pytest.mark.parametrize("form", ["many", "one", "csv", "table"])
+def test_the_rows_of_all_chunks_are_those_to_do_each_once(spark: SparkSession, tmp_path: Path, form: str) -> None:
+    from pyspark.sql import functions as F
+
+    source = _sources(tmp_path)[form]
+    spark.createDataFrame([(f"{n:02d}", f"{n:02d}") for n in range(40)], "product_id string, title string") \
+        .createOrReplaceTempView("chunks_view")  # fmt: skip
+    frame = catalog.read(spark, source)
+    todo = frame.where(F.col("product_id") % 4 != 1).select(
+        "product_id", "file", F.concat(F.lit("f"), "product_id").alias("fingerprint"), F.lit("s").alias("known_sha256")
+    )
+    todo.write.parquet(str(tmp_path / "todo"))
+    job = _job(frame, spark.read.parquet(str(tmp_path / "todo")))
+    sizes = {row["file"]: row["count"] for row in job.todo.groupBy("file").count().collect()}
+    assert len(sizes) == (5 if form == "many" else 1) and (None in sizes) == (form in ("csv", "table"))
+    found = list(chunks.divided(sizes, 8, 0))
+    rows = reduce(
+        lambda a, b: a.unionByName(b),
+        (chunks._rows(job, chunk).withColumn("number", F.lit(chunk.number)) for chunk in found),
+    ).collect()
+    assert sorted(row["product_id"] for row in rows) == [f"{n:02d}" for n in range(40) if n % 4 != 1]
+    assert {(row["planned_fingerprint"], row["title"]) for row in rows} == {
+        (f"f{row['product_id']}", row["product_id"]) for row in rows
+    }
+    assert {row["known_sha256"] for row in rows} == {"s"}
+    by_chunk = Counter(row["number"] for row in rows)
+    assert {chunk.number: chunk.rows for chunk in found if chunk.parts == 1} == {
+        chunk.number: by_chunk[chunk.number] for chunk in found if chunk.parts == 1
+    }
+
+
+def _todo(spark: SparkSession, rows: int) -> DataFrame:
+    return spark.range(rows).selectExpr("string(id) product_id", "'a' file", "string(id) fingerprint")
+
+
+def test_chunks_are_a_fortieth_of_the_rows_and_numbered_from_the_first(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Chunk] = []
+    monkeypatch.setattr(chunks, "_score_chunk", lambda job, chunk, *rest: done.append(chunk))
+    todo = _todo(spark, 40_000)
+    assert chunks.score(_job(todo, todo), Counts(to_score=40_000), 1_000_000, first=7) == 47
+    assert sorted(chunk.number for chunk in done) == list(range(7, 47))
+    assert {(chunk.rows, chunk.parts) for chunk in done} == {(1000, 40)}
+
+
+def test_a_few_rows_are_one_chunk_and_none_are_no_chunk(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Chunk] = []
+    monkeypatch.setattr(chunks, "_score_chunk", lambda job, chunk, *rest: done.append(chunk))
+    todo = _todo(spark, chunks.MIN_CHUNK_ROWS)
+    assert chunks.score(_job(todo, todo), Counts(to_score=chunks.MIN_CHUNK_ROWS), 1_000_000) == 1
+    assert done == [Chunk(0, ("a",), 0, 1, chunks.MIN_CHUNK_ROWS)]
+    nothing = _todo(spark, 0)
+    assert chunks.score(_job(nothing, nothing), Counts(), 1_000_000, first=3) == 3
+
+
+def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    failed = threading.Event()
+
+    def fails(job: Any, chunk: Chunk, *rest: Any) -> None:
+        started.append(chunk.number)
+        if chunk.number == 0:
+            raise ValueError("the first")
+        assert failed.wait(20)
+
+    monkeypatch.setattr(chunks, "MIN_CHUNK_ROWS", 1)
+    monkeypatch.setattr(chunks, "_score_chunk", fails)
+    cancelled: list[str] = []
+
+    def cancel(group: str) -> None:
+        cancelled.append(group)
+        failed.set()
+
+    monkeypatch.setattr(spark.sparkContext, "cancelJobGroup", cancel)
+    todo = _todo(spark, 100)
+    with pytest.raises(ValueError, match="the first"):
+        chunks.score(_job(todo, todo), Counts(to_score=100), 1_000_000)
+    assert cancelled == ["r1"]
+    assert len(started) <= 1 + chunks.IN_FLIGHT, "two were in flight, and one may have begun when the first failed"
+
+
+@pytest.mark.parametrize(
+    ("largest", "with_photo", "photo", "rows"),
+    [
+        (300_000, 10, "image", 106),
+        (10, 10, "image", chunks.BATCH_ROWS),
+        (10**9, 10, "image", 1),
+        (0, 10, "image", chunks.CAUTIOUS_READER_ROWS),
+        (0, 0, "image", chunks.BATCH_ROWS),
+        (0, 10, "image_uri", chunks.BATCH_ROWS),
+    ],
+)
+def test_readers_hold_no_more_photos_than_fit_in_a_batch(
+    spark: SparkSession, largest: int, with_photo: int, photo: str, rows: int
+) -> None:
+    frame = spark.range(1).selectExpr("string(id) product_id", f"null {photo}")
+    chunks._bound_memory(_job(frame, frame), Counts(with_photo=with_photo, largest_photo=largest), 32_000_000)
+    assert spark.conf.get("spark.sql.parquet.columnarReaderBatchSize") == str(rows)
+    assert spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == str(rows)
+    assert spark.conf.get("spark.sql.execution.arrow.maxBytesPerBatch") == "32000000"

@@ -1,0 +1,54 @@
+"""Proof on a cluster: two executors whose Python has nothing installed score from the archive of `make dist`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from fashion_udf import sample, snapshot
+from tests.submit import REPOSITORY, submit
+
+
+def test_executors_with_a_bare_python_score_from_the_archive(tmp_path: Path) -> None:
+    subprocess.run(["make", "dist"], cwd=REPOSITORY, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    bare = tmp_path / "bare" / "bin" / "python"
+    for package in ("fashion_udf", "openvino", "PIL", "pandas", "pyarrow"):
+        found = subprocess.run(
+            [str(bare), "-I", "-c", f"import {package}"], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert found.returncode != 0, f"{package} must come from the archive alone"
+
+    products = list(sample.products(64, seed=3))
+    (tmp_path / "in").mkdir()
+    columns = {
+        "product_id": [product.product_id for product in products],
+        "title": [product.title for product in products],
+        "description": [product.description for product in products],
+        "image": [product.image for product in products],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "in" / "part.parquet", row_group_size=8)
+    result = submit(
+        "tag_catalog",
+        *("--config", str(REPOSITORY / "conf" / "nightly.yaml")),
+        *("--set", f"input.path={tmp_path / 'in'}", "--set", f"output.path={tmp_path / 'out'}"),
+        options=[
+            *("--master", "local-cluster[2,1,2048]"),
+            *("--archives", f"{REPOSITORY / 'dist' / 'env.tar.gz'}#env"),
+            *("--conf", "spark.executorEnv.PYTHONPATH=env"),
+            *("--conf", f"spark.pyspark.python={bare}"),
+            *("--conf", f"spark.pyspark.driver.python={sys.executable}"),
+            *("--conf", "spark.sql.files.maxPartitionBytes=65536"),
+        ],
+    )
+    assert result.returncode == 0, result.stdout[-5000:]
+    commit = snapshot.current(str(tmp_path / "out"))
+    assert commit is not None
+    table = ds.dataset(snapshot.data_dir(str(tmp_path / "out"), commit), format="parquet").to_table()
+    assert len(table) == 64
+    assert set(table["status"].to_pylist()) == {"ok"}

@@ -1,0 +1,301 @@
+"""The audit: every gate passes at its threshold and refuses just beyond it, in words that say what to look at."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fashion_udf import gates
+from fashion_udf.config import Gates
+from fashion_udf.gates import Audit, Broken
+from tests.tag_rows import UNIT, tags
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: What the tests state is not what a release may choose to begin with.
+LIMITS = Gates(max_failures=0.1, max_row_drop=0.1, max_one_category=0.5, max_shift=0.1, max_flips=0.1)
+SOUND = Audit(
+    rows=100,
+    ids=100,
+    bad_embeddings=0,
+    statuses={"ok": 100},
+    decisions={"auto": 100},
+    modalities={"both": 100},
+    categories={"Tops": 50, "Shoes": 50},
+    previous_rows=100,
+    previous_categories={"Tops": 50, "Shoes": 50},
+    flips={},
+    common=100,
+)
+
+
+def _broken(accepted: int | None = None, gates_: Gates | None = None, **changes: Any) -> list[Broken]:
+    found = replace(SOUND, **changes)
+    return gates.broken(found, found.rows if accepted is None else accepted, gates_ or LIMITS)
+
+
+def _refused(pattern: str, gate: str, **changes: Any) -> None:
+    (found,) = _broken(**changes)
+    assert found.gate == gate
+    assert re.fullmatch(pattern, found.message), found.message
+
+
+def test_a_table_like_the_last_one_passes() -> None:
+    assert _broken() == []
+
+
+@pytest.mark.parametrize(("rows", "ids"), [(99, 99), (101, 101), (100, 99), (101, 100)])
+def test_a_row_lost_or_doubled_is_refused_in_any_table(rows: int, ids: int) -> None:
+    _refused(
+        f"Expected 100 rows, one for each product. Received: {rows} rows with {ids} different ids",
+        "ledger",
+        accepted=100,
+        rows=rows,
+        ids=ids,
+    )
+
+
+def test_one_bad_embedding_is_refused() -> None:
+    _refused(
+        r"Expected embeddings of 256 finite numbers and unit length\. Received: 1 others",
+        "embeddings",
+        bad_embeddings=1,
+    )
+
+
+def test_rows_may_drop_by_the_threshold_and_not_by_one_more() -> None:
+    assert _broken(rows=90, ids=90, previous_rows=100) == []
+    _refused(
+        r"Expected at most 10\.0% fewer rows than published \(gates\.max_row_drop\)\. "
+        r"Received: 89, 11\.0% fewer than 100",
+        "row_drop",
+        rows=89,
+        ids=89,
+    )
+
+
+def test_more_rows_than_yesterday_are_no_drop() -> None:
+    assert _broken(rows=1000, ids=1000, categories={"Tops": 500, "Shoes": 500}, statuses={"ok": 1000}) == []
+
+
+def test_a_small_table_may_not_drop_either() -> None:
+    assert [gate.gate for gate in _broken(rows=0, ids=0, previous_rows=2, categories={}, statuses={})] == ["row_drop"]
+
+
+def test_failures_may_reach_the_threshold_and_the_message_names_the_most_frequent_first() -> None:
+    assert _broken(statuses={"ok": 90, "image_io": 4, "image_corrupt": 6}) == []
+    _refused(
+        r"Expected at most 10\.0% of the rows to fail \(gates\.max_failures\)\. "
+        r"Received: 11\.0%: image_corrupt 6, image_io 5",
+        "failures",
+        statuses={"ok": 89, "image_io": 5, "image_corrupt": 6},
+    )
+
+
+def test_a_product_without_photo_or_text_is_no_failure() -> None:
+    assert _broken(statuses={"image_none": 50, "text_missing": 50}) == []
+
+
+def test_a_category_may_hold_the_threshold_and_not_more() -> None:
+    usual = {"Tops": 45, "Shoes": 55}
+    assert (
+        _broken(categories={"Tops": 50, "Shoes": 50}, previous_categories={"Tops": 45, "Shoes": 45, "Hats": 10}) == []
+    )
+    _refused(
+        r"Expected no category with more than 50\.0% of the rows \(gates\.max_one_category\)\. "
+        r"Received: 'Tops' with 51\.0%",
+        "one_category",
+        categories={"Tops": 51, "Shoes": 49},
+        previous_categories={"Tops": 45, "Shoes": 45, "Hats": 10},
+    )
+    assert _broken(categories={"Tops": 45, "Shoes": 55}, previous_categories=usual) == []
+
+
+def test_a_first_table_may_be_of_one_category() -> None:
+    assert _broken(categories={"Tops": 100}, previous_rows=None, previous_categories={}, common=0) == []
+
+
+def test_a_shop_that_always_had_one_category_has_not_collapsed() -> None:
+    assert _broken(categories={"Tops": 90, "Shoes": 10}, previous_categories={"Tops": 85, "Shoes": 15}) == []
+
+
+def test_shares_of_categories_may_move_by_the_threshold() -> None:
+    assert _broken(categories={"Tops": 50, "Shoes": 40, "Hats": 10}) == []
+    _refused(
+        r"Expected the shares of categories to move by at most 10\.0% \(gates\.max_shift\)\. "
+        r"Received: 11\.0%, most of all 'Hats' \+11\.0%, 'Shoes' -11\.0%",
+        "category_shift",
+        categories={"Tops": 50, "Shoes": 39, "Hats": 11},
+    )
+
+
+def test_rows_that_lose_their_category_are_a_shift() -> None:
+    assert _broken(categories={"Tops": 45, "Shoes": 45}) == []
+    _refused(
+        r".*Received: 12\.0%, most of all None \+12\.0%, .*", "category_shift", categories={"Tops": 44, "Shoes": 44}
+    )
+
+
+def test_a_table_of_another_size_with_the_same_shares_has_not_shifted() -> None:
+    assert _broken(rows=300, ids=300, categories={"Tops": 150, "Shoes": 150}, statuses={"ok": 300}) == []
+
+
+def test_products_may_change_category_up_to_the_threshold_and_the_worst_pairs_are_named() -> None:
+    flips = {("Tops", "Shoes"): 5, ("Shoes", "Tops"): 5}
+    assert _broken(flips=flips) == []
+    flips = {("a", "b"): 1, ("a", "c"): 1, ("a", "d"): 1, ("a", "e"): 1, ("a", "f"): 1, ("Tops", "Shoes"): 6}
+    _refused(
+        r"Expected at most 10\.0% of the products to change category \(gates\.max_flips\)\. "
+        r"Received: 11\.0%, most of all 'Tops' to 'Shoes' 6, 'a' to 'b' 1, 'a' to 'c' 1, 'a' to 'd' 1, 'a' to 'e' 1",
+        "flips",
+        flips=flips,
+    )
+
+
+def test_flips_are_a_share_of_the_products_in_both_tables() -> None:
+    assert _broken(flips={("Tops", "Shoes"): 11}, common=99) == []
+    assert [gate.gate for gate in _broken(flips={("Tops", "Shoes"): 11}, common=101)] == ["flips"]
+    assert _broken(flips={("Tops", "Shoes"): 11}, common=110) == []
+
+
+def test_shares_are_looked_at_from_a_hundred_rows_on() -> None:
+    wrong: dict[str, Any] = {
+        "statuses": {"image_io": 99},
+        "categories": {"Hats": 99},
+        "flips": {("Tops", "Hats"): 99},
+        "previous_rows": 99,
+        "previous_categories": {"Tops": 99},
+    }
+    assert _broken(rows=99, ids=99, **wrong) == []
+    assert [gate.gate for gate in _broken(**wrong)] == ["failures", "category_shift", "flips"]
+
+
+def test_a_first_table_is_compared_with_nothing() -> None:
+    first: dict[str, Any] = {"previous_rows": None, "previous_categories": {}, "common": 0}
+    assert _broken(**first, categories={"Tops": 100}) == []
+    assert _broken(**{**first, "previous_rows": 0}) == []
+
+
+def test_an_empty_first_table_passes_and_an_emptied_one_needs_a_word() -> None:
+    empty: dict[str, Any] = {"rows": 0, "ids": 0, "statuses": {}, "categories": {}, "common": 0}
+    assert _broken(**empty, previous_rows=None, previous_categories={}) == []
+    assert _broken(**empty, previous_rows=0, previous_categories={}) == []
+    _refused(r".*Received: 0, 100\.0% fewer than 100", "row_drop", **empty)
+    assert _broken(**empty, gates_=Gates(max_row_drop=1)) == []
+
+
+def test_a_table_where_every_row_failed_is_refused() -> None:
+    _refused(
+        r".*Received: 100\.0%: image_missing 100",
+        "failures",
+        statuses={"image_missing": 100},
+        previous_rows=None,
+        previous_categories={},
+        common=0,
+    )
+
+
+def test_every_broken_gate_is_told_at_once() -> None:
+    refused = _broken(
+        accepted=101,
+        bad_embeddings=1,
+        statuses={"image_io": 100},
+        categories={"Hats": 100},
+        previous_rows=200,
+        flips={("Tops", "Hats"): 100},
+    )
+    assert [gate.gate for gate in refused] == [
+        "ledger", "embeddings", "row_drop", "failures", "one_category", "category_shift", "flips",
+    ]  # fmt: skip
+
+
+@given(st.integers(100, 100_000), st.integers(0, 100))
+def test_a_whole_percentage_is_a_threshold_to_the_row(rows: int, percent: int) -> None:
+    limit = Gates(
+        max_failures=percent / 100, max_row_drop=percent / 100, max_flips=percent / 100, max_shift=percent / 100,
+        max_one_category=1,
+    )  # fmt: skip
+    most = rows * percent // 100
+
+    def refused(by: int) -> set[str]:
+        at: dict[str, Any] = {
+            "rows": rows,
+            "ids": rows,
+            "previous_rows": rows,
+            "common": rows,
+            "statuses": {"ok": rows - by, "image_io": by},
+            "categories": {"Tops": rows - by, "Hats": by},
+            "previous_categories": {"Tops": rows},
+            "flips": {("Tops", "Hats"): by},
+        }
+        found = {gate.gate for gate in _broken(gates_=limit, **at)}
+        shrunk = {**at, "rows": rows - by, "ids": rows - by, "categories": {}, "statuses": {}}
+        return found | {gate.gate for gate in _broken(gates_=limit, **shrunk) if gate.gate == "row_drop"}
+
+    assert refused(most) == set()
+    if most < rows:
+        assert refused(most + 1) == {"failures", "row_drop", "category_shift", "flips"}
+
+
+def test_metrics_list_the_flips_most_frequent_first() -> None:
+    found = replace(SOUND, flips={("a", "b"): 1, ("b", "a"): 2}).as_dict()
+    assert found["flips"] == [{"from": "b", "to": "a", "rows": 2}, {"from": "a", "to": "b", "rows": 1}]
+    assert found["rows"] == 100 and found["categories"] == SOUND.categories
+
+
+BAD = {
+    "nan": [float("nan"), *UNIT[1:]],
+    "infinite": [float("inf"), *UNIT[1:]],
+    "short": UNIT[:-1],
+    "long": [*UNIT, 0.0],
+    "empty": [],
+    "zero": [0.0] * 256,
+    "long by a bit": [1.0011, *UNIT[1:]],
+    "short by a bit": [0.9989, *UNIT[1:]],
+    "a hole": [*UNIT[:-1], None],
+}
+GOOD = {"unit": UNIT, "rounded up": [1.0009, *UNIT[1:]], "rounded down": [-0.9991, *UNIT[1:]], "not scored": None}
+
+
+def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession) -> None:
+    table = tags(
+        spark,
+        *({"product_id": name, "embedding": vector} for name, vector in {**BAD, **GOOD}.items()),
+        {"product_id": "unit", "category": "Hats", "status": "image_io", "modality": "text", "decision": "review"},
+        {"product_id": "flipped", "category": "Hats"},
+        {"product_id": "lost", "category": None},
+    )
+    previous = tags(
+        spark,
+        {"product_id": "unit"},
+        {"product_id": "flipped"},
+        {"product_id": "lost", "category": "Hats"},
+        {"product_id": "gone"},
+    )
+    found = gates.audit(table, previous)
+    rows = len(BAD) + len(GOOD) + 3
+    assert found == Audit(
+        rows=rows,
+        ids=rows - 1,
+        bad_embeddings=len(BAD),
+        statuses={"ok": rows - 1, "image_io": 1},
+        decisions={"auto": rows - 1, "review": 1},
+        modalities={"both": rows - 1, "text": 1},
+        categories={"Tops": rows - 3, "Hats": 2},
+        previous_rows=4,
+        previous_categories={"Tops": 3, "Hats": 1},
+        flips={("Tops", "Hats"): 2, ("Hats", "None"): 1},
+        common=4,
+    )
+
+
+def test_an_empty_first_table_is_audited(spark: SparkSession) -> None:
+    found = gates.audit(tags(spark), None)
+    assert found == Audit(0, 0, 0, {}, {}, {}, {}, None, {}, {}, 0)
+    assert gates.broken(found, 0, Gates()) == []

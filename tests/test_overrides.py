@@ -1,0 +1,87 @@
+"""People's categories as they are read: one for each product, or the table is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fashion_udf.config import Overrides
+from fashion_udf.errors import CatalogError
+from fashion_udf.overrides import read_overrides
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def _parquet(folder: Path, **columns: list[Any]) -> Overrides:
+    pq.write_table(pa.table(columns), folder / "o.parquet")
+    return Overrides(path=str(folder / "o.parquet"))
+
+
+def test_without_a_path_there_are_none(spark: SparkSession) -> None:
+    frame = read_overrides(spark, Overrides())
+    assert frame.dtypes == [("product_id", "string"), ("category", "string")]
+    assert frame.isEmpty()
+
+
+def test_a_row_without_a_product_or_a_category_gives_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    source = _parquet(
+        tmp_path,
+        product_id=["007", "b", None, "b", "c"],
+        category=["Tops", None, "Tops", "Hats", None],
+        who=["x", "y", "z", "x", "y"],
+    )
+    assert sorted(map(tuple, read_overrides(spark, source).collect())) == [("007", "Tops"), ("b", "Hats")]
+
+
+def test_the_same_override_twice_is_one(spark: SparkSession, tmp_path: Path) -> None:
+    source = _parquet(tmp_path, product_id=[7, 7], category=["Tops", "Tops"])
+    assert [tuple(row) for row in read_overrides(spark, source).collect()] == [("7", "Tops")]
+
+
+def test_an_empty_category_of_csv_gives_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text('product_id,category\n007,Tops\nb,\nc,""\n')
+    frame = read_overrides(spark, Overrides(path=str(tmp_path / "o.csv"), format="csv"))
+    assert [tuple(row) for row in frame.collect()] == [("007", "Tops")]
+
+
+def test_a_product_with_two_categories_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    names = [f"{number:02d}" for number in range(11)]
+    source = _parquet(tmp_path, product_id=[*names, *names, "x"], category=["Tops"] * 11 + ["Hats"] * 12)
+    listed = ", ".join(f"'{name}'" for name in names[:10])
+    expected = (
+        rf"^Expected one category for each product in .*/o.parquet \(overrides.path\). Received: several for {listed}$"
+    )
+    with pytest.raises(CatalogError, match=expected):
+        read_overrides(spark, source)
+
+
+@pytest.mark.parametrize(
+    ("columns", "missing"),
+    [
+        (("product_id", "label"), "no category among label, product_id"),
+        (("id", "label"), "no product_id and no category among id, label"),
+    ],
+)
+def test_a_column_that_is_missing_is_named(
+    spark: SparkSession, tmp_path: Path, columns: tuple[str, str], missing: str
+) -> None:
+    source = _parquet(tmp_path, **{name: ["a"] for name in columns})
+    expected = (
+        rf"^Expected the columns product_id and category in .*/o.parquet \(overrides.path\). Received: {missing}$"
+    )
+    with pytest.raises(CatalogError, match=expected):
+        read_overrides(spark, source)
+
+
+@pytest.mark.parametrize("content", [None, b"PAR1 not really"])
+def test_a_table_that_cannot_be_read_is_named(spark: SparkSession, tmp_path: Path, content: bytes | None) -> None:
+    if content:
+        (tmp_path / "o.parquet").write_bytes(content)
+    expected = r"^Expected overrides.path to be a readable parquet source. Received: .*/o.parquet \(.+\)$"
+    with pytest.raises(CatalogError, match=expected):
+        read_overrides(spark, Overrides(path=str(tmp_path / "o.parquet")))

@@ -1,0 +1,234 @@
+"""The plan: what is carried, what has a result already, what is scored, and why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fashion_udf import plan
+from fashion_udf.plan import Counts, Scope
+from fashion_udf.schema import SOUND, TRANSIENT, Status
+from tests.tag_rows import TIME, fingerprint, results, tags
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Decisions = dict[str, tuple[str, str | None, str | None]]
+
+
+def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope) -> Decisions:
+    """Compare cases of (before, now, status, sha of the published photo, staged); each has a text of its own."""
+    rows, published, staged = [], [], []
+    for name, case in cases.items():
+        now = fingerprint(name + case.get("text", ""), case.get("image", "i"), case.get("versions", "v"))
+        rows.append((name, now, "file", True, 1))
+        if case.get("published", True):
+            status, sha256 = case.get("status", "ok"), case.get("sha256", "s")
+            published.append(
+                {"product_id": name, "fingerprint": fingerprint(name), "status": status} | {"image_sha256": sha256}
+            )
+        if "unchanged" in case:
+            result = {"planned_fingerprint": now, "unchanged": case["unchanged"]}
+            staged.append({**result, "image_sha256": case.get("staged_sha256", "s")})
+    frame = spark.createDataFrame(rows, ROWS)
+    usable = results(spark, *staged).withColumnRenamed("planned_fingerprint", "key")
+    found = plan.compared(frame, tags(spark, *published), usable, scope)
+    assert found.columns == [*frame.columns, "action", "reason", "known_sha256"]
+    decided = found.collect()
+    assert len(decided) == len(cases), "each row once"
+    return {row["product_id"]: (row["action"], row["reason"], row["known_sha256"]) for row in decided}
+
+
+ROWS = "product_id string, fingerprint string, file string, has_photo boolean, photo_bytes long"
+#: name -> (what is compared, what is to be done).
+NIGHTLY: dict[str, tuple[dict[str, Any], tuple[str, str | None, str | None]]] = {
+    "same": ({}, ("carry", None, "s")),
+    "same without photo": ({"sha256": None}, ("carry", None, None)),
+    "same and corrupt": ({"status": "image_corrupt"}, ("carry", None, "s")),
+    "same and staged": ({"unchanged": False}, ("carry", None, "s")),
+    "new": ({"published": False}, ("score", "new", None)),
+    "image": ({"image": "j"}, ("score", "image", "s")),
+    "text": ({"text": "x"}, ("score", "text", None)),
+    "model": ({"versions": "w"}, ("score", "model", None)),
+    "image over text and model": ({"image": "j", "text": "x", "versions": "w"}, ("score", "image", None)),
+    "text over model": ({"text": "x", "versions": "w"}, ("score", "text", None)),
+    "image over retry": ({"image": "j", "status": "image_io"}, ("score", "image", None)),
+    "model over retry": ({"versions": "w", "status": "image_io"}, ("score", "model", None)),
+    **{f"retry {status}": ({"status": status.value}, ("score", "retry", None)) for status in TRANSIENT},
+    "staged new": ({"published": False, "unchanged": False}, ("staged", "new", None)),
+    "staged text": ({"text": "x", "unchanged": False}, ("staged", "text", None)),
+    "staged retry": ({"status": "image_io", "unchanged": False}, ("staged", "retry", None)),
+    "same bytes": ({"image": "j", "unchanged": True}, ("staged", "image", "s")),
+    "other bytes": ({"image": "j", "unchanged": True, "staged_sha256": "z"}, ("score", "image", "s")),
+    "bytes unknown": ({"image": "j", "unchanged": True, "sha256": None}, ("score", "image", None)),
+    "same bytes and text": ({"image": "j", "text": "x", "unchanged": True}, ("score", "image", None)),
+    "same bytes and model": ({"image": "j", "versions": "w", "unchanged": True}, ("score", "image", None)),
+    "same bytes and retry": ({"image": "j", "status": "image_io", "unchanged": True}, ("score", "image", None)),
+    "same bytes of a new product": ({"published": False, "unchanged": True}, ("score", "new", None)),
+}  # fmt: skip
+
+
+def test_every_row_is_carried_has_a_result_or_is_scored_with_a_reason(spark: SparkSession) -> None:
+    found = _decided(spark, {name: case for name, (case, _) in NIGHTLY.items()}, Scope())
+    assert found == {name: expected for name, (_, expected) in NIGHTLY.items()}
+
+
+def test_a_retry_of_failures_scores_every_failed_row_and_no_sound_one(spark: SparkSession) -> None:
+    cases: dict[str, dict[str, Any]] = {status.value: {"status": status.value} for status in Status}
+    cases["staged"] = {"status": "image_corrupt", "unchanged": False}
+    expected: Decisions = {status.value: ("score", "retry", None) for status in Status}
+    expected |= {status.value: ("carry", None, "s") for status in SOUND}
+    assert _decided(spark, cases, Scope(retry_failed=True)) == {**expected, "staged": ("staged", "retry", None)}
+
+
+def test_a_forced_run_scores_every_row_and_still_says_what_changed(spark: SparkSession) -> None:
+    cases: dict[str, dict[str, Any]] = {
+        "same": {},
+        "text": {"text": "x"},
+        "new": {"published": False},
+        "failed": {"status": "image_io"},
+        "scored in this run": {"unchanged": False},
+        "same bytes": {"image": "j", "unchanged": True},
+    }
+    assert _decided(spark, cases, Scope(forced=True)) == {
+        "same": ("score", "forced", None),
+        "text": ("score", "text", None),
+        "new": ("score", "new", None),
+        "failed": ("score", "retry", None),
+        "scored in this run": ("staged", "forced", None),
+        "same bytes": ("score", "image", None),
+    }
+
+
+PLANNED: list[tuple[Any, ...]] = [
+    # product, fingerprint, photo?, its bytes, action, reason, known_sha256
+    ("a", "one", True, 10, "score", "image", "s"),
+    ("b", "one", True, 10, "score", "image", "s"),
+    ("d", "two", True, 20, "score", "new", None),
+    ("c", "two", True, 20, "score", "image", "s"),
+    ("e", "three", True, 30, "score", "image", "s"),
+    ("f", "three", True, 30, "score", "image", "z"),
+    ("g", "four", False, None, "carry", None, "s"),
+    ("h", "four", False, None, "score", "retry", None),
+    ("i", "five", True, 999, "staged", "text", None),
+]
+
+
+def _planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
+    columns = "product_id string, fingerprint string, has_photo boolean, photo_bytes long"
+    return spark.createDataFrame(rows, f"{columns}, action string, reason string, known_sha256 string")
+
+
+def test_one_row_of_each_fingerprint_is_scored_for_all_and_skipped_only_if_all_have_that_photo(
+    spark: SparkSession,
+) -> None:
+    found = plan.representatives(_planned(spark, PLANNED)).collect()
+    assert sorted((row["fingerprint"], row["product_id"], row["known_sha256"]) for row in found) == [
+        ("four", "h", None),
+        ("one", "a", "s"),
+        ("three", "e", None),
+        ("two", "c", None),
+    ]
+
+
+def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None:
+    gone = spark.createDataFrame([("x",), ("y",)], "product_id string")
+    assert plan.count(_planned(spark, PLANNED), gone) == Counts(
+        accepted=9,
+        carried=1,
+        staged=1,
+        gone=2,
+        to_score=4,
+        duplicates=3,
+        with_photo=3,
+        largest_photo=30,
+        photo_bytes=60,
+        reasons={"image": 5, "new": 1, "retry": 1, "text": 1},
+    )
+
+
+def test_an_empty_catalog_counts_nothing(spark: SparkSession) -> None:
+    assert plan.count(_planned(spark, []), spark.createDataFrame([], "product_id string")) == Counts()
+
+
+#: name -> (result, the key it may be used by in run r1, and in r1 when it was told to score again).
+STAGED: dict[str, tuple[dict[str, Any], str | None, str | None]] = {
+    "own": ({"run_id": "r1"}, "planned own", "planned own"),
+    "own failure": ({"run_id": "r1", "status": "image_io"}, "planned own failure", "planned own failure"),
+    "other": ({}, "scored other", None),
+    "other corrupt": ({"status": "image_corrupt"}, "scored other corrupt", None),
+    "other failure": ({"status": "image_io"}, None, None),
+    "other same bytes": ({"unchanged": True, "status": None}, "scored other same bytes", None),
+    "early": ({"fingerprint": "twice"}, None, None),
+    "late": ({"fingerprint": "twice", "tagged_at": TIME + timedelta(seconds=1)}, "twice", None),
+    "scored": ({"fingerprint": "both"}, "both", None),
+    "same bytes": (
+        {"planned_fingerprint": "both", "run_id": "r1", "unchanged": True, "tagged_at": TIME + timedelta(seconds=1)},
+        None,
+        "both",
+    ),
+}
+
+
+@pytest.mark.parametrize("own_alone", [False, True])
+def test_each_usable_result_is_found_by_one_key(spark: SparkSession, own_alone: bool) -> None:
+    rows = [
+        {"planned_fingerprint": f"planned {name}", "fingerprint": f"scored {name}", "run_id": "r0", "error": name} | row
+        for name, (row, _, _) in STAGED.items()
+    ]
+    found = plan.usable(results(spark, *rows), "r1", own_alone)
+    assert found.columns[-1] == "key"
+    keys = [(row["key"], row["error"]) for row in found.collect()]
+    expected = {name: case[2] if own_alone else case[1] for name, case in STAGED.items()}
+    assert sorted(keys) == sorted((key, name) for name, key in expected.items() if key)
+
+
+CATALOG = "product_id string, title string, description string, {photo}, image_version string, file string"
+
+
+def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSession) -> None:
+    rows = [
+        ("null", None, None, None, None, "f"),
+        ("blank", "", "", None, None, "f"),
+        ("text", "Red shirt", None, None, None, "f"),
+        ("photo", None, None, bytearray(b"jpeg"), None, "f"),
+        ("same photo", None, None, bytearray(b"jpeg"), None, None),
+    ]
+    source = spark.createDataFrame(rows, CATALOG.format(photo="image binary"))
+    planned = plan.wanted(source, "v1", "f32", (), versioned=False)
+    assert planned.columns == ["product_id", "fingerprint", "file", "has_photo", "photo_bytes"]
+    other = plan.wanted(source, "v1", "int8", (), versioned=False).withColumnRenamed("fingerprint", "int8")
+    found = {row["product_id"]: row for row in planned.join(other.select("product_id", "int8"), "product_id").collect()}
+    parts = {name: row["fingerprint"].split("-") for name, row in found.items()}
+    assert {len(part) for value in parts.values() for part in value} == {32}
+    assert parts["null"] == parts["blank"]
+    assert parts["photo"] == parts["same photo"]
+    assert [a == b for a, b in zip(parts["null"], parts["text"], strict=True)] == [False, True, True]
+    assert [a == b for a, b in zip(parts["null"], parts["photo"], strict=True)] == [True, False, True]
+    for row in found.values():
+        assert [a == b for a, b in zip(row["fingerprint"].split("-"), row["int8"].split("-"), strict=True)] == [
+            True, True, False,
+        ]  # fmt: skip
+    facts = {name: (row["file"], row["has_photo"], row["photo_bytes"]) for name, row in found.items()}
+    assert facts["null"] == ("f", False, None)
+    assert facts["photo"] == ("f", True, 4)
+    assert facts["same photo"] == (None, True, 4)
+
+
+@pytest.mark.parametrize("photo", ["image binary", "image_uri string"])
+def test_where_the_catalog_gives_versions_no_photo_is_looked_at(spark: SparkSession, photo: str) -> None:
+    value = bytearray(b"jpeg") if "binary" in photo else "/nowhere/a.jpg"
+    rows = [
+        ("a", "t", None, value, "1", "f"),
+        ("a", "t", None, value, "2", "f"),
+        ("none", "t", None, None, None, "f"),
+    ]
+    planned = plan.wanted(spark.createDataFrame(rows, CATALOG.format(photo=photo)), "v1", "f32", (), versioned=True)
+    first, second, none = planned.collect()
+    assert (first["has_photo"], none["has_photo"]) == (True, False)
+    assert first["photo_bytes"] is None
+    assert first["fingerprint"] != second["fingerprint"]
+    text = planned._jdf.queryExecution().executedPlan().toString()
+    assert "sha2(image" not in text and "octet_length" not in text and "Python" not in text

@@ -1,0 +1,158 @@
+"""A run's inputs and its plan on the current snapshot: what the next table has, and when there is nothing to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fashion_udf import chunks, config, planning, snapshot, staging
+from fashion_udf.config import JobConfig
+from fashion_udf.errors import BundleError, CatalogError, SnapshotError
+from fashion_udf.plan import Counts, Scope
+from fashion_udf.planning import Planned, Run
+from fashion_udf.schema import RESULT, TAGS
+from tests.tables import head
+from tests.tag_rows import results, tags
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def _config(folder: Path, **changes: Any) -> JobConfig:
+    tree = {"input": {"path": str(folder / "catalog")}, "output": {"path": str(folder / "out")}}
+    return config.validate(JobConfig, {**tree, **changes}, "test")
+
+
+def _catalog(folder: Path, *names: str | None) -> None:
+    (folder / "catalog").mkdir(exist_ok=True)
+    table = pa.table({"product_id": pa.array(names, pa.string()), "title": ["Red shirt"] * len(names)})
+    pq.write_table(table, folder / "catalog" / "part.parquet")
+
+
+def _publish(spark: SparkSession, folder: Path, **fingerprints: str) -> None:
+    staged = folder / "out" / "staging" / "p1"
+    tags(spark, *({"product_id": name, "fingerprint": value} for name, value in fingerprints.items())).write.parquet(
+        str(staged)
+    )
+    snapshot.publish(
+        str(folder / "out"), staged, snapshot.new_run_id(), "v1", expected_rows=len(fingerprints), parent=None
+    )
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Any:
+    """A commit of one row."""
+    from tests.tables import publish
+
+    return publish(tmp_path, ["a"])
+
+
+def _planned(parent: Any, override_changes: int = 0, **counts: Any) -> Planned:
+    nothing: Any = None
+    return Planned(parent, nothing, nothing, nothing, nothing, Counts(**counts), override_changes)
+
+
+def test_the_next_table_has_the_published_rows_and_the_new_ones_without_those_gone(parent: Any) -> None:
+    assert _planned(parent, gone=1, reasons={"new": 5, "text": 3}).table_rows == 5
+    assert _planned(parent).table_rows == 1
+    assert _planned(None, reasons={"new": 5}).table_rows == 5
+
+
+def test_there_is_nothing_to_do_only_where_nothing_would_change_and_a_table_is_published(parent: Any) -> None:
+    assert _planned(parent, accepted=1, carried=1).changes_nothing
+    assert not _planned(None).changes_nothing, "the first table is published, even an empty one"
+    assert not _planned(parent, to_score=1).changes_nothing
+    assert not _planned(parent, staged=1).changes_nothing
+    assert not _planned(parent, gone=1).changes_nothing
+    assert not _planned(parent, override_changes=1).changes_nothing
+
+
+def test_a_run_starts_with_the_accepted_rows_in_its_scope_and_writes_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    _catalog(tmp_path, "a", "b", "twice", "twice", None)
+    before = _files(tmp_path)
+    tree = {"path": str(tmp_path / "catalog"), "max_rejected": 3}
+    selected = spark.createDataFrame([("a",), ("twice",), ("unknown",)], "product_id string")
+    run = planning.start(spark, _config(tmp_path, input=tree), Scope(selected=selected), "r1")
+    assert [row["product_id"] for row in run.rows.collect()] == ["a"]
+    assert run.rejected_rows == 3
+    assert (run.staging, run.directory) == (tmp_path / "out" / "staging" / "r1", tmp_path / "out" / "runs" / "r1")
+    assert spark.conf.get("spark.sql.parquet.columnarReaderBatchSize") == str(chunks.CAUTIOUS_READER_ROWS)
+    assert _files(tmp_path) == before
+    with pytest.raises(CatalogError, match="Received: 3 rows with such ids"):
+        planning.start(spark, _config(tmp_path), Scope(), "r1")
+    with pytest.raises(BundleError, match="Received: "):
+        planning.start(spark, _config(tmp_path, bundle=str(tmp_path / "nowhere")), Scope(), "r1")
+
+
+def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
+    frame = spark.createDataFrame(
+        [(name, value, "f", False, None) for name, value in rows.items()],
+        "product_id string, fingerprint string, file string, has_photo boolean, photo_bytes long",
+    )
+    if scope.selected is not None:  # as `start` does
+        frame = frame.join(scope.selected, on="product_id", how="left_semi")
+    nothing: Any = None
+    return Run(spark, _config(folder), scope, "r1", nothing, nothing, frame, nothing, 0)
+
+
+def test_the_first_plan_has_no_table_before_it(spark: SparkSession, tmp_path: Path) -> None:
+    planned = planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), tmp_path / "plan-0")
+    assert planned.parent is None
+    assert planned.counts == Counts(accepted=1, to_score=1, reasons={"new": 1})
+    assert (planned.table_rows, planned.changes_nothing, planned.override_changes) == (1, False, 0)
+    assert planned.previous.schema.names == TAGS.names
+    assert pq.read_table(tmp_path / "plan-0").to_pydict()["product_id"] == ["a"], "the plan is kept"
+
+
+def test_a_plan_carries_resumes_and_drops_and_without_a_target_writes_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    _publish(spark, tmp_path, same="fs", gone="fg", changed="old", again="old")
+    directory = tmp_path / "out" / "staging" / "r0"
+    (directory / "alive").parent.mkdir(parents=True)
+    (directory / "alive").touch()
+    row = {"planned_fingerprint": "before", "fingerprint": "fn", "run_id": "r0"}
+    results(spark, row).write.parquet(str(directory / "written"))
+    staging.commit_chunk(directory, directory / "written", 0)
+    before = _files(tmp_path)
+    rows = {"same": "fs", "changed": "fc", "staged": "fn", "again": "old"}
+    planned = planning.on_current(_run(spark, tmp_path, Scope(), **rows), None)
+    assert _files(tmp_path) == before
+    assert planned.parent == head(tmp_path / "out")
+    assert (planned.counts.carried, planned.counts.staged, planned.counts.gone) == (2, 1, 1)
+    assert (planned.counts.to_score, planned.table_rows) == (1, 4)
+    assert [row["product_id"] for row in planned.gone.collect()] == ["gone"]
+    # A backfill leaves to the nightly run what it is not about.
+    selected = spark.createDataFrame([("changed",), ("gone",)], "product_id string")
+    planned = planning.on_current(_run(spark, tmp_path, Scope(selected), **rows), None)
+    assert (planned.counts.accepted, planned.counts.to_score, planned.counts.gone) == (1, 1, 0)
+    assert planned.table_rows == 4 and planned.gone.isEmpty()
+    # A run that was told to score again does not take what another one has scored.
+    assert planning.results(_run(spark, tmp_path, Scope(forced=True))).isEmpty()
+    assert planning.results(_run(spark, tmp_path, Scope(retry_failed=True))).isEmpty()
+
+
+def test_rows_of_a_damaged_table_are_not_planned_on(spark: SparkSession, tmp_path: Path) -> None:
+    _publish(spark, tmp_path, a="fa")
+    (file,) = snapshot.data_dir(str(tmp_path / "out"), head(tmp_path / "out")).iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(SnapshotError, match="as commit 1 describes it"):
+        planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), None)
+
+
+def test_files_of_an_older_release_are_read_with_nulls(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "old, 100% é #1.parquet"
+    pq.write_table(pa.table({"product_id": ["a"], "category": ["Tops"], "dropped": [1]}), path)
+    (row,) = planning.read(spark, [str(path)], TAGS).collect()
+    assert (row["product_id"], row["category"], row["embedding"]) == ("a", "Tops", None)
+    assert planning.read(spark, [], RESULT).columns == RESULT.names

@@ -1,0 +1,91 @@
+"""The README is true: its commands run, its options exist, and its tables are those of the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from fashion_udf import sample
+from fashion_udf.images import ALLOWED_FORMATS
+from fashion_udf.schema import TAGS, Status
+from jobs import make_sample_catalog
+from tests.submit import REPOSITORY, submit
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+#: Indented lines, with those joined that end in a backslash.
+COMMANDS = [
+    line.split("#")[0].strip() if line.startswith("    make") else line.strip()
+    for line in re.sub(r"\\\n\s+", "", README).splitlines()
+    if re.match(r"    (\.venv/bin/|make |spark-submit )", line)
+]
+
+
+def _submitted(script: str) -> list[list[str]]:
+    return [
+        words[words.index(f"jobs/{script}.py") + 1 :]
+        for words in map(shlex.split, COMMANDS)
+        if f"jobs/{script}.py" in words
+    ]
+
+
+def test_the_two_commands_are_targets_of_make() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    named = {command.split()[1] for command in COMMANDS if command.startswith("make ")}
+    assert named >= {"demo", "test", "check", "dist"}
+    assert [name for name in named if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)] == []
+
+
+def test_the_tagging_command_and_the_query_below_it_give_the_table(tmp_path: Path) -> None:
+    make_sample_catalog.write(list(sample.products(8, seed=2)), tmp_path / "catalog")
+    places = {"/data/catalog": str(tmp_path / "catalog"), "/data/tags": str(tmp_path / "tags")}
+    command = _submitted("tag_catalog")[0]
+    arguments = [re.sub(r"/data/\w+", lambda found: places[found[0]], word) for word in command]
+    result = submit("tag_catalog", *arguments, directory=REPOSITORY)
+    assert result.returncode == 0, result.stdout
+    queries = re.findall(r"^    D (SELECT .*;)$", README, flags=re.MULTILINE)
+    assert queries
+    with duckdb.connect() as connection:
+        connection.execute((tmp_path / "tags" / "tags" / "current.sql").read_text(encoding="utf-8"))
+        for query in queries:
+            assert connection.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("make ")])
+def test_every_option_of_a_command_is_in_its_help(command: str) -> None:
+    words = shlex.split(command)
+    if "-m" in words:
+        program, rest = ["-m", words[words.index("-m") + 1]], words[words.index("-m") + 2 :]
+    else:
+        script = next(word for word in words if word.startswith("jobs/"))
+        program, rest = [script], words[words.index(script) + 1 :]
+        if not rest[0].startswith("--"):  # a subcommand has its own help
+            program.append(rest.pop(0))
+    shown = subprocess.run(
+        [sys.executable, *program, "--help"],
+        cwd=REPOSITORY,
+        env={"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert [word for word in rest if word.startswith("--") and word not in shown] == []
+
+
+def test_the_output_table_lists_every_column_in_order() -> None:
+    table = README.split("### The output table")[1].split("###")[0]
+    columns = [
+        name for row in re.findall(r"^\| (`.*?`) \|", table, flags=re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    ]
+    assert columns == TAGS.names
+
+
+def test_every_status_and_format_is_named() -> None:
+    assert [status.value for status in Status if f"`{status.value}`" not in README] == []
+    spoken = README.replace("WebP", "WEBP")
+    assert [name for name in ALLOWED_FORMATS if name not in spoken] == []

@@ -1,0 +1,104 @@
+"""What a run leaves to query: changes with their cause, failures, the review queue, and how often people agreed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+
+from fashion_udf import run_tables
+from tests.tag_rows import TIME, tags
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@pytest.fixture(scope="module")
+def before(spark: SparkSession) -> DataFrame:
+    """The published table."""
+    return tags(
+        spark,
+        {"product_id": "same"},
+        {"product_id": "model"},
+        {"product_id": "lost"},
+        {"product_id": "found", "category": None},
+        {"product_id": "given"},
+        {"product_id": "withdrawn", "category": "Kites", "category_source": "override"},
+        {"product_id": "gone"},
+    )
+
+
+@pytest.fixture(scope="module")
+def after(spark: SparkSession) -> DataFrame:
+    """The next one, by run r2."""
+    r2 = {"run_id": "r2"}
+    return tags(
+        spark,
+        {"product_id": "same"},
+        {"product_id": "model", "category": "Hats", "confidence": 0.5, "reason": "model", "decision": "review", **r2},
+        {"product_id": "lost", "category": None, "confidence": None, "reason": "image", "status": "not_scored",
+         "decision": "abstain", "error": "refused", "modality": "none", **r2},
+        {"product_id": "found", "reason": "retry", **r2},
+        {"product_id": "given", "category": "Kites", "category_source": "override", "decision": "review", **r2},
+        {"product_id": "withdrawn"},
+        {"product_id": "new", "category": "Hats", "confidence": 0.25, "decision": "review", **r2},
+        {"product_id": "old doubt", "decision": "review", "status": "image_corrupt", "error": "no JPEG"},
+        {"product_id": "a text", "status": "text_missing", **r2},
+        {"product_id": "a photo", "status": "image_none", **r2},
+    )  # fmt: skip
+
+
+def test_the_tables_of_a_run_hold_what_people_ask_for(tmp_path: Path, before: DataFrame, after: DataFrame) -> None:
+    (tmp_path / "changes.parquet").mkdir()
+    (tmp_path / "changes.parquet" / "part-0.parquet").write_bytes(b"of an earlier plan")
+    run_tables.write(tmp_path, after, before, "r2")
+    changes, failures, review = (
+        pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("changes", "failures", "review")
+    )
+    assert {row["product_id"]: (row["from"], row["to"], row["confidence"], row["cause"]) for row in changes} == {
+        "model": ("Tops", "Hats", 0.5, "model"),
+        "lost": ("Tops", None, None, "image"),
+        "found": (None, "Tops", 0.75, "retry"),
+        "given": ("Tops", "Kites", 0.75, "override"),
+        "withdrawn": ("Kites", "Tops", 0.75, "override"),
+    }
+    assert len(changes) == 5
+    assert sorted(failures, key=lambda row: row["product_id"]) == [
+        {"product_id": "lost", "status": "not_scored", "error": "refused", "modality": "none", "category": None,
+         "tagged_at": TIME},
+        {"product_id": "old doubt", "status": "image_corrupt", "error": "no JPEG", "modality": "both",
+         "category": "Tops", "tagged_at": TIME},
+    ]  # fmt: skip
+    assert [(row["product_id"], row["confidence"], row["decision"]) for row in review] == [
+        ("lost", None, "abstain"),
+        ("new", 0.25, "review"),
+        ("model", 0.5, "review"),
+    ], "least sure first; neither what a person decided nor what an earlier run asked"
+    assert [*review[0]] == ["product_id", "category", "confidence", "decision", "top_categories"]
+
+
+def test_a_first_run_has_empty_tables_with_their_columns(spark: SparkSession, tmp_path: Path) -> None:
+    run_tables.write(tmp_path, tags(spark, {"product_id": "a", "run_id": "r2"}), tags(spark), "r2")
+    found = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("changes", "failures", "review")]
+    assert [table.num_rows for table in found] == [0, 0, 0]
+    assert found[0].column_names == ["product_id", "from", "to", "confidence", "cause"]
+
+
+def test_acceptance_counts_where_people_agreed_with_the_model(spark: SparkSession) -> None:
+    given = {"category_source": "override"}
+    table = tags(
+        spark,
+        {"product_id": "a", "category": "Tops", **given},
+        {"product_id": "b", "category": "Kites", **given},
+        {"product_id": "c", "category": "Kites", "model_category": None, **given},
+        {"product_id": "d", "category": "Hats", "model_category": "Hats", "model_version": "v2", **given},
+        {"product_id": "nobody decided", "category": "Kites"},
+        {"product_id": "kept", "category": "Kites", "category_source": "kept"},
+    )
+    assert run_tables.acceptance(table) == [
+        {"model_version": "v1", "model_category": None, "decided": 1, "agreed": 0},
+        {"model_version": "v1", "model_category": "Tops", "decided": 2, "agreed": 1},
+        {"model_version": "v2", "model_category": "Hats", "decided": 1, "agreed": 1},
+    ]

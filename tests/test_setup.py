@@ -1,0 +1,149 @@
+"""Packaging and tooling: the Makefile's help, the lock's hashes, the spark-submit wrapper, and the wheel's files."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+ROW_JOB = """
+import sys
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import udf
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+sys.stdout.write(spark.range(1).select(udf(lambda i: sys.executable)("id")).first()[0])
+"""
+
+
+def run_bare(command: list[str | Path], home: Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command as on a fresh machine: no environment variables but PATH and an empty HOME."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), **variables}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=110, check=False)
+
+
+def lay_out_environment(folder: Path) -> Path:
+    """Returns a spark-submit wrapper in folder/.venv/bin beside links to the running environment."""
+    environment = folder / ".venv"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").symlink_to(Path(sys.executable))
+    (environment / "lib").symlink_to(Path(sys.prefix) / "lib")
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", environment)
+    shutil.copy(ROOT / ".ci" / "java_home.sh", environment / "bin" / "java-home")
+    return Path(shutil.copy(ROOT / ".ci" / "spark_submit.sh", environment / "bin" / "spark-submit"))
+
+
+def test_make_without_a_target_prints_the_help(tmp_path: Path) -> None:
+    result = run_bare(["make", "-C", ROOT], tmp_path, tmp_path)
+    assert result.returncode == 0, result.stderr
+    listed = re.findall(r"^make (\w+) +\S", result.stdout, flags=re.MULTILINE)
+    assert listed == ["help", "env", "demo", "test", "check", "bench", "lock", "dist", "clean"]
+
+
+def test_every_locked_requirement_has_a_version_and_a_hash() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(blocks) > 50
+    unpinned = [
+        block.splitlines()[0] for block in blocks if not re.match(r"[\w.\[\]-]+==\S+ \\\n +--hash=sha256:", block)
+    ]
+    assert unpinned == []
+
+
+def test_the_lock_names_no_url_no_index_and_no_path() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert re.findall(r"^.*(?:://|--index|--extra-index|--find-links|/\w+/).*$", text, flags=re.MULTILINE) == []
+
+
+def test_the_lock_holds_every_requirement_of_the_package() -> None:
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE))
+    names = re.findall(r'^ +"([A-Za-z0-9-]+)(?:[<>=][^"]*)?",', (ROOT / "setup.py").read_text(), flags=re.MULTILINE)
+    assert len(names) > 20
+    assert {name.lower() for name in names} - locked == set()
+
+
+@pytest.mark.timeout(120)
+def test_spark_submit_runs_a_python_function_under_a_path_with_a_space(tmp_path: Path) -> None:
+    wrapper = lay_out_environment(tmp_path / "with space")
+    job = tmp_path / "with space" / "row job.py"
+    job.write_text(ROW_JOB, encoding="utf-8")
+    link = tmp_path / "link to submit"
+    link.symlink_to(os.path.relpath(wrapper, tmp_path))
+    result = run_bare([link, "--driver-java-options", "-XX:TieredStopAtLevel=1", job], tmp_path, tmp_path)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stdout.strip() == str(wrapper.parent / "python")
+
+
+def test_spark_submit_keeps_the_python_that_the_user_set(tmp_path: Path) -> None:
+    wrapper = lay_out_environment(tmp_path)
+    show = tmp_path / "spark-submit"
+    show.write_text('#!/bin/bash\necho "$PYSPARK_PYTHON|$PYSPARK_DRIVER_PYTHON|$*"\n')
+    show.chmod(0o755)
+    (wrapper.parents[1] / "lib").unlink()
+    home = wrapper.parents[1] / "lib" / "python3.11" / "site-packages" / "pyspark" / "bin"
+    home.mkdir(parents=True)
+    show.rename(home / "spark-submit")
+    result = run_bare([wrapper, "a b"], tmp_path, tmp_path, PYSPARK_PYTHON="/chosen/python", JAVA_HOME="/any")
+    assert result.stdout == "/chosen/python|/chosen/python|a b\n", result.stderr
+
+
+def test_spark_submit_without_pyspark_says_what_to_run(tmp_path: Path) -> None:
+    wrapper = lay_out_environment(tmp_path)
+    (wrapper.parents[1] / "lib").unlink()
+    result = run_bare([wrapper], tmp_path, tmp_path)
+    assert result.returncode == 1
+    assert re.fullmatch(r"Expected pyspark in the environment of .+ Received: no .+ Run: make env\n", result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted"), [("17.0.2", True), ("21", True), ("25.0.1", False), ("1.8.0_1", False)]
+)
+def test_only_java_17_and_21_are_accepted(tmp_path: Path, version: str, accepted: bool) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text(f"#!/bin/bash\necho 'openjdk version \"{version}\" 2026-01-01' >&2\n")
+    java.chmod(0o755)
+    result = run_bare([ROOT / ".ci" / "java_home.sh"], tmp_path, tmp_path, JAVA_HOME=str(tmp_path))
+    assert (result.stdout.strip() == str(tmp_path)) is accepted
+
+
+@pytest.mark.timeout(120)
+def test_the_wheel_holds_every_module_and_every_bundle_file(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for package in ("fashion_udf", "training"):
+        shutil.copytree(ROOT / package, tree / package, ignore=ignore)
+    for name in ("setup.py", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    nested = tree / "fashion_udf" / "bundles" / "builtin" / "openvino"
+    nested.mkdir(parents=True, exist_ok=True)
+    for file in (nested / "probe.bin", nested.parent / "probe.json"):
+        file.write_bytes(b"probe")
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--quiet",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path),
+        str(tree),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    expected = {file.relative_to(tree).as_posix() for file in tree.glob("fashion_udf/bundles/**/*") if file.is_file()}
+    expected |= {
+        file.relative_to(tree).as_posix()
+        for name in ("fashion_udf", "training")
+        for file in tree.glob(f"{name}/**/*.py")
+    }
+    assert packed - {"fashion_udf/py.typed"} == expected

@@ -1,0 +1,395 @@
+"""The run through Spark: every row is published with its status, memory stays bounded, and one photo cannot end it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from fashion_udf import chunks, config, sample, snapshot, tagging
+from fashion_udf.config import JobConfig
+from fashion_udf.errors import (
+    BundleError,
+    CatalogError,
+    CommitConflictError,
+    ConfigError,
+    GateRefusedError,
+    SnapshotError,
+)
+from fashion_udf.plan import Scope
+from fashion_udf.schema import TAGS, Status
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def _jpeg(level: int = 200) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (level, 10, 10)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def _catalog(folder: Path, **columns: list[Any]) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), folder / "part.parquet")
+    return str(folder)
+
+
+def _config(path: str, output: Path, **changes: Any) -> JobConfig:
+    tree: dict[str, Any] = {"input": {"path": path}, "output": {"path": str(output)}}
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        if name:
+            tree.setdefault(section, {})[name] = value
+        else:
+            tree[section] = value
+    return config.validate(JobConfig, tree, "test")
+
+
+def _published(output: Path) -> Any:
+    commit = snapshot.current(str(output))
+    assert commit is not None
+    return ds.dataset(snapshot.data_dir(str(output), commit), format="parquet").to_table().to_pandas()
+
+
+def test_every_row_is_published_with_its_status(spark: SparkSession, tmp_path: Path) -> None:
+    photos = {
+        "good": (_jpeg(), "Red shirt"),
+        "no photo": (None, "Blue jeans"),
+        "no text": (_jpeg(), None),
+        "blank": (None, " "),
+        "empty": (b"", "Hat"),
+        "cut": (_jpeg()[:-200], "Hat"),
+        "html": (b"<html><body>404</body></html>", "Hat"),
+    }
+    path = _catalog(
+        tmp_path / "in",
+        product_id=list(photos),
+        title=[title for _, title in photos.values()],
+        image=pa.array([photo for photo, _ in photos.values()], pa.binary()),
+    )
+    outcome = tagging.tag(spark, _config(path, tmp_path / "out"))
+    rows = _published(tmp_path / "out").set_index("product_id")
+    assert rows["status"].to_dict() == {
+        "good": "ok",
+        "no photo": "image_none",
+        "no text": "text_missing",
+        "blank": "image_none",
+        "empty": rows["status"]["empty"],
+        "cut": "image_truncated",
+        "html": "image_unsupported",
+    }
+    assert rows["status"]["empty"] in (Status.IMAGE_TRUNCATED, Status.IMAGE_CORRUPT)
+    assert rows["modality"].to_dict() == {
+        "good": "both",
+        "no photo": "text",
+        "no text": "image",
+        "blank": "none",
+        "empty": "text",
+        "cut": "text",
+        "html": "text",
+    }
+    assert rows["category"].isna().to_dict() == {name: name == "blank" for name in photos}
+    scored = rows[rows["category"].notna()]
+    assert np.allclose([np.linalg.norm(vector) for vector in scored["embedding"]], 1, atol=1e-3)
+    assert scored["confidence"].between(0, 1).all()
+    assert outcome.counts["accepted"] == outcome.counts["scored"] == len(photos)
+    recorded = json.loads((tmp_path / "out" / "runs" / outcome.run_id / "outcome.json").read_text())
+    assert recorded["exit_code"] == 0
+    assert recorded["counts"]["status.ok"] == 1
+
+
+def test_the_published_files_have_exactly_the_documented_columns(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(tmp_path / "in", product_id=["1"], title=["Red shirt"])
+    outcome = tagging.tag(spark, _config(path, tmp_path / "out"))
+    (file,) = outcome.data_dir.iterdir()
+    found = pq.read_schema(file)
+    assert found.names == TAGS.names
+    assert [str(found.field(name).type) for name in ("confidence", "tagged_at")] == ["float", "timestamp[us, tz=UTC]"]
+    assert pq.read_metadata(file).row_group(0).column(0).compression == "ZSTD"
+
+
+def test_ids_survive_to_the_table_as_strings(spark: SparkSession, tmp_path: Path) -> None:
+    ids = ["007", "1e5", "NaN", "null", " x", "9223372036854775808", "йцук"]
+    path = _catalog(tmp_path / "in", product_id=ids, title=["Red shirt"] * len(ids))
+    tagging.tag(spark, _config(path, tmp_path / "out"))
+    assert sorted(_published(tmp_path / "out")["product_id"]) == sorted(ids)
+
+
+def test_photos_by_uri_are_read_on_the_workers(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a b.jpg").write_bytes(_jpeg())
+    uris = [str(tmp_path / "photos" / "a b.jpg"), str(tmp_path / "photos" / "gone.jpg"), "ftp://host/x.jpg", None]
+    path = _catalog(tmp_path / "in", product_id=list("abcd"), title=["Red shirt"] * 4, image_uri=uris)
+    tagging.tag(spark, _config(path, tmp_path / "out", input={"path": path, "image_roots": [str(tmp_path / "photos")]}))
+    rows = _published(tmp_path / "out").sort_values("product_id")
+    assert list(rows["status"]) == ["ok", "image_missing", "image_forbidden", "image_none"]
+
+
+def test_an_empty_catalog_publishes_an_empty_table(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(tmp_path / "in", product_id=pa.array([], pa.string()), title=pa.array([], pa.string()))
+    tagging.tag(spark, _config(path, tmp_path / "out"))
+    assert list(_published(tmp_path / "out").columns) == TAGS.names
+
+
+def test_rejected_ids_are_kept_beside_the_run(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a", "b", "b", None], title=["t"] * 4)
+    with pytest.raises(CatalogError, match="Expected every product_id once and none empty. Received: 3 rows"):
+        tagging.tag(spark, _config(path, tmp_path / "out"))
+    assert snapshot.current(str(tmp_path / "out")) is None
+    outcome = tagging.tag(spark, _config(path, tmp_path / "out", input={"path": path, "max_rejected": 3}))
+    rejected = pq.read_table(tmp_path / "out" / "runs" / outcome.run_id / "rejected.parquet").to_pylist()
+    assert sorted(row["rejection"] for row in rejected) == ["id_null", "id_repeated"]
+    assert list(_published(tmp_path / "out")["product_id"]) == ["a"]
+
+
+def test_a_second_run_on_the_same_catalog_scores_nothing_and_publishes_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a"], title=["Red shirt"])
+    first = tagging.tag(spark, _config(path, tmp_path / "out"))
+    second = tagging.tag(spark, _config(path, tmp_path / "out"))
+    assert (first.published, second.published) == (True, False)
+    assert second.number == 1
+    assert (second.counts["scored"], second.counts["carried"]) == (0, 1)
+    assert os.listdir(tmp_path / "out" / "staging") == []
+
+
+def test_only_what_changed_is_scored_and_every_other_row_is_carried_as_it_was(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    old = {"same": "Red shirt", "text": "Red shirt", "photo": "Red shirt", "gone": "Red shirt"}
+    new = {"same": "Red shirt", "text": "Blue hat", "photo": "Red shirt", "fresh": "Green bag"}
+    levels = {"same": 10, "text": 20, "photo": 30, "gone": 40, "fresh": 50}
+    path = _catalog(
+        tmp_path / "in", product_id=list(old), title=list(old.values()), image=[_jpeg(levels[name]) for name in old]
+    )
+    settings = _config(path, tmp_path / "out", gates={"max_row_drop": 1})
+    tagging.tag(spark, settings)
+    before = _published(tmp_path / "out").set_index("product_id")
+    levels["photo"] = 35
+    _catalog(
+        tmp_path / "in", product_id=list(new), title=list(new.values()), image=[_jpeg(levels[name]) for name in new],
+        price=[1, 2, 3, 4],
+    )  # fmt: skip
+    outcome = tagging.tag(spark, settings)
+    after = _published(tmp_path / "out").set_index("product_id")
+    assert {name: outcome.counts[name] for name in ("scored", "carried", "gone")} == {
+        "scored": 3,
+        "carried": 1,
+        "gone": 1,
+    }
+    assert sorted(after.index) == sorted(new)
+    assert after["reason"].to_dict() == {"same": "new", "text": "text", "photo": "image", "fresh": "new"}
+    assert after.loc["same"].drop("embedding").equals(before.loc["same"].drop("embedding"))
+    assert (after["run_id"] == outcome.run_id).to_dict() == {"same": False, "text": True, "photo": True, "fresh": True}
+
+
+def test_products_with_the_same_text_and_photo_are_scored_once(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(
+        tmp_path / "in", product_id=["a", "b", "c"], title=["Red shirt"] * 3, image=[_jpeg(), _jpeg(), _jpeg(9)]
+    )
+    outcome = tagging.tag(spark, _config(path, tmp_path / "out"))
+    assert (outcome.counts["scored"], outcome.counts["duplicates"]) == (3, 1)
+    rows = _published(tmp_path / "out").set_index("product_id")
+    assert rows.loc["a", "confidence"] == rows.loc["b", "confidence"]
+    assert np.array_equal(rows.loc["a", "embedding"], rows.loc["b", "embedding"])
+
+
+def test_a_run_that_died_leaves_its_chunks_to_the_next_one(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number:02d}" for number in range(12)]
+    path = _catalog(tmp_path / "in", product_id=names, title=[f"Red shirt {name}" for name in names])
+    settings = _config(path, tmp_path / "out")
+    monkeypatch.setattr(chunks, "MIN_CHUNK_ROWS", 3)
+    monkeypatch.setattr(chunks, "IN_FLIGHT", 1)
+    whole, done = chunks._score_chunk, []
+
+    def dies(job: Any, chunk: Any, *rest: Any) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        whole(job, chunk, *rest)
+        done.append(chunk.rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks, "_score_chunk", dies)
+        with pytest.raises(KeyboardInterrupt):
+            tagging.tag(spark, settings)
+    assert snapshot.current(str(tmp_path / "out")) is None
+    # Resuming does not need the catalog to be what it was: one product changes, one goes, one comes.
+    names = [*names[1:], "new"]
+    titles = [f"Red shirt {name}" for name in names]
+    titles[3] = "Blue hat"
+    _catalog(tmp_path / "in", product_id=names, title=titles)
+    outcome = tagging.tag(spark, settings)
+    assert outcome.counts["staged"] >= 3
+    assert outcome.counts["accepted"] == 12
+    assert sorted(_published(tmp_path / "out")["product_id"]) == sorted(names)
+    clean = tagging.tag(spark, _config(path, tmp_path / "clean"))
+    assert clean.counts["staged"] == 0
+    resumed, fresh = (
+        _published(tmp_path / name).set_index("product_id").sort_index()[["category", "confidence", "fingerprint"]]
+        for name in ("out", "clean")
+    )
+    assert resumed.equals(fresh)
+
+
+def test_a_run_that_another_one_overtakes_plans_again_and_scores_nothing_twice(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Red shirt", "Blue hat"])
+    settings = _config(path, tmp_path / "out")
+    other = _config(_catalog(tmp_path / "other", product_id=["a"], title=["Red shirt"]), tmp_path / "out")
+    whole, scored = tagging._assemble, []
+
+    def overtaken(*given: Any) -> None:
+        monkeypatch.setattr(tagging, "_assemble", whole)
+        tagging.tag(spark, other)
+        whole(*given)
+
+    score = chunks.score
+    monkeypatch.setattr(
+        chunks, "score", lambda job, counts, *rest: scored.append(counts.to_score) or score(job, counts, *rest)
+    )
+    monkeypatch.setattr(tagging, "_assemble", overtaken)
+    outcome = tagging.tag(spark, settings)
+    assert outcome.number == 2
+    assert sorted(_published(tmp_path / "out")["product_id"]) == ["a", "b"]
+    assert sum(scored) == 2, "the other run used what this one had staged, and this one scored nothing again"
+
+
+def test_a_run_that_is_overtaken_each_time_gives_up_with_its_own_exit_code(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a"], title=["Red shirt"])
+
+    def lost(*given: Any, **named: Any) -> None:
+        raise CommitConflictError("Expected to publish first. Received: another run did")
+
+    monkeypatch.setattr(snapshot, "publish", lost)
+    with pytest.raises(CommitConflictError):
+        tagging.tag(spark, _config(path, tmp_path / "out"))
+
+
+def test_rows_of_a_damaged_snapshot_are_not_carried(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a"], title=["Red shirt"])
+    outcome = tagging.tag(spark, _config(path, tmp_path / "out"))
+    (file,) = outcome.data_dir.iterdir()
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(SnapshotError, match="as commit 1 describes it. Received: .*sha256"):
+        tagging.tag(spark, _config(path, tmp_path / "out"))
+
+
+def test_a_corrupt_photo_is_not_tried_again_unless_somebody_asks(spark: SparkSession, tmp_path: Path) -> None:
+    photos = pa.array([b"\xff\xd8\xff\xe0" + b"x" * 500, _jpeg()], pa.binary())
+    path = _catalog(tmp_path / "in", product_id=["corrupt", "sound"], title=["Red shirt"] * 2, image=photos)
+    settings = _config(path, tmp_path / "out")
+    assert tagging.tag(spark, settings).counts["status.ok"] == 1
+    assert not tagging.tag(spark, settings).published
+    again = tagging.tag(spark, settings, Scope(retry_failed=True))
+    assert (again.counts["reason.retry"], again.counts["carried"]) == (1, 1)
+
+
+def test_people_overrule_the_model_until_they_withdraw(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Red shirt", "Blue hat"])
+    tagging.tag(spark, _config(path, tmp_path / "out"))
+    given = _catalog(tmp_path / "overrides", product_id=["a"], category=["Kites"])
+    settings = _config(path, tmp_path / "out", overrides={"path": given})
+    outcome = tagging.tag(spark, settings)
+    rows = _published(tmp_path / "out").set_index("product_id")
+    assert outcome.counts["carried"] == 2
+    assert rows["category"]["a"] == "Kites" != rows["model_category"]["a"]
+    assert rows["category_source"].to_dict() == {"a": "override", "b": "model"}
+    assert not tagging.tag(spark, settings).published
+    tagging.tag(spark, _config(path, tmp_path / "out"))
+    rows = _published(tmp_path / "out").set_index("product_id")
+    assert rows["category"]["a"] == rows["model_category"]["a"]
+
+
+def test_the_fingerprint_follows_text_and_photo_and_nothing_else(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(
+        tmp_path / "in",
+        product_id=["a", "same", "title", "photo", "moved"],
+        title=["Red shirt", "Red shirt", "Blue shirt", "Red shirt", "Red"],
+        description=["x", "x", "x", "x", "shirtx"],
+        price=[1, 2, 1, 1, 1],
+        image=[_jpeg(), _jpeg(), _jpeg(), _jpeg(90), _jpeg()],
+    )
+    tagging.tag(spark, _config(path, tmp_path / "out"))
+    found = _published(tmp_path / "out").set_index("product_id")["fingerprint"]
+    assert found["a"] == found["same"]
+    assert len({found[name] for name in ("a", "title", "photo", "moved")}) == 4
+
+
+def test_a_lost_row_stops_the_run_before_it_publishes(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Red shirt", "Hat"])
+    whole = chunks._results
+    monkeypatch.setattr(chunks, "_results", lambda *given: whole(*given).limit(1))
+    with pytest.raises(GateRefusedError, match="Expected 2 rows, one for each product. Received: 1 rows"):
+        tagging.tag(spark, _config(path, tmp_path / "out"))
+    assert snapshot.current(str(tmp_path / "out")) is None
+
+
+def test_a_bad_bundle_engine_or_precision_is_refused_before_any_row_is_read(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a"], title=["Red shirt"])
+    with pytest.raises(BundleError, match="nowhere"):
+        tagging.tag(spark, _config(path, tmp_path / "out", bundle=str(tmp_path / "nowhere")))
+    with pytest.raises(ConfigError, match="Expected engine.name to be one of"):
+        tagging.tag(spark, _config(path, tmp_path / "out", engine={"name": "onnx"}))
+
+
+def test_a_plan_counts_and_writes_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["t"] * 2, image=[b"123", None])
+    told = tagging.forecast(spark, _config(path, tmp_path / "out"))
+    assert (told["accepted"], told["rejected"], told["reason.new"], told["table_rows"]) == (2, 0, 2, 2)
+    assert told["bytes_to_write"] > 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_generated_sample_with_its_broken_rows_is_tagged_whole(spark: SparkSession, tmp_path: Path) -> None:
+    products = [*sample.products(40, seed=1), *sample.broken_products(seed=1)]
+    path = _catalog(
+        tmp_path / "in",
+        product_id=[product.product_id for product in products],
+        title=[product.title for product in products],
+        description=[product.description for product in products],
+        image=pa.array([product.image for product in products], pa.binary()),
+    )
+    tagging.tag(spark, _config(path, tmp_path / "out"))
+    rows = _published(tmp_path / "out")
+    assert len(rows) == len(products)
+    assert set(rows["status"]) <= {status.value for status in Status}
+    assert (rows["status"] == "ok").sum() >= 40
+
+
+def test_all_troublesome_photos_end_in_a_status_or_a_score(
+    spark: SparkSession, tmp_path: Path, shared_data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = sorted((shared_data / "bad-images").iterdir())
+    path = _catalog(
+        tmp_path / "in",
+        product_id=[file.name for file in files],
+        title=["Red shirt"] * len(files),
+        image=[file.read_bytes() for file in files],
+    )
+    tagging.tag(spark, _config(path, tmp_path / "out"))
+    rows = _published(tmp_path / "out")
+    assert sorted(rows["product_id"]) == [file.name for file in files]
+    assert set(rows["status"]) <= {status.value for status in Status}
+    assert "a Python worker died" not in caplog.text

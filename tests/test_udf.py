@@ -1,0 +1,95 @@
+"""What a Python worker takes from its task, and how its end is told to the driver: an error of ours, or a death."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyspark import TaskContext
+from pyspark.resource import ResourceInformation
+
+from fashion_udf import udf
+from fashion_udf.errors import EngineError
+from fashion_udf.scoring import Settings
+from fashion_udf.udf import own_error, photo_threads, take_gpu, worker_died
+
+
+def test_an_error_raised_in_a_worker_comes_back_as_itself() -> None:
+    wrapped = RuntimeError(
+        "Job aborted: Traceback (most recent call last):\n"
+        "fashion_udf.errors.EngineError: Expected openvino f32 to reproduce the golden rows. Received: host b\n\tat x"
+    )
+    error = own_error(wrapped)
+    assert isinstance(error, EngineError)
+    assert str(error) == "Expected openvino f32 to reproduce the golden rows. Received: host b"
+
+
+def test_any_other_exception_is_not_ours() -> None:
+    assert own_error(ValueError("fashion_udf/errors.py was read")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "died"),
+    [
+        ("org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)", True),
+        ("Python worker failed to start", True),
+        ("ValueError: a bug of ours", False),
+    ],
+)
+def test_a_dead_worker_is_told_from_an_exception(text: str, died: bool) -> None:
+    assert worker_died(RuntimeError(text)) is died
+
+
+SETTINGS = Settings("openvino", "f32", 16, 5, "uri", (), 1, 1, fetch_threads=6)
+
+
+@pytest.mark.parametrize(
+    ("photo", "isolated", "on_gpu", "threads"),
+    [
+        ("uri", False, False, 6),
+        ("bytes", False, False, 0),
+        ("bytes", False, True, 6),
+        ("none", False, False, 0),
+        ("uri", True, False, 0),
+        ("bytes", True, True, 0),
+    ],
+)
+def test_photos_are_fetched_ahead_where_the_engine_leaves_time(
+    photo: Any, isolated: bool, on_gpu: bool, threads: int
+) -> None:
+    assert photo_threads(replace(SETTINGS, photo=photo), isolated, on_gpu) == threads
+
+
+@pytest.mark.parametrize(
+    ("resources", "visible"),
+    [({"gpu": ["3", "1"]}, "3"), ({"gpu": ["GPU-6f1c"]}, "GPU-6f1c"), ({"fpga": ["0"]}, "-1"), ({}, "-1")],
+)
+def test_an_engine_sees_the_gpu_of_its_task_alone(
+    monkeypatch: pytest.MonkeyPatch, resources: dict[str, list[str]], visible: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    given = {name: ResourceInformation(name, addresses) for name, addresses in resources.items()}
+    assert take_gpu(given) is ("gpu" in resources)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+
+
+def test_an_engine_has_a_thread_for_each_core_of_its_task_and_is_kept_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[Any] = []
+    context = SimpleNamespace(cpus=lambda: 3, resources=dict)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    monkeypatch.setattr(TaskContext, "get", lambda: context)
+    monkeypatch.setattr(udf, "_kept", {})
+    monkeypatch.setattr(udf.engines, "create", lambda *arguments, threads: built.append((*arguments, threads)))
+    monkeypatch.setattr(udf, "Scorer", lambda *arguments: arguments)
+    model: Any = SimpleNamespace(model_version="v1")
+    first = udf._scorer(model, SETTINGS, False)
+    assert built == [("openvino", model, "f32", 3)]
+    assert first[-2:] == (6, 3)  # type: ignore[index]  # threads that fetch, and cores that decode
+    assert udf._scorer(model, SETTINGS, False) is first and len(built) == 1
+    context.cpus = lambda: 1  # stage-level scheduling
+    assert udf._scorer(model, SETTINGS, False) is not first
