@@ -1,0 +1,82 @@
+"""Ten training steps on fixed batches, wherever this process is told to train; writes the weights.
+
+python distributed_steps.py sgd|adamw OUTPUT.npz      with TF_CONFIG: a worker; with LOGICAL_DEVICES=2: mirrored
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.recipe import Recipe
+from training.step import train_step
+from training.strategy import choose_strategy, distribute, is_chief
+
+BATCH, STEPS, SIZE, VOCABULARY = 8, 10, 32, 64
+LABELS = 5
+
+
+def _rows() -> tuple[dict[str, Any], Any]:
+    random = np.random.default_rng(0)
+    rows = BATCH * STEPS
+    inputs = {
+        "image": random.integers(0, 255, (rows, SIZE, SIZE, 3)).astype(np.uint8),
+        "image_present": (random.random((rows, 1)) < 0.8).astype(np.float32),
+        "token_ids": random.integers(2, VOCABULARY, (rows, 6)).astype(np.int32),
+    }
+    return inputs, random.integers(0, LABELS, rows).astype(np.int32)
+
+
+def _frozen_model() -> Any:
+    """A model whose batch normalisations and dropouts do not see how a batch was shared."""
+    import keras
+
+    from fashion_udf.model import build_model
+    from training.batch_norm import fuse
+
+    keras.utils.set_random_seed(1)
+    model = fuse(build_model(LABELS, VOCABULARY), momentum=0.9)
+    for layer in [*model.layers, *model.get_layer("efficientnetb0").layers]:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    return model
+
+
+def main(name: str, output: Path) -> None:
+    """Take ten steps and let the chief write the weights."""
+    import keras
+    import tensorflow as tf
+
+    if devices := int(os.environ.get("LOGICAL_DEVICES", "0")):
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+    strategy = choose_strategy()
+    recipe = Recipe.model_validate(
+        {"data": "none", "output": "none", "batch_size": BATCH, "stages": [{"image_size": SIZE, "epochs": 1}]}
+    )
+    with strategy.scope():
+        model = _frozen_model()
+        optimizer = keras.optimizers.SGD(2.0) if name == "sgd" else keras.optimizers.AdamW(1e-3, epsilon=1e-4)
+        optimizer.build(model.trainable_variables)
+    before = model.get_layer("fusion").kernel.numpy()
+    step = train_step(strategy, model, optimizer, recipe)
+    batches = distribute(
+        strategy,
+        BATCH,
+        lambda size, index, count: tf.data.Dataset.from_tensor_slices(_rows()).batch(size).shard(count, index),
+    )
+    losses = [float(step(inputs, labels)[0]) for inputs, labels in batches]
+    assert len(losses) == STEPS
+    if is_chief(strategy):
+        moved = np.abs(model.get_layer("fusion").kernel.numpy() - before).max()
+        np.savez(output, *model.get_weights(), losses=losses, replicas=strategy.num_replicas_in_sync, moved=moved)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,125 @@
+"""The loop survives: killed at any step, also while it saves, a run ends as one that was never killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import training_set
+import yaml
+from loopback import free_ports
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+#: Four steps in each of two epochs, and a checkpoint after every step.
+RECIPE = {
+    "vocabulary_size": 300,
+    "batch_size": 16,
+    "warmup_epochs": 0,
+    "checkpoint_minutes": 0,
+    "stages": [{"image_size": 32, "epochs": 2}],
+}
+#: Kills at random moments; each costs a start of TensorFlow.
+KILLS = int(os.environ.get("TRAINING_KILLS", "1"))
+
+
+def _start(data: Path, run: Path, **environment: str) -> subprocess.Popen[str]:
+    config = run.parent / f"{run.name}.yaml"
+    config.write_text(yaml.safe_dump({**RECIPE, "data": str(data), "output": str(run)}))
+    return subprocess.Popen(
+        [sys.executable, "-m", "training.train", "--config", str(config)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _kill_when(process: subprocess.Popen[str], due: Callable[[], bool]) -> bool:
+    """Kill -9 as soon as `due`; False when the run ended before."""
+    while process.poll() is None and not due():
+        time.sleep(0.002)
+    killed = process.poll() is None
+    process.kill()
+    process.communicate()
+    return killed
+
+
+def _steps(run: Path) -> int:
+    done = [json.loads(path.read_text())["total_steps"] for path in (run / "checkpoints").glob("*.json")]
+    return max(done, default=0)
+
+
+def _saving(run: Path, after: int) -> bool:
+    names = [path.name for path in (run / "checkpoints").glob("*")]
+    whole = {name for name in names if name.endswith((".json", ".safetensors")) and not name.startswith(".")}
+    return len(whole) < len(names) and _steps(run) >= after
+
+
+def _history(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.timeout(1800)
+def test_a_run_killed_at_any_step_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    data = training_set.write(tmp_path / "data")
+    whole = _start(data, tmp_path / "whole")
+    _, log = whole.communicate()
+    assert whole.returncode == 0, log
+    assert "epoch 1: trained 64 of 64 rows (100 %)" in log
+    assert "loss " in log
+
+    run, seen = tmp_path / "killed", 0
+    assert _kill_when(_start(data, run), lambda: _saving(run, after=1)), "ended before it saved"
+    for _ in range(KILLS):
+        seen, before = _steps(run), seen
+        assert seen >= before
+        started, delay = time.monotonic(), random.uniform(0, 2)
+
+        def due(seen: int = seen, started: float = started, delay: float = delay) -> bool:
+            return _steps(run) > seen and time.monotonic() - started > delay
+
+        _kill_when(_start(data, run), due)
+    last = _start(data, run)
+    _, log = last.communicate()
+    assert last.returncode == 0, log
+
+    expected, received = _history(tmp_path / "whole"), _history(run)
+    assert [line["epoch"] for line in received] == [0, 1]
+    for one, other in zip(expected, received, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=2e-3)
+        assert other["accuracy"] == pytest.approx(one["accuracy"], abs=0.05)
+    assert (run / "weights.safetensors").exists()
+    assert list((run / "tensorboard").glob("events*"))
+
+
+@pytest.mark.timeout(1200)
+def test_two_workers_train_one_model_and_the_chief_writes_it(tmp_path: Path) -> None:
+    data, run = training_set.write(tmp_path / "data"), tmp_path / "run"
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}} for index in (0, 1)]
+    workers = [_start(data, run, TF_CONFIG=json.dumps(task)) for task in tasks]
+    logs = [worker.communicate(timeout=1000)[1] for worker in workers]
+    for worker, log in zip(workers, logs, strict=True):
+        assert worker.returncode == 0, log[-3000:]
+        assert "strategy: MultiWorkerMirroredStrategy, 2 replica(s)" in log
+    assert [line["epoch"] for line in _history(run)] == [0, 1]
+    assert (run / "weights.safetensors").exists()
+    assert _steps(run) == 8
+
+
+def test_another_recipe_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    data = training_set.write(tmp_path / "data")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.yaml").write_text(yaml.safe_dump({"seed": 8}))
+    process = _start(data, run)
+    _, log = process.communicate()
+    assert process.returncode == 2
+    assert f"error: Expected the run in {run} to go on as it was started (recipe.yaml). Received: another " in log
+    assert "Choose another output for another run" in log

@@ -1,0 +1,32 @@
+"""A training set of generated garments, as jobs/make_training_set.py writes it, without Spark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fashion_udf import sample
+from fashion_udf.text import product_text
+from training.dataset import TRAINING_SET
+
+#: Rows by split.
+COUNTS = {"train": 64, "validation": 16, "test": 16}
+
+
+def write(folder: Path) -> Path:
+    """Write the three splits, two row groups each, and return the folder."""
+    products = list(sample.products(sum(COUNTS.values()), seed=5))
+    for split, count in COUNTS.items():
+        part, products = products[:count], products[count:]
+        columns = {
+            "product_id": [product.product_id for product in part],
+            "text": [product_text(product.title, product.description) for product in part],
+            "image": [product.image or b"" for product in part],
+            "category": [product.category for product in part],
+        }
+        (folder / split).mkdir(parents=True)
+        table = pa.table(columns, schema=TRAINING_SET)
+        pq.write_table(table, folder / split / "part-0.parquet", row_group_size=count // 2)
+    return folder

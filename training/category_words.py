@@ -1,0 +1,59 @@
+"""Titles without the words that name a category: what is left tells how much a photo adds.
+
+Most titles of a shop name the category ("Blue Jeans"), so a text classifier reads the answer. The words are taken from
+the category names mechanically, in singular and plural; no synonym is listed ("Tee" stays for "Tshirts").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_PARTS = re.compile(r"[^\W_]+")
+
+
+def forms(labels: Iterable[str]) -> frozenset[str]:
+    """Return every word of every category name, in lower case, with its singular and its plural."""
+    words = {word for label in labels for word in _PARTS.findall(label.casefold())}
+    words |= {singular for word in words for singular in _singulars(word) if singular}
+    return frozenset(words | {plural for word in words for plural in _plurals(word)})
+
+
+def without(title: str, words: frozenset[str]) -> str:
+    """Return a title without `words`, whatever their case.
+
+    A word is what stands between spaces, with or without its punctuation: for `tshirts`, "T-shirts," goes. Where only
+    parts of it are words, as in "Shirt/Blazer", these go and the others stay.
+    """
+    kept = []
+    for word in title.split():
+        parts = _PARTS.findall(word.casefold())
+        if "".join(parts) in words:
+            continue
+        rest = _PARTS.sub(lambda part: "" if part.group().casefold() in words else part.group(), word)
+        if not parts or _PARTS.search(rest):
+            kept.append(rest)
+    return " ".join(kept)
+
+
+def _plurals(word: str) -> list[str]:
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return [word + "es"]
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return [word[:-1] + "ies"]
+    if word.endswith("f"):
+        return [word + "s", word[:-1] + "ves"]
+    return [word + "s"]
+
+
+def _singulars(word: str) -> list[str]:
+    found = []
+    if word.endswith("s") and not word.endswith("ss"):
+        found.append(word[:-1])
+    if word.endswith(("ses", "xes", "zes", "ches", "shes")):
+        found.append(word[:-2])
+    if word.endswith("ies"):
+        found.append(word[:-3] + "y")
+    if word.endswith("ves"):
+        found.append(word[:-3] + "f")
+    return found

@@ -1,0 +1,128 @@
+"""Checkpoints of a training run, each complete or ignored.
+
+    checkpoints/00001234.safetensors   every variable of model and optimizer, after 1,234 steps
+    checkpoints/00001234.json          the position in the run, and size and sha256 of the file above; written last
+
+Both are written to another name, synced and renamed, so a name never holds half a file. The digest finds what a full
+disk or a copy left short.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fashion_udf.errors import ConfigError
+from fashion_udf.files import make_directory, replace_file
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger("training")
+
+KEPT = 2
+
+
+class Position(BaseModel):
+    """How far a run is: whole steps, in all and within the epoch that goes on, and what they gave so far."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total_steps: int = Field(0, ge=0)
+    epoch: int = Field(0, ge=0)
+    step: int = Field(0, ge=0)  # of this epoch
+    loss: float = 0.0  # summed over the steps of this epoch
+    hits: float = 0.0  # rows of this epoch whose best category was right
+
+    def after(self, loss: float, hits: float) -> Position:
+        """Return the position one step further."""
+        return Position(
+            total_steps=self.total_steps + 1,
+            epoch=self.epoch,
+            step=self.step + 1,
+            loss=self.loss + loss,
+            hits=self.hits + hits,
+        )
+
+    def figures(self, batch_size: int) -> dict[str, float]:
+        """Return the mean loss and the accuracy of the epoch so far."""
+        return {"loss": self.loss / max(self.step, 1), "accuracy": self.hits / max(self.step * batch_size, 1)}
+
+
+class _Manifest(Position):
+    sha256: str
+    size: int
+
+
+def save(directory: Path, position: Position, variables: Sequence[keras.Variable]) -> None:
+    """Write a checkpoint and remove all but the last `KEPT`.
+
+    Raises:
+        OSError: it could not be written; the earlier ones are untouched.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    make_directory(directory)
+    data = to_bytes({name: np.asarray(variable) for name, variable in _named(variables).items()})
+    manifest = _Manifest(**position.model_dump(), sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+    file = directory / f"{position.total_steps:08d}.safetensors"
+    replace_file(file, data)
+    replace_file(file.with_suffix(".json"), manifest.model_dump_json().encode())
+    kept = {path.stem for path in sorted(directory.glob("*.json"))[-KEPT:]}
+    for path in directory.iterdir():  # what a killed process left half-written too
+        if path.stem not in kept:
+            path.unlink()
+
+
+def restore(directory: Path, variables: Sequence[keras.Variable]) -> Position:
+    """Assign the newest complete checkpoint to `variables`.
+
+    Returns:
+        Its position; the start where there is no complete checkpoint, and then nothing is assigned.
+
+    Raises:
+        ConfigError: the checkpoint is of other variables: the recipe or the library changed.
+    """
+    from safetensors.numpy import load as from_bytes
+
+    named = _named(variables)
+    for path in sorted(directory.glob("*.json"), reverse=True):
+        complete = _read(path)
+        if complete is None:
+            logger.warning("checkpoint %s is incomplete and ignored", path.stem)
+            continue
+        manifest, data = complete
+        values = from_bytes(data)
+        if {name: _shape(value) for name, value in values.items()} != {k: _shape(v) for k, v in named.items()}:
+            raise ConfigError(
+                f"Expected checkpoint {path.stem} to hold the variables of this recipe. Received: others. "
+                "Finish the run with the recipe and the version it was started with, or choose another output"
+            )
+        for name, variable in named.items():
+            variable.assign(values[name])
+        return Position(**manifest.model_dump(exclude={"sha256", "size"}))
+    return Position()
+
+
+def _read(path: Path) -> tuple[_Manifest, bytes] | None:
+    try:
+        manifest = _Manifest.model_validate_json(path.read_bytes())
+        data = path.with_suffix(".safetensors").read_bytes()
+    except (OSError, ValidationError):
+        return None
+    return (manifest, data) if hashlib.sha256(data).hexdigest() == manifest.sha256 else None
+
+
+def _named(variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:
+    # Paths alone repeat: two dropout layers of one backbone may share theirs.
+    return {f"{position:04d} {variable.path}": variable for position, variable in enumerate(variables)}
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(value.shape)

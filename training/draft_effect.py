@@ -1,0 +1,205 @@
+"""Measure what decoding large JPEGs smaller costs: `python -m training.draft_effect --bundle builtin --data DIR`.
+
+`fashion_udf.pixels.DRAFT_MARGIN` is chosen by this table. Each photo of a split is enlarged to sizes that shops
+deliver, written as a JPEG of about 130 KB, and decoded at its full size and with several margins. Printed are processor
+time, the difference of pixels from the full decode (in levels, 0 to 255), and what the model makes of it. The yardstick
+is the same photo written once more, as a JPEG of quality 75, and decoded at its full size: image servers do that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin
+
+from fashion_udf import engines, images, job, pixels, text
+from fashion_udf.manifest import Manifest
+from fashion_udf.progress import progress
+from fashion_udf.schema import Modality
+from training import dataset, evaluated_model
+from training.evaluated_model import EvaluatedModel
+from training.evaluation_tables import Table
+from training.modality_logits import ModalityLogits, modality_logits
+
+FULL, AGAIN = "full", "full, quality 75"
+#: What is compared: a margin for `fashion_udf.pixels.draft`, or None for a full decode.
+DECODES: Mapping[str, float | None] = {FULL: None, "margin 2": 2.0, "margin 1.5": 1.5, "margin 1": 1.0, AGAIN: None}
+#: Width, height and grain: enlarging brings back no detail near one pixel, so noise stands for it in one form.
+FORMS: Mapping[str, tuple[int, int, float]] = {
+    "1080 x 1440": (1080, 1440, 0.0),
+    "1440 x 1080": (1440, 1080, 0.0),
+    "1200 x 1200": (1200, 1200, 0.0),
+    "1079 x 1437, grain": (1079, 1437, 2.0),
+}
+_QUALITY = {0.0: 94, 2.0: 85}  # by grain, for about 130 KB
+_MODALITIES = (Modality.BOTH, Modality.IMAGE)
+_BATCH = 32  # photos
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one decode made of n photos, and what the model makes of that."""
+
+    milliseconds: NDArray[np.float64]  # [n], processor time of the decode
+    difference: NDArray[np.float64]  # [n, 3]: mean, largest and mean squared difference from the full decode
+    logits: ModalityLogits
+
+
+def main() -> None:
+    """Parse arguments, measure, print a table for each form and one for all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.draft_effect",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--bundle", default="builtin", help="builtin (default), PATH or PATH@<model_version>")
+    parser.add_argument("--data", required=True, type=Path, help="a training set from jobs/make_training_set.py")
+    parser.add_argument("--split", default="test", help="the photos to measure with (default: test)")
+    parser.add_argument("--rows", type=int, default=1000, help="photos to measure with, at most (default: 1000)")
+    arguments = parser.parse_args()
+    model = evaluated_model.read(arguments.bundle, arguments.data, "openvino", "f32")
+    rows = photographed(arguments.data / arguments.split, arguments.rows)
+    measured = []
+    for form in FORMS:
+        measured.append(measure(model, rows, form))
+        sys.stdout.write(f"{form}\n\n{table(measured[-1:], model.manifest).as_text()}\n")
+        sys.stdout.flush()  # the next form takes minutes
+    sys.stdout.write(f"all\n\n{table(measured, model.manifest).as_text()}")
+
+
+def photographed(folder: Path, limit: int) -> pa.Table:
+    """Return the first rows of a split, `limit` at most, without those whose photo is absent or broken."""
+    files = dataset.require_plain_parquet(folder)
+    rows = pq.read_table(files, columns=dataset.TRAINING_SET.names)[:limit]
+    whole = [images.decode(photo).pixels is not None for photo in rows["image"].to_pylist()]
+    return rows.filter(pa.array(whole, pa.bool_()))
+
+
+def measure(model: EvaluatedModel, rows: pa.Table, form: str) -> dict[str, Effect]:
+    """Measure every one of `DECODES` on photos enlarged to one of `FORMS`.
+
+    Args:
+        model: what predicts.
+        rows: of `training.dataset.TRAINING_SET`; each has a photo.
+        form: a key of `FORMS`.
+    """
+    effects = {}
+    full = np.empty(0, np.uint8)
+    photos = [enlarged(photo, form) for photo in rows["image"].to_pylist()]
+    with progress(len(DECODES) * len(rows), label=f"{form}: measured") as shown:
+        for done, (name, margin) in enumerate(DECODES.items(), start=1):
+            squares, milliseconds = _timed(photos, name, margin, model.manifest.image.size)
+            full = squares if name == FULL else full
+            difference = np.stack([_difference(square, other) for square, other in zip(squares, full, strict=True)])
+            logits = modality_logits(model.predict, _batches(model, rows, squares), _MODALITIES)
+            effects[name] = Effect(milliseconds, difference, logits)
+            shown.update(done * len(rows))
+    return effects
+
+
+def enlarged(photo: bytes, form: str) -> bytes:
+    """Return a photo in one of `FORMS`, as a JPEG of about 130 KB."""
+    width, height, grain = FORMS[form]
+    with Image.open(io.BytesIO(photo)) as image:
+        large = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    if grain:
+        noise = np.random.default_rng(len(photo)).normal(0.0, grain, (height, width, 1))
+        large = Image.fromarray(np.clip(np.asarray(large) + noise, 0, 255).astype(np.uint8))
+    return _jpeg(large, _QUALITY[grain])
+
+
+def decoded(data: bytes, size: int, margin: float | None) -> NDArray[np.uint8]:
+    """Decode an upright JPEG as `fashion_udf.images.decode`, but with any margin; at its full size if that is None."""
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
+        extent = None if margin is None else pixels.draft(image, size, margin)
+        return pixels.square(pixels.eight_bit(image), size, extent)
+
+
+def table(forms: Sequence[Mapping[str, Effect]], manifest: Manifest) -> Table:
+    """Return what was measured of one form, or of several taken together."""
+    asked = [
+        f"{figure}, {name.value}" for name in _MODALITIES for figure in ("other top-1", "accuracy", "confidence +-")
+    ]
+    return Table(
+        "What a smaller decode changes",
+        ["decode", "ms", "mean", "worst mean", "max", "PSNR dB", *asked],
+        [[name, *_pixel_cells(forms, name), *_model_cells(forms, name, manifest)] for name in DECODES],
+        f"{sum(len(effects[FULL].milliseconds) for effects in forms)} photos. ms: median processor time of a photo.",
+    )
+
+
+def _pixel_cells(forms: Sequence[Mapping[str, Effect]], name: str) -> list[str]:
+    mean, largest, squared = np.concatenate([effects[name].difference for effects in forms]).T
+    milliseconds = np.concatenate([effects[name].milliseconds for effects in forms])
+    psnr = f"{10 * np.log10(255**2 / squared.mean()):.1f}" if squared.any() else "-"
+    return [f"{np.median(milliseconds):.1f}", f"{mean.mean():.3f}", f"{mean.max():.3f}", f"{largest.max():.0f}", psnr]
+
+
+def _model_cells(forms: Sequence[Mapping[str, Effect]], name: str, manifest: Manifest) -> list[str]:
+    """Return, by modality: rows of another category than by the full decode, accuracy, mean change of confidence."""
+    cells = []
+    for modality in _MODALITIES:
+        logits, full = (np.concatenate([each[key].logits.logits[modality] for each in forms]) for key in (name, FULL))
+        best, expected = logits.argmax(axis=1), full.argmax(axis=1)
+        labels = np.concatenate([each[name].logits.labels for each in forms])
+        temperature = manifest.temperature[modality.value]
+        changes = engines.calibrated(logits, temperature) - engines.calibrated(full, temperature)
+        confidence = np.abs(np.take_along_axis(changes, expected[:, None], axis=1)).mean()
+        cells += [str((best != expected).sum()), f"{(best == labels).mean():.4f}", f"{confidence:.4f}"]
+    return cells
+
+
+def _timed(
+    photos: Sequence[bytes], name: str, margin: float | None, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Decode photos; return uint8[n, size, size, 3] and the processor time of each in milliseconds."""
+    squares, milliseconds = np.empty((len(photos), size, size, 3), np.uint8), np.empty(len(photos))
+    for row, photo in enumerate(photos):
+        if name == AGAIN:
+            with Image.open(io.BytesIO(photo)) as image:
+                photo = _jpeg(image, 75)
+        start = time.thread_time()
+        squares[row] = decoded(photo, size, margin)
+        milliseconds[row] = 1000 * (time.thread_time() - start)
+    return squares, milliseconds
+
+
+def _difference(square: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Return the mean, the largest and the mean squared difference of two pictures."""
+    difference = np.abs(square.astype(np.int32) - other)
+    return float(difference.mean()), float(difference.max()), float(np.square(difference).mean())
+
+
+def _batches(
+    model: EvaluatedModel, rows: pa.Table, squares: NDArray[np.uint8]
+) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.int32]]]:
+    """Yield inputs by the names of `training.dataset.INPUTS`, and label indexes (-1: unknown to the model)."""
+    tokenizer = text.tokenizer_from_bytes(model.preparation.tokenizer)
+    index = {label: position for position, label in enumerate(model.preparation.labels)}
+    texts, categories = rows["text"].to_pylist(), rows["category"].to_pylist()
+    for start in range(0, len(rows), _BATCH):
+        part = slice(start, start + _BATCH)
+        labels = np.asarray([index.get(category, -1) for category in categories[part]], np.int32)
+        inputs = (squares[part], np.ones((len(labels), 1), np.float32), text.encode(tokenizer, texts[part]))
+        yield dict(zip(dataset.INPUTS, inputs, strict=True)), labels
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    job.run(main)

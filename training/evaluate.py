@@ -1,0 +1,77 @@
+"""Measure a bundle on labelled products: `python -m training.evaluate --bundle builtin --data DIR --report DIR`.
+
+The bundle runs with the same decoder, tokenizer and engine as scoring: with photo and text (both), with the photo alone
+(image) and with the text alone (text). Printed are accuracy, precision, recall and F1, top-3 accuracy, calibration
+error and decisions; the published figures and a baseline that only counts words; accuracy where an input, or the words
+that name a category, are taken away; and how many of a product's nearest neighbours are of its category. The report
+adds a table by category, pictures, the surest mistakes and labels that are likely wrong, in one HTML file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from fashion_udf import engines, job
+from training import evaluation, evaluation_report, evaluation_tables
+from training.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
+
+__all__ = ["ModalityLogits", "accuracies", "main", "metrics", "modality_logits"]
+
+
+def main() -> None:
+    """Parse arguments, evaluate, print tables and write what was asked for."""
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.neighbours < 0:
+        parser.error(f"Expected --neighbours to be 0 or more. Received: {arguments.neighbours}")
+    for folder in (arguments.report, arguments.json and arguments.json.parent):
+        if folder:  # made first: a folder that cannot be written must not cost the passes
+            folder.mkdir(parents=True, exist_ok=True)
+    options = evaluation.Options(
+        bundle=arguments.bundle,
+        data=arguments.data,
+        split=arguments.split,
+        engine=arguments.engine,
+        precision=arguments.precision,
+        neighbours=arguments.neighbours,
+        baseline=not arguments.no_baseline,
+    )
+    evaluated = evaluation.evaluate(options)
+    first, *others = evaluation_tables.tables(evaluated.figures)
+    sys.stdout.write(first.as_text())  # no title above it: the columns are the first line of the output
+    for table in others:
+        sys.stdout.write(f"\n{table.title}\n\n{table.as_text()}")
+    if arguments.json:
+        arguments.json.write_text(evaluation_report.as_json(evaluated), encoding="utf-8")
+    if arguments.report:
+        sys.stdout.write(f"\n{evaluation_report.write(arguments.report, evaluated)}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", default="builtin", help="builtin (default), PATH or PATH@<model_version>")
+    parser.add_argument("--data", required=True, type=Path, help="a training set from jobs/make_training_set.py")
+    parser.add_argument(
+        "--split", default="test", choices=["train", "validation", "test"], help="the rows to measure (default: test)"
+    )
+    parser.add_argument("--engine", default="openvino", choices=sorted(engines.ENGINES), help="default: openvino")
+    parser.add_argument("--precision", default="f32", help="one that the bundle offers for the engine (default: f32)")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write a page, pictures, CSV and JSON into DIR")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+    parser.add_argument(
+        "--neighbours",
+        type=int,
+        default=10,
+        metavar="N",
+        help="nearest products of the train split to look at (default: 10); 0 saves the pass over that split",
+    )
+    parser.add_argument("--no-baseline", action="store_true", help="leave out TF-IDF and logistic regression on titles")
+    return parser
+
+
+if __name__ == "__main__":
+    job.run(main)

@@ -1,0 +1,79 @@
+"""What a training run is: one validated YAML file (see `conf/train.yaml`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from fashion_udf.config import Section
+
+
+class Stage(Section):
+    """Some epochs at one photo size.
+
+    `share` is how much of the training rows an epoch takes.
+    """
+
+    image_size: int = Field(ge=32, le=1024)
+    epochs: int = Field(ge=1)
+    share: float = Field(1.0, gt=0, le=1)
+
+    def steps(self, rows: int, batch_size: int) -> int:
+        """Return the number of whole batches in one epoch over a training split of `rows`."""
+        return int(rows * self.share) // batch_size
+
+
+class Augmentation(Section):
+    """Random changes of a training row.
+
+    `shift`, `zoom` and `erase` are at most these shares of the photo's width; what they uncover, or the square they
+    erase, is white. `colour` is the largest relative change of a channel's distance from white. `word_dropout` is the
+    share of token ids that become the unknown one.
+    """
+
+    flip: bool = True
+    shift: float = Field(0.08, ge=0, le=0.5)
+    zoom: float = Field(0.15, ge=0, le=0.9)
+    colour: float = Field(0.0, ge=0, le=1)
+    erase: float = Field(0.0, ge=0, le=1)
+    word_dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class LossWeights(Section):
+    """How much each way of seeing a row counts in the loss: with both inputs, the photo alone, the text alone."""
+
+    both: float = Field(1.0, ge=0)
+    image: float = Field(1.0, ge=0)
+    text: float = Field(1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _not_all_zero(self) -> Self:
+        if not self.both + self.image + self.text:
+            raise ValueError("one of both, image and text must be above 0")
+        return self
+
+
+class Recipe(Section):
+    """One training run."""
+
+    data: Path  # with the folders train, validation and test
+    output: Path
+    seed: int = 7
+    backbone_weights: str = "none"  # none, imagenet or a file
+    vocabulary_size: int = Field(4096, ge=256, le=8000)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_epochs: float = Field(1.0, ge=0)
+    final_rate: float = Field(0.01, gt=0, le=1)  # of learning_rate, where the cosine ends
+    batch_norm_momentum: float = Field(0.99, gt=0, lt=1)  # of the backbone; Keras' EfficientNet has 0.99
+    weight_decay: float = Field(1e-4, ge=0)
+    average_decay: float = Field(0.995, ge=0, lt=1)  # per step, of the averaged weights, which are what is released
+    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    augmentation: Augmentation = Augmentation()
+    loss_weights: LossWeights = LossWeights()
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
+    target_precision: float = Field(0.99, gt=0, lt=1)

@@ -1,0 +1,102 @@
+"""Where a model trains: one device, several GPUs of a machine, or several machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fashion_udf.errors import ConfigError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+logger = logging.getLogger("training")
+
+#: A GPU computes in bfloat16 from this compute capability (NVIDIA Ampere). It has float32's range, so losses need no
+#: scaling, as they would in float16.
+BFLOAT16_CAPABILITY = (8, 0)
+
+
+def choose_strategy() -> tf.distribute.Strategy:
+    """Return the strategy of this process; the choice is logged.
+
+    `MultiWorkerMirroredStrategy` where the environment variable TF_CONFIG names several workers, `MirroredStrategy`
+    where there are several GPUs (or logical CPU devices, for tests), else one device.
+
+    Raises:
+        ConfigError: TF_CONFIG is not what TensorFlow documents.
+    """
+    import tensorflow as tf
+
+    if "TF_CONFIG" in os.environ:
+        _require_workers(os.environ["TF_CONFIG"])
+        name, strategy = "MultiWorkerMirroredStrategy", tf.distribute.MultiWorkerMirroredStrategy()
+    else:
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        names = [device.name for device in devices]
+        if len(names) > 1:
+            name, strategy = "MirroredStrategy", tf.distribute.MirroredStrategy(names)
+        else:
+            name, strategy = "OneDeviceStrategy", tf.distribute.OneDeviceStrategy(names[0])
+    logger.info("strategy: %s, %d replica(s)", name, strategy.num_replicas_in_sync)
+    return strategy
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Return whether this process writes the run directory: the first worker, or the only process."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    chief = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return bool(resolver.task_type == chief and resolver.task_id == 0)
+
+
+def distribute(
+    strategy: tf.distribute.Strategy, batch_size: int, dataset_of: Callable[[int, int, int], tf.data.Dataset]
+) -> tf.distribute.DistributedDataset:
+    """Return batches of `batch_size` rows over all replicas.
+
+    Args:
+        strategy: as chosen.
+        batch_size: of all replicas together.
+        dataset_of: function of one replica's batch size, this worker's shard and the number of shards.
+
+    Raises:
+        ConfigError: the batch cannot be shared equally.
+    """
+    if batch_size % strategy.num_replicas_in_sync:
+        raise ConfigError(
+            f"Expected batch_size to be a multiple of {strategy.num_replicas_in_sync} replicas. Received: {batch_size}"
+        )
+    return strategy.distribute_datasets_from_function(
+        lambda context: dataset_of(
+            context.get_per_replica_batch_size(batch_size), context.input_pipeline_id, context.num_input_pipelines
+        )
+    )
+
+
+def set_precision() -> None:
+    """Compute in bfloat16, with float32 weights, where every GPU can; the choice is logged."""
+    import keras
+    import tensorflow as tf
+
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    capable = [detail.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY for detail in details]
+    policy = "mixed_bfloat16" if capable and all(capable) else "float32"
+    keras.config.set_dtype_policy(policy)
+    logger.info("precision: %s", policy)
+
+
+def _require_workers(tf_config: str) -> None:
+    try:
+        tree = json.loads(tf_config)
+        cluster, task = tree["cluster"], tree["task"]
+        known = set(cluster) <= {"chief", "worker"} and task["index"] in range(len(cluster[task["type"]]))
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+        raise ConfigError(f"Expected TF_CONFIG like {example}. Received: {tf_config[:300]}")

@@ -1,0 +1,152 @@
+"""Train the multimodal model: `python -m training.train --config conf/train.yaml --set data=DIR --set output=DIR`.
+
+Started again after an interruption, the same command goes on. On several machines the same command runs on each, with
+TF_CONFIG set as TensorFlow documents it, and `output` on a file system that all of them see.
+
+Phases, in this order because each needs the one before:
+    1. the strategy: one device, every GPU of this machine, or every worker of TF_CONFIG;
+    2. the run directory, which must be new or of the same recipe and data;
+    3. labels and tokenizer, from the training split alone;
+    4. model and optimizer, built under the strategy, and the model that holds the averaged weights;
+    5. the last complete checkpoint, if this run was interrupted, and the steps that are left;
+    6. weights rounded to half precision, as they are released; everything after is computed from these;
+    7. temperatures and thresholds from the validation split, figures from validation and test;
+    8. the run directory, which `python -m training.export` turns into a bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fashion_udf import config, job
+from fashion_udf.engines import Predict, Prediction
+from fashion_udf.errors import ConfigError
+from fashion_udf.model import build_model
+from fashion_udf.text import train_tokenizer
+from training import calibration, dataset, run_directory
+from training.loop import Trained, fit
+from training.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
+from training.recipe import Recipe
+from training.step import make_optimizer
+from training.strategy import choose_strategy, is_chief, set_precision
+from training.weights import round_to_half
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+logger = logging.getLogger("training")
+
+
+def train(recipe: Recipe) -> Path:
+    """Run a recipe, or go on with it from its last checkpoint.
+
+    Returns:
+        The run directory `recipe.output`.
+
+    Raises:
+        CatalogError: the training set is missing or is not plain Parquet.
+        ConfigError: the backbone weights cannot be had, the directory holds another run, or TF_CONFIG is wrong.
+    """
+    strategy = choose_strategy()
+    chief = is_chief(strategy)
+    if chief:
+        run_directory.start(recipe)
+    preparation = _prepare(recipe)
+    trained = _build(recipe, strategy, preparation)
+    predict = _predict(trained.averaged)
+    fit(recipe, trained, preparation, lambda sized: accuracies(_outcome(recipe, predict, sized, "validation")))
+    if chief:
+        _finish(recipe, trained.averaged, preparation)
+    return recipe.output
+
+
+def _build(recipe: Recipe, strategy: tf.distribute.Strategy, preparation: dataset.Preparation) -> Trained:
+    import keras
+
+    from training.batch_norm import fuse
+
+    averaged = build_model(len(preparation.labels), recipe.vocabulary_size)  # in float32, as it is released
+    set_precision()
+    keras.utils.set_random_seed(recipe.seed)
+    with strategy.scope():
+        model = build_model(len(preparation.labels), recipe.vocabulary_size, recipe.dropout)
+        model = fuse(model, recipe.batch_norm_momentum)
+        _initialise_backbone(model, recipe)
+        optimizer = make_optimizer(recipe, dataset.count(recipe.data / "train"))
+        optimizer.build(model.trainable_variables)
+    averaged.set_weights(model.get_weights())
+    return Trained(strategy, model, averaged, optimizer)
+
+
+def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation) -> None:
+    """Round the weights, calibrate and measure them, and write the run directory."""
+    weights = round_to_half(model)
+    predict = _predict(model)
+    outcomes = {name: _outcome(recipe, predict, preparation, name) for name in ("validation", "test")}
+    fitted = calibration.fit(outcomes["validation"], recipe.target_precision)
+    run_directory.write(
+        recipe.output,
+        weights=weights,
+        preparation=preparation,
+        calibration=fitted,
+        metrics={name: metrics(outcome, calibration=fitted) for name, outcome in outcomes.items()},
+    )
+
+
+def _prepare(recipe: Recipe) -> dataset.Preparation:
+    train_folder = recipe.data / "train"
+    labels = dataset.labels(train_folder)
+    tokenizer = train_tokenizer(dataset.texts(train_folder), recipe.vocabulary_size)
+    logger.info("%d rows, %d categories in %s", dataset.count(train_folder), len(labels), train_folder)
+    return dataset.Preparation(tokenizer, labels, recipe.stages[-1].image_size)
+
+
+def _initialise_backbone(model: keras.Model, recipe: Recipe) -> None:
+    import keras
+
+    weights = recipe.backbone_weights
+    if weights == "none":
+        return
+    try:
+        source = keras.applications.EfficientNetB0(include_top=False, weights=weights, pooling="avg")
+    except Exception as error:  # a refused download, a wrong file: whatever Keras raises, the remedy is the same
+        raise ConfigError(
+            "Expected backbone_weights to be 'none', a weights file, or 'imagenet' with a network to download it from. "
+            f"Received: {weights!r} ({type(error).__name__})"
+        ) from error
+    model.get_layer("efficientnetb0").set_weights(source.get_weights())
+
+
+def _predict(model: keras.Model) -> Predict:
+    import tensorflow as tf
+
+    @tf.function
+    def forward(pixels: Any, present: Any, token_ids: Any) -> Any:
+        return model([pixels, present, token_ids], training=False)
+
+    def predict(pixels: Any, present: Any, token_ids: Any) -> Prediction:
+        outputs = forward(*(tf.convert_to_tensor(value) for value in (pixels, present, token_ids)))
+        return Prediction(outputs["embedding"].numpy(), outputs["logits"].numpy())
+
+    return predict
+
+
+def _outcome(recipe: Recipe, predict: Predict, preparation: dataset.Preparation, split: str) -> ModalityLogits:
+    return modality_logits(predict, dataset.ordered_batches(recipe.data / split, preparation, 64))
+
+
+def main() -> None:
+    """Parse arguments and train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="a recipe, e.g. conf/train.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the recipe")
+    arguments = parser.parse_args()
+    train(config.load(Recipe, arguments.config, arguments.set))
+
+
+if __name__ == "__main__":
+    job.run(main)
