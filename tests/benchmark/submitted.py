@@ -1,0 +1,164 @@
+"""One spark-submit measured from outside: its time, its event log, and the memory of its Python workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmark import event_log
+from tests.benchmark.event_log import Timeline
+from tests.submit import REPOSITORY, SPARK_SUBMIT
+
+_SAMPLE_SECONDS = 0.2  # between two looks at the workers' high-water marks; a worker lives for a minute when idle
+_DAEMON = b"pyspark.daemon"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What one run took."""
+
+    process_seconds: float
+    #: From Spark's session to the end of the process: a night without Spark's start-up.
+    session_seconds: float
+    timeline: Timeline
+    worker_bytes: int  # the largest high-water mark (VmHWM) of a Python worker
+    #: Seconds from a worker's fork to its first batch of results, the slowest worker's.
+    first_batch_seconds: float
+
+
+def submit(
+    work: Path, script: Path, arguments: Sequence[str], master: str = "local[2]", photo_latency: float = 0.0
+) -> Submitted:
+    """Run `spark-submit SCRIPT ARGUMENTS` with the benchmark's `worker_site` in its Python workers.
+
+    Args:
+        work: a folder for the event log, the marks of the workers and the job's own log; emptied first.
+        script: a job.
+        arguments: of the job.
+        master: where Spark runs.
+        photo_latency: seconds that each photo by URI takes longer.
+
+    Raises:
+        RuntimeError: the job failed, or the latency did not reach its photos.
+    """
+    shutil.rmtree(work, ignore_errors=True)
+    events, marks = work / "events", work / "marks"
+    events.mkdir(parents=True)
+    marks.mkdir()
+    command = [str(SPARK_SUBMIT), "--master", master, *_options(events), str(script), *arguments]
+    start, started_at = time.monotonic(), time.time()
+    with open(work / "log.txt", "wb") as log:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=_environment(marks, photo_latency), stdout=log, stderr=subprocess.STDOUT
+        )
+        watch = _Watch(process.pid)
+        try:
+            code = process.wait()
+        finally:
+            worker_bytes = watch.stop()
+    seconds = time.monotonic() - start
+    if code != 0:
+        tail = "\n".join((work / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        raise RuntimeError(
+            f"Expected {script.name} to succeed. Received: exit code {code}; {work}/log.txt ends:\n{tail}"
+        )
+    if photo_latency and not list(marks.glob("slow-*")):
+        raise RuntimeError("Expected the job to read photos by fashion_udf.photos.read. Received: no slow photo")
+    timeline = event_log.read(events)
+    first = [float(path.read_text(encoding="utf-8")) for path in marks.glob("first-*")]
+    return Submitted(
+        process_seconds=seconds,
+        session_seconds=started_at + seconds - timeline.session_ready,
+        timeline=timeline,
+        worker_bytes=worker_bytes,
+        first_batch_seconds=max(first, default=0.0),
+    )
+
+
+def _options(events: Path) -> list[str]:
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": events.absolute().as_uri(),
+        # One plain file, whatever the version's defaults.
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.rolling.enabled": "false",
+    }
+    return [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+
+
+def _environment(marks: Path, photo_latency: float) -> dict[str, str]:
+    site = Path(__file__).parent / "worker_site"
+    path = [str(site), str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    added = {
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYSPARK_PYTHON": sys.executable,
+        "BENCHMARK_MARKS": str(marks.absolute()),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    if photo_latency:
+        added["BENCHMARK_PHOTO_LATENCY"] = str(photo_latency)
+    return {**os.environ, **added}
+
+
+class _Watch:
+    """Follows the Python workers below a process, in a thread, until it is stopped."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._largest = 0
+        self._finished = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="memory", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """Return the largest high-water mark that was seen, in bytes."""
+        self._finished.set()
+        self._thread.join()
+        return self._largest
+
+    def _follow(self) -> None:
+        while not self._finished.wait(_SAMPLE_SECONDS):
+            self._largest = max([self._largest, *map(high_water, workers(self._root))])
+
+
+def workers(root: int) -> list[int]:
+    """Return the Python workers below a process: what pyspark's daemon, itself below it, has forked."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            except OSError:  # it ended meanwhile
+                continue
+            parents[int(folder.name)] = int(fields[1])
+    return [pid for pid, parent in parents.items() if _below(parent, root, parents) and _is_daemon(parent)]
+
+
+def high_water(pid: int) -> int:
+    """Return the largest resident memory a process ever had, in bytes (proc(5), VmHWM); 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return max((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), default=0)
+
+
+def _below(pid: int, root: int, parents: dict[int, int]) -> bool:
+    while pid not in (root, 0):
+        pid = parents.get(pid, 0)
+    return pid == root
+
+
+def _is_daemon(pid: int) -> bool:
+    try:
+        return _DAEMON in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
