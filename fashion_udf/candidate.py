@@ -92,7 +92,7 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
             "Run the job again: it uses what that run has scored"
         )
     # The run's own id may be taken, by files that it moved before another run's commit won.
-    snapshot_id, tags = f"{run_id}-accepted", staging / found.tags
+    snapshot_id, tags = snapshot.attempt_id(run_id, "accepted"), staging / found.tags
     commit = snapshot.publish(output, tags, snapshot_id, found.model_version, expected_rows=found.rows, parent=parent)
     shutil.rmtree(staging, ignore_errors=True)
     return commit

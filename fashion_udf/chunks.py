@@ -192,11 +192,10 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
         F.col("title"), F.col("description"), identity, job.bundle.value.model_version, job.settings.precision
     )
     return (
-        rows.withColumn("score", score("title", "description", photo))
+        rows.withColumn("score", score("title", "description", photo, "known_sha256"))
         .select(
             "planned_fingerprint",
             scored.alias("fingerprint"),
-            F.lit(False).alias("unchanged"),
             *(f"score.{name}" for name in SCORE.names if name != "image_identity"),
             F.lit(job.bundle.value.model_version).alias("model_version"),
             F.lit(job.run_id).alias("run_id"),

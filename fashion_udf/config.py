@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fashion_udf.errors import ConfigError
 
@@ -46,6 +47,13 @@ class Output(Section):
     """Where the tags table, its log, staging and run reports are kept."""
 
     path: str
+
+    @field_validator("path")
+    @classmethod
+    def _no_pattern(cls, path: str) -> str:
+        if found := re.search(r"[*?\[\]{}\\]", path):
+            raise ValueError(f"expected no {found[0]!r}: Spark would take it for a pattern of several paths")
+        return path
 
 
 class Engine(Section):

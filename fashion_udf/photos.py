@@ -56,7 +56,8 @@ def read(uri: str, roots: Sequence[str], max_bytes: int) -> Photo:
         return _read_file(os.path.realpath(path), [os.path.realpath(root) for root in roots], max_bytes)
     except OSError as error:
         status = _STATUS.get(error.errno or 0, Status.IMAGE_IO)
-        return Photo(None, status, os.strerror(error.errno) if error.errno else type(error).__name__)
+        told = os.strerror(error.errno) if error.errno else type(error).__name__
+        return Photo(None, status, told, identity(uri, roots))  # a file may be seen and not opened
 
 
 def identity(uri: str, roots: Sequence[str]) -> str | None:

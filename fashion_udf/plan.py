@@ -61,7 +61,7 @@ def wanted(
         model_version: of the bundle.
         precision: of the engine.
         image_roots: where local photos may lie.
-        versioned: the catalog gives versions; then no photo is looked at, which is what versions are for.
+        versioned: every row has a version; then no photo is looked at, which is what versions are for.
 
     Returns:
         `product_id`, `fingerprint`, `file`, `has_photo`, `photo_bytes` (null where photos are not looked at).
@@ -69,11 +69,11 @@ def wanted(
     from pyspark.sql import functions as F
 
     is_uri = "image_uri" in source.columns
-    photo, nothing = F.col("image_uri" if is_uri else "image"), F.lit(None).cast("string")
-    found = nothing
+    photo, version = F.col("image_uri" if is_uri else "image"), F.col("image_version")
+    found = F.lit(None).cast("string")
     if not versioned:
-        found = fingerprint.file_identity_udf(image_roots)(photo) if is_uri else F.sha2(photo, 256)
-    version = F.col("image_version")
+        unversioned = F.when(version.isNull(), photo)
+        found = fingerprint.file_identity_udf(image_roots)(unversioned) if is_uri else F.sha2(unversioned, 256)
     identity = fingerprint.image_identity(F.col("product_id"), photo, is_uri, version, found)
     columns: dict[str, Column] = {
         "fingerprint": fingerprint.fingerprint(

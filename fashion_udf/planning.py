@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from fashion_udf.schema import RESULT, TAGS, Reason, to_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger("fashion_udf")
 
 
 @dataclass(frozen=True)
@@ -80,16 +83,28 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     if config.publish.table:
         catalog_table.quoted_name(config.publish.table)  # a wrong name is told before the night's work
     model = bundle.read(config.bundle)
-    engines.require_offered(config.engine.name, model, config.engine.precision)
+    precision = engines.resolve_precision(config.engine.name, model, config.engine.precision)
+    config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
     spark.conf.set("spark.sql.parquet.columnarReaderBatchSize", chunks.CAUTIOUS_READER_ROWS)
     source = catalog.read(spark, config.input)
     accepted, rejected = catalog.split_ids(source)
     refused = catalog.require_accepted(rejected, config.input.max_rejected)
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
-    versioned = config.input.columns.image_version is not None
-    rows = plan.wanted(accepted, model.model_version, config.engine.precision, config.input.image_roots, versioned)
+    versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
+    rows = plan.wanted(accepted, model.model_version, precision, config.input.image_roots, versioned)
     return Run(spark, config, scope, run_id, model, source, rows, rejected, refused)
+
+
+def _all_have_versions(rows: DataFrame) -> bool:
+    from pyspark.sql import functions as F
+
+    without = F.col("image_version").isNull()
+    if "image_uri" in rows.columns:
+        without &= F.col("image_uri").isNotNull()
+    if missing := rows.where(without).count():
+        logger.info("%d rows have no image_version: what tells their photos apart is looked up", missing)
+    return not missing
 
 
 def on_current(run: Run, target: Path | None) -> Planned:
@@ -111,7 +126,8 @@ def on_current(run: Run, target: Path | None) -> Planned:
     in_scope = previous
     if run.scope.selected is not None:
         in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")
-    rows = plan.compared(run.rows, in_scope, results(run), run.scope)
+    staged = results(run, hold=target is not None)
+    rows = plan.compared(run.rows, in_scope, staged, run.scope)
     if target:
         rows.write.parquet(str(target))
         rows = run.spark.read.parquet(str(target))
@@ -125,9 +141,9 @@ def on_current(run: Run, target: Path | None) -> Planned:
     return Planned(parent, previous, overrides, rows, gone, counts, assembly.override_changes(previous, overrides))
 
 
-def results(run: Run) -> DataFrame:
-    """Return what is staged now and may be used by the run, as `plan.usable` gives it."""
-    staged = read(run.spark, staging.result_files(run.config.output.path), RESULT)
+def results(run: Run, hold: bool = True) -> DataFrame:
+    """Return what is staged now and may be used by the run, as `plan.usable` gives it; see `staging.result_files`."""
+    staged = read(run.spark, staging.result_files(run.config.output.path, hold), RESULT)
     return plan.usable(staged, run.run_id, own_alone=run.scope.forced or run.scope.retry_failed)
 
 

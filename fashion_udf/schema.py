@@ -113,6 +113,8 @@ SCORE = pa.schema(
         pa.field("error", pa.string()),
         pa.field("image_identity", pa.string()),  # of the bytes that were scored; feeds the fingerprint
         pa.field("image_sha256", pa.string()),
+        # The photo's bytes are those of the published row: nothing was scored, and the row is carried.
+        pa.field("unchanged", pa.bool_()),
     ]
 )
 
@@ -121,9 +123,7 @@ RESULT = pa.schema(
     [
         pa.field("planned_fingerprint", pa.string()),
         pa.field("fingerprint", pa.string()),  # of the text and the photo that were really scored
-        # The photo's bytes are those of the published row: nothing was scored, and the row is carried.
-        pa.field("unchanged", pa.bool_()),
-        *(field for field in SCORE if field.name not in ("image_identity", "unchanged")),
+        *(field for field in SCORE if field.name != "image_identity"),
         pa.field("model_version", pa.string()),
         pa.field("run_id", pa.string()),
         pa.field("tagged_at", pa.timestamp("us", tz="UTC")),

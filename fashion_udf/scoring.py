@@ -49,6 +49,7 @@ class _Photo:
     error: str | None
     identity: str | None
     sha256: str | None
+    unchanged: bool = False  # the bytes are the known ones: not decoded
 
 
 _NO_PHOTO = _Photo(Status.IMAGE_NONE, None, None, None)
@@ -92,8 +93,11 @@ class Scorer:
         titles: Sequence[str | None],
         descriptions: Sequence[str | None],
         photo_column: Sequence[bytes | str | None],
+        known_sha256: Sequence[str | None] | None = None,
     ) -> pd.DataFrame:
         """Score rows; the result has the columns of `SCORE`, one row for each given row, in the same order.
+
+        A row whose photo has the bytes of its `known_sha256` is told to be `unchanged`, and not scored.
 
         An embedding is a `memoryview` of float32, and a list of top categories holds pairs: what Spark's conversion to
         Arrow takes in half the time of arrays and dicts.
@@ -101,10 +105,12 @@ class Scorer:
         texts = [text.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
         token_ids = text.encode(self._tokenizer, texts)  # int32[n, t]
         has_text = (token_ids != 0).any(axis=1)
-        photo_rows, embedding, logits = self._predictions(photo_column, token_ids, has_text)
+        known = [None] * len(texts) if known_sha256 is None else known_sha256
+        photo_rows, embedding, logits = self._predictions(photo_column, known, token_ids, has_text)
         has_photo = np.asarray([photo.status is Status.OK for photo in photo_rows], bool)
         scored = np.isfinite(logits).all(axis=1) & np.isfinite(embedding).all(axis=1)
-        accepted = scored | ~(has_photo | has_text)
+        unchanged = np.asarray([photo.unchanged for photo in photo_rows], bool)
+        accepted = scored | unchanged | ~(has_photo | has_text)
         columns = self._categories(logits, has_photo, has_text)
         columns["embedding"] = [memoryview(row) if keep else None for row, keep in zip(embedding, scored, strict=True)]
         columns["status"] = [
@@ -114,10 +120,15 @@ class Scorer:
         columns["error"] = [photo.error for photo in photo_rows]
         columns["image_identity"] = [photo.identity for photo in photo_rows]
         columns["image_sha256"] = [photo.sha256 for photo in photo_rows]
+        columns["unchanged"] = unchanged.tolist()
         return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in SCORE.names})
 
     def _predictions(
-        self, photo_column: Sequence[bytes | str | None], token_ids: NDArray[np.int32], has_text: NDArray[np.bool_]
+        self,
+        photo_column: Sequence[bytes | str | None],
+        known_sha256: Sequence[str | None],
+        token_ids: NDArray[np.int32],
+        has_text: NDArray[np.bool_],
     ) -> tuple[list[_Photo], NDArray[np.float32], NDArray[np.float32]]:
         """Run the engine on full batches: rows with a photo as they come, then those with a text alone."""
         photo_rows: list[_Photo] = []
@@ -132,13 +143,15 @@ class Scorer:
             embedding[rows], logits[rows] = prediction.embedding, prediction.logits
 
         step, waiting, words_only = self._settings.batch_size, list[int](), list[int]()
-        with closing(read_ahead(self._photo, photo_column, self._threads, step)) as found:
+        with closing(
+            read_ahead(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)
+        ) as found:
             for row, (photo, pixels) in enumerate(found):
                 photo_rows.append(photo)
                 if pixels is not None:
                     self._pixels[len(waiting)] = pixels
                     waiting.append(row)
-                elif has_text[row]:
+                elif has_text[row] and not photo.unchanged:
                     words_only.append(row)
                 if len(waiting) == step:
                     predict(waiting, self._pixels, 1.0)
@@ -150,7 +163,8 @@ class Scorer:
             predict(rows, np.full((len(rows), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8), 0.0)
         return photo_rows, embedding, logits
 
-    def _photo(self, photo: bytes | str | None) -> tuple[_Photo, NDArray[np.uint8] | None]:
+    def _photo(self, item: tuple[bytes | str | None, str | None]) -> tuple[_Photo, NDArray[np.uint8] | None]:
+        photo, known_sha256 = item
         if photo is None or self._settings.photo == "none":
             return _NO_PHOTO, None
         if isinstance(photo, str):
@@ -161,6 +175,8 @@ class Scorer:
         else:
             data, identity = bytes(photo), None
         sha256 = hashlib.sha256(data).hexdigest()
+        if sha256 == known_sha256:
+            return _Photo(Status.OK, None, identity or sha256, sha256, unchanged=True), None
         size = self._manifest.image.size
         with self._decoding:
             decoded = self._decode(data, size, self._settings.max_image_bytes, self._settings.max_image_pixels)

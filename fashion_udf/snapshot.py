@@ -41,6 +41,16 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
 
 
+def attempt_id(run_id: str, name: str) -> str:
+    """The id of what a run publishes where its own may be taken, by files it moved before another run's commit won."""
+    return f"{run_id}-{name}"
+
+
+def run_of(published_id: str) -> str:
+    """The run whose reports tell of a commit: `published_id` is its `run_id`, which `attempt_id` may have made."""
+    return "-".join(published_id.split("-")[:2])  # as `new_run_id` makes them
+
+
 def staging_dir(output: str, run_id: str) -> Path:
     """Where a run keeps what it has not published yet; on the same file system as the table."""
     require_id("run_id", run_id)

@@ -73,16 +73,19 @@ def commit_chunk(directory: Path, written: Path, number: int) -> None:
     files.sync(results)
 
 
-def result_files(output: str) -> list[str]:
+def result_files(output: str, hold: bool = True) -> list[str]:
     """Return the Parquet files of every chunk that any run under `output` has committed and not yet removed.
 
-    A file that a power cut or a foreign hand damaged is left out with a warning: its rows are scored again. What is
-    returned counts as alive, so that nobody removes it while it is read.
+    A file that a power cut or a foreign hand damaged is left out with a warning: its rows are scored again.
+
+    Args:
+        output: root of the output.
+        hold: what is returned counts as alive, so that nobody removes it while it is read.
     """
     found = []
     for directory in sorted((local_path(output) / "staging").glob("[!.]*")):
         paths = sorted(directory.glob(f"{_RESULTS}/[0-9]*/[!._]*.parquet"))
-        if paths:
+        if paths and hold:
             with contextlib.suppress(OSError):  # its run has just ended, or we may only read
                 (directory / "alive").touch()
         found += [str(path) for path in paths if _is_whole(path)]

@@ -36,7 +36,7 @@ from fashion_udf import (
 )
 from fashion_udf.commit import Commit
 from fashion_udf.config import JobConfig
-from fashion_udf.errors import CommitConflictError
+from fashion_udf.errors import CommitConflictError, GateRefusedError
 from fashion_udf.plan import Counts, Scope
 from fashion_udf.planning import Planned, Run
 from fashion_udf.schema import TAGS
@@ -110,27 +110,46 @@ def forecast(spark: SparkSession, config: JobConfig, scope: Scope | None = None)
 
 def _publish_on_current(run: Run, counts: dict[str, int]) -> tuple[Commit, bool]:
     """Do everything from the plan on, again where another run published first; fills in `counts`."""
-    next_chunk, seconds = 0, dict[str, float]()
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    work = _Work()
     for attempt in range(PLANS):
-        with _timed("plan", seconds):
-            planned = planning.on_current(run, run.staging / f"plan-{attempt}")
-        counts |= _told(planned.counts, run.rejected_rows)
-        if planned.changes_nothing and planned.parent:
-            return planned.parent, False
-        with _timed("score", seconds):
-            next_chunk = _score(run, planned, next_chunk)
-        tags = run.staging / f"tags-{attempt}"
-        with _timed("assemble", seconds):
-            _assemble(run, planned, tags)
-        with _timed("audit", seconds):
-            counts |= _audit(run, planned, tags, seconds)
+        parent = snapshot.current(run.config.output.path)
         try:
-            return _publish(run, planned, tags, attempt), True
-        except CommitConflictError as error:
-            if attempt == PLANS - 1:
+            return _attempt(run, attempt, work, counts)
+        except (CommitConflictError, GateRefusedError, PySparkException, Py4JJavaError, OSError) as error:
+            # A run that publishes removes what it staged, which this one may have planned with: rows are missing then.
+            overtaken = isinstance(error, CommitConflictError) or snapshot.current(run.config.output.path) != parent
+            if attempt == PLANS - 1 or not overtaken:
                 raise
-            logger.warning("%s; planning again on top of it", error)
+            logger.warning("another run has published meanwhile; planning again on top of it (%s)", error)
     raise AssertionError("the last attempt returns or raises")
+
+
+@dataclass
+class _Work:
+    """What the attempts of a run share."""
+
+    next_chunk: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def _attempt(run: Run, attempt: int, work: _Work, counts: dict[str, int]) -> tuple[Commit, bool]:
+    seconds = work.seconds
+    with _timed("plan", seconds):
+        planned = planning.on_current(run, run.staging / f"plan-{attempt}")
+    counts |= _told(planned.counts, run.rejected_rows)
+    if planned.changes_nothing and planned.parent:
+        return planned.parent, False
+    with _timed("score", seconds):
+        work.next_chunk = _score(run, planned, work.next_chunk)
+    tags = run.staging / f"tags-{attempt}"
+    with _timed("assemble", seconds):
+        _assemble(run, planned, tags)
+    with _timed("audit", seconds):
+        counts |= _audit(run, planned, tags, seconds)
+    return _publish(run, planned, tags, attempt), True
 
 
 def _score(run: Run, planned: Planned, next_chunk: int) -> int:
@@ -190,7 +209,7 @@ def _audit(run: Run, planned: Planned, tags: Path, seconds: dict[str, float]) ->
 
 def _publish(run: Run, planned: Planned, tags: Path, attempt: int) -> Commit:
     # A snapshot's id is never used twice, also where the files were moved before another run's commit won.
-    snapshot_id = f"{run.run_id}-{attempt}" if attempt else run.run_id
+    snapshot_id = snapshot.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
     version, rows = run.model.model_version, planned.table_rows
     output = run.config.output.path
     return snapshot.publish(output, tags, snapshot_id, version, expected_rows=rows, parent=planned.parent)

@@ -35,7 +35,7 @@ _kept: dict[tuple[str, Settings, bool, int], Scorer] = {}
 def score_udf(
     bundle: Broadcast[Bundle], settings: Settings, rows_done: Accumulator[int], isolated: bool, batch_timeout: float
 ) -> Callable[..., Column]:
-    """Return a UDF over the columns (title, description, photo) that yields a struct with the fields of `SCORE`.
+    """Return a UDF over (title, description, photo, known_sha256) that yields a struct with the fields of `SCORE`.
 
     Args:
         bundle: the verified bundle, broadcast once.
@@ -47,13 +47,13 @@ def score_udf(
     """
     from pyspark.sql.pandas.functions import pandas_udf
 
-    def score(batches: Iterator[tuple[pd.Series, pd.Series, pd.Series]]) -> Iterator[pd.DataFrame]:
+    def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
         scorer = _scorer(bundle.value, settings, isolated)
-        for titles, descriptions, photos in batches:
+        for columns in batches:
             # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
             faulthandler.dump_traceback_later(batch_timeout, exit=True)
             try:
-                scores = scorer.score(_values(titles), _values(descriptions), _values(photos))
+                scores = scorer.score(*(_values(column) for column in columns))
             finally:
                 faulthandler.cancel_dump_traceback_later()
             rows_done.add(len(scores))

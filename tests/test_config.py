@@ -63,6 +63,11 @@ def test_a_loaded_config_cannot_be_changed(tmp_path: Path) -> None:
         (MINIMAL, ["input.max_rejected=-1"], "input.max_rejected: Input should be greater than or equal to 0"),
         (MINIMAL, ["engine.batchsize=3"], "engine.batchsize: unknown key"),
         (MINIMAL, ["engine.precision=fp32"], "engine.precision: Input should be 'auto', 'f32', 'bf16' or 'int8'"),
+        (
+            MINIMAL,
+            ["output.path=a/{b}"],
+            "output.path: Value error, expected no '{': Spark would take it for a pattern",
+        ),
         (MINIMAL, ["engine"], "Expected --set key=value. Received: 'engine'"),
         (MINIMAL, ["bundle=[1"], r"Expected a YAML value in --set bundle=\.\.\. Received: '\[1'"),
         (MINIMAL, ["bundle.name=x"], None),

@@ -241,6 +241,7 @@ def test_any_other_failure_is_an_io_status(root: Path, monkeypatch: pytest.Monke
     photo = _read(f"{root}/a.jpg", root)
     assert photo.status == Status.IMAGE_IO
     assert photo.error == (os.strerror(code) if code else "OSError")
+    assert photo.identity == photos.identity(f"{root}/a.jpg", [str(root)]) is not None
 
 
 @settings(max_examples=200, deadline=None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -215,6 +217,28 @@ def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSe
     assert facts["null"] == ("f", False, None)
     assert facts["photo"] == ("f", True, 4)
     assert facts["same photo"] == (None, True, 4)
+
+
+@pytest.mark.parametrize("photo", ["image binary", "image_uri string"])
+def test_a_photo_without_a_version_is_looked_at_and_no_other_is(
+    spark: SparkSession, tmp_path: Path, photo: str
+) -> None:
+    values: list[Any] = [bytearray(b"old"), bytearray(b"new")]
+    if "uri" in photo:
+        for name, content in zip("on", values, strict=True):
+            (tmp_path / name).write_bytes(content * (1 + (name == "n")))
+        values = [str(tmp_path / "o"), str(tmp_path / "n")]
+    rows = [(f"{version} {at}", "t", None, values[at], version, "f") for version in ("1", None) for at in (0, 1)]
+    source = spark.createDataFrame(rows, CATALOG.format(photo=photo))
+    planned = plan.wanted(source, "v1", "f32", (str(tmp_path),), versioned=False).collect()
+    assert len({row["fingerprint"] for row in planned}) == 4
+    rows = [(name, title, text, values[0], version, file) for name, title, text, _, version, file in rows]
+    if "uri" in photo:
+        os.utime(tmp_path / "o", ns=(1, 1))
+    source = spark.createDataFrame(rows, CATALOG.format(photo=photo))
+    again = plan.wanted(source, "v1", "f32", (str(tmp_path),), versioned=False).collect()
+    same = [old["fingerprint"] == new["fingerprint"] for old, new in zip(planned, again, strict=True)]
+    assert same == ([True, False, False, False] if "uri" in photo else [True, True, True, False])
 
 
 @pytest.mark.parametrize("photo", ["image binary", "image_uri string"])

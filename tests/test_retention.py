@@ -233,6 +233,15 @@ def test_reports_go_with_age_unless_their_run_or_snapshot_is_there(tmp_path: Pat
     assert sorted(os.listdir(tmp_path / "runs")) == ["live", "s3"]
 
 
+def test_reports_stay_with_what_their_run_published_under_another_id(tmp_path: Path) -> None:
+    run_id = snapshot.new_run_id()
+    _publish(tmp_path, 1)
+    publish(tmp_path, ["a"], run_id=snapshot.attempt_id(run_id, "1"))
+    (tmp_path / "runs" / run_id).mkdir(parents=True)
+    backdate(tmp_path / "runs", 400 * DAY)
+    assert _expire(tmp_path, Policy()) == []
+
+
 def test_what_no_run_made_is_left_alone(tmp_path: Path) -> None:
     publish(tmp_path, ["1"], run_id="s1")
     outside = tmp_path / "outside"

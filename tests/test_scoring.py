@@ -223,6 +223,26 @@ def test_a_failing_engine_raises_and_leaves_no_thread(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
 
 
+def test_a_photo_that_has_the_known_bytes_is_neither_decoded_nor_scored() -> None:
+    data, decoded, asked = [_photo(), _photo(9), _photo(9)], [], []
+
+    def decode(*arguments: Any) -> images.Decoded:
+        decoded.append(arguments[0])
+        return images.decode(*arguments)
+
+    def predict(pixels: Any, present: Any, token_ids: Any) -> Prediction:
+        asked.extend(present[:, 0].tolist())
+        return _predict(pixels, present, token_ids)
+
+    known = [hashlib.sha256(data[0]).hexdigest(), "0" * 64, None]
+    rows = Scorer(_bundle(), SETTINGS, predict, decode).score(["hat"] * 3, [None] * 3, data, known)
+    assert rows["unchanged"].tolist() == [True, False, False]
+    assert decoded == data[1:] and asked == [1.0, 1.0]
+    first = rows.iloc[0]
+    assert (first["status"], first["model_category"], first["embedding"]) == ("ok", None, None)
+    assert first["image_identity"] == first["image_sha256"] == known[0]
+
+
 def test_slow_photos_are_fetched_while_the_engine_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(_photo())
     read = scoring.photos.read

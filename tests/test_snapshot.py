@@ -104,6 +104,12 @@ def test_run_ids_are_unique_within_one_second_and_sort_by_time() -> None:
     assert [run_id[:22] for run_id in ids] == sorted(run_id[:22] for run_id in ids)
 
 
+def test_the_run_is_known_by_everything_it_publishes() -> None:
+    run_id = snapshot.new_run_id()
+    ids = [run_id, snapshot.attempt_id(run_id, "2"), snapshot.attempt_id(run_id, "accepted")]
+    assert [snapshot.run_of(published) for published in ids] == [run_id] * 3
+
+
 def test_a_run_has_its_own_directories() -> None:
     assert snapshot.staging_dir("/out", "run-1") == Path("/out/staging/run-1")
     assert snapshot.run_dir("/out", "run-1") == Path("/out/runs/run-1")

@@ -127,6 +127,15 @@ def test_results_of_every_run_are_found_and_those_being_removed_are_not(tmp_path
     assert found == ["r1", "r2"]
 
 
+def test_looking_at_results_holds_them_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    directory = tmp_path / "staging" / "r1"
+    staging.commit_chunk(directory, _written(directory), 0)
+    staging.result_files(str(tmp_path), hold=False)
+    assert not (directory / "alive").exists()
+    staging.result_files(str(tmp_path))
+    assert (directory / "alive").exists()
+
+
 def test_nothing_is_found_where_nothing_was_staged(tmp_path: Path) -> None:
     assert staging.result_files(str(tmp_path / "nowhere")) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashion_udf import chunks, config, sample, snapshot, tagging
+from fashion_udf import chunks, config, planning, sample, snapshot, tagging
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import (
     BundleError,
@@ -164,6 +165,41 @@ def test_a_second_run_on_the_same_catalog_scores_nothing_and_publishes_nothing(
     assert os.listdir(tmp_path / "out" / "staging") == []
 
 
+def test_a_photo_with_a_new_date_and_the_same_bytes_is_carried(spark: SparkSession, tmp_path: Path) -> None:
+    photos = [tmp_path / name for name in ("a.jpg", "b.jpg")]
+    for photo in photos:
+        photo.write_bytes(_jpeg())
+    path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Hat"] * 2, image_uri=[str(p) for p in photos])
+    settings = _config(path, tmp_path / "out", input__image_roots=[str(tmp_path)])
+    tagging.tag(spark, settings)
+    before = _published(tmp_path / "out").set_index("product_id")
+    photos[0].write_bytes(_jpeg())
+    os.utime(photos[0], ns=(1, 1))
+    outcome = tagging.tag(spark, settings)
+    after = _published(tmp_path / "out").set_index("product_id")
+    assert outcome.published and outcome.counts["reason.image"] == 1
+    changed = {(row, name) for row in "ab" for name in before if str(before[name][row]) != str(after[name][row])}
+    assert changed == {("a", "fingerprint")}
+    assert not tagging.tag(spark, settings).published
+
+
+@pytest.mark.parametrize("kind", ["bytes", "uri"])
+def test_a_photo_without_a_version_among_others_is_scored_once(spark: SparkSession, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(_jpeg())
+    photos = {"image": pa.array([_jpeg(), _jpeg(50)], pa.binary())}
+    if kind == "uri":
+        photos = {"image_uri": pa.array([str(tmp_path / "a.jpg")] * 2)}
+    path = _catalog(
+        tmp_path / "in", product_id=["a", "b"], title=["Hat", "Cap"], version=pa.array(["1", None]), **photos
+    )
+    settings = _config(
+        path, tmp_path / "out", input__image_roots=[str(tmp_path)], input__columns={"image_version": "version"}
+    )
+    assert tagging.tag(spark, settings).counts["scored"] == 2
+    assert _published(tmp_path / "out")["modality"].tolist() == ["both", "both"]
+    assert not tagging.tag(spark, settings).published
+
+
 def test_only_what_changed_is_scored_and_every_other_row_is_carried_as_it_was(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -266,6 +302,40 @@ def test_a_run_that_another_one_overtakes_plans_again_and_scores_nothing_twice(
     assert outcome.number == 2
     assert sorted(_published(tmp_path / "out")["product_id"]) == ["a", "b"]
     assert sum(scored) == 2, "the other run used what this one had staged, and this one scored nothing again"
+
+
+@pytest.mark.parametrize("rows_are_missing", [True, False])
+def test_a_run_whose_staged_rows_were_published_and_removed_by_another_one_plans_again(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_are_missing: bool
+) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Red shirt", "Blue hat"])
+    settings = _config(path, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(tagging, "_assemble", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            tagging.tag(spark, settings)
+    (dead,) = (tmp_path / "out" / "staging").iterdir()
+    whole = tagging._assemble
+
+    def overtaken(run: Any, planned: Any, target: Path) -> None:
+        monkeypatch.setattr(tagging, "_assemble", whole)
+        assert planned.counts.staged == 2
+        # The same products, published by a run that used what the dead one had staged, and then expired.
+        tagging.tag(spark, settings)
+        listed = planning.results(run)
+        shutil.rmtree(dead)
+        if not rows_are_missing:  # the files go between listing and reading
+            monkeypatch.setattr(planning, "results", lambda run: listed)
+        try:
+            whole(run, planned, target)
+        finally:
+            monkeypatch.setattr(planning, "results", found)
+
+    found = planning.results
+    monkeypatch.setattr(tagging, "_assemble", overtaken)
+    outcome = tagging.tag(spark, settings)
+    assert not outcome.published and outcome.number == 1
+    assert sorted(_published(tmp_path / "out")["product_id"]) == ["a", "b"]
 
 
 def test_a_run_that_is_overtaken_each_time_gives_up_with_its_own_exit_code(
