@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check bench lock dist clean
+.PHONY: help env demo test check bench soak lock dist clean
 
 PYTHON_BIN := .venv/bin/python
 STAMP := .venv/.stamp
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SOAK_TESTS := $(addprefix tests/test_,tagging_kills.py tagging_histories.py training_loop.py seeded_bugs.py)
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -36,6 +37,11 @@ check: $(STAMP) ## Check format, lint and types
 
 bench: $(STAMP) ## Measure the job beside a plain one (build/bench/bench.json); BENCH_ARGS="--rows 100" shortens it
 	@JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME; $(PYTHON_BIN) -m tests.benchmark $(BENCH_ARGS)
+
+soak: $(STAMP) ## Run the long forms of the kill and history tests, for hours; the result is docs/soak.txt
+	@JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME PYSPARK_PYTHON="$$PWD/$(PYTHON_BIN)" SOAK=1; \
+		$(PYTHON_BIN) -m pytest -q --no-header --durations=0 --durations-min=1 $(SOAK_TESTS) $(PYTEST_ARGS) \
+		| tee docs/soak.txt
 
 lock: ## Remake requirements.lock from setup.py; pins that fit stay, LOCK_ARGS=--upgrade moves them
 	@.ci/lock.sh $(LOCK_ARGS)

@@ -15,6 +15,7 @@ import numpy as np
 from training.recipe import Recipe
 from training.step import train_step
 from training.strategy import choose_strategy, distribute, is_chief
+from training.word_head import build_word_head
 
 BATCH, STEPS, SIZE, VOCABULARY = 8, 10, 32, 64
 LABELS = 5
@@ -59,13 +60,15 @@ def main(name: str, output: Path) -> None:
     strategy = choose_strategy()
     recipe = Recipe.model_validate(
         {"data": "none", "output": "none", "batch_size": BATCH, "stages": [{"image_size": SIZE, "epochs": 1}]}
+        | {"loss_weights": {"words": 0.5}}
     )
     with strategy.scope():
         model = _frozen_model()
         optimizer = keras.optimizers.SGD(2.0) if name == "sgd" else keras.optimizers.AdamW(1e-3, epsilon=1e-4)
-        optimizer.build(model.trainable_variables)
+        word_head = build_word_head(1280, VOCABULARY)
+        optimizer.build([*model.trainable_variables, *word_head.trainable_variables])
     before = model.get_layer("fusion").kernel.numpy()
-    step = train_step(strategy, model, optimizer, recipe)
+    step = train_step(strategy, model, optimizer, recipe, word_head)
     batches = distribute(
         strategy,
         BATCH,
@@ -75,7 +78,8 @@ def main(name: str, output: Path) -> None:
     assert len(losses) == STEPS
     if is_chief(strategy):
         moved = np.abs(model.get_layer("fusion").kernel.numpy() - before).max()
-        np.savez(output, *model.get_weights(), losses=losses, replicas=strategy.num_replicas_in_sync, moved=moved)
+        weights = [*model.get_weights(), *word_head.get_weights()]
+        np.savez(output, *weights, losses=losses, replicas=strategy.num_replicas_in_sync, moved=moved)
 
 
 if __name__ == "__main__":

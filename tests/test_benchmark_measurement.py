@@ -19,7 +19,7 @@ _CATALOGS = Catalogs([], Path("photos"), Path("catalog"))
 
 
 def _options(work: Path = Path("work"), runs: int = 2) -> Options:
-    return Options(rows=4, runs=runs, bundle="builtin", master="local[2]", night_rows=40, work=work)
+    return Options(rows=4, runs=runs, bundle="builtin", master="local[2]", night_rows=40, quiet_rows=40, work=work)
 
 
 def _no_single_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ def _no_single_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_cores_are_those_of_the_master() -> None:
     assert _options().cores == 2
     with pytest.raises(ValueError, match=r"Expected --master local\[N\].*Received: 'yarn'"):
-        _ = Options(4, 2, "builtin", "yarn", 40, Path("work")).cores
+        _ = Options(4, 2, "builtin", "yarn", 40, 40, Path("work")).cores
 
 
 def test_a_precision_that_the_bundle_or_the_cpu_lacks_is_named() -> None:

@@ -19,7 +19,7 @@ CORES = 2
 def _run(name: str, seconds: float, worker_bytes: int = 400_000_000) -> Run:
     """A run of 100 rows."""
     timeline = Timeline(10.0, 20.0, 20.0 + seconds, jvm_seconds=1.0, idle_seconds=0.5, tasks=4)
-    done = Submitted(seconds + 10, seconds + 5, timeline, worker_bytes, 1.5)
+    done = Submitted(seconds + 10, seconds + 5, timeline, worker_bytes, 900_000_000, 1.5)
     return Run(name, 100 / seconds, seconds, None if name == CEILING else done, None)
 
 
@@ -56,9 +56,11 @@ def test_the_tables_fit_a_terminal_and_say_why_a_row_is_missing() -> None:
     wide = tables.summarize([_run(name, 4000.0) for name in ROWS], CORES, stages, dict.fromkeys(ROWS, 99.9), {})
     text = tables.speed(summaries, {"openvino-int8": "the bundle does not offer openvino int8"})
     assert "our job, openvino int8: not measured: the bundle does not offer openvino int8\n" in text
-    nights = [Night(FULL, 100_000, 100_000, 2000.0, 2010.0), Night(CHANGED, 100_000, 1000, 40.0, 50.0)]
+    nights = [Night(FULL, 100_000, 100_000, 2000.0, 2010.0, 10**9), Night(CHANGED, 100_000, 1000, 40.0, 50.0, 10**9)]
     printed = text + tables.speed(wide, {}) + tables.stage_times(wide) + tables.night_times(nights)
     assert max(map(len, printed.splitlines())) <= tables.WIDTH
     assert "2.0" in tables.night_times(nights).splitlines()[-1]
+    other = tables.night_times([*nights, Night("another table", 10, 0, 40.0, 50.0, 987_654_321)]).splitlines()[-1]
+    assert other.split()[-2:] == ["-", "988"], "a night on another table is no part of the full one"
     heads = [line for line in text.splitlines() if line.startswith("scoring")]
     assert len(heads) == 1 and len(text.splitlines()) == 2 + len(ROWS) + 1

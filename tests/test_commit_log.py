@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import random
 from collections.abc import Callable
 from typing import Literal
 
@@ -156,3 +158,35 @@ def test_a_store_that_contradicts_itself_is_unknown() -> None:
     store = dataclasses.replace(_memory()(""), create=lambda key, data: False)
     with pytest.raises(CommitUnknownError, match="Received: an existing file that cannot be read"):
         commit_log.append(store, _commit(1))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_fails_in_a_history_of_writers_the_log_is_what_they_were_told(seed: int) -> None:
+    draws = random.Random(seed)
+    for _ in range(100):  # with 20 seeds 2,000 histories
+        errors = (TimeoutError("timed out"), ConnectionResetError("reset"), PermissionError(13, "Permission denied"))
+        faults = {
+            number: Fault(draws.choice(("before", "after")), draws.choice(errors))
+            for number in range(1, 80)
+            if draws.random() < 0.25
+        }
+        memory = MemoryStore(faults)
+        store, seen, told = memory(""), dict.fromkeys("abc", 0), dict[str, str]()
+        for run in range(12):
+            writer, run_id = draws.choice("abc"), f"run-{run}"
+            if draws.random() < 0.7:  # it looks before it writes; else it builds on what it saw long ago
+                with contextlib.suppress(SnapshotError):
+                    seen[writer] = max(commit_log.numbers(store), default=0)
+            number = seen[writer] + 1
+            try:
+                assert commit_log.append(store, _commit(number, run_id)).run_id == run_id
+                told[run_id] = "landed"
+            except (CommitConflictError, CommitUnknownError, SnapshotError) as error:
+                told[run_id] = "unknown" if isinstance(error, CommitUnknownError) else "not"
+        memory.faults = {}
+        numbers = commit_log.numbers(store)
+        assert numbers == [*range(1, len(numbers) + 1)], "each number once, none left out"
+        landed = [commit_log.read(store, number).run_id for number in numbers]
+        assert len({*landed}) == len(landed)
+        assert all(run_id in landed for run_id, outcome in told.items() if outcome == "landed")
+        assert not any(told[run_id] == "not" for run_id in landed)

@@ -44,7 +44,7 @@ def test_make_without_a_target_prints_the_help(tmp_path: Path) -> None:
     result = run_bare(["make", "-C", ROOT], tmp_path, tmp_path)
     assert result.returncode == 0, result.stderr
     listed = re.findall(r"^make (\w+) +\S", result.stdout, flags=re.MULTILINE)
-    assert listed == ["help", "env", "demo", "test", "check", "bench", "lock", "dist", "clean"]
+    assert listed == ["help", "env", "demo", "test", "check", "bench", "soak", "lock", "dist", "clean"]
 
 
 def test_every_locked_requirement_has_a_version_and_a_hash() -> None:

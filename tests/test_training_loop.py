@@ -16,6 +16,8 @@ import training_set
 import yaml
 from loopback import free_ports
 
+from tests.soak import SOAK
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 #: Four steps in each of two epochs, and a checkpoint after every step.
 RECIPE = {
@@ -24,9 +26,10 @@ RECIPE = {
     "warmup_epochs": 0,
     "checkpoint_minutes": 0,
     "stages": [{"image_size": 32, "epochs": 2}],
+    "loss_weights": {"words": 0.5},
 }
 #: Kills at random moments; each costs a start of TensorFlow.
-KILLS = int(os.environ.get("TRAINING_KILLS", "1"))
+KILLS = 50 if SOAK else 1
 
 
 def _start(data: Path, run: Path, **environment: str) -> subprocess.Popen[str]:

@@ -22,6 +22,7 @@ RECIPE = {
     "batch_size": 16,
     "warmup_epochs": 0,
     "stages": [{"image_size": 32, "epochs": 2}],
+    "loss_weights": {"words": 0.5},
 }
 
 

@@ -41,11 +41,13 @@ class Trained:
     model: keras.Model
     averaged: keras.Model  # plain, with the running average of the weights: what is validated and released
     optimizer: keras.optimizers.Optimizer
+    word_head: keras.layers.Layer | None  # where the recipe has a weight for it
 
     @property
     def variables(self) -> list[keras.Variable]:
         """All state of a run: weights, running means, seeds of dropout, the optimizer's moments."""
-        return [*self.model.variables, *self.averaged.weights, *self.optimizer.variables]
+        words = self.word_head.variables if self.word_head else []
+        return [*self.model.variables, *self.averaged.weights, *words, *self.optimizer.variables]
 
 
 def fit(recipe: Recipe, trained: Trained, preparation: Preparation, validate: Validate) -> None:
@@ -61,7 +63,7 @@ def fit(recipe: Recipe, trained: Trained, preparation: Preparation, validate: Va
     logger.info("starting in epoch %d after %d steps of it", position.epoch + 1, position.step)
     if chief:
         run_directory.cut_history(recipe.output, position.epoch)
-    step = train_step(trained.strategy, trained.model, trained.optimizer, recipe)
+    step = train_step(trained.strategy, trained.model, trained.optimizer, recipe, trained.word_head)
     stages = [stage for stage in recipe.stages for _ in range(stage.epochs)]
     with _scalars(recipe.output / "tensorboard" if chief else None) as scalars:
         for epoch, stage in list(enumerate(stages))[position.epoch :]:

@@ -42,11 +42,15 @@ class Augmentation(Section):
 
 
 class LossWeights(Section):
-    """How much each way of seeing a row counts in the loss: with both inputs, the photo alone, the text alone."""
+    """How much each way of seeing a row counts in the loss: with both inputs, the photo alone, the text alone.
+
+    `words` is the weight of the title's words, named by the photo alone (see `word_head`).
+    """
 
     both: float = Field(1.0, ge=0)
     image: float = Field(1.0, ge=0)
     text: float = Field(1.0, ge=0)
+    words: float = Field(0.0, ge=0)
 
     @model_validator(mode="after")
     def _not_all_zero(self) -> Self:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_udf.text import PADDING_ID
 from training.recipe import Recipe
+from training.word_head import word_loss
 
 if TYPE_CHECKING:
     import keras
@@ -13,23 +14,28 @@ if TYPE_CHECKING:
 
 
 def train_step(
-    strategy: tf.distribute.Strategy, model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    recipe: Recipe,
+    word_head: keras.layers.Layer | None = None,
 ) -> Any:
     """Return a compiled step over a distributed batch: (inputs, labels int32[n]) -> summed loss, hits with both inputs.
 
     Each row is learned three ways, with both inputs, by the photo alone and by the text alone: the branches, nearly all
     of the work, run once. The loss of a replica is divided by the global batch, and `optimizer.apply` sums gradients
-    over replicas, so the result does not depend on their number.
+    over replicas, so the result does not depend on their number. With a `word_head` the photo also names the title's
+    words.
     """
     import tensorflow as tf
 
-    loss_of = _modality_loss(model, recipe)
+    loss_of = _modality_loss(model, recipe, word_head)
+    variables = [*model.trainable_variables, *(word_head.trainable_variables if word_head else ())]
 
     def replica_step(inputs: Any, labels: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             loss, logits = loss_of(inputs, labels)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
+        optimizer.apply(tape.gradient(loss, variables), variables)
         return loss, tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
 
     @tf.function
@@ -40,7 +46,7 @@ def train_step(
     return step
 
 
-def _modality_loss(model: keras.Model, recipe: Recipe) -> Any:
+def _modality_loss(model: keras.Model, recipe: Recipe, word_head: keras.layers.Layer | None) -> Any:
     """Return a function (inputs, labels int32[n]) -> weighted loss, logits float32[n, K] with both inputs."""
     import keras
     import tensorflow as tf
@@ -49,7 +55,7 @@ def _modality_loss(model: keras.Model, recipe: Recipe) -> Any:
     head = keras.Model(model.get_layer("concatenate").output, model.output["logits"])
     categories, smoothing = model.get_layer("classifier").units, recipe.label_smoothing
     weights = recipe.loss_weights
-    total = recipe.batch_size * (weights.both + weights.image + weights.text)
+    total = recipe.batch_size * (weights.both + weights.image + weights.text + weights.words)
 
     def loss(inputs: Any, labels: Any) -> tuple[Any, Any]:
         photo, text = branches(inputs, training=True)
@@ -61,7 +67,10 @@ def _modality_loss(model: keras.Model, recipe: Recipe) -> Any:
         counted = [weights.both * tf.ones_like(has_photo), weights.image * has_photo, weights.text * has_text]
         targets = tf.one_hot(labels, categories) * (1 - smoothing) + smoothing / categories
         losses = tf.nn.softmax_cross_entropy_with_logits(tf.tile(targets, [3, 1]), logits)
-        return tf.reduce_sum(losses * tf.concat(counted, 0)) / total, logits[: tf.shape(labels)[0]]
+        summed = tf.reduce_sum(losses * tf.concat(counted, 0))
+        if word_head:
+            summed += weights.words * tf.reduce_sum(word_loss(word_head(photo), inputs["token_ids"]) * has_photo)
+        return summed / total, logits[: tf.shape(labels)[0]]
 
     return loss
 

@@ -33,6 +33,7 @@ from training.recipe import Recipe
 from training.step import make_optimizer
 from training.strategy import choose_strategy, is_chief, set_precision
 from training.weights import round_to_half
+from training.word_head import build_word_head
 
 if TYPE_CHECKING:
     import keras
@@ -76,10 +77,13 @@ def _build(recipe: Recipe, strategy: tf.distribute.Strategy, preparation: datase
         model = build_model(len(preparation.labels), recipe.vocabulary_size, recipe.dropout)
         model = fuse(model, recipe.batch_norm_momentum)
         _initialise_backbone(model, recipe)
+        word_head = None
+        if recipe.loss_weights.words:
+            word_head = build_word_head(model.get_layer("photo").output.shape[-1], recipe.vocabulary_size)
         optimizer = make_optimizer(recipe, dataset.count(recipe.data / "train"))
-        optimizer.build(model.trainable_variables)
+        optimizer.build([*model.trainable_variables, *(word_head.trainable_variables if word_head else ())])
     averaged.set_weights(model.get_weights())
-    return Trained(strategy, model, averaged, optimizer)
+    return Trained(strategy, model, averaged, optimizer, word_head)
 
 
 def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation) -> None:

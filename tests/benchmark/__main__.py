@@ -17,7 +17,7 @@ from pathlib import Path
 from fashion_udf import bundle
 from tests.benchmark import catalogs, machine, measurement, tables
 from tests.benchmark.measured_rows import ROWS, Options
-from tests.benchmark.measurement import NIGHTS, Measured
+from tests.benchmark.measurement import NIGHTS, QUIET, Measured
 from tests.submit import REPOSITORY
 
 
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         bundle=arguments.bundle,
         master=arguments.master,
         night_rows=arguments.night_rows,
+        quiet_rows=arguments.quiet_rows,
         work=arguments.work,
     )
     facts = machine.facts(REPOSITORY)
@@ -51,21 +52,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rows", type=int, default=2000, help="products in the catalog (2000)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each row, of which the median counts (3)")
-    parser.add_argument("--only", type=_names, default=(*ROWS, NIGHTS), metavar="NAME,...", help=f"of {_ALL}")
+    parser.add_argument("--only", type=_names, default=(*ROWS, NIGHTS, QUIET), metavar="NAME,...", help=f"of {_ALL}")
     parser.add_argument("--bundle", default="builtin", help="builtin (default), PATH or PATH@<model_version>")
     parser.add_argument("--master", default="local[2]", help="where Spark runs, and the cores (local[2])")
     parser.add_argument("--night-rows", type=int, default=100_000, help="products of a night (100000)")
+    parser.add_argument("--quiet-rows", type=int, default=1_000_000, help="products of a quiet night (1000000)")
     parser.add_argument("--work", type=Path, default=Path("build/bench"), help="catalogs and logs (build/bench)")
     parser.add_argument("--output", type=Path, default=Path("build/bench/bench.json"), help="the JSON file")
     return parser
 
 
-_ALL = ", ".join((*ROWS, NIGHTS))
+_ALL = ", ".join((*ROWS, NIGHTS, QUIET))
 
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
-    if unknown := sorted(set(names) - {*ROWS, NIGHTS}):
+    if unknown := sorted(set(names) - {*ROWS, NIGHTS, QUIET}):
         raise argparse.ArgumentTypeError(f"Expected names of {_ALL}. Received: {', '.join(unknown)}")
     return names
 

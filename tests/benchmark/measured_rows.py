@@ -27,6 +27,7 @@ class Options:
     bundle: str
     master: str
     night_rows: int
+    quiet_rows: int
     work: Path
 
     @property
@@ -126,21 +127,29 @@ def submitted(
         arguments = ["--udf", mode, "--catalog", str(catalog), "--bundle", options.bundle, "--output", str(output)]
     else:
         script = REPOSITORY / "jobs" / "tag_catalog.py"
-        engine, precision = mode.split("-")
-        settings = {
-            "input.path": str(catalog.absolute()),
-            "input.image_roots": json.dumps([str(catalogs.photos.absolute())]),
-            "output.path": str(output.absolute()),
-            "bundle": options.bundle,
-            "engine.name": engine,
-            "engine.precision": precision,
-            # One product, of which a worker's first row is measured, is a table of one category.
-            "gates.max_one_category": "1",
-        }
-        words = [*(f"{key}={value}" for key, value in settings.items()), *more]
-        arguments = ["--config", str(REPOSITORY / "conf" / "nightly.yaml")]
-        arguments += [part for word in words for part in ("--set", word)]
+        arguments = job_arguments(mode, catalogs, options, catalog, output, *more)
     return submit(output.parent / "spark", script, arguments, options.master, row.photo_latency)
+
+
+def job_arguments(
+    mode: str, catalogs: Catalogs, options: Options, catalog: Path, output: Path, *more: str
+) -> list[str]:
+    """Return the arguments of our job: config and settings; `more` are further ones, as `key=value`."""
+    engine, precision = mode.split("-")
+    settings = {
+        "input.path": str(catalog.absolute()),
+        "input.image_roots": json.dumps([str(catalogs.photos.absolute())]),
+        "output.path": str(output.absolute()),
+        "bundle": options.bundle,
+        "engine.name": engine,
+        "engine.precision": precision,
+    }
+    words = [*(f"{key}={value}" for key, value in settings.items()), *more]
+    return [
+        "--config",
+        str(REPOSITORY / "conf" / "nightly.yaml"),
+        *(part for word in words for part in ("--set", word)),
+    ]
 
 
 def scoring_seconds(done: Submitted) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fashion_udf.bundle import Bundle
-from tests.benchmark import agreement, measured_rows, nights, stages, tables
+from tests.benchmark import agreement, measured_rows, nights, quiet_nights, stages, tables
 from tests.benchmark.agreement import Tags
 from tests.benchmark.catalogs import Catalogs
 from tests.benchmark.measured_rows import CEILING, FASTEST, REFERENCE, ROWS, Options, Run
@@ -14,7 +14,7 @@ from tests.benchmark.nights import Night
 from tests.benchmark.tables import Summary
 from tests.submit import REPOSITORY
 
-NIGHTS = "nights"
+NIGHTS, QUIET = "nights", "quiet-nights"
 STAGE_ROWS = 300
 OTHER_BATCH_SIZE = 5
 Say = Callable[[str], None]
@@ -36,7 +36,7 @@ def measure(only: Sequence[str], products: Catalogs, model: Bundle, options: Opt
     """Measure rows side by side, then what needs one run only.
 
     Args:
-        only: keys of `ROWS`, and `NIGHTS`.
+        only: keys of `ROWS`, `NIGHTS` and `QUIET`.
         products: the catalogs.
         model: the bundle, for what it offers.
         options: the options.
@@ -63,6 +63,9 @@ def measure(only: Sequence[str], products: Catalogs, model: Bundle, options: Opt
             found.remarks.append(
                 f"{nights.CHANGED}, {nights.UNCHANGED}: not incremental yet, every row is scored again"
             )
+    if QUIET in only:
+        say(f"quiet nights: tables of {options.quiet_rows // quiet_nights.SMALLER} and {options.quiet_rows} products")
+        found.nights += quiet_nights.measure("openvino-f32", products, options)
     return found
 
 

@@ -38,6 +38,7 @@ class Night:
     scored: int
     seconds: float  # without Spark's start-up
     process_seconds: float
+    driver_bytes: int  # the most memory that the driver, Java and Python, ever had
 
 
 def measure(mode: str, products: Catalogs, options: Options) -> list[Night]:
@@ -89,4 +90,11 @@ def _night(name: str, mode: str, products: Catalogs, options: Options, count: in
     start = time.time()
     version = "input.columns.image_version=image_version"
     done = measured_rows.submitted(_ROW, mode, products, options, catalog, folder / "output", version)
-    return Night(name, count, scored_since(folder / "output", start), done.session_seconds, done.process_seconds)
+    return Night(
+        name,
+        count,
+        scored_since(folder / "output", start),
+        done.session_seconds,
+        done.process_seconds,
+        done.driver_bytes,
+    )

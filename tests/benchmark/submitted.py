@@ -29,6 +29,7 @@ class Submitted:
     session_seconds: float
     timeline: Timeline
     worker_bytes: int  # the largest high-water mark (VmHWM) of a Python worker
+    driver_bytes: int  # those of the driver's processes, Java and Python, together
     #: Seconds from a worker's fork to its first batch of results, the slowest worker's.
     first_batch_seconds: float
 
@@ -62,7 +63,7 @@ def submit(
         try:
             code = process.wait()
         finally:
-            worker_bytes = watch.stop()
+            worker_bytes, driver_bytes = watch.stop()
     seconds = time.monotonic() - start
     if code != 0:
         tail = "\n".join((work / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
@@ -78,6 +79,7 @@ def submit(
         session_seconds=started_at + seconds - timeline.session_ready,
         timeline=timeline,
         worker_bytes=worker_bytes,
+        driver_bytes=driver_bytes,
         first_batch_seconds=max(first, default=0.0),
     )
 
@@ -109,28 +111,38 @@ def _environment(marks: Path, photo_latency: float) -> dict[str, str]:
 
 
 class _Watch:
-    """Follows the Python workers below a process, in a thread, until it is stopped."""
+    """Follows the memory of a process and those below it, in a thread, until it is stopped."""
 
     def __init__(self, root: int) -> None:
         self._root = root
-        self._largest = 0
+        self._workers, self._driver = dict[int, int](), dict[int, int]()
         self._finished = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="memory", daemon=True)
         self._thread.start()
 
-    def stop(self) -> int:
-        """Return the largest high-water mark that was seen, in bytes."""
+    def stop(self) -> tuple[int, int]:
+        """Return the largest high-water mark of a Python worker, and the sum of those of the driver, in bytes."""
         self._finished.set()
         self._thread.join()
-        return self._largest
+        return max(self._workers.values(), default=0), sum(self._driver.values())
 
     def _follow(self) -> None:
         while not self._finished.wait(_SAMPLE_SECONDS):
-            self._largest = max([self._largest, *map(high_water, workers(self._root))])
+            found = workers(self._root)
+            for pid in found:
+                self._workers[pid] = max(self._workers.get(pid, 0), high_water(pid))
+            for pid in below(self._root):
+                if pid not in found and not _is_daemon(pid):
+                    self._driver[pid] = max(self._driver.get(pid, 0), high_water(pid))
 
 
 def workers(root: int) -> list[int]:
     """Return the Python workers below a process: what pyspark's daemon, itself below it, has forked."""
+    return [pid for pid, parent in below(root).items() if pid != root and _is_daemon(parent)]
+
+
+def below(root: int) -> dict[int, int]:
+    """Return the process and all below it, each with its parent."""
     parents = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -139,7 +151,7 @@ def workers(root: int) -> list[int]:
             except OSError:  # it ended meanwhile
                 continue
             parents[int(folder.name)] = int(fields[1])
-    return [pid for pid, parent in parents.items() if _below(parent, root, parents) and _is_daemon(parent)]
+    return {pid: parent for pid, parent in parents.items() if _below(pid, root, parents)}
 
 
 def high_water(pid: int) -> int:

@@ -131,10 +131,11 @@ def night_times(nights: Sequence[Night]) -> str:
     full = next((night.seconds for night in nights if night.name == FULL), None)
     lines = [
         (night.name, str(night.rows), str(night.scored), _number(night.seconds, 1), _number(night.process_seconds, 1))
-        + (_number(night.seconds / full if full else None, 1, 100),)
+        + (_number(night.seconds / full if full and night.rows == nights[0].rows else None, 1, 100),)
+        + (_number(night.driver_bytes, 0, 1e-6),)
         for night in nights
     ]
-    return _aligned(("night", "rows", "scored", "seconds", "process s", "% of full"), lines)
+    return _aligned(("night", "rows", "scored", "seconds", "process s", "% of full", "driver MB"), lines)
 
 
 def _aligned(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

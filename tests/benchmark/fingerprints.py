@@ -1,0 +1,25 @@
+"""Write the fingerprints that a night plans with; a job for `quiet_nights`."""
+
+from __future__ import annotations
+
+import argparse
+
+from fashion_udf import config, job, planning, snapshot
+from fashion_udf.config import JobConfig
+from fashion_udf.plan import Scope
+
+
+def main() -> None:
+    """Write `product_id` and `fingerprint` of every row of a catalog to a new folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--output", required=True)
+    arguments = parser.parse_args()
+    settings = config.load(JobConfig, arguments.config, arguments.set)
+    run = planning.start(job.session("fingerprints"), settings, Scope(), snapshot.new_run_id())
+    run.rows.select("product_id", "fingerprint").write.parquet(arguments.output)
+
+
+if __name__ == "__main__":
+    job.run(main)

@@ -1,0 +1,119 @@
+"""Ten bugs that protocols like ours have had, each put in by name: `SEEDED_BUG=NAME pytest -p tests.seeded_bugs`.
+
+The suite must catch each of them (`test_seeded_bugs.py`); one that it lets pass is a hole in the suite.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fashion_udf import commit_log, files, fingerprint, plan, retention, snapshot, staging, store
+from fashion_udf.errors import SnapshotError
+
+
+def _pointer_first() -> None:
+    append = commit_log.append
+
+    def moved(of: Any, commit: Any) -> Any:
+        of.swap("tags", f"data/{commit.snapshot_id}", b"")
+        return append(of, commit)
+
+    commit_log.append = moved
+
+
+def _no_fsync() -> None:
+    for module in (files, snapshot):
+        module.sync = lambda path: None  # type: ignore[attr-defined]
+
+
+def _commit_before_the_last_file() -> None:
+    add = snapshot._add_files
+
+    def late(output: str, staged: Path, snapshot_id: str, expected_rows: int) -> Any:
+        found = add(output, staged, snapshot_id, expected_rows)
+        directory = Path(output) / "tags" / "data" / snapshot_id
+        for file in found[1:]:
+            os.unlink(directory / file.name)
+        return found
+
+    snapshot._add_files = late
+
+
+def _half_chunks_count() -> None:
+    def moved(directory: Path, written: Path, number: int) -> None:
+        results = directory / "results" / f"{number:05d}"
+        results.mkdir(parents=True)
+        for path in sorted(written.iterdir()):
+            os.rename(path, results / path.name)
+
+    staging.commit_chunk = moved
+
+
+def _expire_without_grace() -> None:
+    planned = retention.plan
+    retention.plan = lambda output, policy, now=None: planned(  # type: ignore[assignment]
+        output, retention.Policy(policy.older_than, policy.keep, 0), now
+    )
+
+
+def _unknown_is_failed() -> None:
+    append = commit_log.append
+
+    def impatient(of: Any, commit: Any) -> Any:
+        try:
+            return append(of, commit)
+        except commit_log.CommitUnknownError as error:
+            raise SnapshotError(str(error)) from error
+
+    commit_log.append = impatient
+
+
+def _photo_bytes_do_not_count() -> None:
+    identity = fingerprint.image_identity
+
+    def blind(product_id: Any, photo: Any, is_uri: bool, version: Any, found: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        return identity(product_id, photo, is_uri, version, F.when(found.isNotNull(), F.lit("")))
+
+    fingerprint.image_identity = blind
+
+
+def _failed_rows_are_done() -> None:
+    from pyspark.sql import functions as F
+
+    plan._failed = lambda status, any_failure: F.lit(False)
+
+
+def _the_last_writer_wins() -> None:
+    def overwritten(path: Path, data: bytes) -> bool:
+        files.make_directory(path.parent)
+        files.replace_file(path, data)
+        return True
+
+    store._create = overwritten
+
+
+def _an_id_is_used_again() -> None:
+    snapshot.new_run_id = lambda: "20250101T000000000000Z-00000000"
+
+
+#: Bug -> what puts it in, and a file of tests that must fail then.
+BUGS: dict[str, tuple[Callable[[], None], str]] = {
+    "the pointer moves before the commit": (_pointer_first, "test_snapshot_crashes.py"),
+    "nothing is forced to the disk": (_no_fsync, "test_snapshot_crashes.py"),
+    "the commit names files that are not there": (_commit_before_the_last_file, "test_snapshot_crashes.py"),
+    "half a chunk counts": (_half_chunks_count, "test_staging.py"),
+    "what was current a moment ago expires": (_expire_without_grace, "test_retention.py"),
+    "an unknown outcome counts as a failure": (_unknown_is_failed, "test_commit_log.py"),
+    "the fingerprint leaves the photo's bytes out": (_photo_bytes_do_not_count, "test_plan.py"),
+    "a failure for a while counts as done": (_failed_rows_are_done, "test_plan.py"),
+    "the last writer of a commit wins": (_the_last_writer_wins, "test_store.py"),
+    "two runs have one id": (_an_id_is_used_again, "test_snapshot.py"),
+}
+
+if bug := os.environ.get("SEEDED_BUG"):
+    BUGS[bug][0]()

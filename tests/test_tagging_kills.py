@@ -1,0 +1,155 @@
+"""Nights that are killed: the old table or the new one at every instant, and the next run finishes without help."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from fashion_udf import chunks, snapshot, tagging
+from tests.nights import Killed, Shop, dies_at, held, kill_group
+from tests.soak import SOAK
+from tests.submit import REPOSITORY, SPARK_SUBMIT
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: Kills before a call of the operating system, sequences of three kills, and kills of a process at a random time.
+STEPS, SEQUENCES, TIMES = (150, 30, 50) if SOAK else (4, 1, 1)
+
+# The heartbeat of a dead run ends in its own thread.
+pytestmark = [
+    pytest.mark.timeout(0 if SOAK else 600),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def evening(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published table, and a catalog that has changed since."""
+    folder = tmp_path_factory.mktemp("evening")
+    shop = Shop(random.Random(7))
+    shop.add(30)
+    tagging.tag(spark, shop.write(folder))
+    return folder
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Chunks of three rows; gives the rows of every chunk that was begun."""
+    monkeypatch.setattr(chunks, "MIN_CHUNK_ROWS", 3)
+    begun: list[int] = []
+    score = chunks._score_chunk
+
+    def counted(job: Any, chunk: Any, *rest: Any) -> None:
+        begun.append(chunk.rows)
+        score(job, chunk, *rest)
+
+    monkeypatch.setattr(chunks, "_score_chunk", counted)
+    yield begun
+
+
+def _night(evening: Path, folder: Path) -> Shop:
+    """Copy the evening's table, and change the catalog as a day does."""
+    shutil.copytree(evening / "out", folder / "out", symlinks=True)
+    shop = Shop(random.Random(7))
+    shop.add(30)
+    shop.draws.seed(8)
+    shop.change(6)
+    shop.remove(3)
+    shop.add(8)
+    shop.override(2)
+    return shop
+
+
+def _is_published(output: Path, old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether the new table is published; anything but the old or the new one fails."""
+    found = held(str(output))
+    assert found in (old, new), "a third state"
+    name = os.path.basename(os.readlink(output / "tags" / "current"))
+    newest = [commit.snapshot_id for commit in snapshot.read_log(str(output))[-2:]]
+    assert name in newest, "the link may be one commit behind the log, never ahead"
+    return found == new
+
+
+def test_a_kill_at_any_call_leaves_a_table_that_the_next_run_brings_up_to_date(
+    spark: SparkSession, evening: Path, small_chunks: list[int], tmp_path: Path
+) -> None:
+    shop = _night(evening, tmp_path / "whole")
+    old, new = held(str(evening / "out")), shop.expected()
+    with dies_at(10**9) as calls:
+        tagging.tag(spark, shop.write(tmp_path / "whole"))
+        count = calls()
+    assert held(str(tmp_path / "whole" / "out")) == new
+    published = set()
+    for kill in range(STEPS):
+        step = 1 + kill * count // STEPS
+        folder = tmp_path / str(step)
+        settings = _night(evening, folder).write(folder)
+        with contextlib.suppress(Killed), dies_at(step):  # chunks take turns, so a run may have a call less
+            tagging.tag(spark, settings)
+        published.add(_is_published(folder / "out", old, new))
+        tagging.tag(spark, settings)
+        assert held(str(folder / "out")) == new
+        shutil.rmtree(folder)
+    assert published == {False, True}, "both sides of the commit were cut"
+
+
+def test_runs_that_are_killed_again_and_again_lose_the_chunks_in_flight_alone(
+    spark: SparkSession, evening: Path, small_chunks: list[int], tmp_path: Path
+) -> None:
+    draws = random.Random(2)
+    for sequence in range(SEQUENCES):
+        folder = tmp_path / str(sequence)
+        shop = _night(evening, folder)
+        settings, new = shop.write(folder), shop.expected()
+        small_chunks.clear()
+        for _ in range(3):
+            with pytest.raises(Killed), dies_at(draws.randint(30, 120)):
+                tagging.tag(spark, settings)
+                raise Killed  # it was done before that call
+        outcome = tagging.tag(spark, settings)
+        assert held(str(folder / "out")) == new
+        needed = outcome.counts["accepted"]
+        assert sum(small_chunks) <= needed + 3 * chunks.IN_FLIGHT * 3, "more than two chunks of three rows at each kill"
+        shutil.rmtree(folder)
+
+
+def test_a_process_that_is_killed_at_any_time_leaves_a_table_that_the_next_one_brings_up_to_date(
+    spark: SparkSession, evening: Path, tmp_path: Path
+) -> None:
+    old = held(str(evening / "out"))
+    draws, longest = random.Random(3), 0.0
+    for kill in range(-1, TIMES):  # the first is not killed: it tells how long a run takes
+        folder = tmp_path / str(kill)
+        shop = _night(evening, folder)
+        settings, new = shop.write(folder), shop.expected()
+        (folder / "job.yaml").write_text(
+            yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)), encoding="utf-8"
+        )
+        command = [str(SPARK_SUBMIT), "--conf", "spark.ui.enabled=false"]
+        command += [str(REPOSITORY / "jobs" / "tag_catalog.py"), "--config", str(folder / "job.yaml")]
+        started = time.monotonic()
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as run:
+            if kill < 0:
+                assert run.wait() == 0
+                longest = time.monotonic() - started
+                assert held(str(folder / "out")) == new
+                continue
+            time.sleep(draws.uniform(0.3, 1.0) * longest)
+            kill_group(run.pid)
+        _is_published(folder / "out", old, new)
+        tagging.tag(spark, settings)
+        assert held(str(folder / "out")) == new
+        shutil.rmtree(folder)
