@@ -154,7 +154,7 @@ def _typed(column: Column, found: str, name: str, their_name: str, form: str) ->
     if name == "image" and form == "json":
         # Photos in JSON are base64. What is not base64 goes on as it is, and gets its status when it is decoded.
         return F.coalesce(F.try_to_binary(column, F.lit("base64")), column.cast("binary"))
-    if found in _AS_STRING.get(name, ()):
+    if found in AS_STRING.get(name, ()):
         return column.cast("string")
     hint = "; CSV holds no photos: use input.columns.image_uri, JSON lines or Parquet" if form == "csv" else ""
     raise CatalogError(
@@ -163,7 +163,7 @@ def _typed(column: Column, found: str, name: str, their_name: str, form: str) ->
 
 
 #: Types that one string stands for exactly. A float is not among them: 10000000.0 would be the id "1.0E7".
-_AS_STRING = {
+AS_STRING = {
     "product_id": ("tinyint", "smallint", "int", "bigint"),
     "image_version": ("tinyint", "smallint", "int", "bigint", "date", "timestamp", "timestamp_ntz"),
 }

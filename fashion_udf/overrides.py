@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fashion_udf import sources
+from fashion_udf.catalog import AS_STRING
 from fashion_udf.config import Overrides
 from fashion_udf.errors import CatalogError
 
@@ -39,11 +40,7 @@ def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
             f"Expected overrides.path to be a readable {source.format} source. "
             f"Received: {source.path} ({cause.strip().splitlines()[0][:200]})"
         ) from error
-    if missing := [name for name in COLUMNS if name not in frame.columns]:
-        raise CatalogError(
-            f"Expected the columns product_id and category in {source.path} (overrides.path). "
-            f"Received: no {' and no '.join(missing)} among {', '.join(sorted(frame.columns))}"
-        )
+    _require_columns(frame, source.path)
     given = frame.select(*(F.col(name).cast("string") for name in COLUMNS)).where(
         F.col("product_id").isNotNull() & F.col("category").isNotNull()
     )
@@ -55,3 +52,17 @@ def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
             f"Received: several for {', '.join(repr(row['product_id']) for row in found)}"
         )
     return given
+
+
+def _require_columns(frame: DataFrame, path: str) -> None:
+    if missing := [name for name in COLUMNS if name not in frame.columns]:
+        raise CatalogError(
+            f"Expected the columns product_id and category in {path} (overrides.path). "
+            f"Received: no {' and no '.join(missing)} among {', '.join(sorted(frame.columns))}"
+        )
+    for name in COLUMNS:
+        found, exact = frame.schema[name].dataType.simpleString(), ("string", *AS_STRING.get(name, ()))
+        if found not in exact:
+            raise CatalogError(
+                f"Expected {name} of {path} (overrides.path) to be {' or '.join(exact)}. Received: {found}"
+            )

@@ -38,6 +38,14 @@ def test_a_row_without_a_product_or_a_category_gives_nothing(spark: SparkSession
     assert sorted(map(tuple, read_overrides(spark, source).collect())) == [("007", "Tops"), ("b", "Hats")]
 
 
+def test_an_id_that_no_catalog_could_have_is_an_error(spark: SparkSession, tmp_path: Path) -> None:
+    given = _parquet(tmp_path, product_id=[1163.0, 10000000.0], category=["Hats", "Socks"])
+    with pytest.raises(CatalogError, match=r"Expected product_id of .* to be string or tinyint .*Received: double"):
+        read_overrides(spark, given)
+    found = read_overrides(spark, _parquet(tmp_path, product_id=[1163, 10000000], category=["Hats", "Socks"]))
+    assert sorted(row["product_id"] for row in found.collect()) == ["10000000", "1163"]
+
+
 def test_the_same_override_twice_is_one(spark: SparkSession, tmp_path: Path) -> None:
     source = _parquet(tmp_path, product_id=[7, 7], category=["Tops", "Tops"])
     assert [tuple(row) for row in read_overrides(spark, source).collect()] == [("7", "Tops")]
