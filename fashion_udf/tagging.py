@@ -108,6 +108,18 @@ def forecast(spark: SparkSession, config: JobConfig, scope: Scope | None = None)
     return told | estimate.scoring(config.output.path, planned.counts.to_score, cores)
 
 
+def tag_summary(spark: SparkSession, config: JobConfig, scope: Scope) -> str:
+    """Do what `tag` does, and tell a person the counts and where the table is."""
+    outcome = tag(spark, config, scope)
+    done = "published" if outcome.published else "nothing to do; the table is still"
+    return f"{report.summary(outcome.counts)}{done} snapshot {outcome.number}: {outcome.data_dir}\n"
+
+
+def forecast_summary(spark: SparkSession, config: JobConfig, scope: Scope) -> str:
+    """Do what `forecast` does, and tell a person the counts."""
+    return report.summary(forecast(spark, config, scope))
+
+
 def _publish_on_current(run: Run, counts: dict[str, int]) -> tuple[Commit, bool]:
     """Do everything from the plan on, again where another run published first; fills in `counts`."""
     from py4j.protocol import Py4JJavaError

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fashion_udf import config, job, report, selection, tagging
+from fashion_udf import config, job, selection, tagging
 from fashion_udf.plan import Scope
 
 
@@ -41,13 +41,8 @@ def main() -> None:
     )
     spark = job.session("backfill")
     scope = Scope(selected=selection.select(spark, settings, chosen), forced=arguments.force)
-    if arguments.plan:
-        sys.stdout.write(report.summary(tagging.forecast(spark, settings, scope)))
-        return
-    outcome = tagging.tag(spark, settings, scope)
-    sys.stdout.write(report.summary(outcome.counts))
-    done = "published" if outcome.published else "nothing to do; the table is still"
-    sys.stdout.write(f"{done} snapshot {outcome.number}: {outcome.data_dir}\n")
+    run = tagging.forecast_summary if arguments.plan else tagging.tag_summary
+    sys.stdout.write(run(spark, settings, scope))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fashion_udf import config, job, report, tagging
+from fashion_udf import config, job, tagging
 from fashion_udf.plan import Scope
 
 
@@ -29,13 +29,8 @@ def main() -> None:
     settings = config.load(config.JobConfig, arguments.config, arguments.set)
     scope = Scope(forced=arguments.force, retry_failed=arguments.retry_failed)
     spark = job.session("tag_catalog")
-    if arguments.plan:
-        sys.stdout.write(report.summary(tagging.forecast(spark, settings, scope)))
-        return
-    outcome = tagging.tag(spark, settings, scope)
-    sys.stdout.write(report.summary(outcome.counts))
-    done = "published" if outcome.published else "nothing to do; the table is still"
-    sys.stdout.write(f"{done} snapshot {outcome.number}: {outcome.data_dir}\n")
+    run = tagging.forecast_summary if arguments.plan else tagging.tag_summary
+    sys.stdout.write(run(spark, settings, scope))
 
 
 if __name__ == "__main__":

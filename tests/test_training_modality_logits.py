@@ -7,7 +7,7 @@ import pytest
 
 from fashion_udf.engines import Prediction
 from fashion_udf.schema import Modality
-from training import evaluate, modality_logits
+from training import modality_logits
 from training.calibration import Calibration, Thresholds
 from training.modality_logits import ModalityLogits, metrics
 
@@ -77,8 +77,3 @@ def test_a_calibration_adds_figures_that_a_manifest_can_hold() -> None:
 def test_rows_of_unknown_category_do_not_make_the_first_one_frequent() -> None:
     outcome = ModalityLogits(np.asarray([-1, -1, 0, 1, 1], np.int32), {Modality.BOTH: np.eye(5, dtype=np.float32)})
     assert metrics(outcome, minimum=2)["both"]["rows"] == 2.0
-
-
-def test_what_training_uses_is_found_in_the_module_of_the_command() -> None:
-    for name in ("ModalityLogits", "accuracies", "metrics", "modality_logits"):
-        assert getattr(evaluate, name) is getattr(modality_logits, name)

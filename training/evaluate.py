@@ -15,9 +15,6 @@ from pathlib import Path
 
 from fashion_udf import engines, job
 from training import evaluation, evaluation_report, evaluation_tables
-from training.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
-
-__all__ = ["ModalityLogits", "accuracies", "main", "metrics", "modality_logits"]
 
 
 def main() -> None:
