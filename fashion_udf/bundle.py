@@ -31,7 +31,7 @@ MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 1_000_000  # bytes
 
 #: model_version of the bundle that ships inside the package (`bundle: builtin`).
-BUILTIN_VERSION = "d2499c260371743410c42c4257a1e82904963d9c0913a651f8d5bc15b457c8ba"
+BUILTIN_VERSION = "cdf1e9eb7edc9002f8db2be763e1335fc7065972963c9d48b8363bda2f66c71f"
 
 _DIRECTORY = "openvino"
 
