@@ -1,7 +1,7 @@
 """Score in chunks, each committed to staging when it is done: a run that is killed loses the chunks in flight alone.
 
-A chunk is some rows of some files of the catalog, so that a catalog of many files is read once. Two chunks are in
-flight: the tasks of the second fill the cores that the last tasks of the first leave idle, and Spark's planning and
+A chunk is some rows of some files of the catalog, so that a catalog of many files is read once. Three chunks are in
+flight: the tasks of the next ones fill the cores that the last tasks of the first leave idle, and Spark's planning and
 committing cost no time of theirs.
 """
 
@@ -38,13 +38,14 @@ BATCH_ROWS = 512
 TASK_ROWS = 500
 #: Photo bytes of a chunk that are still cheap to move.
 MOVABLE_BYTES = 256_000_000
-#: A chunk is this share of the rows to score, at most, so that the two in flight are 5 %...
-CHUNK_SHARE = 0.025
+#: A chunk is this share of the rows to score, at most, so that those in flight are 5 %...
+CHUNK_SHARE = 1 / 60
 #: ...but no fewer rows than this: committing a chunk takes about half a second...
 MIN_CHUNK_ROWS = 250
 #: ...and no more per core: ten minutes of work at 50 rows a second.
 MAX_CHUNK_ROWS_PER_CORE = 30_000
-IN_FLIGHT = 2
+#: With two, the cores stood still while a chunk was planned and read; the third one's tasks are there by then.
+IN_FLIGHT = 3
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def _spread(rows: DataFrame, count: int, counts: plan.Counts) -> DataFrame:
     # Many photo bytes are moved only where cores would stand still.
     if photo_bytes > MOVABLE_BYTES and rows.rdd.getNumPartitions() >= cores:
         return rows
-    return rows.repartition(max(1, min(count, max(2 * cores, count // TASK_ROWS))))
+    return rows.repartition(max(1, min(count, max(cores, count // TASK_ROWS))))
 
 
 def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFrame:

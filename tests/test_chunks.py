@@ -120,15 +120,15 @@ def _todo(spark: SparkSession, rows: int) -> DataFrame:
     return spark.range(rows).selectExpr("string(id) product_id", "'a' file", "string(id) fingerprint")
 
 
-def test_chunks_are_a_fortieth_of_the_rows_and_numbered_from_the_first(
+def test_chunks_are_a_sixtieth_of_the_rows_and_numbered_from_the_first(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[Chunk] = []
     monkeypatch.setattr(chunks, "_score_chunk", lambda job, chunk, *rest: done.append(chunk))
-    todo = _todo(spark, 40_000)
-    assert chunks.score(_job(todo, todo), Counts(to_score=40_000), 1_000_000, first=7) == 47
-    assert sorted(chunk.number for chunk in done) == list(range(7, 47))
-    assert {(chunk.rows, chunk.parts) for chunk in done} == {(1000, 40)}
+    todo = _todo(spark, 60_000)
+    assert chunks.score(_job(todo, todo), Counts(to_score=60_000), 1_000_000, first=7) == 67
+    assert sorted(chunk.number for chunk in done) == list(range(7, 67))
+    assert {(chunk.rows, chunk.parts) for chunk in done} == {(1000, 60)}
 
 
 def test_a_few_rows_are_one_chunk_and_none_are_no_chunk(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
     with pytest.raises(ValueError, match="the first"):
         chunks.score(_job(todo, todo), Counts(to_score=100), 1_000_000)
     assert cancelled == ["r1"]
-    assert len(started) <= 1 + chunks.IN_FLIGHT, "two were in flight, and one may have begun when the first failed"
+    assert len(started) <= 1 + chunks.IN_FLIGHT, "those were in flight, and one may have begun when the first failed"
 
 
 @pytest.mark.parametrize(
