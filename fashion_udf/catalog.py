@@ -33,19 +33,9 @@ def read(spark: SparkSession, source: Input) -> DataFrame:
         CatalogError: the source cannot be read, lacks a mapped column, or a column has another type.
         ConfigError: both photo columns are there and the config names neither.
     """
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkException
-
-    try:
+    with sources.readable("input.path", source.format, source.path):
         frame = sources.READERS[source.format](spark, source.path)
         return _mapped(frame, _mapping(source.columns, frame.columns), source.format)
-    except (PySparkException, Py4JJavaError) as error:
-        # A damaged Parquet footer is a plain Java error, whose own first line names only the call.
-        cause = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
-        raise CatalogError(
-            f"Expected input.path to be a readable {source.format} source. "
-            f"Received: {source.path} ({cause.strip().splitlines()[0][:200]})"
-        ) from error
 
 
 def split_ids(frame: DataFrame) -> tuple[DataFrame, DataFrame]:

@@ -7,10 +7,10 @@ directory; a session that is already open sees the new one after `REFRESH TABLE`
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_udf.config import SPARK_PATTERN
 from fashion_udf.errors import ConfigError
 from fashion_udf.schema import TAGS, to_spark
 
@@ -77,7 +77,7 @@ def quoted_text(text: str) -> str:
 
 def _problem(spark: SparkSession, name: str, location: str) -> str | None:
     """What forbids the move: an existing table may be somebody else's."""
-    if re.search(r"[*?\[\]{}\\]", location):
+    if SPARK_PATTERN.search(location):
         return f"Spark would take {location} for a pattern; choose another output.path"
     if not spark.catalog.tableExists(name):
         return None

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fashion_udf.errors import ConfigError
 
+#: What makes Spark take a path for a pattern of several.
+SPARK_PATTERN = re.compile(r"[*?\[\]{}\\]")
+
 
 class Section(BaseModel):
     """A part of the configuration: frozen, strict about unknown keys."""
@@ -51,7 +54,7 @@ class Output(Section):
     @field_validator("path")
     @classmethod
     def _no_pattern(cls, path: str) -> str:
-        if found := re.search(r"[*?\[\]{}\\]", path):
+        if found := SPARK_PATTERN.search(path):
             raise ValueError(f"expected no {found[0]!r}: Spark would take it for a pattern of several paths")
         return path
 

@@ -25,21 +25,12 @@ def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
     Raises:
         CatalogError: the table cannot be read, lacks a column, or a product has two categories.
     """
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkException
     from pyspark.sql import functions as F
 
     if source.path is None:
         return spark.createDataFrame([], "product_id string, category string")
-    try:
+    with sources.readable("overrides.path", source.format, source.path):
         frame = sources.READERS[source.format](spark, source.path)
-    except (PySparkException, Py4JJavaError) as error:
-        # A damaged Parquet footer is a plain Java error, whose own first line names only the call.
-        cause = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
-        raise CatalogError(
-            f"Expected overrides.path to be a readable {source.format} source. "
-            f"Received: {source.path} ({cause.strip().splitlines()[0][:200]})"
-        ) from error
     _require_columns(frame, source.path)
     given = frame.select(*(F.col(name).cast("string") for name in COLUMNS)).where(
         F.col("product_id").isNotNull() & F.col("category").isNotNull()

@@ -105,7 +105,8 @@ def plan(output: str, policy: Policy, now: float | None = None) -> list[Removal]
     root = local_path(output).resolve()
     try:
         log = snapshot.read_log(output)
-        kept = {snapshot.run_of(commit.run_id) for commit in log if commit.run_id not in marks.expired(output)}
+        gone = marks.expired(output)
+        kept = {snapshot.run_of(commit.run_id) for commit in log if commit.run_id not in gone}
         staging = list(_directories(root / "staging", "staging"))
         # A run whose staging is there may be live, or may be taken up again.
         kept |= {removal.path.name.removeprefix(_REMOVED) for removal in staging}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +26,28 @@ EXAMPLES = 10  # bad records named in an error
 #: Columns of our own beside those of the file; no catalog has them.
 _FILE, _LINE, _PROBLEM = _OWN = ("_csv_file", "_csv_line", "_csv_problem")
 _CORRUPT = "_corrupt_record"
+
+
+@contextmanager
+def readable(key: str, form: str, path: str) -> Iterator[None]:
+    """Raise what Spark says of a source that cannot be read as a `CatalogError` of one line.
+
+    Args:
+        key: of the configuration, which names the source.
+        form: of `READERS`.
+        path: or table name.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        # A damaged Parquet footer is a plain Java error, whose own first line names only the call.
+        cause = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+        raise CatalogError(
+            f"Expected {key} to be a readable {form} source. Received: {path} ({cause.strip().splitlines()[0][:200]})"
+        ) from error
 
 
 def _read_parquet(spark: SparkSession, path: str) -> DataFrame:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import random
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -142,11 +140,6 @@ def dies_at(step: int) -> Iterator[Callable[[], int]]:
 
     with before_each_call(REMOVING_CALLS, do) as counter:
         yield lambda: counter.calls
-
-
-def kill_group(pid: int) -> None:
-    """Kill a process that leads its group, and everything it has started."""
-    os.killpg(pid, signal.SIGKILL)
 
 
 @cache

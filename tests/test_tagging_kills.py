@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from fashion_udf import chunks, snapshot, tagging
-from tests.nights import Killed, Shop, dies_at, held, kill_group
+from tests.nights import Killed, Shop, dies_at, held
 from tests.soak import SOAK
 from tests.submit import REPOSITORY, SPARK_SUBMIT
 
@@ -148,7 +149,7 @@ def test_a_process_that_is_killed_at_any_time_leaves_a_table_that_the_next_one_b
                 assert held(str(folder / "out")) == new
                 continue
             time.sleep(draws.uniform(0.3, 1.0) * longest)
-            kill_group(run.pid)
+            os.killpg(run.pid, signal.SIGKILL)  # the launcher, Java, and Python
         _is_published(folder / "out", old, new)
         tagging.tag(spark, settings)
         assert held(str(folder / "out")) == new
