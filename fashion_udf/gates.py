@@ -1,4 +1,4 @@
-"""The audit: what a table must satisfy before it is published, each gate with a threshold and a plain message.
+"""The gates: what a table must satisfy before it is published, each with a threshold and a plain message.
 
 A broken gate leaves the published table as it is. A person who has looked may publish the refused one all the same
 (`jobs/snapshots.py publish --accept GATE`), but for the gates in `ABSOLUTE`: a table that breaks these is wrong.
@@ -7,19 +7,14 @@ A broken gate leaves the published table as it is. A person who has looked may p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
+from fashion_udf.audit import Audit, largest
 from fashion_udf.config import Gates
 from fashion_udf.schema import EMBEDDING_SIZE, SOUND
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 #: Rows lost or doubled, and numbers no reader can use: nobody may accept them.
 ABSOLUTE = ("ledger", "embeddings")
-#: A published embedding has unit length; half precision in between costs less than this.
-NORM_TOLERANCE = 1e-3
 _PAIRS = 5  # of flipped labels named in a message
 _MIN_ROWS = 100  # below, one row is a large share: shares are looked at from this many rows on
 
@@ -30,65 +25,6 @@ class Broken:
 
     gate: str
     message: str
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What was counted in the next table, against the published one."""
-
-    rows: int
-    ids: int
-    bad_embeddings: int
-    statuses: dict[str, int]
-    decisions: dict[str, int]
-    modalities: dict[str, int]
-    categories: dict[str, int]
-    previous_rows: int | None  # None where nothing was published
-    previous_categories: dict[str, int]
-    flips: dict[tuple[str, str], int]  # (from, to) -> rows that are in both tables and changed their category
-    common: int  # rows in both tables
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what `metrics.json` holds."""
-        flips = [{"from": old, "to": new, "rows": rows} for (old, new), rows in _largest(self.flips)]
-        return {**asdict(self), "flips": flips}
-
-
-def audit(table: DataFrame, previous: DataFrame | None) -> Audit:
-    """Count what the gates look at.
-
-    Args:
-        table: the next table, with the columns of `TAGS`.
-        previous: the published one; None for the first.
-    """
-    from pyspark.sql import functions as F
-
-    squares = F.aggregate("embedding", F.lit(0.0), lambda total, value: total + value * value)
-    # NaN is larger than every number to Spark, so it is outside the interval as well.
-    good = (F.size("embedding") == F.lit(EMBEDDING_SIZE)) & F.abs(F.sqrt(squares) - F.lit(1.0)).between(
-        0.0, NORM_TOLERANCE
-    )
-    totals = table.agg(
-        F.count("*").alias("rows"),
-        F.countDistinct("product_id").alias("ids"),
-        # Null where a number is missing, which is no good embedding either.
-        F.count_if(F.col("embedding").isNotNull() & ~F.coalesce(good, F.lit(False))).alias("bad"),
-    ).first()
-    assert totals is not None  # an aggregate without groups has one row
-    flips, common = _flips(table, previous) if previous is not None else ({}, 0)
-    return Audit(
-        rows=totals["rows"],
-        ids=totals["ids"],
-        bad_embeddings=totals["bad"],
-        statuses=_counts(table, "status"),
-        decisions=_counts(table, "decision"),
-        modalities=_counts(table, "modality"),
-        categories=_counts(table, "category"),
-        previous_rows=previous.count() if previous is not None else None,
-        previous_categories=_counts(previous, "category") if previous is not None else {},
-        flips=flips,
-        common=common,
-    )
 
 
 def broken(found: Audit, accepted: int, gates: Gates) -> list[Broken]:
@@ -131,7 +67,7 @@ def _relative(found: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
     sound = {status.value for status in SOUND}
     failed = {status: rows for status, rows in found.statuses.items() if status not in sound}
     if sum(failed.values()) / found.rows > gates.max_failures:
-        named = ", ".join(f"{status} {rows}" for status, rows in _largest(failed))
+        named = ", ".join(f"{status} {rows}" for status, rows in largest(failed))
         yield (
             "failures",
             f"Expected at most {gates.max_failures:.1%} of the rows to fail (gates.max_failures). "
@@ -143,12 +79,12 @@ def _relative(found: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
 def _changes(found: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
     if not found.previous_rows:
         return  # a first table has nothing to be compared with: a shop may sell one kind of product
-    largest = _largest(found.categories)[:1]
+    most = largest(found.categories)[:1]
     limit = gates.max_one_category
     usual = max(found.previous_categories.values(), default=0) / found.previous_rows
     # A shop of one category has not collapsed: its published table is as uneven.
-    if largest and largest[0][1] / found.rows > limit >= usual:
-        name, rows = largest[0]
+    if most and most[0][1] / found.rows > limit >= usual:
+        name, rows = most[0]
         yield (
             "one_category",
             f"Expected no category with more than {limit:.1%} of the rows (gates.max_one_category). "
@@ -173,29 +109,9 @@ def _changes(found: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
         )
     flipped = sum(found.flips.values())
     if found.common >= _MIN_ROWS and flipped / found.common > gates.max_flips:
-        named = ", ".join(f"{old!r} to {new!r} {rows}" for (old, new), rows in _largest(found.flips)[:_PAIRS])
+        named = ", ".join(f"{old!r} to {new!r} {rows}" for (old, new), rows in largest(found.flips)[:_PAIRS])
         yield (
             "flips",
             f"Expected at most {gates.max_flips:.1%} of the products to change category (gates.max_flips). "
             f"Received: {flipped / found.common:.1%}, most of all {named}",
         )
-
-
-def _flips(table: DataFrame, previous: DataFrame) -> tuple[dict[tuple[str, str], int], int]:
-    from pyspark.sql import functions as F
-
-    old = previous.select("product_id", F.col("category").alias("old"))
-    both = table.select("product_id", "category").join(old, on="product_id", how="inner")
-    pairs = both.groupBy("old", "category").count().collect()
-    flips = {(str(row["old"]), str(row["category"])): row["count"] for row in pairs if row["old"] != row["category"]}
-    return flips, sum(row["count"] for row in pairs)
-
-
-def _counts(table: DataFrame, column: str) -> dict[str, int]:
-    return {
-        str(row[column]): row["count"] for row in table.groupBy(column).count().collect() if row[column] is not None
-    }
-
-
-def _largest(counts: dict[Any, int]) -> list[tuple[Any, int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from fashion_udf import (
     assembly,
+    audit,
     candidate,
     catalog_table,
     chunks,
@@ -206,7 +207,7 @@ def _assemble(run: Run, planned: Planned, target: Path) -> None:
 def _audit(run: Run, planned: Planned, tags: Path, seconds: dict[str, float]) -> dict[str, int]:
     """Count the next table and check it; a refused one is kept as a candidate."""
     table = planning.read(run.spark, [str(tags)], TAGS)
-    found = gates.audit(table, planned.previous if planned.parent else None)
+    found = audit.audit(table, planned.previous if planned.parent else None)
     metrics = {**found.as_dict(), "seconds": seconds, "overrides": run_tables.acceptance(table)}
     if planned.counts.to_score >= TELLING_ROWS:
         cores = run.spark.sparkContext.defaultParallelism

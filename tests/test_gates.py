@@ -1,22 +1,19 @@
-"""The audit: every gate passes at its threshold and refuses just beyond it, in words that say what to look at."""
+"""The gates: each passes at its threshold and refuses just beyond it, in words that say what to look at."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_udf import gates
+from fashion_udf.audit import Audit
 from fashion_udf.config import Gates
-from fashion_udf.gates import Audit, Broken
-from tests.tag_rows import UNIT, tags
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from fashion_udf.gates import Broken
 
 #: What the tests state is not what a release may choose to begin with.
 LIMITS = Gates(max_failures=0.1, max_row_drop=0.1, max_one_category=0.5, max_shift=0.1, max_flips=0.1)
@@ -241,61 +238,3 @@ def test_a_whole_percentage_is_a_threshold_to_the_row(rows: int, percent: int) -
     assert refused(most) == set()
     if most < rows:
         assert refused(most + 1) == {"failures", "row_drop", "category_shift", "flips"}
-
-
-def test_metrics_list_the_flips_most_frequent_first() -> None:
-    found = replace(SOUND, flips={("a", "b"): 1, ("b", "a"): 2}).as_dict()
-    assert found["flips"] == [{"from": "b", "to": "a", "rows": 2}, {"from": "a", "to": "b", "rows": 1}]
-    assert found["rows"] == 100 and found["categories"] == SOUND.categories
-
-
-BAD = {
-    "nan": [float("nan"), *UNIT[1:]],
-    "infinite": [float("inf"), *UNIT[1:]],
-    "short": UNIT[:-1],
-    "long": [*UNIT, 0.0],
-    "empty": [],
-    "zero": [0.0] * 256,
-    "long by a bit": [1.0011, *UNIT[1:]],
-    "short by a bit": [0.9989, *UNIT[1:]],
-    "a hole": [*UNIT[:-1], None],
-}
-GOOD = {"unit": UNIT, "rounded up": [1.0009, *UNIT[1:]], "rounded down": [-0.9991, *UNIT[1:]], "not scored": None}
-
-
-def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession) -> None:
-    table = tags(
-        spark,
-        *({"product_id": name, "embedding": vector} for name, vector in {**BAD, **GOOD}.items()),
-        {"product_id": "unit", "category": "Hats", "status": "image_io", "modality": "text", "decision": "review"},
-        {"product_id": "flipped", "category": "Hats"},
-        {"product_id": "lost", "category": None},
-    )
-    previous = tags(
-        spark,
-        {"product_id": "unit"},
-        {"product_id": "flipped"},
-        {"product_id": "lost", "category": "Hats"},
-        {"product_id": "gone"},
-    )
-    found = gates.audit(table, previous)
-    rows = len(BAD) + len(GOOD) + 3
-    assert found == Audit(
-        rows=rows,
-        ids=rows - 1,
-        bad_embeddings=len(BAD),
-        statuses={"ok": rows - 1, "image_io": 1},
-        decisions={"auto": rows - 1, "review": 1},
-        modalities={"both": rows - 1, "text": 1},
-        categories={"Tops": rows - 3, "Hats": 2},
-        previous_rows=4,
-        previous_categories={"Tops": 3, "Hats": 1},
-        flips={("Tops", "Hats"): 2, ("Hats", "None"): 1},
-        common=4,
-    )
-
-
-def test_an_empty_first_table_is_audited(spark: SparkSession) -> None:
-    found = gates.audit(tags(spark), None)
-    assert found == Audit(0, 0, 0, {}, {}, {}, {}, None, {}, {}, 0)
-    assert gates.broken(found, 0, Gates()) == []

@@ -34,9 +34,9 @@ HEAVY = (
 )
 #: The UDF, the run, and the code that publishes; training shares the decoder and the tokenizer, and nothing of these.
 SCORING_ONLY = (
-    *("udf", "tagging", "planning", "plan", "chunks", "staging", "assembly", "gates", "candidate", "run_tables"),
-    *("selection", "overrides", "estimate", "snapshot", "snapshot_diff", "snapshot_list", "commit", "commit_log"),
-    *("store", "marks", "rollback", "retention", "catalog_table", "report"),
+    *("udf", "tagging", "planning", "plan", "chunks", "staging", "assembly", "audit", "gates", "candidate"),
+    *("run_tables", "selection", "overrides", "estimate", "snapshot", "snapshot_diff", "snapshot_list", "commit"),
+    *("commit_log", "store", "marks", "rollback", "retention", "catalog_table", "report"),
 )
 MAX_FILE_LINES = 250
 MAX_FUNCTION_LINES = 40

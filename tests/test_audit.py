@@ -1,0 +1,72 @@
+"""The audit counts the rows of a table, those in the published one too, and embeddings nobody can use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fashion_udf import audit, gates
+from fashion_udf.audit import Audit
+from fashion_udf.config import Gates
+from tests.tag_rows import UNIT, tags
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+EMPTY = Audit(0, 0, 0, {}, {}, {}, {}, None, {}, {}, 0)
+BAD = {
+    "nan": [float("nan"), *UNIT[1:]],
+    "infinite": [float("inf"), *UNIT[1:]],
+    "short": UNIT[:-1],
+    "long": [*UNIT, 0.0],
+    "empty": [],
+    "zero": [0.0] * 256,
+    "long by a bit": [1.0011, *UNIT[1:]],
+    "short by a bit": [0.9989, *UNIT[1:]],
+    "a hole": [*UNIT[:-1], None],
+}
+GOOD = {"unit": UNIT, "rounded up": [1.0009, *UNIT[1:]], "rounded down": [-0.9991, *UNIT[1:]], "not scored": None}
+
+
+def test_metrics_list_the_flips_most_frequent_first() -> None:
+    found = replace(EMPTY, flips={("a", "b"): 1, ("b", "a"): 2}).as_dict()
+    assert found["flips"] == [{"from": "b", "to": "a", "rows": 2}, {"from": "a", "to": "b", "rows": 1}]
+    assert found["rows"] == 0 and found["previous_rows"] is None
+
+
+def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession) -> None:
+    table = tags(
+        spark,
+        *({"product_id": name, "embedding": vector} for name, vector in {**BAD, **GOOD}.items()),
+        {"product_id": "unit", "category": "Hats", "status": "image_io", "modality": "text", "decision": "review"},
+        {"product_id": "flipped", "category": "Hats"},
+        {"product_id": "lost", "category": None},
+    )
+    previous = tags(
+        spark,
+        {"product_id": "unit"},
+        {"product_id": "flipped"},
+        {"product_id": "lost", "category": "Hats"},
+        {"product_id": "gone"},
+    )
+    found = audit.audit(table, previous)
+    rows = len(BAD) + len(GOOD) + 3
+    assert found == Audit(
+        rows=rows,
+        ids=rows - 1,
+        bad_embeddings=len(BAD),
+        statuses={"ok": rows - 1, "image_io": 1},
+        decisions={"auto": rows - 1, "review": 1},
+        modalities={"both": rows - 1, "text": 1},
+        categories={"Tops": rows - 3, "Hats": 2},
+        previous_rows=4,
+        previous_categories={"Tops": 3, "Hats": 1},
+        flips={("Tops", "Hats"): 2, ("Hats", "None"): 1},
+        common=4,
+    )
+
+
+def test_an_empty_first_table_is_audited(spark: SparkSession) -> None:
+    found = audit.audit(tags(spark), None)
+    assert found == EMPTY
+    assert gates.broken(found, 0, Gates()) == []
