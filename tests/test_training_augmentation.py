@@ -24,8 +24,8 @@ def _inputs(rows: int = 64) -> dict[str, object]:
     }
 
 
-def _augment(inputs: dict[str, object], seed: tuple[int, int], augmentation: Augmentation) -> dict:
-    outputs = augment(inputs, tf.constant(seed), augmentation)
+def _augment(inputs: dict[str, object], seed: tuple[int, int], augmentation: Augmentation, crop: float = 1.0) -> dict:
+    outputs = augment(inputs, tf.constant(seed), augmentation, crop)
     return {name: value.numpy() for name, value in outputs.items()}
 
 
@@ -64,6 +64,17 @@ def test_what_a_shift_uncovers_is_white() -> None:
     shifted = _augment(black, (1, 2), Augmentation(flip=False, shift=0.3, zoom=0))
     assert (shifted["image"].max(axis=(1, 2, 3)) == 255).mean() > 0.8
     assert (shifted["image"][:, 12:20, 12:20] == 0).mean() > 0.9
+
+
+def test_a_crop_enlarges_a_square_of_the_photo_that_lies_within_it() -> None:
+    ramp = np.broadcast_to(
+        np.arange(100, 132, dtype=np.uint8)[None, :, None], (64, 32, 32, 3)
+    )  # 1 a pixel, to the right
+    cropped = _augment({**_inputs(), "image": tf.constant(ramp)}, (1, 2), STILL, crop=0.25)["image"].astype(int)
+    width = cropped[:, 0, -1, 0] - cropped[:, 0, 0, 0] + 1  # pixels of the photo that are left
+    assert cropped.min() >= 100 and cropped.max() <= 131, "nothing outside the photo is seen"
+    assert width.min() >= 16 and width.min() < 19 and width.max() > 28
+    assert len(set(cropped[:, 0, 0, 0])) > 8, "squares lie anywhere"
 
 
 def test_recolouring_changes_the_garment_and_leaves_the_white_background_white() -> None:

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 WHITE = 255.0  # what the decoder pads photos with
 
 
-def augment(inputs: dict[str, tf.Tensor], seed: tf.Tensor, augmentation: Augmentation) -> dict[str, tf.Tensor]:
-    """Flip, shift, zoom, recolour and partly erase the photos of a batch, and make some token ids unknown.
+def augment(
+    inputs: dict[str, tf.Tensor], seed: tf.Tensor, augmentation: Augmentation, crop: float = 1.0
+) -> dict[str, tf.Tensor]:
+    """Flip, crop, shift, zoom, recolour and partly erase the photos of a batch, and make some token ids unknown.
 
     Args:
         inputs: `image` uint8[n, s, s, 3], `image_present` float32[n, 1], `token_ids` int32[n, t].
         seed: int32[2], different for every step.
         augmentation: ranges of the changes.
+        crop: least share of a photo's area that is kept, a square anywhere in it, enlarged to the same size (Szegedy et
+            al. 2015). Seen so, a garment of a small training photo is as large as one at the size of scoring.
 
     Returns:
         Inputs of the same names, shapes and dtypes.
@@ -32,7 +36,7 @@ def augment(inputs: dict[str, tf.Tensor], seed: tf.Tensor, augmentation: Augment
     warp_seed, colour_seed, erase_seed, text_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
     token_ids = inputs["token_ids"]
     dropped = tf.random.stateless_uniform(tf.shape(token_ids), text_seed) < augmentation.word_dropout
-    image = _warp(inputs["image"], warp_seed, augmentation)
+    image = _warp(inputs["image"], warp_seed, augmentation, crop)
     darkness = WHITE - image  # of which the background, white, has none
     darkness = _recolour(darkness, colour_seed, augmentation.colour)
     darkness = _erase(darkness, erase_seed, augmentation.erase)
@@ -43,14 +47,16 @@ def augment(inputs: dict[str, tf.Tensor], seed: tf.Tensor, augmentation: Augment
     }
 
 
-def _warp(image: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
+def _warp(image: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation, crop: float) -> tf.Tensor:
     import tensorflow as tf
 
     rows, size = tf.shape(image)[0], tf.cast(tf.shape(image)[1], tf.float32)
-    draws = tf.random.stateless_uniform([4, rows], seed, -1.0, 1.0)
+    draws = tf.random.stateless_uniform([5, rows], seed, -1.0, 1.0)
     mirror = tf.where((draws[0] > 0) & augmentation.flip, -1.0, 1.0)
-    scale = 1.0 + draws[1] * augmentation.zoom
-    shift_x, shift_y = draws[2] * augmentation.shift * size, draws[3] * augmentation.shift * size
+    kept = tf.sqrt(1.0 - (1.0 - crop) * (draws[4] + 1.0) / 2.0)  # of the photo's width
+    scale = kept * (1.0 + draws[1] * augmentation.zoom)
+    most = augmentation.shift * size + (1.0 - kept) / 2.0 * (size - 1.0)
+    shift_x, shift_y = draws[2] * most, draws[3] * most
     centre = (size - 1.0) / 2.0
     zero = tf.zeros_like(scale)
     # Output pixel (x, y) is read at (a x + b y + c, d x + e y + f), about the centre of the photo.

@@ -18,7 +18,7 @@ from training import averaging, checkpoint, dataset, run_directory
 from training.augmentation import augment
 from training.checkpoint import Position
 from training.dataset import Preparation, Shard
-from training.recipe import Recipe
+from training.recipe import Recipe, Stage
 from training.step import train_step
 from training.strategy import distribute, is_chief
 
@@ -68,8 +68,7 @@ def fit(recipe: Recipe, trained: Trained, preparation: Preparation, validate: Va
     with _scalars(recipe.output / "tensorboard" if chief else None) as scalars:
         for epoch, stage in list(enumerate(stages))[position.epoch :]:
             sized = replace(preparation, image_size=stage.image_size)
-            steps = stage.steps(dataset.count(recipe.data / "train"), recipe.batch_size)
-            position, line = _epoch(recipe, trained, sized, step, position, steps, scalars)
+            position, line = _epoch(recipe, trained, sized, stage, step, position, scalars)
             if chief:
                 validation = dict(validate(sized))
                 run_directory.append_history(recipe.output, {**line, "validation": validation})
@@ -84,13 +83,14 @@ def _epoch(
     recipe: Recipe,
     trained: Trained,
     preparation: Preparation,
+    stage: Stage,
     step: Any,
     position: Position,
-    steps: int,
     scalars: _Scalars,
 ) -> tuple[Position, dict[str, float]]:
-    """Run the rest of an epoch of `steps`, with a checkpoint now and then; return where it ended, and its figures."""
-    batches = iter(_batches(recipe, trained.strategy, preparation, position))
+    """Run the rest of an epoch of `stage`, with a checkpoint now and then; return where it ended, and its figures."""
+    steps = stage.steps(dataset.count(recipe.data / "train"), recipe.batch_size)
+    batches = iter(_batches(recipe, trained.strategy, preparation, stage.crop, position))
     first, waited, started = position.step, 0.0, time.monotonic()
     saved = started
     with progress((steps - first) * recipe.batch_size, label=f"epoch {position.epoch + 1}: trained") as shown:
@@ -104,11 +104,10 @@ def _epoch(
             position = position.after(loss, hits)
             if position.total_steps % averaging.EVERY == 0 or position.step == steps:
                 averaging.update(trained.averaged, trained.model, recipe.average_decay, position.total_steps)
-            figures = position.figures(recipe.batch_size)
-            detail = f"loss {figures['loss']:.3f}, accuracy {figures['accuracy']:.3f}"
+            detail = "loss {loss:.3f}, accuracy {accuracy:.3f}".format(**position.figures(recipe.batch_size))
             shown.update((position.step - first) * recipe.batch_size, detail)
-            step_figures = {"loss": loss, "hits": hits / recipe.batch_size, "rate": trained.optimizer.learning_rate}
-            scalars({f"train/{name}": float(value) for name, value in step_figures.items()}, position.total_steps)
+            told = {"train/loss": loss, "train/hits": hits / recipe.batch_size}
+            scalars({**told, "train/rate": float(trained.optimizer.learning_rate)}, position.total_steps)
             if is_chief(trained.strategy) and time.monotonic() - saved >= 60 * recipe.checkpoint_minutes:
                 checkpoint.save(recipe.output / "checkpoints", position, trained.variables)
                 saved = time.monotonic()
@@ -123,7 +122,7 @@ def _epoch(
 
 
 def _batches(
-    recipe: Recipe, strategy: tf.distribute.Strategy, preparation: Preparation, position: Position
+    recipe: Recipe, strategy: tf.distribute.Strategy, preparation: Preparation, crop: float, position: Position
 ) -> tf.distribute.DistributedDataset:
     """Return the batches of an epoch that `position` has not seen: the same ones an uninterrupted run would see."""
     import tensorflow as tf
@@ -135,9 +134,12 @@ def _batches(
         shard = Shard(index, count)
         rows = dataset.training_batches(recipe.data / "train", preparation, batch_size, seed, shard, done)
         numbers = tf.data.Dataset.range(done, 2**31 // count).map(lambda at: tf.cast(at * count + index, tf.int32))
-        return tf.data.Dataset.zip(rows, numbers).map(
-            lambda batch, number: (augment(batch[0], tf.stack([seed, number]), recipe.augmentation), batch[1])
-        )
+
+        def augmented(batch: Any, number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            inputs, labels = batch
+            return augment(inputs, tf.stack([seed, number]), recipe.augmentation, crop), labels
+
+        return tf.data.Dataset.zip(rows, numbers).map(augmented)
 
     return distribute(strategy, recipe.batch_size, of_worker)
 

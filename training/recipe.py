@@ -13,12 +13,14 @@ from fashion_udf.config import Section
 class Stage(Section):
     """Some epochs at one photo size.
 
-    `share` is how much of the training rows an epoch takes.
+    `share` is how much of the training rows an epoch takes. `crop` is the least share of a photo's area that training
+    sees of it, enlarged to `image_size`; 1 is the whole photo.
     """
 
     image_size: int = Field(ge=32, le=1024)
     epochs: int = Field(ge=1)
     share: float = Field(1.0, gt=0, le=1)
+    crop: float = Field(1.0, gt=0, le=1)
 
     def steps(self, rows: int, batch_size: int) -> int:
         """Return the number of whole batches in one epoch over a training split of `rows`."""
