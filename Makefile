@@ -8,7 +8,7 @@ PYTHON_BIN := .venv/bin/python
 STAMP := .venv/.stamp
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-SOAK_TESTS := $(addprefix tests/test_,tagging_kills.py tagging_histories.py training_loop.py seeded_bugs.py)
+SOAK_TESTS := $(addprefix tests/test_,readers.py tagging_kills.py tagging_histories.py training_loop.py seeded_bugs.py)
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \

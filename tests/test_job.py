@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from fashion_udf import job
 from fashion_udf.errors import CommitConflictError, ConfigError, EnvironmentUnsupportedError, GateRefusedError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+COMMITTER = "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version"
 
 
 @pytest.mark.parametrize(
@@ -42,3 +49,23 @@ def test_supported_versions_of_spark_are_accepted(version: str) -> None:
 def test_other_versions_of_spark_are_refused(version: str) -> None:
     with pytest.raises(EnvironmentUnsupportedError, match=f"Expected Spark 3.5 or 4.x. Received: Spark {version}"):
         job.require_supported_spark(version)
+
+
+def test_a_session_with_the_committer_that_can_leave_part_of_a_task_is_refused(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert job.session("tests") is spark
+    started_with = spark.sparkContext.getConf()
+    monkeypatch.setattr(spark.sparkContext, "getConf", lambda: started_with.set(COMMITTER, "2"))
+    with pytest.raises(EnvironmentUnsupportedError, match=r"Expected .*algorithm\.version=1 .* Received: 2"):
+        job.session("tests")
+
+
+def test_a_damaged_or_missing_file_of_the_catalog_never_goes_unnoticed(spark: SparkSession) -> None:
+    for what in ("ignoreCorruptFiles", "ignoreMissingFiles"):
+        spark.conf.set(f"spark.sql.files.{what}", "true")
+    joined = job.session("tests")
+    assert [joined.conf.get(f"spark.sql.files.{what}") for what in ("ignoreCorruptFiles", "ignoreMissingFiles")] == [
+        "false",
+        "false",
+    ]

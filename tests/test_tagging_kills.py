@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -17,15 +18,20 @@ import pytest
 import yaml
 
 from fashion_udf import chunks, snapshot, tagging
+from fashion_udf.config import JobConfig
+from fashion_udf.errors import CommitConflictError, FashionError
 from tests.nights import Killed, Shop, dies_at, held
 from tests.soak import SOAK
 from tests.submit import REPOSITORY, SPARK_SUBMIT
+from tests.tables import REMOVING_CALLS, before_each_call, fail
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 #: Kills before a call of the operating system, sequences of three kills, and kills of a process at a random time.
 STEPS, SEQUENCES, TIMES = (150, 30, 50) if SOAK else (4, 1, 1)
+#: Calls that fail, and processes that sleep while another one publishes.
+FAULTS, SLEEPS = (100, 10) if SOAK else (4, 1)
 
 # The heartbeat of a dead run ends in its own thread.
 pytestmark = [
@@ -115,13 +121,37 @@ def test_runs_that_are_killed_again_and_again_lose_the_chunks_in_flight_alone(
         settings, new = shop.write(folder), shop.expected()
         small_chunks.clear()
         for _ in range(3):
+            spark.conf.set("spark.sql.shuffle.partitions", draws.randint(1, 5))  # staged rows know nothing of it
             with pytest.raises(Killed), dies_at(draws.randint(30, 120)):
                 tagging.tag(spark, settings)
                 raise Killed  # it was done before that call
+        spark.conf.set("spark.sql.shuffle.partitions", 2)
         outcome = tagging.tag(spark, settings)
         assert held(str(folder / "out")) == new
         needed = outcome.counts["accepted"]
         assert sum(small_chunks) <= needed + 3 * chunks.IN_FLIGHT * 3, "more than two chunks of three rows at each kill"
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("persistent", [False, True], ids=["once", "from then on"])
+def test_a_disk_that_fails_at_any_call_leaves_a_table_that_the_next_run_brings_up_to_date(
+    spark: SparkSession, evening: Path, small_chunks: list[int], tmp_path: Path, persistent: bool
+) -> None:
+    draws = random.Random(4)
+    for fault in range(FAULTS):
+        folder = tmp_path / str(fault)
+        shop = _night(evening, folder)
+        settings, old, new = shop.write(folder), held(str(evening / "out")), shop.expected()
+        number = draws.choice([errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE])
+        failing = fail(number, draws.randint(1, 250), persistent)
+        try:
+            with before_each_call(REMOVING_CALLS, failing):
+                tagging.tag(spark, settings)
+        except (FashionError, OSError) as error:
+            assert "injected into" in str(error)
+        _is_published(folder / "out", old, new)
+        tagging.tag(spark, settings)
+        assert held(str(folder / "out")) == new
         shutil.rmtree(folder)
 
 
@@ -134,15 +164,8 @@ def test_a_process_that_is_killed_at_any_time_leaves_a_table_that_the_next_one_b
         folder = tmp_path / str(kill)
         shop = _night(evening, folder)
         settings, new = shop.write(folder), shop.expected()
-        (folder / "job.yaml").write_text(
-            yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)), encoding="utf-8"
-        )
-        command = [str(SPARK_SUBMIT), "--conf", "spark.ui.enabled=false"]
-        command += [str(REPOSITORY / "jobs" / "tag_catalog.py"), "--config", str(folder / "job.yaml")]
         started = time.monotonic()
-        with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        ) as run:
+        with _process(settings, folder) as run:
             if kill < 0:
                 assert run.wait() == 0
                 longest = time.monotonic() - started
@@ -154,3 +177,36 @@ def test_a_process_that_is_killed_at_any_time_leaves_a_table_that_the_next_one_b
         tagging.tag(spark, settings)
         assert held(str(folder / "out")) == new
         shutil.rmtree(folder)
+
+
+def test_a_process_that_sleeps_while_another_run_publishes_undoes_nothing(
+    spark: SparkSession, evening: Path, tmp_path: Path
+) -> None:
+    draws = random.Random(6)
+    for sleep in range(SLEEPS):
+        folder = tmp_path / str(sleep)
+        shop = _night(evening, folder)
+        settings = shop.write(folder)
+        reached = draws.choice(["*/plan-0", "*/todo-0", "*/results"])
+        with _process(settings, folder) as run:
+            while not [*(folder / "out" / "staging").glob(reached)]:
+                assert run.poll() is None, "it ended before it was put to sleep"
+            os.killpg(run.pid, signal.SIGSTOP)
+            shop.change(4)  # what the sleeper read is yesterday's news
+            tagging.tag(spark, shop.write(folder))
+            awake, log = shop.expected(), snapshot.read_log(str(folder / "out"))
+            assert held(str(folder / "out")) == awake
+            os.killpg(run.pid, signal.SIGCONT)
+            assert run.wait() in (0, CommitConflictError.exit_code)
+        assert snapshot.read_log(str(folder / "out"))[: len(log)] == log, "a commit that was made stays"
+        assert held(str(folder / "out")) == awake, "it planned again, or was refused"
+        shutil.rmtree(folder)
+
+
+def _process(settings: JobConfig, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a run as its users do; the launcher, Java and Python are a process group."""
+    told = yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True))
+    (folder / "job.yaml").write_text(told, encoding="utf-8")
+    command = [str(SPARK_SUBMIT), "--conf", "spark.ui.enabled=false"]
+    command += [str(REPOSITORY / "jobs" / "tag_catalog.py"), "--config", str(folder / "job.yaml")]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
