@@ -125,14 +125,14 @@ def _file(frame: DataFrame, form: str) -> Column:
     from pyspark.errors import AnalysisException
     from pyspark.sql import functions as F
 
-    column, none = F.col("_metadata.file_path"), F.lit(None).cast("string")
+    name, none = "_metadata.file_path", F.lit(None).cast("string")
     if form == "csv":  # read by ourselves; Spark looks for the column until it gives up with an error of another kind
         return none
     try:
-        frame.select(column)
+        frame.selectExpr(name)  # where a `Column` fails, pyspark logs an error of 10 kB on standard error
     except AnalysisException:  # a table that is a view
         return none
-    return column
+    return F.col(name)
 
 
 def _typed(column: Column, found: str, name: str, their_name: str, form: str) -> Column:

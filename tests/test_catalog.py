@@ -115,7 +115,9 @@ def test_a_row_names_its_file_and_a_filter_by_it_reads_no_other(spark: SparkSess
 
 
 @pytest.mark.parametrize("form", ["csv", "table"])
-def test_where_spark_names_no_file_there_is_none(spark: SparkSession, tmp_path: Path, form: str) -> None:
+def test_where_spark_names_no_file_there_is_none_and_nothing_is_logged(
+    spark: SparkSession, tmp_path: Path, form: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = "names_no_file"
     if form == "csv":
         path = str(tmp_path / "c.csv")
@@ -123,6 +125,7 @@ def test_where_spark_names_no_file_there_is_none(spark: SparkSession, tmp_path: 
     else:
         spark.createDataFrame([("1", "hat")], "product_id string, title string").createOrReplaceTempView(path)
     assert [row[catalog.FILE] for row in _read(spark, path, form).collect()] == [None]
+    assert "ERROR" not in capfd.readouterr().err
 
 
 def test_a_column_of_the_source_called_file_is_not_ours(spark: SparkSession, tmp_path: Path) -> None:
