@@ -1,8 +1,9 @@
 """Score in chunks, each committed to staging when it is done: a run that is killed loses the chunks in flight alone.
 
-A chunk is some rows of some files of the catalog, so that a catalog of many files is read once. Three chunks are in
-flight: the tasks of the next ones fill the cores that the last tasks of the first leave idle, and Spark's planning and
-committing cost no time of theirs.
+A chunk is some rows of some files of the catalog, so that a catalog of many files is read once; a large file is read
+once for each of its parts, which is why photos limit their number. Three chunks are in flight: the tasks of the next
+ones fill the cores that the last tasks of the first leave idle, and Spark's planning and committing cost no time of
+theirs.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ CHUNK_SHARE = 1 / 60
 MIN_CHUNK_ROWS = 250
 #: ...and no more per core: ten minutes of work at 50 rows a second.
 MAX_CHUNK_ROWS_PER_CORE = 30_000
+#: Photo bytes read for each row of a file in parts: a millisecond at 1 GB/s, beside ten or more of scoring.
+READ_BYTES_PER_ROW = 1_000_000
+#: Of a photo, where the plan did not look at any.
+USUAL_PHOTO_BYTES = 130_000
 #: With two, the cores stood still while a chunk was planned and read; the third one's tasks are there by then.
 IN_FLIGHT = 3
 
@@ -92,7 +97,7 @@ def score(job: Job, counts: plan.Counts, batch_bytes: int, first: int = 0) -> in
     sizes = {row[catalog.FILE]: row["count"] for row in job.todo.groupBy(catalog.FILE).count().collect()}
     cores = spark.sparkContext.defaultParallelism
     rows = max(MIN_CHUNK_ROWS, min(int(counts.to_score * CHUNK_SHARE), MAX_CHUNK_ROWS_PER_CORE * cores))
-    found = list(divided(sizes, rows, first))
+    found = list(divided(sizes, rows, _most_parts(job, counts), first))
     done = spark.sparkContext.accumulator(0)
     with _progress(counts.to_score, done), ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="chunk") as pool:
         futures = [pool.submit(_score_chunk, job, chunk, done, counts) for chunk in found]
@@ -106,12 +111,13 @@ def score(job: Job, counts: plan.Counts, batch_bytes: int, first: int = 0) -> in
     return first + len(found)
 
 
-def divided(sizes: dict[str | None, int], rows: int, first: int) -> Iterator[Chunk]:
+def divided(sizes: dict[str | None, int], rows: int, most_parts: int, first: int) -> Iterator[Chunk]:
     """Yield chunks of about `rows` rows: several small files each, or parts of a large one.
 
     Args:
         sizes: rows to score by file.
-        rows: of a chunk, at most, but for the unevenness of a hash.
+        rows: of a chunk, at most, but for the unevenness of a hash, and for files that would be in too many parts.
+        most_parts: of a file.
         first: number of the first chunk.
     """
     number, files, held = first, list[str | None](), 0
@@ -120,7 +126,7 @@ def divided(sizes: dict[str | None, int], rows: int, first: int) -> Iterator[Chu
             yield Chunk(number, tuple(files), 0, 1, held)
             number, files, held = number + 1, [], 0
         if size > rows:
-            parts = -(-size // rows)
+            parts = min(-(-size // rows), most_parts)
             for part in range(parts):
                 yield Chunk(number, (file,), part, parts, size // parts)
                 number += 1
@@ -129,6 +135,13 @@ def divided(sizes: dict[str | None, int], rows: int, first: int) -> Iterator[Chu
             held += size
     if files:
         yield Chunk(number, tuple(files), 0, 1, held)
+
+
+def _most_parts(job: Job, counts: plan.Counts) -> int:
+    if "image" not in job.source.columns or not counts.with_photo:
+        return max(counts.to_score, 1)
+    photo_bytes = counts.photo_bytes // counts.with_photo or USUAL_PHOTO_BYTES
+    return max(READ_BYTES_PER_ROW // photo_bytes, 1)
 
 
 def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: plan.Counts) -> None:

@@ -29,7 +29,7 @@ SIZES = st.dictionaries(st.none() | st.text(min_size=1), st.integers(1, 5000), m
 def test_every_row_is_in_exactly_one_chunk_of_about_the_size_asked_for(
     sizes: dict[str | None, int], rows: int, first: int
 ) -> None:
-    found = list(chunks.divided(sizes, rows, first))
+    found = list(chunks.divided(sizes, rows, 10**6, first))
     assert [chunk.number for chunk in found] == list(range(first, first + len(found)))
     parts = Counter[tuple[str | None, int]]()
     for chunk in found:
@@ -46,7 +46,7 @@ def test_every_row_is_in_exactly_one_chunk_of_about_the_size_asked_for(
 
 @given(SIZES, st.integers(1, 1000))
 def test_two_neighbouring_chunks_of_whole_files_would_not_fit_in_one(sizes: dict[str | None, int], rows: int) -> None:
-    found = list(chunks.divided(sizes, rows, 0))
+    found = list(chunks.divided(sizes, rows, 10**6, 0))
     for one, next_one in zip(found, found[1:], strict=False):
         if one.parts == next_one.parts == 1:
             assert one.rows + sizes[next_one.files[0]] > rows
@@ -54,14 +54,14 @@ def test_two_neighbouring_chunks_of_whole_files_would_not_fit_in_one(sizes: dict
 
 def test_small_files_share_a_chunk_and_a_large_one_is_split() -> None:
     sizes: dict[str | None, int] = {"c": 10, "a": 6, "b": 6, None: 1, "d": 7}
-    assert list(chunks.divided(sizes, 7, 3)) == [
+    assert list(chunks.divided(sizes, 7, 2, 3)) == [
         Chunk(3, (None, "a"), 0, 1, 7),
         Chunk(4, ("b",), 0, 1, 6),
         Chunk(5, ("c",), 0, 2, 5),
         Chunk(6, ("c",), 1, 2, 5),
         Chunk(7, ("d",), 0, 1, 7),
     ]
-    assert list(chunks.divided({}, 7, 3)) == []
+    assert list(chunks.divided({}, 7, 2, 3)) == []
 
 
 def _job(source: DataFrame, todo: DataFrame, directory: Path = Path("unused")) -> chunks.Job:
@@ -100,7 +100,7 @@ def test_the_rows_of_all_chunks_are_those_to_do_each_once(spark: SparkSession, t
     job = _job(frame, spark.read.parquet(str(tmp_path / "todo")))
     sizes = {row["file"]: row["count"] for row in job.todo.groupBy("file").count().collect()}
     assert len(sizes) == (5 if form == "many" else 1) and (None in sizes) == (form in ("csv", "table"))
-    found = list(chunks.divided(sizes, 8, 0))
+    found = list(chunks.divided(sizes, 8, 9, 0))
     rows = reduce(
         lambda a, b: a.unionByName(b),
         (chunks._rows(job, chunk).withColumn("number", F.lit(chunk.number)) for chunk in found),
@@ -129,6 +129,21 @@ def test_chunks_are_a_sixtieth_of_the_rows_and_numbered_from_the_first(
     assert chunks.score(_job(todo, todo), Counts(to_score=60_000), 1_000_000, first=7) == 67
     assert sorted(chunk.number for chunk in done) == list(range(7, 67))
     assert {(chunk.rows, chunk.parts) for chunk in done} == {(1000, 60)}
+
+
+@pytest.mark.parametrize(
+    ("photo", "photo_bytes", "parts"),
+    [("image", 10_000, 60), ("image", 130_000, 7), ("image", 0, 7), ("image", 2_000_000, 1), ("image_uri", 0, 60)],
+)
+def test_a_file_with_large_photos_is_read_a_few_times_only(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, photo: str, photo_bytes: int, parts: int
+) -> None:
+    done: list[Chunk] = []
+    monkeypatch.setattr(chunks, "_score_chunk", lambda job, chunk, *rest: done.append(chunk))
+    todo = _todo(spark, 60_000)
+    counts = Counts(to_score=60_000, with_photo=60_000, photo_bytes=60_000 * photo_bytes)
+    chunks.score(_job(todo.selectExpr("*", f"'' {photo}"), todo), counts, 1_000_000)
+    assert len(done) == parts
 
 
 def test_a_few_rows_are_one_chunk_and_none_are_no_chunk(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
