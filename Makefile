@@ -38,10 +38,13 @@ check: $(STAMP) ## Check format, lint and types
 bench: $(STAMP) ## Measure the job beside a plain one (build/bench/bench.json); BENCH_ARGS="--rows 100" shortens it
 	@JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME; $(PYTHON_BIN) -m tests.benchmark $(BENCH_ARGS)
 
-soak: $(STAMP) ## Run the long forms of the kill and history tests, for hours; the result is docs/soak.txt
-	@JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME PYSPARK_PYTHON="$$PWD/$(PYTHON_BIN)" SOAK=1; \
-		$(PYTHON_BIN) -m pytest -q --no-header --durations=0 --durations-min=1 $(SOAK_TESTS) $(PYTEST_ARGS) \
-		| tee docs/soak.txt
+soak: $(STAMP) ## Run the long forms of the kill and history tests, for hours; results in docs/soak/
+	@mkdir -p docs/soak; JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME PYSPARK_PYTHON="$$PWD/$(PYTHON_BIN)" SOAK=1; \
+	for tests in $(SOAK_TESTS); do \
+		{ echo "commit $$(git rev-parse --short HEAD), $$(date -u +%F), $$(nproc) cores"; \
+		$(PYTHON_BIN) -m pytest -q --no-header --durations=0 --durations-min=1 $$tests $(PYTEST_ARGS); } \
+		| tee docs/soak/$$(basename $$tests .py).txt; \
+	done
 
 lock: ## Remake requirements.lock from setup.py; pins that fit stay, LOCK_ARGS=--upgrade moves them
 	@.ci/lock.sh $(LOCK_ARGS)
