@@ -147,6 +147,11 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_bundle_tells_how_it_was_trained_and_not_where() -> None:
+    recipe = {"data": "/a", "output": "/b", "backbone_weights": "/c/imagenet.h5", "initial_bundle": f"/d@{'1' * 64}"}
+    assert export._without_paths(recipe) == {"backbone_weights": "imagenet.h5", "initial_bundle": "1" * 64}
+
+
 def test_the_command_gives_the_same_bytes_as_another_process(
     run_directory: Path, tmp_path: Path, exported: Bundle
 ) -> None:

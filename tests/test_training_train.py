@@ -9,12 +9,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tiny_model
 import training_set
 import yaml
-from safetensors.numpy import load_file
+from pydantic import ValidationError
+from safetensors.numpy import load, load_file
 
 from fashion_udf import bundle
+from fashion_udf.engines.tensorflow import weights_by_name
+from fashion_udf.errors import ConfigError
+from training import train
+from training.recipe import Recipe
+from training.strategy import choose_strategy
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPE = {
@@ -97,3 +105,35 @@ def test_backbone_weights_that_cannot_be_had_end_with_exit_code_2(tmp_path: Path
     done = _run("train", "--config", str(REPOSITORY / "conf" / "train.yaml"), *arguments)
     assert done.returncode == 2
     assert "error: Expected backbone_weights to be 'none', a weights file, or 'imagenet' with a network" in done.stderr
+
+
+def test_training_starts_with_the_weights_and_the_tokenizer_of_another_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, initial = training_set.write(tmp_path / "data"), bundle.read(str(tiny_model.directory()))
+    pinned = f"{tiny_model.directory()}@{initial.model_version}"
+    recipe = Recipe.model_validate({**RECIPE, "data": data, "output": tmp_path / "run", "initial_bundle": pinned})
+    with pytest.raises(
+        ConfigError, match=r"Expected initial_bundle with the \d+ categories of .*/train and vocab.* 300"
+    ):
+        train._prepare(recipe, initial)
+    monkeypatch.setattr("training.dataset.labels", lambda folder: tiny_model.LABELS)
+    preparation = train._prepare(recipe, initial)
+    assert preparation.tokenizer == initial.files["tokenizer.json"]
+    trained = train._build(recipe, choose_strategy(), preparation, initial)
+    stored = load(initial.files["weights.safetensors"])
+    for model in (trained.model, trained.averaged):
+        for name, weight in weights_by_name(model).items():
+            np.testing.assert_array_equal(np.asarray(weight), stored[name].astype(np.float32), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"initial_bundle": "build/bundle"}, "pattern"),
+        ({"initial_bundle": f"a@{'0' * 64}", "backbone_weights": "imagenet"}, "leave backbone_weights at none"),
+    ],
+)
+def test_a_run_has_one_beginning_and_its_bundle_is_pinned(changes: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Recipe.model_validate({**RECIPE, "data": "in", "output": "out", **changes})

@@ -163,6 +163,8 @@ def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
     # A released bundle tells how it was trained, not where.
     kept = {key: value for key, value in recipe.items() if key not in ("data", "output")}
     kept["backbone_weights"] = Path(kept.get("backbone_weights", "none")).name
+    if reference := kept.get("initial_bundle"):
+        kept["initial_bundle"] = reference.rpartition("@")[2]
     return kept
 
 

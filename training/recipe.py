@@ -68,6 +68,8 @@ class Recipe(Section):
     output: Path
     seed: int = 7
     backbone_weights: str = "none"  # none, imagenet or a file
+    #: DIRECTORY@<model_version>: training starts with its weights, tokenizer and categories.
+    initial_bundle: str | None = Field(None, pattern=r"^.+@[0-9a-f]{64}$")
     vocabulary_size: int = Field(4096, ge=256, le=8000)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
@@ -83,3 +85,9 @@ class Recipe(Section):
     stages: tuple[Stage, ...] = Field(min_length=1)
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
     target_precision: float = Field(0.99, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.initial_bundle and self.backbone_weights != "none":
+            raise ValueError("initial_bundle has weights for the backbone too: leave backbone_weights at none")
+        return self

@@ -6,7 +6,7 @@ TF_CONFIG set as TensorFlow documents it, and `output` on a file system that all
 Phases, in this order because each needs the one before:
     1. the strategy: one device, every GPU of this machine, or every worker of TF_CONFIG;
     2. the run directory, which must be new or of the same recipe and data;
-    3. labels and tokenizer, from the training split alone;
+    3. labels and tokenizer, from the training split alone, or from the bundle that training starts with;
     4. model and optimizer, built under the strategy, and the model that holds the averaged weights;
     5. the last complete checkpoint, if this run was interrupted, and the steps that are left;
     6. weights rounded to half precision, as they are released; everything after is computed from these;
@@ -21,8 +21,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashion_udf import config, job
+from fashion_udf import bundle, config, job
+from fashion_udf.bundle import Bundle
 from fashion_udf.engines import Predict, Prediction
+from fashion_udf.engines.tensorflow import load_weights
 from fashion_udf.errors import ConfigError
 from fashion_udf.model import build_model
 from fashion_udf.text import train_tokenizer
@@ -50,14 +52,17 @@ def train(recipe: Recipe) -> Path:
 
     Raises:
         CatalogError: the training set is missing or is not plain Parquet.
-        ConfigError: the backbone weights cannot be had, the directory holds another run, or TF_CONFIG is wrong.
+        ConfigError: the backbone weights cannot be had, the initial bundle has other categories, the directory holds
+            another run, or TF_CONFIG is wrong.
+        BundleError: the initial bundle is damaged, or of another version.
     """
     strategy = choose_strategy()
     chief = is_chief(strategy)
     if chief:
         run_directory.start(recipe)
-    preparation = _prepare(recipe)
-    trained = _build(recipe, strategy, preparation)
+    initial = bundle.read(recipe.initial_bundle) if recipe.initial_bundle else None
+    preparation = _prepare(recipe, initial)
+    trained = _build(recipe, strategy, preparation, initial)
     predict = _predict(trained.averaged)
     fit(recipe, trained, preparation, lambda sized: accuracies(_outcome(recipe, predict, sized, "validation")))
     if chief:
@@ -65,7 +70,9 @@ def train(recipe: Recipe) -> Path:
     return recipe.output
 
 
-def _build(recipe: Recipe, strategy: tf.distribute.Strategy, preparation: dataset.Preparation) -> Trained:
+def _build(
+    recipe: Recipe, strategy: tf.distribute.Strategy, preparation: dataset.Preparation, initial: Bundle | None
+) -> Trained:
     import keras
 
     from training.batch_norm import fuse
@@ -76,6 +83,9 @@ def _build(recipe: Recipe, strategy: tf.distribute.Strategy, preparation: datase
     with strategy.scope():
         model = build_model(len(preparation.labels), recipe.vocabulary_size, recipe.dropout)
         model = fuse(model, recipe.batch_norm_momentum)
+        if initial:
+            load_weights(averaged, initial.files["weights.safetensors"])
+            model.set_weights(averaged.get_weights())
         _initialise_backbone(model, recipe)
         word_head = None
         if recipe.loss_weights.words:
@@ -101,10 +111,19 @@ def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation
     )
 
 
-def _prepare(recipe: Recipe) -> dataset.Preparation:
+def _prepare(recipe: Recipe, initial: Bundle | None) -> dataset.Preparation:
     train_folder = recipe.data / "train"
     labels = dataset.labels(train_folder)
-    tokenizer = train_tokenizer(dataset.texts(train_folder), recipe.vocabulary_size)
+    if initial is None:
+        tokenizer = train_tokenizer(dataset.texts(train_folder), recipe.vocabulary_size)
+    else:
+        found, tokenizer = initial.manifest, initial.files["tokenizer.json"]
+        if (tuple(found.labels), found.text.vocabulary_size) != (labels, recipe.vocabulary_size):
+            raise ConfigError(
+                f"Expected initial_bundle with the {len(labels)} categories of {train_folder} and vocabulary_size "
+                f"{recipe.vocabulary_size}. Received: {len(found.labels)} categories, "
+                f"{len({*found.labels} & {*labels})} of these, and {found.text.vocabulary_size}"
+            )
     logger.info("%d rows, %d categories in %s", dataset.count(train_folder), len(labels), train_folder)
     return dataset.Preparation(tokenizer, labels, recipe.stages[-1].image_size)
 
