@@ -34,15 +34,14 @@ def test_rows_of_unknown_category_do_not_move_the_temperature() -> None:
     assert with_unknown == pytest.approx(calibration.fit_temperature(logits, labels))
 
 
-def test_a_row_does_not_help_to_fit_its_own_confidence() -> None:
+def test_a_threshold_holds_for_the_confidences_that_scoring_gives() -> None:
     logits, labels = _sampled(2.0, 1_000)
-    before = calibration.out_of_fold_confidence(logits, labels)
-    one_wrong = labels.copy()
-    one_wrong[7] = (labels[7] + 1) % 5
-    after = calibration.out_of_fold_confidence(logits, one_wrong)
-    fold = np.arange(1_000) % calibration.FOLDS == 7 % calibration.FOLDS
-    assert np.array_equal(before[fold], after[fold])
-    assert (before[~fold] != after[~fold]).all()
+    outcome = ModalityLogits(labels, dict.fromkeys((Modality.BOTH, Modality.IMAGE, Modality.TEXT), logits))
+    fitted = calibration.fit(outcome, 0.8)
+    confidence = softmax(logits / fitted.temperature["both"], axis=1).max(axis=1)
+    expected = calibration.fit_threshold(confidence, logits.argmax(axis=1) == labels, 0.8)
+    assert fitted.thresholds["both"].auto == expected
+    assert 0.1 < (confidence >= expected).mean() < 0.9
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=300))
