@@ -171,8 +171,7 @@ def test_a_process_that_is_killed_at_any_time_leaves_a_table_that_the_next_one_b
                 longest = time.monotonic() - started
                 assert held(str(folder / "out")) == new
                 continue
-            time.sleep(draws.uniform(0.3, 1.0) * longest)
-            os.killpg(run.pid, signal.SIGKILL)  # the launcher, Java, and Python
+            time.sleep(draws.uniform(0.3, 1.0) * longest)  # and then it is killed
         _is_published(folder / "out", old, new)
         tagging.tag(spark, settings)
         assert held(str(folder / "out")) == new
@@ -191,6 +190,7 @@ def test_a_process_that_sleeps_while_another_run_publishes_undoes_nothing(
         with _process(settings, folder) as run:
             while not [*(folder / "out" / "staging").glob(reached)]:
                 assert run.poll() is None, "it ended before it was put to sleep"
+                time.sleep(0.01)
             os.killpg(run.pid, signal.SIGSTOP)
             shop.change(4)  # what the sleeper read is yesterday's news
             tagging.tag(spark, shop.write(folder))
@@ -203,10 +203,16 @@ def test_a_process_that_sleeps_while_another_run_publishes_undoes_nothing(
         shutil.rmtree(folder)
 
 
-def _process(settings: JobConfig, folder: Path) -> subprocess.Popen[bytes]:
-    """Start a run as its users do; the launcher, Java and Python are a process group."""
+@contextlib.contextmanager
+def _process(settings: JobConfig, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run as its users start it: launcher, Java and Python, a process group of which nothing is left at the end."""
     told = yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True))
     (folder / "job.yaml").write_text(told, encoding="utf-8")
     command = [str(SPARK_SUBMIT), "--conf", "spark.ui.enabled=false"]
     command += [str(REPOSITORY / "jobs" / "tag_catalog.py"), "--config", str(folder / "job.yaml")]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as run:
+        try:
+            yield run
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
