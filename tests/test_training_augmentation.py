@@ -67,9 +67,8 @@ def test_what_a_shift_uncovers_is_white() -> None:
 
 
 def test_a_crop_enlarges_a_square_of_the_photo_that_lies_within_it() -> None:
-    ramp = np.broadcast_to(
-        np.arange(100, 132, dtype=np.uint8)[None, :, None], (64, 32, 32, 3)
-    )  # 1 a pixel, to the right
+    brightness = np.arange(100, 132, dtype=np.uint8)  # grows by 1 a pixel, to the right
+    ramp = np.broadcast_to(brightness[None, :, None], (64, 32, 32, 3))
     cropped = _augment({**_inputs(), "image": tf.constant(ramp)}, (1, 2), STILL, crop=0.25)["image"].astype(int)
     width = cropped[:, 0, -1, 0] - cropped[:, 0, 0, 0] + 1  # pixels of the photo that are left
     assert cropped.min() >= 100 and cropped.max() <= 131, "nothing outside the photo is seen"

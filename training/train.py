@@ -84,8 +84,7 @@ def _build(
         model = build_model(len(preparation.labels), recipe.vocabulary_size, recipe.dropout)
         model = fuse(model, recipe.batch_norm_momentum)
         if initial:
-            load_weights(averaged, initial.files["weights.safetensors"])
-            model.set_weights(averaged.get_weights())
+            load_weights(model, initial.files["weights.safetensors"])
         _initialise_backbone(model, recipe)
         word_head = None
         if recipe.loss_weights.words:
