@@ -24,6 +24,9 @@ settings.load_profile("shared")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# As .ci/spark_submit.sh has it: tests with Spark took 46 s instead of 67 s.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseParallelGC")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -76,22 +76,23 @@ def test_spark_submit_runs_a_python_function_under_a_path_with_a_space(tmp_path:
     job.write_text(ROW_JOB, encoding="utf-8")
     link = tmp_path / "link to submit"
     link.symlink_to(os.path.relpath(wrapper, tmp_path))
-    result = run_bare([link, "--driver-java-options", "-XX:TieredStopAtLevel=1", job], tmp_path, tmp_path)
+    result = run_bare([link, job], tmp_path, tmp_path)
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.strip() == str(wrapper.parent / "python")
 
 
-def test_spark_submit_keeps_the_python_that_the_user_set(tmp_path: Path) -> None:
+def test_spark_submit_keeps_the_python_and_the_java_options_that_the_user_set(tmp_path: Path) -> None:
     wrapper = lay_out_environment(tmp_path)
     show = tmp_path / "spark-submit"
-    show.write_text('#!/bin/bash\necho "$PYSPARK_PYTHON|$PYSPARK_DRIVER_PYTHON|$*"\n')
+    show.write_text('#!/bin/bash\necho "$PYSPARK_PYTHON|$PYSPARK_DRIVER_PYTHON|$SPARK_SUBMIT_OPTS|$*"\n')
     show.chmod(0o755)
     (wrapper.parents[1] / "lib").unlink()
     home = wrapper.parents[1] / "lib" / "python3.11" / "site-packages" / "pyspark" / "bin"
     home.mkdir(parents=True)
     show.rename(home / "spark-submit")
-    result = run_bare([wrapper, "a b"], tmp_path, tmp_path, PYSPARK_PYTHON="/chosen/python", JAVA_HOME="/any")
-    assert result.stdout == "/chosen/python|/chosen/python|a b\n", result.stderr
+    chosen = {"PYSPARK_PYTHON": "/chosen/python", "JAVA_HOME": "/any", "SPARK_SUBMIT_OPTS": ""}
+    result = run_bare([wrapper, "a b"], tmp_path, tmp_path, **chosen)
+    assert result.stdout == "/chosen/python|/chosen/python||a b\n", result.stderr
 
 
 def test_spark_submit_without_pyspark_says_what_to_run(tmp_path: Path) -> None:
