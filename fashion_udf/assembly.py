@@ -40,9 +40,10 @@ def assemble(
     before = previous.select("product_id", F.struct(*TAGS.names).alias("old"))
     after = results.select("key", F.struct(*results.columns).alias("new"))
     joined = touched.join(after, on="key", how="inner").join(before, on="product_id", how="left")
-    carried = joined.where(_is_kept()).select(*(column.alias(name) for name, column in _carried().items()))
-    scored = joined.where(~_is_kept()).select(*(column.alias(name) for name, column in _scored(margin).items()))
-    return untouched.select(*TAGS.names).unionByName(carried).unionByName(scored).select(*TAGS.names)
+    kept, scored = _kept(), _scored(margin)
+    # One pass over the results with their embeddings; a union of the kept ones and the others makes two.
+    columns = (F.when(_is_kept(), kept[name]).otherwise(scored[name]).alias(name) for name in TAGS.names)
+    return untouched.select(*TAGS.names).unionByName(joined.select(*columns))
 
 
 def _is_kept() -> Column:
@@ -55,7 +56,8 @@ def _is_kept() -> Column:
     return F.col("new.unchanged") | (F.col("new.status").isin(*transient) & old_is_good)
 
 
-def _carried() -> dict[str, Column]:
+def _kept() -> dict[str, Column]:
+    """Return the columns of a row that stays, from `old` and `new`."""
     from pyspark.sql import functions as F
 
     fingerprint = F.when(F.col("new.unchanged"), F.col("new.fingerprint")).otherwise(F.col("old.fingerprint"))

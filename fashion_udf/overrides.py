@@ -26,9 +26,10 @@ def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
         CatalogError: the table cannot be read, lacks a column, or a product has two categories.
     """
     from pyspark.sql import functions as F
+    from pyspark.sql.types import StringType, StructField, StructType
 
     if source.path is None:
-        return spark.createDataFrame([], "product_id string, category string")
+        return sources.no_rows(spark, StructType([StructField(name, StringType()) for name in COLUMNS]))
     with sources.readable("overrides.path", source.format, source.path):
         frame = sources.READERS[source.format](spark, source.path)
     _require_columns(frame, source.path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from fashion_udf import assembly, bundle, catalog, catalog_table, chunks, engines, plan, snapshot, staging
+from fashion_udf import assembly, bundle, catalog, catalog_table, chunks, engines, plan, snapshot, sources, staging
 from fashion_udf.bundle import Bundle
 from fashion_udf.commit import Commit
 from fashion_udf.config import JobConfig
@@ -150,4 +150,4 @@ def results(run: Run, hold: bool = True) -> DataFrame:
 def read(spark: SparkSession, paths: list[str], schema: pa.Schema) -> DataFrame:
     """Read Parquet files of a schema of ours; a column that an older release did not write is null."""
     spark_schema = to_spark(schema)
-    return spark.read.schema(spark_schema).parquet(*paths) if paths else spark.createDataFrame([], spark_schema)
+    return spark.read.schema(spark_schema).parquet(*paths) if paths else sources.no_rows(spark, spark_schema)

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from fashion_udf import catalog, snapshot
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import ConfigError, InputError
@@ -62,7 +64,8 @@ def select(spark: SparkSession, config: JobConfig, chosen: Selection) -> DataFra
     if chosen == Selection():
         everything = catalog.read(spark, config.input).select("product_id").where(F.col("product_id").isNotNull())
         return everything.join(published, on="product_id", how="left_anti").distinct()
-    rows = spark.createDataFrame([(name,) for name in chosen.ids], "product_id string")
+    # By way of pandas, Arrow takes them to the JVM; a list of tuples becomes an RDD that starts Python workers.
+    rows = spark.createDataFrame(pd.DataFrame({"product_id": list(chosen.ids)}, dtype=object), "product_id string")
     criteria = F.col("category").isin(*chosen.categories) | F.col("status").isin(*_statuses(chosen.statuses))
     if chosen.since:
         criteria |= F.col("tagged_at") >= F.lit(_time(chosen.since))

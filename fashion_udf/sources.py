@@ -21,6 +21,7 @@ from fashion_udf.errors import CatalogError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 EXAMPLES = 10  # bad records named in an error
 #: Columns of our own beside those of the file; no catalog has them.
@@ -48,6 +49,17 @@ def readable(key: str, form: str, path: str) -> Iterator[None]:
         raise CatalogError(
             f"Expected {key} to be a readable {form} source. Received: {path} ({cause.strip().splitlines()[0][:200]})"
         ) from error
+
+
+def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
+    """Return a data frame without rows, which Spark's optimizer removes together with the joins on it.
+
+    One that is made of an empty Python list is an RDD, whose stages start Python workers to find nothing.
+    """
+    from pyspark.sql import functions as F
+
+    nothing = spark.range(1).where(F.lit(False))
+    return nothing.select(*(F.lit(None).cast(field.dataType).alias(field.name) for field in schema))
 
 
 def _read_parquet(spark: SparkSession, path: str) -> DataFrame:
