@@ -31,7 +31,7 @@ MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 1_000_000  # bytes
 
 #: model_version of the bundle that ships inside the package (`bundle: builtin`).
-BUILTIN_VERSION = "cdf1e9eb7edc9002f8db2be763e1335fc7065972963c9d48b8363bda2f66c71f"
+BUILTIN_VERSION = "7e6408574c2b193eddc4977b05678d28957329e31f37860c541a2763e2d5990a"
 
 _DIRECTORY = "openvino"
 

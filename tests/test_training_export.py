@@ -70,7 +70,9 @@ def test_the_model_card_is_made_of_the_manifests_facts(exported: Bundle) -> None
     card = exported.files["MODEL_CARD.md"].decode()
     for fact in [
         "# tiny",
-        "| test both accuracy | 0.25 |",
+        "| split | input | accuracy | top3 |",
+        "| test | both | 0.25 | - |",
+        "| test | image | 0.125 | 0.5 |",
         "| train | 8 |",
         "| openvino f32 | yes | 16 of 16 |",
         "0.9000",

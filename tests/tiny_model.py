@@ -67,7 +67,7 @@ def facts() -> Facts:
         image_size=IMAGE_SIZE,
         temperature={"both": 1.0, "image": 1.5, "text": 0.8},
         thresholds={name: {"auto": 0.9, "review": 0.5} for name in ("both", "image", "text")},
-        metrics={"test": {"both": {"accuracy": 0.25}}},
+        metrics={"test": {"both": {"accuracy": 0.25}, "image": {"accuracy": 0.125, "top3": 0.5}}},
         data={"digest": "0" * 64, "counts": {"train": 8, "validation": 1, "test": 1}},
         recipe={"backbone_weights": "none", "stages": [{"image_size": IMAGE_SIZE}], "vocabulary_size": VOCABULARY_SIZE},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from fashion_udf.engines import golden
 from fashion_udf.manifest import Agreement, Manifest
@@ -51,7 +51,18 @@ def _data(manifest: Manifest) -> str:
 
 
 def _figures(manifest: Manifest) -> str:
-    return _table(["figure", "value"], [[name, f"{value:.6g}"] for name, value in _numbers(manifest.metrics)])
+    """Return a table with a row for each split and input; `metrics` is split -> input -> measure -> number."""
+    found: dict[tuple[str, str], dict[str, float]] = {
+        (split, modality): measures
+        for split, modalities in cast(dict[str, Any], manifest.metrics).items()
+        for modality, measures in modalities.items()
+    }
+    names = list(dict.fromkeys(name for measures in found.values() for name in measures))
+    rows = [
+        [*key, *(f"{measures[name]:.4g}" if name in measures else "-" for name in names)]
+        for key, measures in found.items()
+    ]
+    return _table(["split", "input", *names], rows)
 
 
 def _decisions(manifest: Manifest) -> str:
@@ -106,12 +117,6 @@ def _compared(facts: Agreement) -> list[str]:
 
 def _difference(value: float | None) -> str:
     return "not a number" if value is None else f"{value:.2g}"
-
-
-def _numbers(tree: Any, path: str = "") -> list[tuple[str, float]]:
-    if isinstance(tree, dict):
-        return [found for key, value in tree.items() for found in _numbers(value, f"{path} {key}".strip())]
-    return [(path, float(tree))] if isinstance(tree, int | float) else []
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
