@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote, urlsplit
 
 from fashion_udf import (
     assembly,
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fashion_udf")
 
-#: One output file holds about this many bytes (DESIGN: 64-512 MB where there is enough data).
-OUTPUT_FILE_BYTES = 256_000_000
 #: Times a run plans: once, and three times more where another run published first.
 PLANS = 4
 #: Rows from which the speed of a run says something about the next one.
@@ -195,13 +192,10 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
 
 
 def _assemble(run: Run, planned: Planned, target: Path) -> None:
-    """Write the next table in files of a good size."""
     results = planning.results(run)
     table = assembly.assemble(planned.rows, planned.previous, results, planned.gone, run.config.stability_margin)
     table = assembly.override(table, planned.overrides)
-    files = [*planned.previous.inputFiles(), *results.inputFiles()]
-    size = sum(Path(unquote(urlsplit(name).path)).stat().st_size for name in files)
-    table.coalesce(max(1, round(size / OUTPUT_FILE_BYTES))).write.parquet(str(target))
+    assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
 
 
 def _audit(run: Run, planned: Planned, tags: Path, seconds: dict[str, float]) -> dict[str, int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf import assembly
@@ -244,3 +246,23 @@ def test_overrides_that_are_published_already_change_nothing(spark: SparkSession
     none = spark.createDataFrame([], "product_id string, category string")
     assert assembly.override_changes(previous, none) == 1
     assert assembly.override_changes(tags(spark), given) == 0
+
+
+def test_a_table_is_written_in_files_that_cores_share_and_embeddings_without_a_dictionary(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tags(spark, *({"product_id": f"p{number}", "embedding": UNIT} for number in range(6))).repartition(6)
+    table.write.parquet(str(tmp_path / "source"))
+    sources = spark.read.parquet(str(tmp_path / "source")).inputFiles()
+    size = sum(file.stat().st_size for file in (tmp_path / "source").glob("*.parquet"))
+    for files in (1, 3):
+        monkeypatch.setattr(assembly, "FILE_BYTES", size // files)
+        target = tmp_path / f"in {files}"
+        assembly.write(table, sources, target)
+        assert len(sorted(target.glob("*.parquet"))) == files
+    (written,) = (tmp_path / "in 1").glob("*.parquet")
+    group = pq.ParquetFile(written).metadata.row_group(0)
+    columns = [group.column(index) for index in range(group.num_columns)]
+    with_dictionary = {column.path_in_schema for column in columns if column.has_dictionary_page}
+    # Of rows as few as in the other files Parquet itself drops a dictionary.
+    assert "category" in with_dictionary and "embedding.list.element" not in with_dictionary
