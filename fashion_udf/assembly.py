@@ -25,6 +25,9 @@ PARQUET = {
     "parquet.enable.dictionary#embedding.list.element": "false",
 }
 
+#: Why a row is kept though its photo's version, date or address is another one: the bytes are the published ones.
+SAME_PHOTO = "same_photo"
+
 
 def assemble(
     planned: DataFrame, previous: DataFrame, results: DataFrame, gone: DataFrame, margin: float | None
@@ -44,18 +47,49 @@ def assemble(
     """
     from pyspark.sql import functions as F
 
-    touched = planned.where(F.col("action") != F.lit(Action.CARRY.value)).select(
-        "product_id", F.col("fingerprint").alias("key"), F.col("reason").alias("planned_reason")
-    )
+    touched = _touched(planned)
     left = touched.select("product_id").unionByName(gone.select("product_id"))
     untouched = previous.join(left, on="product_id", how="left_anti")
-    before = previous.select("product_id", F.struct(*TAGS.names).alias("old"))
-    after = results.select("key", F.struct(*results.columns).alias("new"))
-    joined = touched.join(after, on="key", how="inner").join(before, on="product_id", how="left")
+    joined = _old_and_new(touched, previous, results)
     kept, scored = _kept(), _scored(margin)
     # One pass over the results with their embeddings; a union of the kept ones and the others makes two.
     columns = (F.when(_is_kept(), kept[name]).otherwise(scored[name]).alias(name) for name in TAGS.names)
     return untouched.select(*TAGS.names).unionByName(joined.select(*columns))
+
+
+def kept(planned: DataFrame, previous: DataFrame, results: DataFrame) -> DataFrame:
+    """Return the products that were looked at and stay as they are published.
+
+    Args:
+        planned: as `plan.compared` gives it.
+        previous: the published table, with the columns of `TAGS`.
+        results: as `plan.usable` gives them.
+
+    Returns:
+        `product_id`, `cause` (`SAME_PHOTO`, or the status of a failure that may be over by the next night), `error`.
+    """
+    from pyspark.sql import functions as F
+
+    cause = F.when(F.col("new.unchanged"), SAME_PHOTO).otherwise(F.col("new.status"))
+    joined = _old_and_new(_touched(planned), previous, results).where(_is_kept())
+    return joined.select("product_id", cause.alias("cause"), F.col("new.error").alias("error"))
+
+
+def _touched(planned: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return planned.where(F.col("action") != F.lit(Action.CARRY.value)).select(
+        "product_id", F.col("fingerprint").alias("key"), F.col("reason").alias("planned_reason")
+    )
+
+
+def _old_and_new(touched: DataFrame, previous: DataFrame, results: DataFrame) -> DataFrame:
+    """Return the touched rows that have a result, with the published row in `old` and the result in `new`."""
+    from pyspark.sql import functions as F
+
+    before = previous.select("product_id", F.struct(*TAGS.names).alias("old"))
+    after = results.select("key", F.struct(*results.columns).alias("new"))
+    return touched.join(after, on="key", how="inner").join(before, on="product_id", how="left")
 
 
 def _is_kept() -> Column:

@@ -3,6 +3,7 @@
 runs/<run_id>/changes.parquet    products in both tables whose category changed, and why they were scored
 runs/<run_id>/failures.parquet   rows of the table with a failure, and the detail
 runs/<run_id>/review.parquet     rows of this run that the model is not sure of, least sure first
+runs/<run_id>/kept.parquet       products that were looked at and stay as published, and why
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
 
 from fashion_udf.schema import SOUND, CategorySource, Decision
 
@@ -42,9 +45,20 @@ def write(directory: Path, table: DataFrame, previous: DataFrame, run_id: str) -
             F.col("confidence").asc_nulls_first(), "product_id"
         ),
     }.items():
-        target = directory / f"{name}.parquet"
-        shutil.rmtree(target, ignore_errors=True)  # of an earlier plan of this run, which another run overtook
-        rows.coalesce(1).write.parquet(str(target))
+        _write(rows, directory / f"{name}.parquet")
+
+
+def write_kept(directory: Path, kept: DataFrame) -> dict[str, int]:
+    """Write the products that stay as published, as `assembly.kept` gives them; returns their number by cause."""
+    target = directory / "kept.parquet"
+    _write(kept, target)
+    causes = pq.read_table(target, columns=["cause"], read_dictionary=["cause"])["cause"].value_counts()
+    return {entry["values"]: entry["counts"] for entry in causes.to_pylist()}
+
+
+def _write(rows: DataFrame, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)  # of an earlier plan of this run, which another run overtook
+    rows.coalesce(1).write.parquet(str(target))
 
 
 def changed(table: DataFrame, previous: DataFrame) -> DataFrame:

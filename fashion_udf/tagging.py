@@ -156,7 +156,7 @@ def _attempt(run: Run, attempt: int, work: _Work, counts: dict[str, int]) -> tup
         work.next_chunk = _score(run, planned, work.next_chunk)
     tags = run.staging / f"tags-{attempt}"
     with _timed("assemble", seconds):
-        _assemble(run, planned, tags)
+        counts |= _assemble(run, planned, tags)
     with _timed("audit", seconds):
         counts |= _audit(run, planned, tags, seconds)
     return _publish(run, planned, tags, attempt), True
@@ -191,11 +191,13 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
     return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
 
 
-def _assemble(run: Run, planned: Planned, target: Path) -> None:
+def _assemble(run: Run, planned: Planned, target: Path) -> dict[str, int]:
     results = planning.results(run)
     table = assembly.assemble(planned.rows, planned.previous, results, planned.gone, run.config.stability_margin)
     table = assembly.override(table, planned.overrides)
     assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
+    kept = assembly.kept(planned.rows, planned.previous, results)
+    return {f"kept.{cause}": rows for cause, rows in run_tables.write_kept(run.directory, kept).items()}
 
 
 def _audit(run: Run, planned: Planned, tags: Path, seconds: dict[str, float]) -> dict[str, int]:

@@ -42,7 +42,7 @@ CASES: dict[str, tuple[dict[str, Any] | None, str | None, dict[str, Any] | None]
     "changed": ({}, "score", {}),
     "as before": ({"category": "Hats"}, "staged", {}),
     "from nothing": ({"category": None}, "score", {}),
-    "failure over good": ({"embedding": VECTOR}, "score", {"status": "image_io"}),
+    "failure over good": ({"embedding": VECTOR}, "score", {"status": "image_io", "error": "no answer"}),
     "failure over corrupt": ({"status": "image_corrupt"}, "score", {"status": "image_timeout"}),
     "failure over failure": ({"status": "image_timeout"}, "score", {"status": "image_io"}),
     "lasting failure": ({}, "score", {"status": "image_corrupt", "error": "no JPEG"}),
@@ -51,10 +51,10 @@ CASES: dict[str, tuple[dict[str, Any] | None, str | None, dict[str, Any] | None]
 }
 
 
-def _assembled(
-    spark: SparkSession, cases: dict[str, tuple[Any, Any, Any]], margin: float | None, reason: str | None
-) -> tuple[DataFrame, DataFrame]:
-    """Return the next table and the published one; without a reason, each product is named by its own."""
+def _inputs(
+    spark: SparkSession, cases: dict[str, tuple[Any, Any, Any]], reason: str | None
+) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """Return the plan, the published table and the results; without a reason, each product is named by its own."""
     previous = tags(
         spark, *({**OLD, "product_id": name} | case[0] for name, case in cases.items() if case[0] is not None)
     )
@@ -70,7 +70,14 @@ def _assembled(
         spark,
         *({"planned_fingerprint": name, **HATS, **case[2]} for name, case in cases.items() if case[2] is not None),
     )
-    usable = found.withColumn("key", found["planned_fingerprint"])
+    return planned, previous, found.withColumn("key", found["planned_fingerprint"])
+
+
+def _assembled(
+    spark: SparkSession, cases: dict[str, tuple[Any, Any, Any]], margin: float | None, reason: str | None
+) -> tuple[DataFrame, DataFrame]:
+    """Return the next table and the published one."""
+    planned, previous, usable = _inputs(spark, cases, reason)
     gone = spark.createDataFrame([("gone",)], "product_id string")
     return assembly.assemble(planned, previous, usable, gone, margin), previous
 
@@ -107,6 +114,16 @@ def test_a_row_that_is_kept_is_the_published_one_to_the_bit(cases: Tables, name:
 
 def test_a_row_whose_photo_has_the_same_bytes_is_kept_with_its_new_fingerprint(cases: Tables) -> None:
     assert cases[0]["same bytes"].asDict() == {**cases[1]["same bytes"].asDict(), "fingerprint": "scored"}
+
+
+def test_products_that_were_looked_at_and_stay_are_told_with_the_cause(spark: SparkSession) -> None:
+    kept = assembly.kept(*_inputs(spark, CASES, "text")).collect()
+    assert {row["product_id"]: (row["cause"], row["error"]) for row in kept} == {
+        "failure over good": ("image_io", "no answer"),
+        "failure over corrupt": ("image_timeout", None),
+        "same bytes": ("same_photo", None),
+    }
+    assert len(kept) == 3
 
 
 @pytest.mark.parametrize("name", ["new", "changed"])

@@ -86,6 +86,15 @@ def test_a_first_run_has_empty_tables_with_their_columns(spark: SparkSession, tm
     assert found[0].column_names == ["product_id", "from", "to", "confidence", "cause"]
 
 
+def test_products_that_stay_are_written_and_counted_by_cause(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [("a", "image_io", "no answer"), ("b", "same_photo", None), ("c", "image_io", None)]
+    kept = spark.createDataFrame(rows, "product_id string, cause string, error string")
+    assert run_tables.write_kept(tmp_path, kept.limit(0)) == {}
+    assert run_tables.write_kept(tmp_path, kept) == {"image_io": 2, "same_photo": 1}, "in place of an earlier plan's"
+    found = pq.read_table(tmp_path / "kept.parquet").to_pylist()
+    assert sorted(tuple(row.values()) for row in found) == rows
+
+
 def test_acceptance_counts_where_people_agreed_with_the_model(spark: SparkSession) -> None:
     given = {"category_source": "override"}
     table = tags(
