@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fashion_udf.schema import EMBEDDING_SIZE
+from fashion_udf import queries
+from fashion_udf.schema import EMBEDDING_SIZE, CategorySource
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
@@ -30,6 +33,7 @@ class Audit:
     previous_categories: dict[str, int]
     flips: dict[tuple[str, str], int]  # (from, to) -> rows that are in both tables and changed their category
     common: int  # rows in both tables
+    overrides: list[dict[str, object]]  # how often people agreed, by model version and the model's category
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `metrics.json` holds."""
@@ -44,10 +48,11 @@ def audit(table: DataFrame, previous: DataFrame | None) -> Audit:
         table: the next table, with the columns of `TAGS`.
         previous: the published one; None for the first.
     """
-    totals = _totals(table)
-    groups = _grouped(table, previous)
-    before = _counts(previous.groupBy("category").count().collect(), "category") if previous is not None else None
-    common = [group for group in groups if group["common"]]
+    of_rows, of_groups = partial(_totals, table), partial(_grouped, table, previous)
+    totals, found = queries.at_once(table.sparkSession.sparkContext, "audit", (of_rows, of_groups), 2)
+    groups = [group for group in found if group["is_new"]]
+    before = _counts((group for group in found if group["is_old"]), "old")
+    common = [group for group in groups if group["is_old"]]
     flips = Counter[tuple[str, str]]()
     for group in common:
         if group["old"] != group["category"]:
@@ -60,10 +65,11 @@ def audit(table: DataFrame, previous: DataFrame | None) -> Audit:
         decisions=_named(_counts(groups, "decision")),
         modalities=_named(_counts(groups, "modality")),
         categories=_named(_counts(groups, "category")),
-        previous_rows=before.total() if before is not None else None,
-        previous_categories=_named(before or Counter()),
+        previous_rows=None if previous is None else before.total(),
+        previous_categories=_named(before),
         flips=dict(flips),
         common=sum(group["count"] for group in common),
+        overrides=_acceptance(groups),
     )
 
 
@@ -88,22 +94,41 @@ def _totals(table: DataFrame) -> Row:
 def _grouped(table: DataFrame, previous: DataFrame | None) -> list[Row]:
     """Count rows by everything that gates compare, in one pass: a query for each takes longer than all of the rows.
 
+    The published row of an id that is in the next table twice counts twice; the row ledger refuses such a table.
+
     Returns:
-        `status`, `decision`, `modality`, `category`, `common` (also in the published table, or null), `old` (the
-        published category), `count`.
+        `_GROUPED`, `is_new` and `is_old` (whether such rows are in the next and in the published table, or null), `old`
+        (the published category), `count`.
     """
     from pyspark.sql import functions as F
 
-    columns = ["status", "decision", "modality", "category"]
+    table = table.select("product_id", *_GROUPED, F.lit(True).alias("is_new"))
     if previous is None:
-        table = table.select(*columns, F.lit(None).alias("common"), F.lit(None).alias("old"))
+        joined = table.withColumns({"is_old": F.lit(None), "old": F.lit(None)})
     else:
-        old = previous.select("product_id", F.lit(True).alias("common"), F.col("category").alias("old"))
-        table = table.select("product_id", *columns).join(old, on="product_id", how="left")
-    return table.groupBy(*columns, "common", "old").count().collect()
+        old = previous.select("product_id", F.lit(True).alias("is_old"), F.col("category").alias("old"))
+        joined = table.join(old, on="product_id", how="full")
+    return joined.groupBy(*_GROUPED, "is_new", "is_old", "old").count().collect()
 
 
-def _counts(groups: list[Row], column: str) -> Counter[str | None]:
+_GROUPED = ("status", "decision", "modality", "category", "category_source", "model_category", "model_version")
+
+
+def _acceptance(groups: list[Row]) -> list[dict[str, object]]:
+    decided, agreed = Counter[tuple[str, str | None]](), Counter[tuple[str, str | None]]()
+    for group in groups:
+        if group["category_source"] == CategorySource.OVERRIDE:
+            key = (group["model_version"], group["model_category"])
+            decided[key] += group["count"]
+            agreed[key] += group["count"] * (group["category"] == group["model_category"])
+    ordered = sorted(decided, key=lambda key: (key[0], key[1] or ""))
+    return [
+        {"model_version": key[0], "model_category": key[1], "decided": decided[key], "agreed": agreed[key]}
+        for key in ordered
+    ]
+
+
+def _counts(groups: Iterable[Row], column: str) -> Counter[str | None]:
     counts: Counter[str | None] = Counter()
     for group in groups:
         counts[group[column]] += group["count"]

@@ -12,13 +12,13 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_udf import catalog, fingerprint, plan, staging, udf
+from fashion_udf import catalog, fingerprint, plan, queries, staging, udf
 from fashion_udf.bundle import Bundle
 from fashion_udf.progress import progress
 from fashion_udf.schema import RESULT, SCORE
@@ -94,20 +94,13 @@ def score(job: Job, counts: plan.Counts, batch_bytes: int, first: int = 0) -> in
     """
     spark = job.source.sparkSession
     _bound_memory(job, counts, batch_bytes)
-    sizes = {row[catalog.FILE]: row["count"] for row in job.todo.groupBy(catalog.FILE).count().collect()}
     cores = spark.sparkContext.defaultParallelism
     rows = max(MIN_CHUNK_ROWS, min(int(counts.to_score * CHUNK_SHARE), MAX_CHUNK_ROWS_PER_CORE * cores))
-    found = list(divided(sizes, rows, _most_parts(job, counts), first))
+    found = list(divided(counts.files, rows, _most_parts(job, counts), first))
     done = spark.sparkContext.accumulator(0)
-    with _progress(counts.to_score, done), ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="chunk") as pool:
-        futures = [pool.submit(_score_chunk, job, chunk, done, counts) for chunk in found]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            spark.sparkContext.cancelJobGroup(job.run_id)
-            raise
+    scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in found)
+    with _progress(counts.to_score, done):
+        queries.at_once(spark.sparkContext, job.run_id, scored, IN_FLIGHT)
     return first + len(found)
 
 
@@ -149,7 +142,7 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: plan.Co
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
-    job.source.sparkSession.sparkContext.setJobGroup(job.run_id, f"chunk {chunk.number}")
+    job.source.sparkSession.sparkContext.setJobDescription(f"chunk {chunk.number}")
     rows = _spread(_rows(job, chunk), chunk.rows, counts)
     written = job.directory / f"chunk-{chunk.number:05d}"
     for isolated in (False, True):

@@ -48,6 +48,7 @@ class Counts:
     with_photo: int = 0  # of those to score
     largest_photo: int = 0  # bytes, of those to score; 0 where the plan did not look at photos
     photo_bytes: int = 0  # of those to score, likewise
+    files: dict[str | None, int] = field(default_factory=dict)  # where those to score are
     reasons: dict[str, int] = field(default_factory=dict)  # of rows that are not carried
 
 
@@ -194,8 +195,13 @@ def usable(results: DataFrame, run_id: str, own_alone: bool) -> DataFrame:
     return keyed.withColumn("_rank", F.row_number().over(best)).where(F.col("_rank") == F.lit(1)).drop("_rank")
 
 
-def count(planned: DataFrame, gone: DataFrame) -> Counts:
-    """Count the rows of `compared`, and the published products to drop, by what is to be done with them."""
+def count(planned: DataFrame, published: int | None) -> Counts:
+    """Count the rows of `compared`, and the published products to drop, by what is to be done with them.
+
+    Args:
+        planned: the rows.
+        published: rows of the published table; None where those that are not planned stay.
+    """
     from pyspark.sql import functions as F
 
     groups = planned.groupBy("action", "reason").count().collect()
@@ -206,26 +212,25 @@ def count(planned: DataFrame, gone: DataFrame) -> Counts:
         if row["reason"]:
             reasons[row["reason"]] += row["count"]
     size = F.col("photo_bytes")
-    todo = (
-        representatives(planned)
-        .agg(
-            F.count("*").alias("rows"),
-            F.count_if("has_photo").alias("with_photo"),
-            F.coalesce(F.max(size), F.lit(0)).alias("largest"),
-            F.coalesce(F.sum(size), F.lit(0)).alias("bytes"),
-        )
-        .first()
-    )
-    assert todo is not None  # an aggregate without groups has one row
+    by_file = representatives(planned).groupBy("file")
+    files = by_file.agg(
+        F.count("*").alias("rows"),
+        F.count_if("has_photo").alias("with_photo"),
+        F.coalesce(F.max(size), F.lit(0)).alias("largest"),
+        F.coalesce(F.sum(size), F.lit(0)).alias("bytes"),
+    ).collect()
+    to_score = sum(file["rows"] for file in files)
+    accepted = by_action.total()
     return Counts(
-        accepted=by_action.total(),
+        accepted=accepted,
         carried=by_action[Action.CARRY],
         staged=by_action[Action.STAGED],
-        gone=gone.count(),
-        to_score=todo["rows"],
-        duplicates=by_action[Action.SCORE] - todo["rows"],
-        with_photo=todo["with_photo"],
-        largest_photo=todo["largest"],
-        photo_bytes=todo["bytes"],
+        gone=0 if published is None else published - (accepted - reasons[Reason.NEW]),
+        to_score=to_score,
+        duplicates=by_action[Action.SCORE] - to_score,
+        with_photo=sum(file["with_photo"] for file in files),
+        largest_photo=max((file["largest"] for file in files), default=0),
+        photo_bytes=sum(file["bytes"] for file in files),
+        files={file["file"]: file["rows"] for file in files},
         reasons=dict(reasons),
     )

@@ -58,7 +58,6 @@ class Planned:
     rows: DataFrame  # as `plan.compared` gives them
     gone: DataFrame
     counts: Counts
-    override_changes: int
 
     @property
     def table_rows(self) -> int:
@@ -70,8 +69,10 @@ class Planned:
     def changes_nothing(self) -> bool:
         """Whether the published table is the next one too."""
         counts = self.counts
-        touched = counts.to_score or counts.staged or counts.gone or self.override_changes
-        return self.parent is not None and not touched
+        if self.parent is None or counts.to_score or counts.staged or counts.gone:
+            return False
+        # Asked last: that reads the whole table.
+        return not assembly.override_changes(self.previous, self.overrides)
 
 
 def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
@@ -134,11 +135,11 @@ def on_current(run: Run, target: Path | None) -> Planned:
     else:
         rows = rows.persist()
     overrides = read_overrides(run.spark, run.config.overrides)
-    gone = in_scope.select("product_id").join(rows, on="product_id", how="left_anti")
-    if run.scope.selected is not None:
+    gone = previous.select("product_id").join(rows, on="product_id", how="left_anti")
+    published = (parent.rows if parent else 0) if run.scope.selected is None else None
+    if published is None:
         gone = gone.limit(0)  # what a backfill does not find in the catalog is left to the nightly run
-    counts = plan.count(rows, gone)
-    return Planned(parent, previous, overrides, rows, gone, counts, assembly.override_changes(previous, overrides))
+    return Planned(parent, previous, overrides, rows, gone, plan.count(rows, published))
 
 
 def results(run: Run, hold: bool = True) -> DataFrame:

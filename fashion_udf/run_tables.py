@@ -9,25 +9,31 @@ runs/<run_id>/kept.parquet       products that were looked at and stay as publis
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from fashion_udf import queries
 from fashion_udf.schema import SOUND, CategorySource, Decision
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def write(directory: Path, table: DataFrame, previous: DataFrame, run_id: str) -> None:
-    """Write the three tables.
+def write(directory: Path, table: DataFrame, previous: DataFrame, kept: DataFrame, run_id: str) -> dict[str, int]:
+    """Write the four tables.
 
     Args:
         directory: of the run's reports.
         table: the next table, with the columns of `TAGS`.
         previous: the published one, empty for the first.
+        kept: as `assembly.kept` gives it.
         run_id: of this run.
+
+    Returns:
+        Rows of `kept` by cause.
     """
     from pyspark.sql import functions as F
 
@@ -38,22 +44,18 @@ def write(directory: Path, table: DataFrame, previous: DataFrame, run_id: str) -
         & (F.col("decision") != F.lit(Decision.AUTO.value))
         & (F.col("category_source") != F.lit(CategorySource.OVERRIDE.value))
     )
-    for name, rows in {
+    tables = {
         "changes": changes,
         "failures": failures.select("product_id", "status", "error", "modality", "category", "tagged_at"),
         "review": review.select("product_id", "category", "confidence", "decision", "top_categories").orderBy(
             F.col("confidence").asc_nulls_first(), "product_id"
         ),
-    }.items():
-        _write(rows, directory / f"{name}.parquet")
-
-
-def write_kept(directory: Path, kept: DataFrame) -> dict[str, int]:
-    """Write the products that stay as published, as `assembly.kept` gives them; returns their number by cause."""
-    target = directory / "kept.parquet"
-    _write(kept, target)
-    causes = pq.read_table(target, columns=["cause"], read_dictionary=["cause"])["cause"].value_counts()
-    return {entry["values"]: entry["counts"] for entry in causes.to_pylist()}
+        "kept": kept,
+    }
+    writes = [partial(_write, rows, directory / f"{name}.parquet") for name, rows in tables.items()]
+    queries.at_once(table.sparkSession.sparkContext, run_id, writes, len(writes))
+    causes = pq.read_table(directory / "kept.parquet", columns=["cause"], read_dictionary=["cause"])["cause"]
+    return {entry["values"]: entry["counts"] for entry in causes.value_counts().to_pylist()}
 
 
 def _write(rows: DataFrame, target: Path) -> None:
@@ -83,13 +85,3 @@ def changed(table: DataFrame, previous: DataFrame) -> DataFrame:
             F.when(by_hand, override).otherwise(F.col("reason")).alias("cause"),
         )
     )
-
-
-def acceptance(table: DataFrame) -> list[dict[str, object]]:
-    """Return how often people who decided agreed with the model, by model version and the model's category."""
-    from pyspark.sql import functions as F
-
-    decided = table.where(F.col("category_source") == F.lit(CategorySource.OVERRIDE.value))
-    agreed = F.count_if(F.col("category") == F.col("model_category")).alias("agreed")
-    groups = decided.groupBy("model_version", "model_category").agg(F.count("*").alias("decided"), agreed)
-    return [row.asDict() for row in groups.orderBy("model_version", "model_category").collect()]

@@ -43,7 +43,7 @@ from fashion_udf.schema import TAGS
 from fashion_udf.scoring import Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 logger = logging.getLogger("fashion_udf")
 
@@ -155,10 +155,11 @@ def _attempt(run: Run, attempt: int, work: _Work, counts: dict[str, int]) -> tup
     with _timed("score", seconds):
         work.next_chunk = _score(run, planned, work.next_chunk)
     tags = run.staging / f"tags-{attempt}"
+    results = planning.results(run)
     with _timed("assemble", seconds):
-        counts |= _assemble(run, planned, tags)
+        _assemble(run, planned, results, tags)
     with _timed("audit", seconds):
-        counts |= _audit(run, planned, tags, seconds)
+        counts |= _audit(run, planned, results, tags, seconds)
     return _publish(run, planned, tags, attempt), True
 
 
@@ -191,28 +192,26 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
     return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
 
 
-def _assemble(run: Run, planned: Planned, target: Path) -> dict[str, int]:
-    results = planning.results(run)
+def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:
     table = assembly.assemble(planned.rows, planned.previous, results, planned.gone, run.config.stability_margin)
     table = assembly.override(table, planned.overrides)
     assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
-    kept = assembly.kept(planned.rows, planned.previous, results)
-    return {f"kept.{cause}": rows for cause, rows in run_tables.write_kept(run.directory, kept).items()}
 
 
-def _audit(run: Run, planned: Planned, tags: Path, seconds: dict[str, float]) -> dict[str, int]:
+def _audit(run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: dict[str, float]) -> dict[str, int]:
     """Count the next table and check it; a refused one is kept as a candidate."""
     table = planning.read(run.spark, [str(tags)], TAGS)
     found = audit.audit(table, planned.previous if planned.parent else None)
-    metrics = {**found.as_dict(), "seconds": seconds, "overrides": run_tables.acceptance(table)}
+    metrics = {**found.as_dict(), "seconds": seconds}
     if planned.counts.to_score >= TELLING_ROWS:
         cores = run.spark.sparkContext.defaultParallelism
         metrics["rows_per_core_second"] = planned.counts.to_score / (seconds["score"] * cores)
     report.write_metrics(run.directory, metrics)
-    run_tables.write(run.directory, table, planned.previous, run.run_id)
+    kept = assembly.kept(planned.rows, planned.previous, results)
+    causes = run_tables.write(run.directory, table, planned.previous, kept, run.run_id)
     if refusals := gates.broken(found, planned.table_rows, run.config.gates):
         candidate.refuse(run.staging, tags, run.model.model_version, planned.table_rows, planned.parent, refusals)
-    groups = {"status": found.statuses, "decision": found.decisions, "modality": found.modalities}
+    groups = {"kept": causes, "status": found.statuses, "decision": found.decisions, "modality": found.modalities}
     return {f"{group}.{name}": rows for group, counted in groups.items() for name, rows in counted.items()}
 
 

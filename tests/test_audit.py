@@ -13,7 +13,7 @@ from tests.tag_rows import UNIT, tags
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-EMPTY = Audit(0, 0, 0, {}, {}, {}, {}, None, {}, {}, 0)
+EMPTY = Audit(0, 0, 0, {}, {}, {}, {}, None, {}, {}, 0, [])
 BAD = {
     "nan": [float("nan"), *UNIT[1:]],
     "infinite": [float("inf"), *UNIT[1:]],
@@ -38,7 +38,13 @@ def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession) -> None:
     table = tags(
         spark,
         *({"product_id": name, "embedding": vector} for name, vector in {**BAD, **GOOD}.items()),
-        {"product_id": "unit", "category": "Hats", "status": "image_io", "modality": "text", "decision": "review"},
+        {
+            "product_id": "rounded up",
+            "category": "Hats",
+            "status": "image_io",
+            "modality": "text",
+            "decision": "review",
+        },
         {"product_id": "flipped", "category": "Hats"},
         {"product_id": "lost", "category": None},
     )
@@ -61,9 +67,30 @@ def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession) -> None:
         categories={"Tops": rows - 3, "Hats": 2},
         previous_rows=4,
         previous_categories={"Tops": 3, "Hats": 1},
-        flips={("Tops", "Hats"): 2, ("Hats", "None"): 1},
-        common=4,
+        flips={("Tops", "Hats"): 1, ("Hats", "None"): 1},
+        common=3,
+        overrides=[],
     )
+
+
+def test_the_audit_counts_how_often_people_agreed_with_the_model(spark: SparkSession) -> None:
+    given = {"category_source": "override"}
+    table = tags(
+        spark,
+        {"product_id": "a", "category": "Tops", **given},
+        {"product_id": "b", "category": "Kites", **given},
+        {"product_id": "c", "category": "Kites", "model_category": None, **given},
+        {"product_id": "d", "category": "Hats", "model_category": "Hats", "model_version": "v2", **given},
+        {"product_id": "e", "category": "Hats", "model_category": "Hats", "model_version": "v2", "status": "image_io",
+         **given},
+        {"product_id": "nobody decided", "category": "Kites"},
+        {"product_id": "kept", "category": "Kites", "category_source": "kept"},
+    )  # fmt: skip
+    assert audit.audit(table, tags(spark, {"product_id": "gone", **given})).overrides == [
+        {"model_version": "v1", "model_category": None, "decided": 1, "agreed": 0},
+        {"model_version": "v1", "model_category": "Tops", "decided": 2, "agreed": 1},
+        {"model_version": "v2", "model_category": "Hats", "decided": 2, "agreed": 2},
+    ]
 
 
 def test_an_empty_first_table_is_audited(spark: SparkSession) -> None:

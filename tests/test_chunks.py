@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,13 +121,17 @@ def _todo(spark: SparkSession, rows: int) -> DataFrame:
     return spark.range(rows).selectExpr("string(id) product_id", "'a' file", "string(id) fingerprint")
 
 
+def _counts(rows: int) -> Counts:
+    return Counts(to_score=rows, files={"a": rows})
+
+
 def test_chunks_are_a_sixtieth_of_the_rows_and_numbered_from_the_first(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[Chunk] = []
     monkeypatch.setattr(chunks, "_score_chunk", lambda job, chunk, *rest: done.append(chunk))
     todo = _todo(spark, 60_000)
-    assert chunks.score(_job(todo, todo), Counts(to_score=60_000), 1_000_000, first=7) == 67
+    assert chunks.score(_job(todo, todo), _counts(60_000), 1_000_000, first=7) == 67
     assert sorted(chunk.number for chunk in done) == list(range(7, 67))
     assert {(chunk.rows, chunk.parts) for chunk in done} == {(1000, 60)}
 
@@ -141,7 +146,7 @@ def test_a_file_with_large_photos_is_read_a_few_times_only(
     done: list[Chunk] = []
     monkeypatch.setattr(chunks, "_score_chunk", lambda job, chunk, *rest: done.append(chunk))
     todo = _todo(spark, 60_000)
-    counts = Counts(to_score=60_000, with_photo=60_000, photo_bytes=60_000 * photo_bytes)
+    counts = replace(_counts(60_000), with_photo=60_000, photo_bytes=60_000 * photo_bytes)
     chunks.score(_job(todo.selectExpr("*", f"'' {photo}"), todo), counts, 1_000_000)
     assert len(done) == parts
 
@@ -150,7 +155,7 @@ def test_a_few_rows_are_one_chunk_and_none_are_no_chunk(spark: SparkSession, mon
     done: list[Chunk] = []
     monkeypatch.setattr(chunks, "_score_chunk", lambda job, chunk, *rest: done.append(chunk))
     todo = _todo(spark, chunks.MIN_CHUNK_ROWS)
-    assert chunks.score(_job(todo, todo), Counts(to_score=chunks.MIN_CHUNK_ROWS), 1_000_000) == 1
+    assert chunks.score(_job(todo, todo), _counts(chunks.MIN_CHUNK_ROWS), 1_000_000) == 1
     assert done == [Chunk(0, ("a",), 0, 1, chunks.MIN_CHUNK_ROWS)]
     nothing = _todo(spark, 0)
     assert chunks.score(_job(nothing, nothing), Counts(), 1_000_000, first=3) == 3
@@ -179,7 +184,7 @@ def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
     monkeypatch.setattr(spark.sparkContext, "cancelJobGroup", cancel)
     todo = _todo(spark, 100)
     with pytest.raises(ValueError, match="the first"):
-        chunks.score(_job(todo, todo), Counts(to_score=100), 1_000_000)
+        chunks.score(_job(todo, todo), _counts(100), 1_000_000)
     assert cancelled == ["r1"]
     assert len(started) <= 1 + chunks.IN_FLIGHT, "those were in flight, and one may have begun when the first failed"
 

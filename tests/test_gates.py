@@ -29,6 +29,7 @@ SOUND = Audit(
     previous_categories={"Tops": 50, "Shoes": 50},
     flips={},
     common=100,
+    overrides=[],
 )
 
 

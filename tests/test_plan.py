@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,8 +120,11 @@ PLANNED: list[tuple[Any, ...]] = [
 
 
 def _planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
+    from pyspark.sql import functions as F
+
     columns = "product_id string, fingerprint string, has_photo boolean, photo_bytes long"
-    return spark.createDataFrame(rows, f"{columns}, action string, reason string, known_sha256 string")
+    frame = spark.createDataFrame(rows, f"{columns}, action string, reason string, known_sha256 string")
+    return frame.withColumn("file", F.when(frame["product_id"] < "e", "first"))
 
 
 def test_one_row_of_each_fingerprint_is_scored_for_all_and_skipped_only_if_all_have_that_photo(
@@ -136,8 +140,7 @@ def test_one_row_of_each_fingerprint_is_scored_for_all_and_skipped_only_if_all_h
 
 
 def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None:
-    gone = spark.createDataFrame([("x",), ("y",)], "product_id string")
-    assert plan.count(_planned(spark, PLANNED), gone) == Counts(
+    expected = Counts(
         accepted=9,
         carried=1,
         staged=1,
@@ -147,12 +150,16 @@ def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None
         with_photo=3,
         largest_photo=30,
         photo_bytes=60,
+        files={"first": 2, None: 2},
         reasons={"image": 5, "new": 1, "retry": 1, "text": 1},
     )
+    planned = _planned(spark, PLANNED)
+    assert plan.count(planned, 10) == expected, "ten are published: eight of those planned, and two"
+    assert plan.count(planned, None) == replace(expected, gone=0)
 
 
 def test_an_empty_catalog_counts_nothing(spark: SparkSession) -> None:
-    assert plan.count(_planned(spark, []), spark.createDataFrame([], "product_id string")) == Counts()
+    assert plan.count(_planned(spark, []), 0) == Counts()
 
 
 #: name -> (result, the key it may be used by in run r1, and in r1 when it was told to score again).

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import chunks, config, planning, snapshot, staging
+from fashion_udf import assembly, chunks, config, planning, snapshot, staging
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import BundleError, CatalogError, SnapshotError
 from fashion_udf.plan import Counts, Scope
@@ -55,9 +55,9 @@ def parent(tmp_path: Path) -> Any:
     return publish(tmp_path, ["a"])
 
 
-def _planned(parent: Any, override_changes: int = 0, **counts: Any) -> Planned:
+def _planned(parent: Any, **counts: Any) -> Planned:
     nothing: Any = None
-    return Planned(parent, nothing, nothing, nothing, nothing, Counts(**counts), override_changes)
+    return Planned(parent, nothing, nothing, nothing, nothing, Counts(**counts))
 
 
 def test_the_next_table_has_the_published_rows_and_the_new_ones_without_those_gone(parent: Any) -> None:
@@ -66,13 +66,17 @@ def test_the_next_table_has_the_published_rows_and_the_new_ones_without_those_go
     assert _planned(None, reasons={"new": 5}).table_rows == 5
 
 
-def test_there_is_nothing_to_do_only_where_nothing_would_change_and_a_table_is_published(parent: Any) -> None:
+def test_there_is_nothing_to_do_only_where_nothing_would_change_and_a_table_is_published(
+    parent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "override_changes", lambda *_: 0)
     assert _planned(parent, accepted=1, carried=1).changes_nothing
     assert not _planned(None).changes_nothing, "the first table is published, even an empty one"
     assert not _planned(parent, to_score=1).changes_nothing
     assert not _planned(parent, staged=1).changes_nothing
     assert not _planned(parent, gone=1).changes_nothing
-    assert not _planned(parent, override_changes=1).changes_nothing
+    monkeypatch.setattr(assembly, "override_changes", lambda *_: 1)
+    assert not _planned(parent, accepted=1, carried=1).changes_nothing
 
 
 def test_a_run_starts_with_the_accepted_rows_in_its_scope_and_writes_nothing(
@@ -108,8 +112,8 @@ def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
 def test_the_first_plan_has_no_table_before_it(spark: SparkSession, tmp_path: Path) -> None:
     planned = planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), tmp_path / "plan-0")
     assert planned.parent is None
-    assert planned.counts == Counts(accepted=1, to_score=1, reasons={"new": 1})
-    assert (planned.table_rows, planned.changes_nothing, planned.override_changes) == (1, False, 0)
+    assert planned.counts == Counts(accepted=1, to_score=1, files={"f": 1}, reasons={"new": 1})
+    assert (planned.table_rows, planned.changes_nothing) == (1, False)
     assert planned.previous.schema.names == TAGS.names
     assert pq.read_table(tmp_path / "plan-0").to_pydict()["product_id"] == ["a"], "the plan is kept"
 

@@ -50,10 +50,18 @@ def after(spark: SparkSession) -> DataFrame:
     )  # fmt: skip
 
 
-def test_the_tables_of_a_run_hold_what_people_ask_for(tmp_path: Path, before: DataFrame, after: DataFrame) -> None:
+KEPT = "product_id string, cause string, error string"
+
+
+def test_the_tables_of_a_run_hold_what_people_ask_for(
+    spark: SparkSession, tmp_path: Path, before: DataFrame, after: DataFrame
+) -> None:
     (tmp_path / "changes.parquet").mkdir()
     (tmp_path / "changes.parquet" / "part-0.parquet").write_bytes(b"of an earlier plan")
-    run_tables.write(tmp_path, after, before, "r2")
+    kept = [("a", "image_io", "no answer"), ("b", "same_photo", None), ("c", "image_io", None)]
+    frame = spark.createDataFrame(kept, KEPT)
+    assert run_tables.write(tmp_path, after, before, frame, "r2") == {"image_io": 2, "same_photo": 1}
+    assert sorted(tuple(row.values()) for row in pq.read_table(tmp_path / "kept.parquet").to_pylist()) == kept
     changes, failures, review = (
         pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("changes", "failures", "review")
     )
@@ -80,34 +88,8 @@ def test_the_tables_of_a_run_hold_what_people_ask_for(tmp_path: Path, before: Da
 
 
 def test_a_first_run_has_empty_tables_with_their_columns(spark: SparkSession, tmp_path: Path) -> None:
-    run_tables.write(tmp_path, tags(spark, {"product_id": "a", "run_id": "r2"}), tags(spark), "r2")
-    found = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("changes", "failures", "review")]
-    assert [table.num_rows for table in found] == [0, 0, 0]
+    table, kept = tags(spark, {"product_id": "a", "run_id": "r2"}), spark.createDataFrame([], KEPT)
+    assert run_tables.write(tmp_path, table, tags(spark), kept, "r2") == {}
+    found = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("changes", "failures", "review", "kept")]
+    assert [table.num_rows for table in found] == [0, 0, 0, 0]
     assert found[0].column_names == ["product_id", "from", "to", "confidence", "cause"]
-
-
-def test_products_that_stay_are_written_and_counted_by_cause(spark: SparkSession, tmp_path: Path) -> None:
-    rows = [("a", "image_io", "no answer"), ("b", "same_photo", None), ("c", "image_io", None)]
-    kept = spark.createDataFrame(rows, "product_id string, cause string, error string")
-    assert run_tables.write_kept(tmp_path, kept.limit(0)) == {}
-    assert run_tables.write_kept(tmp_path, kept) == {"image_io": 2, "same_photo": 1}, "in place of an earlier plan's"
-    found = pq.read_table(tmp_path / "kept.parquet").to_pylist()
-    assert sorted(tuple(row.values()) for row in found) == rows
-
-
-def test_acceptance_counts_where_people_agreed_with_the_model(spark: SparkSession) -> None:
-    given = {"category_source": "override"}
-    table = tags(
-        spark,
-        {"product_id": "a", "category": "Tops", **given},
-        {"product_id": "b", "category": "Kites", **given},
-        {"product_id": "c", "category": "Kites", "model_category": None, **given},
-        {"product_id": "d", "category": "Hats", "model_category": "Hats", "model_version": "v2", **given},
-        {"product_id": "nobody decided", "category": "Kites"},
-        {"product_id": "kept", "category": "Kites", "category_source": "kept"},
-    )
-    assert run_tables.acceptance(table) == [
-        {"model_version": "v1", "model_category": None, "decided": 1, "agreed": 0},
-        {"model_version": "v1", "model_category": "Tops", "decided": 2, "agreed": 1},
-        {"model_version": "v2", "model_category": "Hats", "decided": 1, "agreed": 1},
-    ]

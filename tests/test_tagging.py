@@ -317,21 +317,15 @@ def test_a_run_whose_staged_rows_were_published_and_removed_by_another_one_plans
     (dead,) = (tmp_path / "out" / "staging").iterdir()
     whole = tagging._assemble
 
-    def overtaken(run: Any, planned: Any, target: Path) -> None:
+    def overtaken(run: Any, planned: Any, listed: Any, target: Path) -> None:
         monkeypatch.setattr(tagging, "_assemble", whole)
         assert planned.counts.staged == 2
         # The same products, published by a run that used what the dead one had staged, and then expired.
         tagging.tag(spark, settings)
-        listed = planning.results(run)
         shutil.rmtree(dead)
-        if not rows_are_missing:  # the files go between listing and reading
-            monkeypatch.setattr(planning, "results", lambda run: listed)
-        try:
-            whole(run, planned, target)
-        finally:
-            monkeypatch.setattr(planning, "results", found)
+        # Or the files go between listing and reading.
+        whole(run, planned, planning.results(run) if rows_are_missing else listed, target)
 
-    found = planning.results
     monkeypatch.setattr(tagging, "_assemble", overtaken)
     outcome = tagging.tag(spark, settings)
     assert not outcome.published and outcome.number == 1

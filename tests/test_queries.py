@@ -1,0 +1,64 @@
+"""Queries run side by side, in their order, and none goes on after one of them failed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fashion_udf import queries
+
+
+class _Context:
+    """Stands in for Spark's context: job groups by thread, and which were cancelled."""
+
+    def __init__(self) -> None:
+        self.groups: list[str] = []
+        self.cancelled: list[str] = []
+        self.on_cancel: Callable[[], None] = lambda: None
+
+    def setJobGroup(self, group: str, _: str) -> None:
+        self.groups.append(group)
+
+    def cancelJobGroup(self, group: str) -> None:
+        self.cancelled.append(group)
+        self.on_cancel()
+
+
+def test_results_come_in_the_order_of_the_queries_that_run_at_once() -> None:
+    context: Any = _Context()
+    meet = threading.Barrier(3, timeout=20)
+
+    def query(number: int) -> Callable[[], int]:
+        def run() -> int:
+            meet.wait()
+            return number
+
+        return run
+
+    assert queries.at_once(context, "g", [query(number) for number in range(3)], 3) == [0, 1, 2]
+    assert context.groups == ["g"] * 3 and context.cancelled == []
+    assert queries.at_once(context, "g", [], 1) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_when_one_fails_those_that_run_are_cancelled_and_those_that_wait_do_not_begin(
+    error: type[BaseException],
+) -> None:
+    context: Any = _Context()
+    cancelled, begun = threading.Event(), list[int]()
+    context.on_cancel = cancelled.set
+
+    def fails() -> None:
+        raise error("the first")
+
+    def waits() -> None:
+        begun.append(1)
+        assert cancelled.wait(20), "it would have run to its end"
+
+    with pytest.raises(error, match="the first"):
+        queries.at_once(context, "g", [fails, *[waits] * 10], 2)
+    assert context.cancelled == ["g"]
+    assert len(begun) <= 2, "one ran beside it, and one may have begun in its place"
