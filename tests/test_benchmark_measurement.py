@@ -12,7 +12,7 @@ from tests.benchmark import __main__ as command
 from tests.benchmark import measured_rows, measurement
 from tests.benchmark.agreement import Tag
 from tests.benchmark.catalogs import Catalogs
-from tests.benchmark.measured_rows import CEILING, PLAIN, REFERENCE, ROWS, Options, Run
+from tests.benchmark.measured_rows import CEILING, DAFT, PLAIN, REFERENCE, ROWS, Options, Run
 from tests.benchmark.measurement import NIGHTS, Measured
 
 _CATALOGS = Catalogs([], Path("photos"), Path("catalog"))
@@ -36,10 +36,18 @@ def test_the_cores_are_those_of_the_master() -> None:
 
 def test_a_precision_that_the_bundle_or_the_cpu_lacks_is_named() -> None:
     model = bundle.read("builtin")
-    assert measured_rows.missing("openvino-f32", model) is None
-    assert measured_rows.missing("pandas_udf", model) is None
-    assert measured_rows.missing("openvino-f64", model) == "the bundle does not offer openvino f64"
-    assert measured_rows.missing("onnx-f32", model) == "the bundle does not offer onnx f32"
+    assert measured_rows.missing("tag_catalog", "openvino-f32", model) is None
+    assert measured_rows.missing("plain_job", "pandas_udf", model) is None
+    assert measured_rows.missing("tag_catalog", "openvino-f64", model) == "the bundle does not offer openvino f64"
+    assert measured_rows.missing("tag_catalog", "onnx-f32", model) == "the bundle does not offer onnx f32"
+
+
+def test_a_tool_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = bundle.read("builtin")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert measured_rows.missing(DAFT, "openvino-f32", model) == "pip install daft"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert measured_rows.missing(DAFT, "openvino-f32", model) is None
 
 
 def test_runs_are_interleaved_and_the_reference_is_always_among_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from tests.benchmark.catalogs import Catalogs
 from tests.benchmark.submitted import Submitted, submit
 from tests.submit import REPOSITORY
 
-PLAIN, CEILING, REFERENCE, FASTEST = "plain", "ceiling", "tensorflow-f32", "fastest"
+PLAIN, CEILING, DAFT, REFERENCE, FASTEST = "plain", "ceiling", "daft", "tensorflow-f32", "fastest"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Row:
     """One row of the table."""
 
     title: str
-    job: str  # "tag_catalog", "plain_job" or "ceiling"
+    job: str  # "tag_catalog", "plain_job", "daft" or "ceiling"
     #: An engine and a precision, `FASTEST` for the fastest one that the bundle offers, or what the plain job uses.
     mode: str
     catalog: str = "bytes"
@@ -71,12 +74,15 @@ ROWS = {
     "openvino-int8": Row("our job, openvino int8", "tag_catalog", "openvino-int8"),
     "slow-photos": Row("our job, URIs, 30 ms a photo", "tag_catalog", FASTEST, "uri", 0.03),
     "duplicates": Row("our job, half duplicates", "tag_catalog", FASTEST, "duplicates"),
+    DAFT: Row("Daft with that engine", DAFT, FASTEST),
     CEILING: Row("ceiling: decode + engine", CEILING, FASTEST),
 }
 
 
-def missing(mode: str, bundle: Bundle) -> str | None:
-    """Return why a mode cannot be measured here, None if it can."""
+def missing(job: str, mode: str, bundle: Bundle) -> str | None:
+    """Return why a job cannot be measured in a mode here, None if it can."""
+    if job == DAFT and importlib.util.find_spec(DAFT) is None:
+        return "pip install daft"
     engine, _, precision = mode.partition("-")
     if not precision:
         return None  # the plain job's
@@ -105,12 +111,21 @@ def run(name: str, mode: str, catalogs: Catalogs, options: Options) -> Run:
         return Run(name, rate, options.rows / rate, None, None)
     output = options.work / "runs" / name / "output"
     replace_directory(output)
+    if row.job == DAFT:
+        seconds = _daft_seconds(mode, catalogs.folder / row.catalog, options, output)
+        return Run(name, options.rows / seconds, seconds, None, agreement.read(output))
     done = submitted(row, mode, catalogs, options, catalogs.folder / row.catalog, output)
     seconds = scoring_seconds(done)
     tags = agreement.read(output / "tags" / "current" if row.job == "tag_catalog" else output)
     if len(tags) != options.rows:
         raise RuntimeError(f"Expected {options.rows} rows of {row.title}. Received: {len(tags)}")
     return Run(name, options.rows / seconds, seconds, done, tags)
+
+
+def _daft_seconds(mode: str, catalog: Path, options: Options, output: Path) -> float:
+    command = [sys.executable, "-m", "tests.benchmark.daft_job", "--mode", mode, "--cores", str(options.cores)]
+    command += ["--catalog", str(catalog.absolute()), "--bundle", options.bundle, "--output", str(output.absolute())]
+    return float(subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout)
 
 
 def replace_directory(directory: Path) -> None:

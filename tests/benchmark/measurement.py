@@ -9,7 +9,7 @@ from fashion_udf.bundle import Bundle
 from tests.benchmark import agreement, measured_rows, nights, quiet_nights, stages, tables
 from tests.benchmark.agreement import Tags
 from tests.benchmark.catalogs import Catalogs
-from tests.benchmark.measured_rows import CEILING, FASTEST, REFERENCE, ROWS, Options, Run
+from tests.benchmark.measured_rows import CEILING, DAFT, FASTEST, REFERENCE, ROWS, Options, Run
 from tests.benchmark.nights import Night
 from tests.benchmark.tables import Summary
 from tests.submit import REPOSITORY
@@ -82,7 +82,7 @@ def _modes(
         mode = ROWS[name].mode
         if mode == FASTEST:
             fastest = mode = fastest or _fastest(products, model, options, say)
-        if reason := measured_rows.missing(mode, model):
+        if reason := measured_rows.missing(ROWS[name].job, mode, model):
             missing[name] = reason
         else:
             modes[name] = mode
@@ -95,7 +95,7 @@ def _fastest(products: Catalogs, model: Bundle, options: Options, say: Say) -> s
     seconds = {
         mode: _stage_seconds(mode, "bytes", products, options)["predict"]
         for mode in sorted(ours)
-        if measured_rows.missing(mode, model) is None
+        if measured_rows.missing("tag_catalog", mode, model) is None
     }
     say("engines: " + ", ".join(f"{mode} {1000 * taken:.1f} ms a row" for mode, taken in seconds.items()))
     return min(seconds, key=lambda mode: seconds[mode])
@@ -111,7 +111,7 @@ def _stages(modes: Mapping[str, str], products: Catalogs, options: Options, say:
     found = {}
     for name, mode in modes.items():
         row = ROWS[name]
-        if row.job == CEILING or row.catalog == "duplicates":
+        if row.job in (CEILING, DAFT) or row.catalog == "duplicates":
             continue
         say(f"stages: {name}")
         measured = _stage_seconds(stages.PLAIN if row.job == "plain_job" else mode, row.catalog, products, options)
@@ -124,7 +124,7 @@ def _first_rows(modes: Mapping[str, str], products: Catalogs, options: Options, 
     found = {}
     for name, mode in modes.items():
         row = ROWS[name]
-        if row.job == CEILING or row.catalog != "bytes":
+        if row.job in (CEILING, DAFT) or row.catalog != "bytes":
             continue
         output = options.work / "runs" / name / "output-first"
         measured_rows.replace_directory(output)
