@@ -100,7 +100,7 @@ def score(job: Job, counts: plan.Counts, batch_bytes: int, first: int = 0) -> in
     done = spark.sparkContext.accumulator(0)
     scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in found)
     with _progress(counts.to_score, done):
-        queries.at_once(spark.sparkContext, job.run_id, scored, IN_FLIGHT)
+        queries.at_once(spark.sparkContext, "chunks", scored, IN_FLIGHT)
     return first + len(found)
 
 

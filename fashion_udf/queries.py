@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -10,21 +11,22 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 
-def at_once(context: SparkContext, group: str, queries: Iterable[Callable[[], Any]], at_most: int) -> list[Any]:
+def at_once(context: SparkContext, name: str, queries: Iterable[Callable[[], Any]], at_most: int) -> list[Any]:
     """Return what the queries return, in their order; in case of an error or a signal, those that run are cancelled.
 
     Args:
         context: where they run.
-        group: the job group that they join.
+        name: what Spark's pages call them.
         queries: begun in this order.
         at_most: so many at a time.
 
     Raises:
         Exception: of the first query, in their order, that failed.
     """
+    group = str(uuid.uuid4())  # what is cancelled is ours, whatever else runs in the session
 
     def grouped(query: Callable[[], Any]) -> Any:
-        context.setJobGroup(group, group)
+        context.setJobGroup(group, name)
         return query()
 
     with ThreadPoolExecutor(at_most, thread_name_prefix="query") as pool:

@@ -53,7 +53,7 @@ def write(directory: Path, table: DataFrame, previous: DataFrame, kept: DataFram
         "kept": kept,
     }
     writes = [partial(_write, rows, directory / f"{name}.parquet") for name, rows in tables.items()]
-    queries.at_once(table.sparkSession.sparkContext, run_id, writes, len(writes))
+    queries.at_once(table.sparkSession.sparkContext, "run tables", writes, len(writes))
     causes = pq.read_table(directory / "kept.parquet", columns=["cause"], read_dictionary=["cause"])["cause"]
     return {entry["values"]: entry["counts"] for entry in causes.value_counts().to_pylist()}
 

@@ -185,7 +185,7 @@ def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
     todo = _todo(spark, 100)
     with pytest.raises(ValueError, match="the first"):
         chunks.score(_job(todo, todo), _counts(100), 1_000_000)
-    assert cancelled == ["r1"]
+    assert len(cancelled) == 1
     assert len(started) <= 1 + chunks.IN_FLIGHT, "those were in flight, and one may have begun when the first failed"
 
 
