@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from fashion_udf import bundle, engines, text
+from fashion_udf.schema import Modality
 from tests.benchmark import plain_model
 
 
@@ -30,12 +31,11 @@ class Scorer:
         self._predict = engines.create(engine, self._model, precision, threads=1)
 
     def score(self, titles: list[str], descriptions: list[str], photos: list[bytes]) -> pa.RecordBatch:
-        """Return category, confidence (not calibrated) and embedding of at most a few dozen rows."""
+        """Return category, confidence and embedding of at most a few dozen rows."""
         pixels = np.stack([plain_model.decode(photo, self._model.manifest.image.size) for photo in photos])
         texts = [text.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
         predicted = self._predict(pixels, np.ones((len(photos), 1), np.float32), text.encode(self._tokenizer, texts))
-        powers = np.exp(predicted.logits - predicted.logits.max(axis=1, keepdims=True))
-        probabilities = powers / powers.sum(axis=1, keepdims=True)
+        probabilities = engines.calibrated(predicted.logits, self._model.manifest.temperature[Modality.BOTH.value])
         columns = plain_model.results(self._model.manifest.labels, predicted.embedding, probabilities)
         embedding = pa.array(list(columns["embedding"]), pa.list_(pa.float32()))
         return pa.RecordBatch.from_pydict({**columns, "embedding": embedding})
