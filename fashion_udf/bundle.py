@@ -31,7 +31,7 @@ MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 1_000_000  # bytes
 
 #: model_version of the bundle that ships inside the package (`bundle: builtin`).
-BUILTIN_VERSION = "7e6408574c2b193eddc4977b05678d28957329e31f37860c541a2763e2d5990a"
+BUILTIN_VERSION = "7208388682caa55283aa1167359c6abc4a376962532eb52f79b64dc5f128c16b"
 
 _DIRECTORY = "openvino"
 

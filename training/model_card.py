@@ -97,6 +97,8 @@ def _parity(manifest: Manifest) -> str:
     if labelled:
         head = ["engine and precision", "input", "same category", "accuracy", "accuracy of f32"]
         parts += [_LABELLED, _table(head, labelled)]
+    if "openvino int8" in offered:
+        parts.append(_INT8)
     parts += [f"{name} is not offered, for it was not measured: {why}." for name, why in manifest.not_measured.items()]
     return "\n\n".join(parts)
 
@@ -105,6 +107,11 @@ _LABELLED = (
     "With f32 of the same engine, on all rows of validation and test. A precision is offered when, with both inputs, "
     f"at least {parity.SAME_TOP1:.1%} keep their category and at most {100 * parity.ACCURACY_LOSS:.1f} points of "
     f"accuracy are lost, and when no golden row differs by more than {golden.REDUCED_LIMIT}:"
+)
+
+_INT8 = (
+    "In int8, the convolutions between the pixels and the pooling have weights and inputs of 8 bits, and most swishes are "
+    "hard swishes, fitted channel by channel on photos of the train split."
 )
 
 

@@ -1,11 +1,12 @@
 """The float OpenVINO IR to an int8 one, by NNCF's post-training quantization.
 
     1. batch normalisation is folded into the convolutions before it, which halves the operations that are quantized;
-    2. 300 rows of the train split show which values each operation takes, with both inputs and with either alone;
-    3. the convolutions get int8 weights and inputs; the first one, the squeeze-and-excite gates, the text branch and
+    2. most swishes become hard swishes (`training.hard_swish`);
+    3. 300 rows of the train split show which values each operation takes, with both inputs and with either alone;
+    4. the convolutions get int8 weights and inputs; the first one, the squeeze-and-excite gates, the text branch and
        all that follows the pooling stay float.
 
-On one machine the same run gives the same bytes; the CPU that computes the values of step 2 has a part in them.
+On one machine the same run gives the same bytes; the CPU that computes the values of steps 2 and 3 has a part in them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from fashion_udf.engines.openvino import load_openvino
 from fashion_udf.manifest import OPENVINO_IR
-from training import dataset, openvino_ir
+from training import dataset, hard_swish, openvino_ir
 
 CALIBRATION_ROWS = 300  # NNCF's default
 _SEED = 0
@@ -91,6 +92,8 @@ def quantize(ir: Mapping[str, bytes], rows: Sequence[Row]) -> dict[str, bytes]:
     name = OPENVINO_IR["f32"]
     graph = load_openvino().Core().read_model(ir[f"{name}.xml"], ir[f"{name}.bin"])
     apply_moc_transformations(graph, cf=True)
+    hard_swish.replace(graph, rows)
+    apply_moc_transformations(graph, cf=True)  # their scales before go into the convolutions
     return openvino_ir.serialize(_quantized(graph, rows), OPENVINO_IR["int8"])
 
 
