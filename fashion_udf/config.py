@@ -64,8 +64,8 @@ class Engine(Section):
 
     name: str = "openvino"
     precision: Literal["auto", "f32", "bf16", "int8"] = "f32"  # one that the bundle offers; auto: the fastest of them
-    #: Rows of one call. Two processes scored 183 rows/s in int8 with 8, 175 with 16 and 162 with 32, whose maps no longer
-    #: fit a core's cache; in f32, and in TensorFlow, 8 and 16 are as fast.
+    #: Rows of one call. Two processes scored 183 rows/s in int8 with 8, 175 with 16 and 162 with 32, whose maps no
+    #: longer fit a core's cache; in f32, and in TensorFlow, 8 and 16 are as fast.
     batch_size: int = Field(8, ge=1, le=4096)
 
 

@@ -86,7 +86,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     model = bundle.read(config.bundle)
     precision = engines.resolve_precision(config.engine.name, model, config.engine.precision)
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
-    spark.conf.set("spark.sql.parquet.columnarReaderBatchSize", chunks.CAUTIOUS_READER_ROWS)
+    spark.conf.set("spark.sql.parquet.columnarReaderBatchSize", chunks.BATCH_ROWS)
     source = catalog.read(spark, config.input)
     accepted, rejected = catalog.split_ids(source)
     refused = catalog.require_accepted(rejected, config.input.max_rejected)

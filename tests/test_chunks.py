@@ -190,21 +190,12 @@ def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
 
 
 @pytest.mark.parametrize(
-    ("largest", "with_photo", "photo", "rows"),
-    [
-        (300_000, 10, "image", 106),
-        (10, 10, "image", chunks.BATCH_ROWS),
-        (10**9, 10, "image", 1),
-        (0, 10, "image", chunks.CAUTIOUS_READER_ROWS),
-        (0, 0, "image", chunks.BATCH_ROWS),
-        (0, 10, "image_uri", chunks.BATCH_ROWS),
-    ],
+    ("largest", "rows"),
+    [(800_000, 40), (10, chunks.BATCH_ROWS), (10**9, 1), (0, chunks.BATCH_ROWS)],
 )
-def test_readers_hold_no_more_photos_than_fit_in_a_batch(
-    spark: SparkSession, largest: int, with_photo: int, photo: str, rows: int
-) -> None:
-    frame = spark.range(1).selectExpr("string(id) product_id", f"null {photo}")
-    chunks._bound_memory(_job(frame, frame), Counts(with_photo=with_photo, largest_photo=largest), 32_000_000)
+def test_readers_hold_no_more_photos_than_fit_in_a_batch(spark: SparkSession, largest: int, rows: int) -> None:
+    frame = spark.range(1).selectExpr("string(id) product_id", "null image")
+    chunks._bound_memory(_job(frame, frame), Counts(with_photo=10, largest_photo=largest), 32_000_000)
     assert spark.conf.get("spark.sql.parquet.columnarReaderBatchSize") == str(rows)
     assert spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == str(rows)
     assert spark.conf.get("spark.sql.execution.arrow.maxBytesPerBatch") == "32000000"

@@ -90,7 +90,7 @@ def test_a_run_starts_with_the_accepted_rows_in_its_scope_and_writes_nothing(
     assert [row["product_id"] for row in run.rows.collect()] == ["a"]
     assert run.rejected_rows == 3
     assert (run.staging, run.directory) == (tmp_path / "out" / "staging" / "r1", tmp_path / "out" / "runs" / "r1")
-    assert spark.conf.get("spark.sql.parquet.columnarReaderBatchSize") == str(chunks.CAUTIOUS_READER_ROWS)
+    assert spark.conf.get("spark.sql.parquet.columnarReaderBatchSize") == str(chunks.BATCH_ROWS)
     assert _files(tmp_path) == before
     with pytest.raises(CatalogError, match="Received: 3 rows with such ids"):
         planning.start(spark, _config(tmp_path), Scope(), "r1")

@@ -1,10 +1,10 @@
 """Swish to a hard swish of each channel's own scale and shift, before an OpenVINO graph is quantized.
 
-Swish, x / (1 + exp(-x)), took a third of an int8 prediction: the products of the convolutions are in int8, its exponential
-and its division are not. The hard swish x * clip(x + 3, 0, 6) / 6 (Howard et al., "Searching for MobileNetV3", 2019)
-takes a tenth of that, but differs by up to 0.14. Here a channel gets c * hard_swish(a * x + b) + d that is nearest to its
-swish for the values it has in photos: 3 to 4 % of their spread, as much as int8 rounds by. a and b go into the
-convolution before; OpenVINO computes the rest with it.
+Swish, x / (1 + exp(-x)), took a third of an int8 prediction: the products of the convolutions are in int8, its
+exponential and its division are not. The hard swish x * clip(x + 3, 0, 6) / 6 (Howard et al., "Searching for
+MobileNetV3", 2019) takes a tenth of that, but differs by up to 0.14. Here a channel gets c * hard_swish(a * x + b) + d
+that is nearest to its swish for the values it has in photos: 3 to 4 % of their spread, as much as int8 rounds by. a and
+b go into the convolution before; OpenVINO computes the rest with it.
 """
 
 from __future__ import annotations

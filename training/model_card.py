@@ -110,8 +110,8 @@ _LABELLED = (
 )
 
 _INT8 = (
-    "In int8, the convolutions between the pixels and the pooling have weights and inputs of 8 bits, and most swishes are "
-    "hard swishes, fitted channel by channel on photos of the train split."
+    "In int8, the convolutions between the pixels and the pooling have weights and inputs of 8 bits, and most swishes "
+    "are hard swishes, fitted channel by channel on photos of the train split."
 )
 
 
