@@ -25,12 +25,16 @@ PARQUET = {
     "parquet.enable.dictionary#embedding.list.element": "false",
 }
 
+#: So many ids may travel to every task (a hundred bytes each in its hash table). More are sorted and merged with the
+#: published table, embeddings and all: with 1,000 changed of 1,000,000 rows that shuffle of 2.2 GB took 13 s of 53.
+FEW_ROWS = 500_000
+
 #: Why a row is kept though its photo's version, date or address is another one: the bytes are the published ones.
 SAME_PHOTO = "same_photo"
 
 
 def assemble(
-    planned: DataFrame, previous: DataFrame, results: DataFrame, gone: DataFrame, margin: float | None
+    planned: DataFrame, previous: DataFrame, results: DataFrame, gone: DataFrame, margin: float | None, left_rows: int
 ) -> DataFrame:
     """Return the next table, before overrides.
 
@@ -41,6 +45,7 @@ def assemble(
         gone: `product_id` of the published products to drop.
         margin: how far the confidence of another category must be above the published one's before a new model alone
             changes a category; None: it always does.
+        left_rows: rows of `planned` that are not carried, and of `gone`.
 
     Returns:
         The columns of `TAGS`; a product without a result is missing, which the row ledger finds.
@@ -49,8 +54,12 @@ def assemble(
 
     touched = _touched(planned)
     left = touched.select("product_id").unionByName(gone.select("product_id"))
+    published = previous
+    if left_rows <= FEW_ROWS:
+        left = F.broadcast(left)
+        published = previous.join(left, on="product_id", how="left_semi")
     untouched = previous.join(left, on="product_id", how="left_anti")
-    joined = _old_and_new(touched, previous, results)
+    joined = _old_and_new(touched, published, results)
     kept, scored = _kept(), _scored(margin)
     # One pass over the results with their embeddings; a union of the kept ones and the others makes two.
     columns = (F.when(_is_kept(), kept[name]).otherwise(scored[name]).alias(name) for name in TAGS.names)

@@ -193,7 +193,9 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
 
 
 def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:
-    table = assembly.assemble(planned.rows, planned.previous, results, planned.gone, run.config.stability_margin)
+    counts, margin = planned.counts, run.config.stability_margin
+    left_rows = counts.accepted - counts.carried + counts.gone
+    table = assembly.assemble(planned.rows, planned.previous, results, planned.gone, margin, left_rows)
     table = assembly.override(table, planned.overrides)
     assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
 

@@ -74,12 +74,16 @@ def _inputs(
 
 
 def _assembled(
-    spark: SparkSession, cases: dict[str, tuple[Any, Any, Any]], margin: float | None, reason: str | None
+    spark: SparkSession,
+    cases: dict[str, tuple[Any, Any, Any]],
+    margin: float | None,
+    reason: str | None,
+    left_rows: int = assembly.FEW_ROWS,
 ) -> tuple[DataFrame, DataFrame]:
     """Return the next table and the published one."""
     planned, previous, usable = _inputs(spark, cases, reason)
     gone = spark.createDataFrame([("gone",)], "product_id string")
-    return assembly.assemble(planned, previous, usable, gone, margin), previous
+    return assembly.assemble(planned, previous, usable, gone, margin, left_rows), previous
 
 
 def _by_id(table: DataFrame) -> dict[str, Row]:
@@ -89,10 +93,10 @@ def _by_id(table: DataFrame) -> dict[str, Row]:
     return found
 
 
-@pytest.fixture(scope="module")
-def cases(spark: SparkSession) -> tuple[dict[str, Row], dict[str, Row]]:
-    """The next table and the published one, without a margin."""
-    table, previous = _assembled(spark, CASES, None, "text")
+@pytest.fixture(scope="module", params=[assembly.FEW_ROWS, assembly.FEW_ROWS + 1], ids=["few", "many"])
+def cases(request: pytest.FixtureRequest, spark: SparkSession) -> tuple[dict[str, Row], dict[str, Row]]:
+    """The next table and the published one, without a margin, by either kind of join."""
+    table, previous = _assembled(spark, CASES, None, "text", request.param)
     assert table.columns == TAGS.names
     return _by_id(table), _by_id(previous)
 
@@ -114,6 +118,17 @@ def test_a_row_that_is_kept_is_the_published_one_to_the_bit(cases: Tables, name:
 
 def test_a_row_whose_photo_has_the_same_bytes_is_kept_with_its_new_fingerprint(cases: Tables) -> None:
     assert cases[0]["same bytes"].asDict() == {**cases[1]["same bytes"].asDict(), "fingerprint": "scored"}
+
+
+def test_a_large_published_table_is_not_shuffled_for_a_few_products(spark: SparkSession) -> None:
+    spark.conf.set("spark.sql.autoBroadcastJoinThreshold", -1)  # as if no side were known to be small
+    try:
+        table, _ = _assembled(spark, CASES, None, "text")
+        plan = table._jdf.queryExecution().optimizedPlan().toString()
+    finally:
+        spark.conf.unset("spark.sql.autoBroadcastJoinThreshold")
+    hints = [line for line in plan.splitlines() if "Join Left" in line]
+    assert sum("strategy=broadcast" in line for line in hints) == 2, plan
 
 
 def test_products_that_were_looked_at_and_stay_are_told_with_the_cause(spark: SparkSession) -> None:
