@@ -203,7 +203,7 @@ def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> N
 def _audit(run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: dict[str, float]) -> dict[str, int]:
     """Count the next table and check it; a refused one is kept as a candidate."""
     table = planning.read(run.spark, [str(tags)], TAGS)
-    found = audit.audit(table, planned.previous if planned.parent else None)
+    found = audit.audit(table, planned.previous if planned.parent else None, [*tags.glob("*.parquet")])
     metrics = {**found.as_dict(), "seconds": seconds}
     if planned.counts.to_score >= TELLING_ROWS:
         cores = run.spark.sparkContext.defaultParallelism

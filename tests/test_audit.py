@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
 from fashion_udf import audit, gates
 from fashion_udf.audit import Audit
 from fashion_udf.config import Gates
+from fashion_udf.schema import TAGS
 from tests.tag_rows import UNIT, tags
 
 if TYPE_CHECKING:
@@ -17,6 +23,7 @@ EMPTY = Audit(0, 0, 0, {}, {}, {}, {}, None, {}, {}, 0, [])
 BAD = {
     "nan": [float("nan"), *UNIT[1:]],
     "infinite": [float("inf"), *UNIT[1:]],
+    "huge": [3e38, *UNIT[1:]],
     "short": UNIT[:-1],
     "long": [*UNIT, 0.0],
     "empty": [],
@@ -28,18 +35,37 @@ BAD = {
 GOOD = {"unit": UNIT, "rounded up": [1.0009, *UNIT[1:]], "rounded down": [-0.9991, *UNIT[1:]], "not scored": None}
 
 
+def _file(folder: Path, vectors: list[Any]) -> Path:
+    rows = pa.table({"embedding": pa.array(vectors, TAGS.field("embedding").type)})
+    path = folder / f"{len(list(folder.iterdir()))}.parquet"
+    pq.write_table(rows, path)
+    return path
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_an_embedding_that_is_no_unit_vector_is_counted(tmp_path: Path, name: str) -> None:
+    assert audit.bad_embeddings([_file(tmp_path, [UNIT, None, BAD[name]])]) == 1
+
+
+def test_embeddings_are_counted_in_all_batches_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "_BATCH_ROWS", 3)
+    files = [_file(tmp_path, vectors) for vectors in ([*GOOD.values()], [*BAD.values(), *GOOD.values()], [None], [])]
+    assert audit.bad_embeddings(files) == len(BAD)
+
+
 def test_metrics_list_the_flips_most_frequent_first() -> None:
     found = replace(EMPTY, flips={("a", "b"): 1, ("b", "a"): 2}).as_dict()
     assert found["flips"] == [{"from": "b", "to": "a", "rows": 2}, {"from": "a", "to": "b", "rows": 1}]
     assert found["rows"] == 0 and found["previous_rows"] is None
 
 
-def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession) -> None:
+def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession, tmp_path: Path) -> None:
     table = tags(
         spark,
-        *({"product_id": name, "embedding": vector} for name, vector in {**BAD, **GOOD}.items()),
+        {"product_id": "same"},
+        {"product_id": "twice"},
         {
-            "product_id": "rounded up",
+            "product_id": "twice",
             "category": "Hats",
             "status": "image_io",
             "modality": "text",
@@ -50,13 +76,13 @@ def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession) -> None:
     )
     previous = tags(
         spark,
-        {"product_id": "unit"},
+        {"product_id": "same"},
         {"product_id": "flipped"},
         {"product_id": "lost", "category": "Hats"},
         {"product_id": "gone"},
     )
-    found = audit.audit(table, previous)
-    rows = len(BAD) + len(GOOD) + 3
+    found = audit.audit(table, previous, [_file(tmp_path, [UNIT, *BAD.values()])])
+    rows = 5
     assert found == Audit(
         rows=rows,
         ids=rows - 1,
@@ -86,7 +112,7 @@ def test_the_audit_counts_how_often_people_agreed_with_the_model(spark: SparkSes
         {"product_id": "nobody decided", "category": "Kites"},
         {"product_id": "kept", "category": "Kites", "category_source": "kept"},
     )  # fmt: skip
-    assert audit.audit(table, tags(spark, {"product_id": "gone", **given})).overrides == [
+    assert audit.audit(table, tags(spark, {"product_id": "gone", **given}), []).overrides == [
         {"model_version": "v1", "model_category": None, "decided": 1, "agreed": 0},
         {"model_version": "v1", "model_category": "Tops", "decided": 2, "agreed": 1},
         {"model_version": "v2", "model_category": "Hats", "decided": 2, "agreed": 2},
@@ -94,6 +120,6 @@ def test_the_audit_counts_how_often_people_agreed_with_the_model(spark: SparkSes
 
 
 def test_an_empty_first_table_is_audited(spark: SparkSession) -> None:
-    found = audit.audit(tags(spark), None)
+    found = audit.audit(tags(spark), None, [])
     assert found == EMPTY
     assert gates.broken(found, 0, Gates()) == []
