@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fashion_udf import catalog, fingerprint
+from fashion_udf import catalog, fingerprint, queries
 from fashion_udf.schema import SOUND, TRANSIENT, Action, Reason
 
 if TYPE_CHECKING:
@@ -202,23 +202,14 @@ def count(planned: DataFrame, published: int | None) -> Counts:
         planned: the rows.
         published: rows of the published table; None where those that are not planned stay.
     """
-    from pyspark.sql import functions as F
-
-    groups = planned.groupBy("action", "reason").count().collect()
+    counts = planned.groupBy("action", "reason").count().collect, _by_file(representatives(planned)).collect
+    groups, files = queries.at_once(planned.sparkSession.sparkContext, "plan", counts, len(counts))
     by_action: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for row in groups:
         by_action[row["action"]] += row["count"]
         if row["reason"]:
             reasons[row["reason"]] += row["count"]
-    size = F.col("photo_bytes")
-    by_file = representatives(planned).groupBy("file")
-    files = by_file.agg(
-        F.count("*").alias("rows"),
-        F.count_if("has_photo").alias("with_photo"),
-        F.coalesce(F.max(size), F.lit(0)).alias("largest"),
-        F.coalesce(F.sum(size), F.lit(0)).alias("bytes"),
-    ).collect()
     to_score = sum(file["rows"] for file in files)
     accepted = by_action.total()
     return Counts(
@@ -233,4 +224,16 @@ def count(planned: DataFrame, published: int | None) -> Counts:
         photo_bytes=sum(file["bytes"] for file in files),
         files={file["file"]: file["rows"] for file in files},
         reasons=dict(reasons),
+    )
+
+
+def _by_file(to_score: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    size = F.col("photo_bytes")
+    return to_score.groupBy("file").agg(
+        F.count("*").alias("rows"),
+        F.count_if("has_photo").alias("with_photo"),
+        F.coalesce(F.max(size), F.lit(0)).alias("largest"),
+        F.coalesce(F.sum(size), F.lit(0)).alias("bytes"),
     )

@@ -90,6 +90,8 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     source = catalog.read(spark, config.input)
     accepted, rejected = catalog.split_ids(source)
     refused = catalog.require_accepted(rejected, config.input.max_rejected)
+    if not refused:
+        accepted = source  # leaving no ids out would count all of them again, in every query
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
@@ -131,7 +133,7 @@ def on_current(run: Run, target: Path | None) -> Planned:
     rows = plan.compared(run.rows, in_scope, staged, run.scope)
     if target:
         rows.write.parquet(str(target))
-        rows = run.spark.read.parquet(str(target))
+        rows = run.spark.read.schema(rows.schema).parquet(str(target))
     else:
         rows = rows.persist()
     overrides = read_overrides(run.spark, run.config.overrides)

@@ -179,10 +179,11 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         max_image_pixels=config.limits.max_image_pixels,
     )
     todo = run.staging / f"todo-{next_chunk}"
-    plan.representatives(planned.rows).write.parquet(str(todo))
+    representatives = plan.representatives(planned.rows)
+    representatives.write.parquet(str(todo))
     job = chunks.Job(
         source=run.source,
-        todo=run.spark.read.parquet(str(todo)),
+        todo=run.spark.read.schema(representatives.schema).parquet(str(todo)),
         bundle=run.spark.sparkContext.broadcast(run.model),
         settings=settings,
         run_id=run.run_id,
