@@ -62,6 +62,19 @@ def test_the_memory_of_a_worker_is_seen_after_it_was_given_back() -> None:
                 os.kill(pid, 9)
 
 
+def test_a_driver_is_not_measured_twice_where_it_is_about_to_start_another_program() -> None:
+    with subprocess.Popen([sys.executable, "-c", _DAEMON], stdout=subprocess.PIPE, text=True) as driver:
+        try:
+            assert driver.stdout is not None
+            assert [driver.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
+            assert len(submitted.below(driver.pid)) == 2
+            assert submitted.drivers(driver.pid) == [driver.pid]
+            assert {driver.pid, os.getpid()} <= {*submitted.drivers(os.getpid())}
+        finally:
+            for pid in submitted.below(driver.pid):
+                os.kill(pid, 9)
+
+
 def test_a_process_that_has_ended_has_no_memory() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()

@@ -128,17 +128,27 @@ class _Watch:
 
     def _follow(self) -> None:
         while not self._finished.wait(_SAMPLE_SECONDS):
-            found = workers(self._root)
-            for pid in found:
-                self._workers[pid] = max(self._workers.get(pid, 0), high_water(pid))
-            for pid in below(self._root):
-                if pid not in found and not _is_daemon(pid):
-                    self._driver[pid] = max(self._driver.get(pid, 0), high_water(pid))
+            for marks, pids in ((self._workers, workers(self._root)), (self._driver, drivers(self._root))):
+                for pid in pids:
+                    marks[pid] = max(marks.get(pid, 0), high_water(pid))
 
 
 def workers(root: int) -> list[int]:
     """Return the Python workers below a process: what pyspark's daemon, itself below it, has forked."""
     return [pid for pid, parent in below(root).items() if pid != root and _is_daemon(parent)]
+
+
+def drivers(root: int) -> list[int]:
+    """Return the process and those below it, without pyspark's daemon and its workers.
+
+    A process that runs its parent's program still has its parent's memory: Java starts others so, and one caught in
+    that moment doubled what a driver seemed to need.
+    """
+    return [
+        pid
+        for pid, parent in below(root).items()
+        if not (_is_daemon(pid) or _is_daemon(parent)) and (pid == root or _command(pid) != _command(parent))
+    ]
 
 
 def below(root: int) -> dict[int, int]:
@@ -170,7 +180,11 @@ def _below(pid: int, root: int, parents: dict[int, int]) -> bool:
 
 
 def _is_daemon(pid: int) -> bool:
+    return _DAEMON in _command(pid)
+
+
+def _command(pid: int) -> bytes:
     try:
-        return _DAEMON in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
