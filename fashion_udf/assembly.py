@@ -1,7 +1,6 @@
 """The plan, the published table and the results to the next table; overrides and label stability are applied here.
 
-Rows that nothing touches are read from the published table and written again, column by column; no row of theirs
-passes through Python.
+Rows that nothing touches are read from the published table and written again by Spark; none passes through Python.
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: A published embedding has unit length; half precision in between costs less than this.
 NORM_TOLERANCE = 1e-3
+#: Rows whose embeddings are in memory at a time: 8 MB, and twice that in float64.
+_BATCH_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,6 @@ def _unit_vectors(embeddings: pa.ListArray) -> int:
     numbers = whole.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     vectors = numbers.reshape(-1, EMBEDDING_SIZE)
     return int(np.count_nonzero(np.abs(np.linalg.norm(vectors, axis=1) - 1.0) <= NORM_TOLERANCE))
-
-
-#: 8 MB of embeddings, and twice that in float64.
-_BATCH_ROWS = 8192
 
 
 def _totals(table: DataFrame) -> Row:
