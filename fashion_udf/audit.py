@@ -88,7 +88,7 @@ def bad_embeddings(files: Iterable[Path]) -> int:
     Spark's `aggregate` took 25 us a row for it on a core, this takes 5.
 
     Args:
-        files: Parquet files with a column `embedding`; a few thousand rows of them are in memory at a time.
+        files: Parquet files with a column `embedding`.
 
     Raises:
         pyarrow.ArrowException: a file is damaged.

@@ -51,6 +51,11 @@ class Counts:
     files: dict[str | None, int] = field(default_factory=dict)  # where those to score are
     reasons: dict[str, int] = field(default_factory=dict)  # of rows that are not carried
 
+    @property
+    def scored(self) -> int:
+        """Rows that are not carried: they get a result of this run, or have one of an interrupted run."""
+        return self.to_score + self.duplicates + self.staged
+
 
 def wanted(
     source: DataFrame, model_version: str, precision: str, image_roots: tuple[str, ...], versioned: bool

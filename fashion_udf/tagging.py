@@ -194,8 +194,7 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
 
 
 def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:
-    counts, margin = planned.counts, run.config.stability_margin
-    left_rows = counts.accepted - counts.carried + counts.gone
+    margin, left_rows = run.config.stability_margin, planned.counts.scored + planned.counts.gone
     table = assembly.assemble(planned.rows, planned.previous, results, planned.gone, margin, left_rows)
     table = assembly.override(table, planned.overrides)
     assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
@@ -230,7 +229,7 @@ def _told(counts: Counts, rejected: int) -> dict[str, int]:
     told = {
         "accepted": counts.accepted,
         "rejected": rejected,
-        "scored": counts.to_score + counts.duplicates + counts.staged,
+        "scored": counts.scored,
         "carried": counts.carried,
         "gone": counts.gone,
         "duplicates": counts.duplicates,
