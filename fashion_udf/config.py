@@ -1,6 +1,6 @@
 """Configuration: YAML validated into frozen models; unknown keys are refused by name.
 
-`load` serves the jobs (`JobConfig` below) and training (`training.recipe.Recipe`) alike.
+`load` serves the jobs (`JobConfig` below) and training (`training.fitting.recipe.Recipe`) alike.
 """
 
 from __future__ import annotations

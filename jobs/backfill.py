@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fashion_udf import config, job, selection, tagging
-from fashion_udf.plan import Scope
+from fashion_udf import config
+from fashion_udf.pipeline import selection, tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.spark import session
 
 
 def main() -> None:
@@ -39,11 +41,11 @@ def main() -> None:
         statuses=tuple(arguments.status),
         since=arguments.since,
     )
-    spark = job.session("backfill")
+    spark = session.session("backfill")
     scope = Scope(selected=selection.select(spark, settings, chosen), forced=arguments.force)
     run = tagging.forecast_summary if arguments.plan else tagging.tag_summary
     sys.stdout.write(run(spark, settings, scope))
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

@@ -20,7 +20,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_udf import imports, job, layouts
+from fashion_udf.catalog import importing, public_layouts
+from fashion_udf.spark import session
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,18 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="import_catalog.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--layout", required=True, choices=sorted(layouts.LAYOUTS))
+    parser.add_argument("--layout", required=True, choices=sorted(public_layouts.LAYOUTS))
     parser.add_argument("--source", required=True, type=Path, metavar="DIR", help="the dataset's folder or CSV file")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a new directory")
-    parser.add_argument("--images", choices=sorted(imports.PHOTOS), default="bytes", help="default: bytes")
+    parser.add_argument("--images", choices=sorted(importing.PHOTOS), default="bytes", help="default: bytes")
     parser.add_argument("--photos", type=Path, metavar="DIR", help="photo folder, if not beside the CSV file")
     parser.add_argument("--rejected", type=Path, metavar="DIR", help="for unusable records (default: OUTPUT.rejected)")
     options = parser.parse_args(arguments)
     rejected = options.rejected or options.output.with_name(f"{options.output.name}.rejected")
-    imports.require_new(options.output, rejected)
-    spark = job.session("import_catalog")
-    rows = layouts.read(spark, options.layout, options.source, options.photos)
-    counts = imports.write(rows, options.images, options.output, rejected)
+    importing.require_new(options.output, rejected)
+    spark = session.session("import_catalog")
+    rows = public_layouts.read(spark, options.layout, options.source, options.photos)
+    counts = importing.write(rows, options.images, options.output, rejected)
     for example in counts.examples:
         sys.stdout.write(f"rejected: {example}\n")
     if counts.rejected:
@@ -51,4 +52,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

@@ -18,10 +18,10 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from fashion_udf import job
 from fashion_udf.errors import CatalogError, InputError
-from training import split
-from training.dataset import TRAINING_SET
+from fashion_udf.spark import session
+from training.data import split
+from training.data.dataset import TRAINING_SET
 
 ROW_GROUPS = 16  # per split; petastorm needs at least as many as it has readers, eight for each is comfortable
 
@@ -38,7 +38,7 @@ def with_split(catalog: DataFrame) -> DataFrame:
 
 def as_training_set(catalog: DataFrame) -> DataFrame:
     """Select the columns of `TRAINING_SET`: an absent text or photo becomes an empty one."""
-    from fashion_udf.text import product_text
+    from fashion_udf.model.tokenizer import product_text
 
     text = F.udf(product_text, "string")
     return catalog.select(
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.catalog.exists():
         raise InputError(f"Expected --catalog to exist. Received: {options.catalog}")
-    spark = job.session("make_training_set")
+    spark = session.session("make_training_set")
     counts, rare = write(spark.read.parquet(str(options.catalog)), options.output, options.min_products)
     for name, count in counts.items():
         sys.stdout.write(f"{name}: {count} rows\n")
@@ -104,4 +104,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_udf import job, report
+from fashion_udf import console
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
-from fashion_udf.store import local_path
+from fashion_udf.spark import session
+from fashion_udf.table.store import local_path
 
 #: What to show, by heading.
 QUERIES = {
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.stdout.write(f"The view `tags` of the current snapshot: duckdb -init {shlex.quote(str(view))}\n")
     for heading, sql in QUERIES.items():
         columns, rows = _query(view, sql)
-        sys.stdout.write(f"\n{heading}\n\n{sql}\n\n{report.table(columns, rows)}")
+        sys.stdout.write(f"\n{heading}\n\n{sql}\n\n{console.table(columns, rows)}")
 
 
 def _query(view: Path, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
@@ -69,4 +70,4 @@ def _query(view: Path, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

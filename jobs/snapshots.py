@@ -21,11 +21,14 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from fashion_udf import candidate, commit_log, job, marks, report, retention, snapshot, snapshot_diff, snapshot_list
-from fashion_udf.commit import Commit
+from fashion_udf import console
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.rollback import rollback
-from fashion_udf.store import open_store
+from fashion_udf.pipeline import refused
+from fashion_udf.spark import session
+from fashion_udf.table import diff, listing, log, pins, retention, snapshot
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.rollback import rollback
+from fashion_udf.table.store import open_store
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,7 +49,7 @@ def _newest(options: Namespace) -> Commit:
 def _chosen(options: Namespace, number: int | None) -> Commit:
     newest = _newest(options)
     # Older commits are read only when asked for: one damaged file among them must not hide today's table.
-    commit = newest if number is None else commit_log.find(open_store(options.output), number)
+    commit = newest if number is None else log.find(open_store(options.output), number)
     if commit is None:
         raise InputError(f"Expected the number of a commit up to {newest.number}. Received: {number}")
     return commit
@@ -55,13 +58,13 @@ def _chosen(options: Namespace, number: int | None) -> Commit:
 def _require_kept(options: Namespace, commit: Commit) -> None:
     # The current snapshot is never removed: no damaged tombstone of another may hide it.
     if commit.snapshot_id != _newest(options).snapshot_id:
-        marks.require_kept(options.output, commit)
+        pins.require_kept(options.output, commit)
 
 
 def _list(options: Namespace) -> str:
     _newest(options)
-    listed = snapshot_list.facts(options.output, snapshot.read_log(options.output))
-    return _json([fact.tree() for fact in listed]) if options.json else snapshot_list.text(listed)
+    listed = listing.facts(options.output, snapshot.read_log(options.output))
+    return _json([fact.tree() for fact in listed]) if options.json else listing.text(listed)
 
 
 def _path(options: Namespace) -> str:
@@ -71,23 +74,23 @@ def _path(options: Namespace) -> str:
 
 
 def _show(options: Namespace) -> str:
-    (fact,) = snapshot_list.facts(options.output, [commit := _chosen(options, options.number)])
+    (fact,) = listing.facts(options.output, [commit := _chosen(options, options.number)])
     files = [dataclasses.asdict(file) for file in commit.files]
     if options.json:
         return _json({**fact.tree(), "files": files})
     lines = {name: str(value) for name, value in fact.tree().items() if name not in ("current", "expired", "pins")}
     lines["state"] = fact.state
     columns = ("name", "rows", "size", "sha256")
-    table = report.table(columns, [[file[name] for name in columns] for file in files])
-    return f"{report.table(('commit', ''), lines.items())}\n{table}"
+    table = console.table(columns, [[file[name] for name in columns] for file in files])
+    return f"{console.table(('commit', ''), lines.items())}\n{table}"
 
 
 def _diff(options: Namespace) -> str:
     before, after = _chosen(options, options.before), _chosen(options, options.after)
     for commit in (before, after):
         _require_kept(options, commit)
-    changes = snapshot_diff.diff(options.output, before, after, options.rows)
-    return _json(dataclasses.asdict(changes)) if options.json else snapshot_diff.text(changes)
+    changes = diff.diff(options.output, before, after, options.rows)
+    return _json(dataclasses.asdict(changes)) if options.json else diff.text(changes)
 
 
 def _verify(options: Namespace) -> str:
@@ -95,7 +98,7 @@ def _verify(options: Namespace) -> str:
         return _verified(options, _chosen(options, options.number))
     _newest(options)
     lines, problems = [], []
-    for fact in snapshot_list.facts(options.output, snapshot.read_log(options.output)):
+    for fact in listing.facts(options.output, snapshot.read_log(options.output)):
         commit = fact.commit
         if fact.expired:
             lines.append(f"commit {commit.number}: its snapshot has expired\n")
@@ -123,13 +126,13 @@ def _verified(options: Namespace, commit: Commit) -> str:
 
 def _pin(options: Namespace) -> str:
     commit = _chosen(options, options.number)
-    created = marks.pin(options.output, commit, options.note)
+    created = pins.pin(options.output, commit, options.note)
     return f"snapshot {commit.snapshot_id} {'is' if created else 'was already'} pinned\n"
 
 
 def _unpin(options: Namespace) -> str:
     commit = _chosen(options, options.number)
-    removed = marks.unpin(options.output, commit)
+    removed = pins.unpin(options.output, commit)
     return f"snapshot {commit.snapshot_id} {'is no longer' if removed else 'was not'} pinned\n"
 
 
@@ -149,7 +152,7 @@ def _expire(options: Namespace) -> str:
         removed, problems = retention.expire(options.output, policy, now)
     rows = [(r.kind, r.path.name, f"{(now - r.since) / 86400:.1f}", r.size) for r in removed]
     total = sum(removal.size for removal in removed)
-    text = f"{report.table(('removed', 'name', 'days old', 'bytes'), rows)}\n{total} bytes"
+    text = f"{console.table(('removed', 'name', 'days old', 'bytes'), rows)}\n{total} bytes"
     text += " would be removed; nothing was\n" if options.dry_run else " removed\n"
     if problems:
         sys.stdout.write(text)
@@ -167,7 +170,7 @@ def _json(tree: object) -> str:
 
 
 def _publish(options: Namespace) -> str:
-    commit = candidate.publish(options.output, options.run, options.accept)
+    commit = refused.publish(options.output, options.run, options.accept)
     return f"published snapshot {commit.number}: {snapshot.data_dir(options.output, commit)}\n"
 
 
@@ -220,4 +223,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fashion_udf import config, job, tagging
-from fashion_udf.plan import Scope
+from fashion_udf import config
+from fashion_udf.pipeline import tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.spark import session
 
 
 def main() -> None:
@@ -28,10 +30,10 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = config.load(config.JobConfig, arguments.config, arguments.set)
     scope = Scope(forced=arguments.force, retry_failed=arguments.retry_failed)
-    spark = job.session("tag_catalog")
+    spark = session.session("tag_catalog")
     run = tagging.forecast_summary if arguments.plan else tagging.tag_summary
     sys.stdout.write(run(spark, settings, scope))
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

@@ -45,7 +45,7 @@ def spark() -> Iterator[SparkSession]:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     from pyspark.sql import SparkSession
 
-    from fashion_udf.job import PINNED, STARTED_WITH
+    from fashion_udf.spark.session import PINNED, STARTED_WITH
 
     builder = SparkSession.builder.master("local[2]").appName("tests")
     settings = {

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from training.recipe import Recipe
-from training.step import train_step
-from training.strategy import choose_strategy, distribute, is_chief
-from training.word_head import build_word_head
+from training.fitting.recipe import Recipe
+from training.fitting.step import train_step
+from training.fitting.strategy import choose_strategy, distribute, is_chief
+from training.fitting.word_head import build_word_head
 
 BATCH, STEPS, SIZE, VOCABULARY = 8, 10, 32, 64
 LABELS = 5
@@ -36,8 +36,8 @@ def _frozen_model() -> Any:
     """A model whose batch normalisations and dropouts do not see how a batch was shared."""
     import keras
 
-    from fashion_udf.model import build_model
-    from training.batch_norm import fuse
+    from fashion_udf.model.architecture import build_model
+    from training.fitting.batch_norm import fuse
 
     keras.utils.set_random_seed(1)
     model = fuse(build_model(LABELS, VOCABULARY), momentum=0.9)

@@ -1,10 +1,10 @@
-"""Figures of an evaluation, as `training.evaluation.evaluate` gives them."""
+"""Figures of an evaluation, as `training.evaluation.evaluate_bundle.evaluate` gives them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from training.evaluation_tables import PUBLISHED
+from training.evaluation.tables import PUBLISHED
 
 _ROW = {
     "rows": 8.0,

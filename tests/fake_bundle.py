@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fashion_udf.manifest import Manifest
+from fashion_udf.model.manifest import Manifest
 
 FILES = {
     "tokenizer.json": b"{}",

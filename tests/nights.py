@@ -16,9 +16,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from PIL import Image
 
-from fashion_udf import bundle, config, engines, snapshot
+from fashion_udf import config
 from fashion_udf.config import JobConfig
-from fashion_udf.scoring import Scorer, Settings
+from fashion_udf.model import bundle, engines
+from fashion_udf.scoring.scorer import Scorer, Settings
+from fashion_udf.table import snapshot
 from tests.tables import REMOVING_CALLS, before_each_call
 
 Product = tuple[str | None, bytes | None]  # title and photo

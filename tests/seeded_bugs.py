@@ -10,18 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fashion_udf import commit_log, files, fingerprint, plan, retention, snapshot, staging, store
+from fashion_udf import files
 from fashion_udf.errors import SnapshotError
+from fashion_udf.pipeline import comparison, fingerprint, staging
+from fashion_udf.table import log, retention, snapshot, store
 
 
 def _pointer_first() -> None:
-    append = commit_log.append
+    append = log.append
 
     def moved(of: Any, commit: Any) -> Any:
         of.swap("tags", f"data/{commit.snapshot_id}", b"")
         return append(of, commit)
 
-    commit_log.append = moved
+    log.append = moved
 
 
 def _no_fsync() -> None:
@@ -60,15 +62,15 @@ def _expire_without_grace() -> None:
 
 
 def _unknown_is_failed() -> None:
-    append = commit_log.append
+    append = log.append
 
     def impatient(of: Any, commit: Any) -> Any:
         try:
             return append(of, commit)
-        except commit_log.CommitUnknownError as error:
+        except log.CommitUnknownError as error:
             raise SnapshotError(str(error)) from error
 
-    commit_log.append = impatient
+    log.append = impatient
 
 
 def _photo_bytes_do_not_count() -> None:
@@ -85,7 +87,7 @@ def _photo_bytes_do_not_count() -> None:
 def _failed_rows_are_done() -> None:
     from pyspark.sql import functions as F
 
-    plan._failed = lambda status, any_failure: F.lit(False)
+    comparison._failed = lambda status, any_failure: F.lit(False)
 
 
 def _the_last_writer_wins() -> None:

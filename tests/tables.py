@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import snapshot
-from fashion_udf.commit import Commit
+from fashion_udf.table import snapshot
+from fashion_udf.table.commit import Commit
 
 #: Everything publish asks of the operating system that can fail or be cut short.
 CALLS = ("listdir", "open", "fsync", "mkdir", "rename", "link", "unlink", "symlink", "replace")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import assembly
+from fashion_udf.pipeline import assembly
 from fashion_udf.schema import TAGS
 from tests.tag_rows import TIME, UNIT, results, tags
 

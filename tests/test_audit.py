@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import audit, gates
-from fashion_udf.audit import Audit
 from fashion_udf.config import Gates
+from fashion_udf.pipeline import audit, gates
+from fashion_udf.pipeline.audit import Audit
 from fashion_udf.schema import TAGS
 from tests.tag_rows import UNIT, tags
 

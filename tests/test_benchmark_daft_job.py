@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import bundle, engines, images, text
+from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.photos import decode
 from tests.benchmark import catalogs, daft_job
 from tests.submit import REPOSITORY
 
@@ -23,11 +24,11 @@ def test_its_model_gives_the_results_of_the_reference_engine(tmp_path: Path) -> 
     scored = daft_job.Scorer("builtin", "openvino-f32").score(*columns).to_pylist()
     model = bundle.read("builtin")
     predict = engines.create("openvino", model, "f32", threads=1)
-    tokenizer = text.tokenizer_from_bytes(model.files["tokenizer.json"])
+    reader = tokenizer.tokenizer_from_bytes(model.files["tokenizer.json"])
     for found, title, description, photo in zip(scored, *columns, strict=True):
-        pixels = images.decode(photo, model.manifest.image.size).pixels
+        pixels = decode.decode(photo, model.manifest.image.size).pixels
         assert pixels is not None
-        ids = text.encode(tokenizer, [text.product_text(title, description)])
+        ids = tokenizer.encode(reader, [tokenizer.product_text(title, description)])
         expected = predict(pixels[None], np.ones((1, 1), np.float32), ids)
         assert found["category"] == model.manifest.labels[int(expected.logits[0].argmax())]
         assert np.dot(found["embedding"], expected.embedding[0]) > 0.95, "its pixels are decoded in full"

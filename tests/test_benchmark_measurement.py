@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_udf import bundle
+from fashion_udf.model import bundle
 from tests.benchmark import __main__ as command
 from tests.benchmark import measured_rows, measurement
 from tests.benchmark.agreement import Tag

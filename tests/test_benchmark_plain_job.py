@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashion_udf import bundle, engines, images, text
+from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.photos import decode
 from tests.benchmark import catalogs, plain_job, plain_model
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def test_a_photo_is_decoded_in_full_onto_a_white_square() -> None:
 
 
 def test_texts_are_padded_to_the_length_of_the_published_model() -> None:
-    tokenizer = text.tokenizer_from_bytes(bundle.read("builtin").files["tokenizer.json"])
-    ids = plain_model.tokenize(tokenizer, ["Blue shirt", ""], ["", ""])
-    assert ids.shape == (2, text.MAX_TOKENS)
+    reader = tokenizer.tokenizer_from_bytes(bundle.read("builtin").files["tokenizer.json"])
+    ids = plain_model.tokenize(reader, ["Blue shirt", ""], ["", ""])
+    assert ids.shape == (2, tokenizer.MAX_TOKENS)
     assert ids[0].any() and not ids[1].any()
 
 
@@ -45,11 +46,11 @@ def test_both_udfs_give_the_results_of_the_reference_engine(udf: str, spark: Spa
     scored = {row["product_id"]: row["score"] for row in _scored(frame, score)}
     table = pq.read_table(products.folder / "bytes").to_pylist()
     predict = engines.create("openvino", model, "f32", threads=1)
-    tokenizer = text.tokenizer_from_bytes(model.files["tokenizer.json"])
+    reader = tokenizer.tokenizer_from_bytes(model.files["tokenizer.json"])
     for row in table:
-        pixels = images.decode(row["image"], model.manifest.image.size).pixels
+        pixels = decode.decode(row["image"], model.manifest.image.size).pixels
         assert pixels is not None
-        ids = text.encode(tokenizer, [text.product_text(row["title"], row["description"])])
+        ids = tokenizer.encode(reader, [tokenizer.product_text(row["title"], row["description"])])
         expected = predict(pixels[None], np.ones((1, 1), np.float32), ids)
         found = scored[row["product_id"]]
         assert found["category"] == model.manifest.labels[int(expected.logits[0].argmax())]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from fashion_udf import snapshot
 from fashion_udf.schema import TAGS
+from fashion_udf.table import snapshot
 from tests.benchmark import catalogs, quiet_nights
 from tests.benchmark.measured_rows import Options
 

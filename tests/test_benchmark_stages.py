@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_udf import bundle
+from fashion_udf.model import bundle
 from tests.benchmark import catalogs, stages
 from tests.benchmark.catalogs import Catalogs
 from tests.submit import REPOSITORY

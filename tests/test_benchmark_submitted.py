@@ -119,5 +119,5 @@ def test_a_job_that_fails_is_an_error_that_shows_the_end_of_its_log(tmp_path: Pa
 
 def test_a_latency_that_reached_no_photo_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text("", encoding="utf-8")
-    with pytest.raises(RuntimeError, match=r"Expected the job to read photos by fashion_udf.photos.read"):
+    with pytest.raises(RuntimeError, match=r"Expected the job to read photos by fashion_udf.photos.fetch.read"):
         submitted.submit(tmp_path / "work", tmp_path / "job.py", [], photo_latency=0.1)

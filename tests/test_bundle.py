@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from fake_bundle import FILES, manifest
 
-from fashion_udf import bundle
 from fashion_udf.errors import BundleError
+from fashion_udf.model import bundle
 
 
 @pytest.fixture

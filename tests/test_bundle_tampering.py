@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from fake_bundle import FILES, manifest
 
-from fashion_udf import bundle
 from fashion_udf.errors import BundleError
+from fashion_udf.model import bundle
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_500_random_alterations_are_all_refused_by_name(folder: Path, tmp_path: 
 def test_an_altered_bundle_is_refused_before_a_framework_is_loaded(folder: Path) -> None:
     (folder / "openvino" / "model.xml").write_bytes(b"<evil/>" * 20)
     program = (
-        "import sys; from fashion_udf import bundle\n"
+        "import sys; from fashion_udf.model import bundle\n"
         "try: bundle.read(sys.argv[1])\n"
         "except bundle.BundleError as error: print(error)\n"
         "print(sorted({'tensorflow', 'keras', 'openvino', 'safetensors'} & set(sys.modules)))\n"

@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import candidate, snapshot
 from fashion_udf.errors import GateRefusedError, InputError, SnapshotError
-from fashion_udf.gates import Broken
+from fashion_udf.pipeline import refused
+from fashion_udf.pipeline.gates import Broken
+from fashion_udf.table import snapshot
 from tests.tables import head, publish, stage
 
 FLIPS, SHIFT = Broken("flips", "Expected few. Received: many"), Broken("category_shift", "Expected 0. Received: 1")
@@ -24,7 +25,7 @@ def _refuse(output: Path, *broken: Broken, run_id: str = "r9", tags: str = "tags
     stage(output, ["a", "b"], name=f"{run_id}/{tags}")
     staging = output / "staging" / run_id
     with pytest.raises(GateRefusedError):
-        candidate.refuse(staging, staging / tags, "v2", rows, snapshot.current(str(output)), broken)
+        refused.refuse(staging, staging / tags, "v2", rows, snapshot.current(str(output)), broken)
     return staging
 
 
@@ -42,14 +43,14 @@ def test_a_refusal_says_what_broke_where_to_look_and_how_to_accept(tmp_path: Pat
         "`jobs/snapshots.py publish --run r9 --accept flips --accept category_shift`"
     )
     with pytest.raises(GateRefusedError, match=f"^{re.escape(expected)}$"):
-        candidate.refuse(staging, staging / "tags-0", "v2", 2, None, [FLIPS, SHIFT])
+        refused.refuse(staging, staging / "tags-0", "v2", 2, None, [FLIPS, SHIFT])
 
 
 def test_nobody_is_told_how_to_accept_a_table_that_is_wrong(tmp_path: Path) -> None:
     staging = tmp_path / "staging" / "r9"
     staging.mkdir(parents=True)
     with pytest.raises(GateRefusedError, match=r"Nothing was published. Look at .*/tags-0$"):
-        candidate.refuse(staging, staging / "tags-0", "v2", 2, None, [FLIPS, LEDGER])
+        refused.refuse(staging, staging / "tags-0", "v2", 2, None, [FLIPS, LEDGER])
 
 
 def test_a_refused_table_is_published_when_every_gate_is_accepted(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_a_refused_table_is_published_when_every_gate_is_accepted(tmp_path: Path
     staging = _refuse(tmp_path, FLIPS, SHIFT)
     assert head(tmp_path).number == 1
     assert pq.read_table(staging / "tags-0" / "part-00000-x.zstd.parquet").num_rows == 2, "it can be looked at"
-    commit = candidate.publish(str(tmp_path), "r9", ["category_shift", "flips", "row_drop"])
+    commit = refused.publish(str(tmp_path), "r9", ["category_shift", "flips", "row_drop"])
     assert commit == head(tmp_path)
     assert (commit.number, commit.rows, commit.model_version) == (2, 2, "v2")
     snapshot.verify(str(tmp_path), commit)
@@ -66,7 +67,7 @@ def test_a_refused_table_is_published_when_every_gate_is_accepted(tmp_path: Path
 
 def test_the_first_table_may_be_accepted_too(tmp_path: Path) -> None:
     _refuse(tmp_path, FLIPS)
-    assert candidate.publish(str(tmp_path), "r9", ["flips"]).number == 1
+    assert refused.publish(str(tmp_path), "r9", ["flips"]).number == 1
 
 
 @pytest.mark.parametrize("accepted", [[], ["flips"], ["row_drop"]])
@@ -79,7 +80,7 @@ def test_a_gate_that_is_not_accepted_still_refuses(tmp_path: Path, accepted: lis
         f"Received: {json.dumps(accepted)}; still refused: {told}"
     )
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
-        candidate.publish(str(tmp_path), "r9", accepted)
+        refused.publish(str(tmp_path), "r9", accepted)
     assert snapshot.current(str(tmp_path)) is None and staging.exists()
 
 
@@ -87,7 +88,7 @@ def test_a_gate_that_is_not_accepted_still_refuses(tmp_path: Path, accepted: lis
 def test_a_table_that_is_wrong_is_never_published(tmp_path: Path, gate: str) -> None:
     _refuse(tmp_path, FLIPS, Broken(gate, "wrong"))
     with pytest.raises(InputError, match=rf"still refused: \[{gate}\] wrong$"):
-        candidate.publish(str(tmp_path), "r9", ["flips", gate])
+        refused.publish(str(tmp_path), "r9", ["flips", gate])
     assert snapshot.current(str(tmp_path)) is None
 
 
@@ -100,7 +101,7 @@ def test_a_table_made_on_top_of_an_older_one_is_not_published(tmp_path: Path) ->
         "Run the job again: it uses what that run has scored"
     )
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
-        candidate.publish(str(tmp_path), "r9", ["flips"])
+        refused.publish(str(tmp_path), "r9", ["flips"])
     assert head(tmp_path).number == 2 and staging.exists()
 
 
@@ -108,7 +109,7 @@ def test_a_first_table_is_not_published_over_another_first_one(tmp_path: Path) -
     _refuse(tmp_path, FLIPS)
     publish(tmp_path, ["faster"])
     with pytest.raises(InputError, match="Expected commit None to be the newest, .*Received: 1"):
-        candidate.publish(str(tmp_path), "r9", ["flips"])
+        refused.publish(str(tmp_path), "r9", ["flips"])
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"tags": "tags-0"}', None])
@@ -120,7 +121,7 @@ def test_a_run_without_a_whole_candidate_is_refused(tmp_path: Path, damage: str 
         (staging / "candidate.json").write_text(damage)
     kind = "FileNotFoundError" if damage is None else "ValidationError"
     with pytest.raises(InputError, match=f"^Expected a refused run in {re.escape(str(staging))}. Received: {kind}$"):
-        candidate.publish(str(tmp_path), "r9", ["flips"])
+        refused.publish(str(tmp_path), "r9", ["flips"])
 
 
 @pytest.mark.parametrize("tags", ["..", ".", "", "../r8/tags-0", "/tmp", "results", "tags-0/../..", "tags-0\n"])
@@ -131,31 +132,31 @@ def test_a_candidate_names_no_directory_but_a_table_of_its_own(tmp_path: Path, t
         pq.write_table(pq.read_table(staging / "tags-0" / "part-00000-x.zstd.parquet"), directory / "x.parquet")
     _edit(staging, tags=tags)
     with pytest.raises(InputError, match="Expected a refused run in "):
-        candidate.publish(str(tmp_path), "r9", ["flips"])
+        refused.publish(str(tmp_path), "r9", ["flips"])
     assert snapshot.current(str(tmp_path)) is None
 
 
 def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
     _edit(_refuse(tmp_path, FLIPS), accepted=["flips"])
     with pytest.raises(InputError, match="Expected a refused run in "):
-        candidate.publish(str(tmp_path), "r9", ["flips"])
+        refused.publish(str(tmp_path), "r9", ["flips"])
 
 
 @pytest.mark.parametrize("run_id", ["../r9", "", "r9/..", "."])
 def test_a_run_is_named_by_its_id(tmp_path: Path, run_id: str) -> None:
     with pytest.raises((InputError, SnapshotError, ValueError), match="run_id"):
-        candidate.publish(str(tmp_path), run_id, [])
+        refused.publish(str(tmp_path), run_id, [])
 
 
 def test_a_run_that_nobody_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Expected a refused run in .*/staging/r1\. Received: FileNotFoundError"):
-        candidate.publish(str(tmp_path), "r1", [])
+        refused.publish(str(tmp_path), "r1", [])
 
 
 def test_a_candidate_that_lost_rows_since_is_not_published(tmp_path: Path) -> None:
     _refuse(tmp_path, FLIPS, rows=3)
     with pytest.raises(SnapshotError, match="Expected 3 rows in .*Received: 2 rows in 1 files"):
-        candidate.publish(str(tmp_path), "r9", ["flips"])
+        refused.publish(str(tmp_path), "r9", ["flips"])
     assert snapshot.current(str(tmp_path)) is None
 
 
@@ -164,4 +165,4 @@ def test_a_run_that_lost_the_first_race_and_was_refused_after_can_be_accepted(tm
     publish(tmp_path, ["winner"])
     (tmp_path / "tags" / "data" / "r9").mkdir()
     _refuse(tmp_path, FLIPS, tags="tags-1")
-    assert candidate.publish(str(tmp_path), "r9", ["flips"]).number == 2
+    assert refused.publish(str(tmp_path), "r9", ["flips"]).number == 2

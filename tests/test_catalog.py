@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import catalog
+from fashion_udf.catalog import columns
 from fashion_udf.config import Columns, Input
 from fashion_udf.errors import CatalogError, ConfigError
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 IDS = ["007", "1e5", "NaN", "null", " x", "9223372036854775808", "йцук", "true", "2026-01-01"]
 
 
-def _parquet(folder: Path, **columns: list[Any]) -> str:
-    pq.write_table(pa.table(columns), folder / "part.parquet")
+def _parquet(folder: Path, **values: list[Any]) -> str:
+    pq.write_table(pa.table(values), folder / "part.parquet")
     return str(folder / "part.parquet")
 
 
-def _read(spark: SparkSession, path: str, form: str = "parquet", **columns: str | None) -> Any:
-    return catalog.read(spark, Input(path=path, format=form, columns=Columns(**columns)))  # type: ignore[arg-type]
+def _read(spark: SparkSession, path: str, form: str = "parquet", **mapped: str | None) -> Any:
+    return columns.read(spark, Input(path=path, format=form, columns=Columns(**mapped)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet", "table"])
@@ -107,11 +107,11 @@ def test_a_row_names_its_file_and_a_filter_by_it_reads_no_other(spark: SparkSess
     for name in ("a", "b"):
         pq.write_table(pa.table({"product_id": [name], "title": ["Hat"]}), folder / f"{name} #1.parquet")
     rows = _read(spark, str(folder)).collect()
-    files = {row["product_id"]: row[catalog.FILE] for row in rows}
+    files = {row["product_id"]: row[columns.FILE] for row in rows}
     assert len({*files.values()}) == 2 and None not in files.values()
     found = _read(spark, str(folder))
     (folder / "b #1.parquet").unlink()
-    assert [row["product_id"] for row in found.where(found[catalog.FILE] == files["a"]).collect()] == ["a"]
+    assert [row["product_id"] for row in found.where(found[columns.FILE] == files["a"]).collect()] == ["a"]
 
 
 @pytest.mark.parametrize("form", ["csv", "table"])
@@ -124,14 +124,14 @@ def test_where_spark_names_no_file_there_is_none_and_nothing_is_logged(
         Path(path).write_text("product_id,title\n1,hat\n", encoding="utf-8")
     else:
         spark.createDataFrame([("1", "hat")], "product_id string, title string").createOrReplaceTempView(path)
-    assert [row[catalog.FILE] for row in _read(spark, path, form).collect()] == [None]
+    assert [row[columns.FILE] for row in _read(spark, path, form).collect()] == [None]
     assert "ERROR" not in capfd.readouterr().err
 
 
 def test_a_column_of_the_source_called_file_is_not_ours(spark: SparkSession, tmp_path: Path) -> None:
     path = _parquet(tmp_path, product_id=["1"], title=["Hat"], file=["theirs"], _metadata=["theirs"])
     row = _read(spark, path, description="file").first()
-    assert row["description"] == "theirs" and row[catalog.FILE] != "theirs"
+    assert row["description"] == "theirs" and row[columns.FILE] != "theirs"
 
 
 def test_a_name_in_another_case_is_refused_with_the_nearest_one(spark: SparkSession, tmp_path: Path) -> None:
@@ -187,22 +187,22 @@ def test_a_source_that_is_not_there_is_named(spark: SparkSession, tmp_path: Path
 
 def test_rows_with_a_null_empty_or_repeated_id_are_rejected(spark: SparkSession, tmp_path: Path) -> None:
     path = _parquet(tmp_path, product_id=["a", None, "b", "b", "", "c"], title=["t"] * 6, image=[b"x"] * 6)
-    accepted, rejected = catalog.split_ids(_read(spark, path))
+    accepted, rejected = columns.split_ids(_read(spark, path))
     assert sorted(row["product_id"] for row in accepted.collect()) == ["a", "c"]
     assert sorted((row["product_id"] or "", row["rejection"], row["rows"]) for row in rejected.collect()) == [
         ("", "id_null", 1),
         ("", "id_null", 1),
         ("b", "id_repeated", 2),
     ]
-    assert catalog.require_accepted(rejected, 4) == 4
+    assert columns.require_accepted(rejected, 4) == 4
     expected = r"Received: 4 rows with such ids, first None \(1 rows, id_null\), '' \(1 rows, id_null\), 'b' \(2 rows"
     with pytest.raises(CatalogError, match=expected):
-        catalog.require_accepted(rejected, 3)
+        columns.require_accepted(rejected, 3)
 
 
 def test_photo_bytes_are_not_shuffled_to_find_repeated_ids(spark: SparkSession, tmp_path: Path) -> None:
     path = _parquet(tmp_path, product_id=["a"], title=["t"], image=[b"x"])
-    accepted, _ = catalog.split_ids(_read(spark, path))
+    accepted, _ = columns.split_ids(_read(spark, path))
     plan = accepted._jdf.queryExecution().toString().split("== Physical Plan ==")[1]
     exchanges = [line for line in plan.splitlines() if "Exchange hashpartitioning" in line]
     assert "BroadcastHashJoin" in plan

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fashion_udf import snapshot
-from fashion_udf.catalog_table import move, quoted_name, quoted_text
 from fashion_udf.errors import ConfigError
 from fashion_udf.schema import TAGS, to_spark
+from fashion_udf.table import snapshot
+from fashion_udf.table.metastore import move, quoted_name, quoted_text
 from tests.tables import publish
 
 if TYPE_CHECKING:

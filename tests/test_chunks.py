@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_udf import catalog, chunks
-from fashion_udf.chunks import Chunk
+from fashion_udf.catalog import columns
 from fashion_udf.config import Input
-from fashion_udf.plan import Counts
+from fashion_udf.pipeline import chunks
+from fashion_udf.pipeline.chunks import Chunk
+from fashion_udf.pipeline.comparison import Counts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -93,7 +94,7 @@ def test_the_rows_of_all_chunks_are_those_to_do_each_once(spark: SparkSession, t
     source = _sources(tmp_path)[form]
     spark.createDataFrame([(f"{n:02d}", f"{n:02d}") for n in range(40)], "product_id string, title string") \
         .createOrReplaceTempView("chunks_view")  # fmt: skip
-    frame = catalog.read(spark, source)
+    frame = columns.read(spark, source)
     todo = frame.where(F.col("product_id") % 4 != 1).select(
         "product_id", "file", F.concat(F.lit("f"), "product_id").alias("fingerprint"), F.lit("s").alias("known_sha256")
     )

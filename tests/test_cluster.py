@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from fashion_udf import sample, snapshot
+from fashion_udf.samples import catalog
+from fashion_udf.table import snapshot
 from tests.submit import REPOSITORY, submit
 
 
@@ -24,7 +25,7 @@ def test_executors_with_a_bare_python_score_from_the_archive(tmp_path: Path) -> 
         )
         assert found.returncode != 0, f"{package} must come from the archive alone"
 
-    products = list(sample.products(64, seed=3))
+    products = list(catalog.products(64, seed=3))
     (tmp_path / "in").mkdir()
     columns = {
         "product_id": [product.product_id for product in products],

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_udf.commit import MAX_COMMIT_BYTES, Commit, DataFile, file_name, parse, require_id
 from fashion_udf.errors import SnapshotError
+from fashion_udf.table.commit import MAX_COMMIT_BYTES, Commit, DataFile, file_name, parse, require_id
 
 COMMIT = Commit(
     number=42,

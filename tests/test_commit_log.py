@@ -10,10 +10,10 @@ from typing import Literal
 
 import pytest
 
-from fashion_udf import commit_log
-from fashion_udf.commit import Commit
 from fashion_udf.errors import CommitConflictError, CommitUnknownError, SnapshotError
-from fashion_udf.store import Fault, MemoryStore
+from fashion_udf.table import log
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.store import Fault, MemoryStore
 
 KEY = "tags/log/{:08d}.json"
 
@@ -29,37 +29,37 @@ def _memory(*commits: Commit, faults: dict[int, Fault] | None = None) -> MemoryS
 def test_commits_are_numbered_in_order() -> None:
     memory = _memory(*(_commit(number) for number in (12, 10, 11)))
     memory.objects |= {"tags/log/.00000013.json.tmp": b"", "tags/log/.00000014.json": b"", "tags/log/README": b""}
-    assert commit_log.numbers(memory("")) == [10, 11, 12]
+    assert log.numbers(memory("")) == [10, 11, 12]
 
 
 def test_an_appended_commit_is_read_back() -> None:
     store = _memory()("")
-    assert commit_log.append(store, _commit(1)) == _commit(1)
-    assert commit_log.find(store, 1) == commit_log.read(store, 1) == _commit(1)
-    assert commit_log.find(store, 2) is None
+    assert log.append(store, _commit(1)) == _commit(1)
+    assert log.find(store, 1) == log.read(store, 1) == _commit(1)
+    assert log.find(store, 2) is None
 
 
 def test_a_gap_is_named() -> None:
     with pytest.raises(SnapshotError, match=r"Expected tags/log/00000002\.json before tags/log/00000003\.json\. Rec"):
-        commit_log.numbers(_memory(_commit(1), _commit(3))(""))
+        log.numbers(_memory(_commit(1), _commit(3))(""))
 
 
 @pytest.mark.parametrize("name", ["1.json", "000000001.json", "0000000a.json", "00000001 (copy).json", "٠٠٠٠٠٠٠١.json"])
 def test_a_name_that_is_no_number_is_refused(name: str) -> None:
     memory = MemoryStore(objects={f"tags/log/{name}": b""})
     with pytest.raises(SnapshotError, match=r"Expected only names such as 00000042\.json in tags/log\. Received: "):
-        commit_log.numbers(memory(""))
+        log.numbers(memory(""))
 
 
 def test_a_commit_under_another_number_is_refused() -> None:
     memory = MemoryStore(objects={KEY.format(2): _commit(1).to_json()})
     with pytest.raises(SnapshotError, match=r"Expected commit 2 in tags/log/00000002\.json\. Received: commit 1"):
-        commit_log.read(memory(""), 2)
+        log.read(memory(""), 2)
 
 
 def test_a_missing_commit_is_named() -> None:
     with pytest.raises(SnapshotError, match=r"Expected tags/log/00000007\.json\. Received: no such file"):
-        commit_log.read(_memory()(""), 7)
+        log.read(_memory()(""), 7)
 
 
 def test_a_huge_log_file_is_not_loaded() -> None:
@@ -67,10 +67,10 @@ def test_a_huge_log_file_is_not_loaded() -> None:
     with pytest.raises(
         SnapshotError, match="Expected an unaltered commit in .* Received: ValueError: more than 8388608"
     ):
-        commit_log.read(memory(""), 1)
+        log.read(memory(""), 1)
 
 
-@pytest.mark.parametrize("failing", [commit_log.numbers, lambda store: commit_log.find(store, 1)])
+@pytest.mark.parametrize("failing", [log.numbers, lambda store: log.find(store, 1)])
 def test_an_unreadable_log_is_a_snapshot_error(failing: Callable[..., object]) -> None:
     memory = _memory(_commit(1), faults={1: Fault("before", PermissionError(13, "Permission denied"))})
     with pytest.raises(SnapshotError, match=r"Expected a readable tags/log.* Received: .*Permission denied"):
@@ -80,27 +80,27 @@ def test_an_unreadable_log_is_a_snapshot_error(failing: Callable[..., object]) -
 def test_the_first_run_wins_and_the_second_is_told_by_whom() -> None:
     memory = _memory(_commit(1, "theirs"))
     with pytest.raises(CommitConflictError, match="publish commit 1 .*Received: commit 1 of run theirs .*run it again"):
-        commit_log.append(memory(""), _commit(1))
-    assert commit_log.read(memory(""), 1) == _commit(1, "theirs")
+        log.append(memory(""), _commit(1))
+    assert log.read(memory(""), 1) == _commit(1, "theirs")
 
 
 def test_a_lost_answer_is_settled_by_reading_the_log() -> None:
     """The commit landed, the connection died: the run finds its own id and succeeds, once."""
     memory = _memory(faults={1: Fault("after", ConnectionResetError("reset"))})
-    assert commit_log.append(memory(""), _commit(1)) == _commit(1)
+    assert log.append(memory(""), _commit(1)) == _commit(1)
     assert memory.operations == [f"create {KEY.format(1)}", f"read {KEY.format(1)}"]
 
 
 def test_an_own_commit_already_there_is_a_success() -> None:
     """A store client that repeats a request by itself sees its own first one as 'exists already'."""
     earlier = dataclasses.replace(_commit(1), time="2025-01-31T02:31:04Z")
-    assert commit_log.append(_memory(earlier)(""), _commit(1)) == earlier
+    assert log.append(_memory(earlier)(""), _commit(1)) == earlier
 
 
 def test_a_failure_with_a_foreign_winner_is_a_conflict() -> None:
     memory = _memory(_commit(1, "theirs"), faults={1: Fault("before", TimeoutError("slow"))})
     with pytest.raises(CommitConflictError, match="Received: commit 1 of run theirs"):
-        commit_log.append(memory(""), _commit(1))
+        log.append(memory(""), _commit(1))
 
 
 def test_a_definite_failure_without_a_commit_did_not_land() -> None:
@@ -108,7 +108,7 @@ def test_a_definite_failure_without_a_commit_did_not_land() -> None:
     with pytest.raises(
         SnapshotError, match="create tags/log/00000001.json. Received: .*No space.*nothing was published"
     ):
-        commit_log.append(memory(""), _commit(1))
+        log.append(memory(""), _commit(1))
 
 
 @pytest.mark.parametrize("error", [TimeoutError("timed out"), ConnectionResetError("reset")])
@@ -117,7 +117,7 @@ def test_a_request_that_may_still_arrive_is_unknown(error: OSError) -> None:
     with pytest.raises(
         CommitUnknownError, match=f"commit 1 landed. Received: {error}; nothing was deleted: look for run"
     ):
-        commit_log.append(memory(""), _commit(1))
+        log.append(memory(""), _commit(1))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -125,14 +125,14 @@ def test_a_log_that_cannot_be_read_back_is_unknown(when: Literal["before", "afte
     faults = {1: Fault(when, OSError(5, "I/O error")), 2: Fault("before", OSError(5, "I/O error"))}
     memory = _memory(faults=faults)
     with pytest.raises(CommitUnknownError, match="Expected to learn whether commit 1 landed. Received: .*I/O error"):
-        commit_log.append(memory(""), _commit(1))
+        log.append(memory(""), _commit(1))
     assert (KEY.format(1) in memory.objects) == (when == "after"), "unknown never deletes"
 
 
 def test_a_damaged_file_in_the_way_is_unknown() -> None:
     memory = MemoryStore(objects={KEY.format(1): b"garbage"})
     with pytest.raises(CommitUnknownError, match="Received: an existing file that cannot be read"):
-        commit_log.append(memory(""), _commit(1))
+        log.append(memory(""), _commit(1))
     assert memory.objects == {KEY.format(1): b"garbage"}
 
 
@@ -144,7 +144,7 @@ def test_every_single_fault_ends_in_a_truthful_outcome() -> None:
             for k in range(1, 4):
                 memory = _memory(faults={k: Fault(when, error)})
                 try:
-                    commit_log.append(memory(""), _commit(1))
+                    log.append(memory(""), _commit(1))
                     outcome = {True}
                 except CommitUnknownError:
                     outcome = {True, False}
@@ -157,7 +157,7 @@ def test_a_store_that_contradicts_itself_is_unknown() -> None:
     """The name was taken, and then there was nothing under it."""
     store = dataclasses.replace(_memory()(""), create=lambda key, data: False)
     with pytest.raises(CommitUnknownError, match="Received: an existing file that cannot be read"):
-        commit_log.append(store, _commit(1))
+        log.append(store, _commit(1))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -176,17 +176,17 @@ def test_whatever_fails_in_a_history_of_writers_the_log_is_what_they_were_told(s
             writer, run_id = draws.choice("abc"), f"run-{run}"
             if draws.random() < 0.7:  # it looks before it writes; else it builds on what it saw long ago
                 with contextlib.suppress(SnapshotError):
-                    seen[writer] = max(commit_log.numbers(store), default=0)
+                    seen[writer] = max(log.numbers(store), default=0)
             number = seen[writer] + 1
             try:
-                assert commit_log.append(store, _commit(number, run_id)).run_id == run_id
+                assert log.append(store, _commit(number, run_id)).run_id == run_id
                 told[run_id] = "landed"
             except (CommitConflictError, CommitUnknownError, SnapshotError) as error:
                 told[run_id] = "unknown" if isinstance(error, CommitUnknownError) else "not"
         memory.faults = {}
-        numbers = commit_log.numbers(store)
+        numbers = log.numbers(store)
         assert numbers == [*range(1, len(numbers) + 1)], "each number once, none left out"
-        landed = [commit_log.read(store, number).run_id for number in numbers]
+        landed = [log.read(store, number).run_id for number in numbers]
         assert len({*landed}) == len(landed)
         assert all(run_id in landed for run_id, outcome in told.items() if outcome == "landed")
         assert not any(told[run_id] == "not" for run_id in landed)

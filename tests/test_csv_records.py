@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_udf import csv_records
-from fashion_udf.csv_records import MAX_RECORD_LINES, Record
+from fashion_udf.catalog import csv_records
+from fashion_udf.catalog.csv_records import MAX_RECORD_LINES, Record
 
 # A carriage return alone ends a line for csv.writer's readers, and a lone surrogate is no text.
 _FIELD = st.text(st.characters(codec="utf-8"), max_size=8)

@@ -15,8 +15,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import snapshot
 from fashion_udf.schema import TAGS
+from fashion_udf.table import snapshot
 from tests.submit import REPOSITORY
 
 if TYPE_CHECKING:

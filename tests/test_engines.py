@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from fashion_udf import bundle, engines
-from fashion_udf.bundle import Bundle
 from fashion_udf.errors import ConfigError, EngineError, EnvironmentUnsupportedError
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -224,9 +224,9 @@ def test_scoring_with_openvino_loads_no_tensorflow_opens_no_connection_and_write
         "def refuse(event, arguments):\n"
         "    if event.startswith('socket.'): sys.stdout.write(f'{event} {arguments}\\n')\n"
         "sys.addaudithook(refuse)\n"
-        "from fashion_udf import engines\n"
+        "from fashion_udf.model import engines\n"
         "assert not {'openvino', 'tensorflow', 'keras'} & set(sys.modules)\n"
-        "from fashion_udf.scoring import Scorer, Settings\n"
+        "from fashion_udf.scoring.scorer import Scorer, Settings\n"
         "model = pickle.load(open(sys.argv[1], 'rb'))\n"
         "settings = Settings('openvino', 'f32', 16, 5, 'none', (), 1, 1)\n"
         "scores = Scorer(model, settings, engines.create('openvino', model, 'f32', 1)).score(['hat'], [None], [None])\n"

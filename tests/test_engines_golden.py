@@ -10,11 +10,11 @@ import pytest
 import tiny_model
 from numpy.typing import NDArray
 
-from fashion_udf import bundle, engines
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines import golden
 from fashion_udf.errors import BundleError, EngineError
-from fashion_udf.manifest import Parity
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import golden
+from fashion_udf.model.manifest import Parity
 
 
 @pytest.fixture(scope="module")

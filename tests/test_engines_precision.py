@@ -8,10 +8,10 @@ from pathlib import Path
 import fake_bundle
 import pytest
 
-from fashion_udf import engines
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines import precision
 from fashion_udf.errors import ConfigError
+from fashion_udf.model import engines
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import precision
 
 
 def offering(*precisions: str) -> Bundle:

@@ -12,10 +12,10 @@ import pytest
 import tiny_model
 from numpy.typing import NDArray
 
-from fashion_udf import bundle
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines import tensorflow as tensorflow_engine
 from fashion_udf.errors import BundleError
+from fashion_udf.model import bundle
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import tensorflow as tensorflow_engine
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_task_with_a_gpu_scores_on_it_and_takes_no_more_memory_than_it_needs()
     program = (
         "import sys\n"
         "from pyspark.resource import ResourceInformation\n"
-        "from fashion_udf import bundle, engines, udf\n"
+        "from fashion_udf.model import bundle, engines\nfrom fashion_udf.scoring import udf\n"
         "assert udf.take_gpu({'gpu': ResourceInformation('gpu', ['0'])})\n"
         "engines.create('tensorflow', bundle.read(sys.argv[1]), 'f32', 1)\n"
         "import tensorflow as tf\n"

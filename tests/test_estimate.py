@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fashion_udf import estimate
-from fashion_udf.commit import Commit, DataFile
+from fashion_udf.pipeline import estimate
+from fashion_udf.table.commit import Commit, DataFile
 
 
 def _ran(output: Path, run_id: str, metrics: Any) -> None:

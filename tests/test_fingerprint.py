@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fashion_udf import fingerprint as module
-from fashion_udf.fingerprint import fingerprint
-from fashion_udf.images import PREPROCESSING_VERSION
+from fashion_udf.photos.decode import PREPROCESSING_VERSION
+from fashion_udf.pipeline import fingerprint as module
+from fashion_udf.pipeline.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashion_udf import formats
-from fashion_udf.formats import ALLOWED_FORMATS, is_cut_short, jpeg_parts, jpeg_scans, orientation, sniff
+from fashion_udf.photos import formats
+from fashion_udf.photos.formats import ALLOWED_FORMATS, is_cut_short, jpeg_parts, jpeg_scans, orientation, sniff
 
 PICTURE = Image.frombytes("RGB", (40, 50), random.Random(1).randbytes(6000))
 

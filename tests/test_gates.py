@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_udf import gates
-from fashion_udf.audit import Audit
 from fashion_udf.config import Gates
-from fashion_udf.gates import Broken
+from fashion_udf.pipeline import gates
+from fashion_udf.pipeline.audit import Audit
+from fashion_udf.pipeline.gates import Broken
 
 #: What the tests state is not what a release may choose to begin with.
 LIMITS = Gates(max_failures=0.1, max_row_drop=0.1, max_one_category=0.5, max_shift=0.1, max_flips=0.1)

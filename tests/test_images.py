@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from fashion_udf import images, pixels
-from fashion_udf.broken_photos import UNREADABLE, encoded, odd_photos
-from fashion_udf.formats import ALLOWED_FORMATS
-from fashion_udf.images import MAX_PIXELS, Decoded
+from fashion_udf.photos import decode, resize
+from fashion_udf.photos.decode import MAX_PIXELS, Decoded
+from fashion_udf.photos.formats import ALLOWED_FORMATS
+from fashion_udf.samples.broken_photos import UNREADABLE, encoded, odd_photos
 from fashion_udf.schema import Status
 
 FAILURES = {Status.IMAGE_TRUNCATED, Status.IMAGE_UNSUPPORTED, Status.IMAGE_CORRUPT, Status.IMAGE_TOO_LARGE}
@@ -44,7 +44,7 @@ def _truncated_photos_stay_refused() -> Iterator[None]:
 
 def _decode(data: bytes, size: int = 64, **limits: int) -> Decoded:
     before = zlib.crc32(data)
-    decoded = images.decode(data, size, **limits)
+    decoded = decode.decode(data, size, **limits)
     assert zlib.crc32(data) == before
     assert decoded.status in {Status.OK, *FAILURES}
     assert (decoded.status == Status.OK) == (decoded.pixels is not None) == (decoded.error is None)
@@ -91,7 +91,7 @@ def no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(picture: Image.Image) -> None:
         raise AssertionError("decoded")
 
-    for plugin in images._OPENERS.values():
+    for plugin in decode._OPENERS.values():
         monkeypatch.setattr(plugin, "load", load)
 
 
@@ -223,7 +223,7 @@ def test_many_threads_decode_alike_and_leave_the_warning_filters_alone(monkeypat
         warnings.warn("an odd file", stacklevel=1)
         return picture
 
-    monkeypatch.setattr(pixels, "eight_bit", warning)
+    monkeypatch.setattr(resize, "eight_bit", warning)
     data, before, alone = _photo("jpeg"), list(warnings.filters), _decode(_photo("jpeg")).pixels
     assert alone is not None
     with ThreadPoolExecutor(8) as pool:
@@ -246,5 +246,5 @@ def test_an_error_is_told_without_its_words(monkeypatch: Any, error: Exception, 
     def fail(*picture: Any) -> None:
         raise error
 
-    monkeypatch.setattr(pixels, "square", fail)
+    monkeypatch.setattr(resize, "square", fail)
     assert _decode(_photo("png")).status == status

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 from test_pixels import STORED
 
-from fashion_udf import images, pixels
-from fashion_udf.broken_photos import encoded
+from fashion_udf.photos import decode, resize
+from fashion_udf.samples.broken_photos import encoded
 from fashion_udf.schema import Status
 
 SIZE = 96
@@ -35,19 +35,19 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "grey-progressive": ("L", {"progressive": True}),
 }
 
-Decode = Callable[[bytes], images.Decoded]
+Decode = Callable[[bytes], decode.Decoded]
 
 
 @pytest.fixture
 def fully(monkeypatch: pytest.MonkeyPatch) -> Decode:
     """`images.decode` without draft."""
 
-    def decode(data: bytes) -> images.Decoded:
+    def decode_fully(data: bytes) -> decode.Decoded:
         with monkeypatch.context() as patch:
-            patch.setattr(pixels, "draft", lambda image, size: image.size)
-            return images.decode(data, SIZE)
+            patch.setattr(resize, "draft", lambda image, size: image.size)
+            return decode.decode(data, SIZE)
 
-    return decode
+    return decode_fully
 
 
 def _photo(kind: str = "4:2:0", size: tuple[int, int] = LARGE, **more: Any) -> bytes:
@@ -56,7 +56,7 @@ def _photo(kind: str = "4:2:0", size: tuple[int, int] = LARGE, **more: Any) -> b
     return encoded(picture, "JPEG", quality=88, **options, **more)
 
 
-def _difference(decoded: images.Decoded, expected: images.Decoded) -> NDArray[np.int16]:
+def _difference(decoded: decode.Decoded, expected: decode.Decoded) -> NDArray[np.int16]:
     assert decoded.pixels is not None and expected.pixels is not None
     return np.abs(decoded.pixels.astype(np.int16) - expected.pixels)
 
@@ -72,7 +72,7 @@ def _header(width: int, height: int) -> JpegImagePlugin.JpegImageFile:
 @example(672, 503, 224, 1.5)
 def test_the_scale_is_the_smallest_that_leaves_the_margin(width: int, height: int, size: int, margin: float) -> None:
     image = _header(width, height)
-    extent = pixels.draft(image, size, margin)
+    extent = resize.draft(image, size, margin)
     scale = round(width / extent[0])
     assert scale in (1, 2, 4, 8) and extent == (width / scale, height / scale)
     assert image.size == (-(-width // scale), -(-height // scale))
@@ -83,17 +83,17 @@ def test_the_scale_is_the_smallest_that_leaves_the_margin(width: int, height: in
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_photo_below_the_threshold_has_the_pixels_of_a_full_decode(kind: str, fully: Decode) -> None:
-    threshold = int(2 * pixels.DRAFT_MARGIN * SIZE * (2 if kind == "4:2:2" else 1))
+    threshold = int(2 * resize.DRAFT_MARGIN * SIZE * (2 if kind == "4:2:2" else 1))
     below, at = _photo(kind, (200, threshold - 1)), _photo(kind, (200, threshold))
-    assert not _difference(images.decode(below, SIZE), fully(below)).any()
-    assert _difference(images.decode(at, SIZE), fully(at)).any()
+    assert not _difference(decode.decode(below, SIZE), fully(below)).any()
+    assert _difference(decode.decode(at, SIZE), fully(at)).any()
 
 
 @pytest.mark.parametrize("size", [LARGE, LARGE[::-1], (600, 600), (471, 613), (700, 40), (1603, 1201)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_large_photo_is_nearly_a_full_decode(kind: str, size: tuple[int, int], fully: Decode) -> None:
     data = _photo(kind, size)
-    difference = _difference(images.decode(data, SIZE), fully(data))
+    difference = _difference(decode.decode(data, SIZE), fully(data))
     assert 0 < difference.mean() < 1.3 and difference.max() <= 16
 
 
@@ -103,7 +103,7 @@ def test_a_large_photo_held_any_way_is_turned_upright(value: int, fully: Decode)
     exif[274] = value
     upright = CELLS.resize((465, 617), Image.Resampling.BICUBIC)
     held = encoded(upright if turn is None else upright.transpose(turn), "JPEG", quality=92, exif=exif)
-    difference = _difference(images.decode(held, SIZE), fully(encoded(upright, "JPEG", quality=92)))
+    difference = _difference(decode.decode(held, SIZE), fully(encoded(upright, "JPEG", quality=92)))
     assert difference.mean() < 1.0 and difference.max() <= 16
 
 
@@ -114,7 +114,7 @@ def test_a_large_photo_held_any_way_is_turned_upright(value: int, fully: Decode)
 def test_any_photo_gives_a_square_on_pure_white(width: int, height: int, value: int, size: int) -> None:
     exif = Image.Exif()
     exif[274] = value
-    square = images.decode(encoded(Image.new("RGB", (width, height), RED), "JPEG", exif=exif), size).pixels
+    square = decode.decode(encoded(Image.new("RGB", (width, height), RED), "JPEG", exif=exif), size).pixels
     assert square is not None and (square.shape, square.dtype) == ((size, size, 3), np.uint8)
     if value >= 5:
         width, height = height, width
@@ -144,7 +144,7 @@ def test_a_damaged_large_photo_has_the_status_of_a_full_decode(kind: str, fully:
     whole = _photo(kind)
     statuses = set()
     for data in _damaged(whole, random.Random(f"damage of {kind}")):
-        decoded, expected = images.decode(data, SIZE), fully(data)
+        decoded, expected = decode.decode(data, SIZE), fully(data)
         assert (decoded.status, decoded.error) == (expected.status, expected.error)
         statuses.add(decoded.status)
     assert {Status.OK, Status.IMAGE_TRUNCATED, Status.IMAGE_CORRUPT} <= statuses
@@ -154,18 +154,18 @@ def test_a_damaged_large_photo_has_the_status_of_a_full_decode(kind: str, fully:
 def test_a_large_photo_without_its_last_bytes_is_truncated(kind: str) -> None:
     data = _photo(kind)
     for cut in (len(data) // 2, len(data) - 200):
-        assert images.decode(data[:cut], SIZE).status == Status.IMAGE_TRUNCATED
+        assert decode.decode(data[:cut], SIZE).status == Status.IMAGE_TRUNCATED
 
 
 def test_limits_are_of_the_full_size() -> None:
     data, area = _photo(), LARGE[0] * LARGE[1]
-    assert images.decode(data, SIZE, max_pixels=area).status == Status.OK
-    refused = images.decode(data, SIZE, max_pixels=area - 1)
+    assert decode.decode(data, SIZE, max_pixels=area).status == Status.OK
+    refused = decode.decode(data, SIZE, max_pixels=area - 1)
     assert refused.error == f"470 x 617 pixels, at most {area - 1} and 65535 a side are accepted"
     whole = _photo("progressive")
     last = whole.rindex(b"\xff\xda")
     bomb = whole[:last] + whole[last:-2] * 101 + b"\xff\xd9"
-    assert images.decode(bomb, SIZE).error == "a JPEG of more than 100 scans"
+    assert decode.decode(bomb, SIZE).error == "a JPEG of more than 100 scans"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -180,5 +180,5 @@ def test_a_lossless_jpeg_is_never_scaled(channels: int) -> None:
     }
     header = b"".join(bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body for marker, body in parts.items())
     data = b"\xff\xd8" + header + bytes(width * height * channels // 8 + 1) + b"\xff\xd9"
-    square = images.decode(data, SIZE).pixels
+    square = decode.decode(data, SIZE).pixels
     assert square is not None and (square[:, SIZE // 2] == 128).all()

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import imports, layouts
+from fashion_udf.catalog import importing, public_layouts
 from fashion_udf.errors import InputError
 from fashion_udf.schema import to_spark
 
@@ -25,14 +25,14 @@ def _row(
 
 
 def _frame(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
-    return spark.createDataFrame(rows, to_spark(layouts.ROWS))
+    return spark.createDataFrame(rows, to_spark(public_layouts.ROWS))
 
 
 def test_photo_bytes_and_rejected_records_are_written(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "p.jpg").write_bytes(b"jpeg")
     rows = [_row("1", tmp_path / "p.jpg"), _row("2"), _row(None, line=3, problem="unclosed quote")]
-    counts = imports.write(_frame(spark, rows), "bytes", tmp_path / "out", tmp_path / "bad")
-    assert counts == imports.Counts(3, 2, 1, 1, ("line 3: unclosed quote: raw",))
+    counts = importing.write(_frame(spark, rows), "bytes", tmp_path / "out", tmp_path / "bad")
+    assert counts == importing.Counts(3, 2, 1, 1, ("line 3: unclosed quote: raw",))
     table = ds.dataset(tmp_path / "out").to_table()
     assert table.column_names == ["product_id", "title", "description", "image", "category"]
     assert sorted(zip(table["product_id"].to_pylist(), table["image"].to_pylist(), strict=True)) == [
@@ -47,7 +47,7 @@ def test_photo_bytes_and_rejected_records_are_written(spark: SparkSession, tmp_p
 
 def test_photo_paths_are_written_as_they_are(spark: SparkSession, tmp_path: Path) -> None:
     rows = [_row("1", tmp_path / "a ж%20.jpg"), _row("2")]
-    counts = imports.write(_frame(spark, rows), "uri", tmp_path / "out", tmp_path / "bad")
+    counts = importing.write(_frame(spark, rows), "uri", tmp_path / "out", tmp_path / "bad")
     assert (counts.written, counts.with_photo) == (2, 1)
     table = ds.dataset(tmp_path / "out").to_table()
     assert table.column_names == ["product_id", "title", "description", "image_uri", "category"]
@@ -60,7 +60,7 @@ def test_row_groups_with_photos_are_small(spark: SparkSession, tmp_path: Path) -
     for number in range(70):
         (tmp_path / f"{number}.jpg").write_bytes(os.urandom(1_000_000))
         rows.append(_row(str(number), tmp_path / f"{number}.jpg"))
-    imports.write(_frame(spark, rows), "bytes", tmp_path / "out", tmp_path / "bad")
+    importing.write(_frame(spark, rows), "bytes", tmp_path / "out", tmp_path / "bad")
     (file,) = (tmp_path / "out").glob("*.parquet")
     groups = [pq.ParquetFile(file).metadata.row_group(number) for number in range(pq.ParquetFile(file).num_row_groups)]
     assert sum(group.num_rows for group in groups) == 70
@@ -71,7 +71,7 @@ def test_the_rows_of_one_import_are_in_one_order(spark: SparkSession, tmp_path: 
     rows = [_row(str(number), line=number) for number in range(50)]
     orders = []
     for name, given in (("a", rows), ("b", rows[::-1])):
-        imports.write(_frame(spark, given), "uri", tmp_path / name, tmp_path / "bad")
+        importing.write(_frame(spark, given), "uri", tmp_path / name, tmp_path / "bad")
         orders.append(ds.dataset(tmp_path / name).to_table()["product_id"].to_pylist())
     assert orders[0] == orders[1]
 
@@ -79,24 +79,24 @@ def test_the_rows_of_one_import_are_in_one_order(spark: SparkSession, tmp_path: 
 def test_a_directory_that_exists_is_refused_and_left_alone(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="Expected a new directory. Received: .*out, which exists"):
-        imports.write(_frame(spark, []), "uri", tmp_path / "out", tmp_path / "bad")
+        importing.write(_frame(spark, []), "uri", tmp_path / "out", tmp_path / "bad")
     with pytest.raises(InputError, match="Expected a new directory. Received: .*out, which exists"):
-        imports.write(_frame(spark, []), "uri", tmp_path / "new", tmp_path / "out")
+        importing.write(_frame(spark, []), "uri", tmp_path / "new", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_import_that_fails_leaves_no_catalog(spark: SparkSession, tmp_path: Path) -> None:
     rows = _frame(spark, [_row("1", tmp_path / "vanished.jpg")])
     with pytest.raises(Exception, match="vanished.jpg"):
-        imports.write(rows, "bytes", tmp_path / "out", tmp_path / "bad")
+        importing.write(rows, "bytes", tmp_path / "out", tmp_path / "bad")
     assert not (tmp_path / "out").exists()
     (tmp_path / "vanished.jpg").write_bytes(b"jpeg")
-    assert imports.write(rows, "bytes", tmp_path / "out", tmp_path / "bad").with_photo == 1
+    assert importing.write(rows, "bytes", tmp_path / "out", tmp_path / "bad").with_photo == 1
 
 
 def test_an_empty_layout_is_an_empty_catalog(spark: SparkSession, tmp_path: Path) -> None:
-    counts = imports.write(_frame(spark, []), "bytes", tmp_path / "out", tmp_path / "bad")
-    assert counts == imports.Counts(0, 0, 0, 0, ())
+    counts = importing.write(_frame(spark, []), "bytes", tmp_path / "out", tmp_path / "bad")
+    assert counts == importing.Counts(0, 0, 0, 0, ())
     assert spark.read.parquet(str(tmp_path / "out")).columns == [
         "product_id",
         "title",

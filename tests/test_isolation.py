@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_udf import images, isolation
-from fashion_udf.images import Decoded
-from fashion_udf.isolation import IsolatedDecoder
+from fashion_udf.photos import decode, sandbox
+from fashion_udf.photos.decode import Decoded
+from fashion_udf.photos.sandbox import IsolatedDecoder
 from fashion_udf.schema import Status
 
 LIMITS = (32, 1_000_000, 1_000_000)  # size, bytes, pixels
@@ -148,7 +148,7 @@ def real() -> Iterator[IsolatedDecoder]:
 )
 def test_the_child_decodes_exactly_as_this_process_does(real: IsolatedDecoder, photo: bytes) -> None:
     limits = (224, 10_000_000, 1_000_000)
-    here, there = images.decode(photo, *limits), real.decode(photo, *limits)
+    here, there = decode.decode(photo, *limits), real.decode(photo, *limits)
     assert (there.status, there.error) == (here.status, here.error)
     assert (there.pixels is None) == (here.pixels is None)
     if there.pixels is not None:
@@ -160,17 +160,17 @@ def test_two_decoders_in_two_threads_do_not_mix_their_photos() -> None:
     photos = [_photo("PNG", 32), _photo("PNG", 33)]
     limits = (33, 1_000_000, 1_000_000)
 
-    def decode(number: int) -> bool:
-        expected = images.decode(photos[number], *limits).pixels
+    def decodes_alike(number: int) -> bool:
+        expected = decode.decode(photos[number], *limits).pixels
         return all(np.array_equal(decoders[number].decode(photos[number], *limits).pixels, expected) for _ in range(50))
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(decode, [0, 1])) == [True, True]
+        assert list(pool.map(decodes_alike, [0, 1])) == [True, True]
     for decoder in decoders:
         decoder.close()
 
 
 def test_serving_ends_with_the_input_even_in_the_middle_of_a_length() -> None:
     replies = io.BytesIO()
-    isolation.serve(io.BytesIO(b"\0\0\0"), replies, "fashion_udf.images:decode")
+    sandbox.serve(io.BytesIO(b"\0\0\0"), replies, "fashion_udf.photos.decode:decode")
     assert replies.getvalue() == b""

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from fashion_udf import snapshot
+from fashion_udf.table import snapshot
 from tests.submit import REPOSITORY, error_line, submit
 
 CONFIG = str(REPOSITORY / "conf" / "nightly.yaml")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fashion_udf.errors import InputError
-from fashion_udf.sample import CATEGORIES, broken_products, products
+from fashion_udf.samples.catalog import CATEGORIES, broken_products, products
 from jobs import make_sample_catalog
 from tests.conftest import REPOSITORY
 

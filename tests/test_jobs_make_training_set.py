@@ -10,8 +10,8 @@ import pytest
 
 from fashion_udf.errors import CatalogError, InputError
 from jobs import make_training_set
-from training import dataset, split
-from training.dataset import TRAINING_SET
+from training.data import dataset, split
+from training.data.dataset import TRAINING_SET
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

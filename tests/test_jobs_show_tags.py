@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import snapshot
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.schema import TAGS
+from fashion_udf.table import snapshot
 from jobs import show_tags
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fashion_udf import marks, snapshot
 from fashion_udf.errors import InputError, SnapshotError
+from fashion_udf.table import pins, snapshot
 from jobs import snapshots
 from tests.tables import publish
 
@@ -128,7 +128,7 @@ def test_an_expired_snapshot_is_called_so(
 
 def test_verify_all_reads_every_snapshot_that_is_kept(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     publish(output, ["4"], run_id="run-3")
-    marks.pin(str(output), snapshot.read_log(str(output))[1])
+    pins.pin(str(output), snapshot.read_log(str(output))[1])
     _run(capsys, *_EXPIRE_ALL, "--output", output)
     first, second, third = _run(capsys, "verify", "--output", output, "--all").splitlines()
     assert first == "commit 1: its snapshot has expired"

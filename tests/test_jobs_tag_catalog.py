@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashion_udf import snapshot
+from fashion_udf.table import snapshot
 from tests.submit import REPOSITORY, error_line, submit
 
 CONFIG = str(REPOSITORY / "conf" / "nightly.yaml")

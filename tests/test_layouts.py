@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fashion_udf import layouts
+from fashion_udf.catalog import public_layouts
 from fashion_udf.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _touch(*paths: Path) -> None:
 
 
 def _rows(spark: SparkSession, layout: str, source: Path, photos: Path | None = None) -> dict[str, Any]:
-    rows = layouts.read(spark, layout, source, photos).collect()
+    rows = public_layouts.read(spark, layout, source, photos).collect()
     assert len({row["product_id"] for row in rows}) == len(rows)
     return {row["product_id"]: row for row in rows}
 
@@ -53,7 +53,7 @@ def test_a_kaggle_photo_is_the_named_file_and_not_its_namesake(spark: SparkSessi
 def test_records_that_cannot_be_used_keep_their_line_and_text(spark: SparkSession, tmp_path: Path) -> None:
     rows = '1.jpg,d,t\n,d,t,c\n2.jpg,d,"t,c\n3.jpg,d,t,c\n'
     (tmp_path / "data.csv").write_text(KAGGLE + rows)
-    found = layouts.read(spark, "kaggle", tmp_path).orderBy("line").collect()
+    found = public_layouts.read(spark, "kaggle", tmp_path).orderBy("line").collect()
     assert [(row["line"], row["problem"], row["raw"]) for row in found] == [
         (2, "3 fields instead of 4", "1.jpg,d,t"),
         (3, "no product id", ",d,t,c"),
@@ -68,7 +68,7 @@ def test_styles_titles_with_unquoted_commas_are_told_apart(spark: SparkSession, 
     (tmp_path / "styles.csv").write_text(STYLES + good + bad)
     _touch(tmp_path / "images" / "1.jpg", tmp_path / "images" / "1.png")
     for source in (tmp_path, tmp_path / "styles.csv"):
-        found = layouts.read(spark, "styles", source).orderBy("line").collect()
+        found = public_layouts.read(spark, "styles", source).orderBy("line").collect()
         assert [row["problem"] for row in found] == [None, "11 fields instead of 10"]
         assert (found[0]["product_id"], found[0]["category"], found[0]["title"]) == ("1", "Shirts", "Blue Shirt")
         assert found[0]["description"] == "Navy Blue, for casual wear, Men. Fall 2011 season."
@@ -92,7 +92,7 @@ def test_styles_photos_can_be_elsewhere(spark: SparkSession, tmp_path: Path) -> 
     ],
 )
 def test_a_styles_description_never_tells_the_category(record: dict[str, str], description: str | None) -> None:
-    assert layouts.styles_description(record) == description
+    assert public_layouts.styles_description(record) == description
 
 
 def test_folders_give_their_name_to_their_photos(spark: SparkSession, tmp_path: Path) -> None:
@@ -115,17 +115,17 @@ def test_folders_give_their_name_to_their_photos(spark: SparkSession, tmp_path: 
 )
 def test_a_source_of_another_layout_is_refused(spark: SparkSession, tmp_path: Path, layout: str, message: str) -> None:
     with pytest.raises(CatalogError, match=message):
-        layouts.read(spark, layout, tmp_path)
+        public_layouts.read(spark, layout, tmp_path)
     with pytest.raises(CatalogError, match="Expected --source to exist|Expected a layout"):
-        layouts.read(spark, layout, tmp_path / "nowhere")
+        public_layouts.read(spark, layout, tmp_path / "nowhere")
 
 
 def test_missing_columns_and_photo_folders_are_named(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("image,title\n1.jpg,t\n")
     message = "Expected the columns image, .* Received: image, title; missing: description, display name, category"
     with pytest.raises(CatalogError, match=message):
-        layouts.read(spark, "kaggle", tmp_path)
+        public_layouts.read(spark, "kaggle", tmp_path)
     with pytest.raises(CatalogError, match="Expected --photos to be a folder. Received: .*nowhere"):
-        layouts.read(spark, "kaggle", tmp_path, tmp_path / "nowhere")
+        public_layouts.read(spark, "kaggle", tmp_path, tmp_path / "nowhere")
     with pytest.raises(CatalogError, match="Expected no photo folder for the layout folders"):
-        layouts.read(spark, "folders", tmp_path, tmp_path)
+        public_layouts.read(spark, "folders", tmp_path, tmp_path)

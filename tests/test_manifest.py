@@ -10,9 +10,9 @@ from fake_bundle import FILES, manifest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_udf import bundle
 from fashion_udf.errors import BundleError
-from fashion_udf.manifest import Agreement, Parity, canonical, parse
+from fashion_udf.model import bundle
+from fashion_udf.model.manifest import Agreement, Parity, canonical, parse
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fashion_udf import files, marks, retention
-from fashion_udf.commit import Commit
+from fashion_udf import files
 from fashion_udf.errors import CommitUnknownError, InputError, SnapshotError
+from fashion_udf.table import pins, retention
+from fashion_udf.table.commit import Commit
 from tests.tables import publish
 
 
@@ -23,83 +24,83 @@ def first(tmp_path: Path) -> Commit:
 
 
 def test_a_pin_is_a_file_that_says_why(tmp_path: Path, first: Commit) -> None:
-    assert marks.pin(str(tmp_path), first, "before the new model")
+    assert pins.pin(str(tmp_path), first, "before the new model")
     assert os.listdir(tmp_path / "tags/pins") == ["one.json"]
-    assert marks.pins(str(tmp_path)) == {"one": [marks.Pin("one.json", "before the new model")]}
+    assert pins.pins(str(tmp_path)) == {"one": [pins.Pin("one.json", "before the new model")]}
 
 
 def test_a_second_pin_changes_nothing(tmp_path: Path, first: Commit) -> None:
-    marks.pin(str(tmp_path), first, "mine")
-    assert not marks.pin(str(tmp_path), first, "yours")
-    assert marks.pins(str(tmp_path))["one"][0].note == "mine"
+    pins.pin(str(tmp_path), first, "mine")
+    assert not pins.pin(str(tmp_path), first, "yours")
+    assert pins.pins(str(tmp_path))["one"][0].note == "mine"
 
 
 def test_unpin_removes_every_pin_of_the_snapshot_and_no_other(tmp_path: Path, first: Commit) -> None:
     second = publish(tmp_path, ["3"], run_id="three")
     for commit, holder in ((first, None), (first, "dead-run"), (second, None)):
-        marks.pin(str(tmp_path), commit, holder=holder)
-    assert marks.unpin(str(tmp_path), first) == ["one.dead-run.json", "one.json"]
-    assert marks.unpin(str(tmp_path), first) == []
-    assert list(marks.pins(str(tmp_path))) == ["three"]
+        pins.pin(str(tmp_path), commit, holder=holder)
+    assert pins.unpin(str(tmp_path), first) == ["one.dead-run.json", "one.json"]
+    assert pins.unpin(str(tmp_path), first) == []
+    assert list(pins.pins(str(tmp_path))) == ["three"]
 
 
 @pytest.mark.parametrize("note", ["x" * 201, "two\nlines", "\x1b[31m"])
 def test_a_note_that_would_break_a_line_is_refused(tmp_path: Path, first: Commit, note: str) -> None:
     with pytest.raises(InputError, match="Expected a note of at most 200 printable characters. Received: "):
-        marks.pin(str(tmp_path), first, note)
+        pins.pin(str(tmp_path), first, note)
 
 
 def test_a_snapshot_that_has_expired_is_not_pinned(tmp_path: Path, first: Commit) -> None:
-    marks.bury(str(tmp_path), first, "expiry")
-    assert marks.expired(str(tmp_path)) == {"one"}
+    pins.bury(str(tmp_path), first, "expiry")
+    assert pins.expired(str(tmp_path)) == {"one"}
     with pytest.raises(SnapshotError, match="Received: commit 1, whose snapshot one has expired; .*list. shows those"):
-        marks.pin(str(tmp_path), first)
-    assert marks.pins(str(tmp_path)) == {}
+        pins.pin(str(tmp_path), first)
+    assert pins.pins(str(tmp_path)) == {}
 
 
 def test_a_tombstone_written_while_the_pin_is_written_takes_the_pin_back(
     tmp_path: Path, first: Commit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = marks._create
+    create = pins._create
 
     def overtaken(output: str, key: str, tree: dict[str, object]) -> bool:
         if key.startswith("tags/pins"):
-            marks.bury(output, first, "expiry")
+            pins.bury(output, first, "expiry")
         return create(output, key, tree)
 
-    monkeypatch.setattr(marks, "_create", overtaken)
+    monkeypatch.setattr(pins, "_create", overtaken)
     with pytest.raises(SnapshotError, match="snapshot one has expired"):
-        marks.pin(str(tmp_path), first)
-    assert marks.pins(str(tmp_path)) == {}
+        pins.pin(str(tmp_path), first)
+    assert pins.pins(str(tmp_path)) == {}
 
 
 def test_each_call_of_expire_takes_back_its_own_tombstone_only(tmp_path: Path, first: Commit) -> None:
-    marks.bury(str(tmp_path), first, "a")
-    marks.bury(str(tmp_path), first, "b")
-    marks.exhume(str(tmp_path), first, "a")
-    assert marks.expired(str(tmp_path)) == {"one"}
+    pins.bury(str(tmp_path), first, "a")
+    pins.bury(str(tmp_path), first, "b")
+    pins.exhume(str(tmp_path), first, "a")
+    assert pins.expired(str(tmp_path)) == {"one"}
     with pytest.raises(SnapshotError, match=r"create tags/expired/one\.b\.json\. Received: an existing file; nothing"):
-        marks.bury(str(tmp_path), first, "b")
-    marks.exhume(str(tmp_path), first, "b")
-    assert marks.expired(str(tmp_path)) == set()
+        pins.bury(str(tmp_path), first, "b")
+    pins.exhume(str(tmp_path), first, "b")
+    assert pins.expired(str(tmp_path)) == set()
 
 
 # ---- held while a run works
 
 
 def test_a_snapshot_is_pinned_while_it_is_held(tmp_path: Path, first: Commit) -> None:
-    with marks.held(str(tmp_path), first, "run-9"):
-        assert marks.pins(str(tmp_path)) == {"one": [marks.Pin("one.run-9.json", "held by run-9")]}
-    assert marks.pins(str(tmp_path)) == {}
+    with pins.held(str(tmp_path), first, "run-9"):
+        assert pins.pins(str(tmp_path)) == {"one": [pins.Pin("one.run-9.json", "held by run-9")]}
+    assert pins.pins(str(tmp_path)) == {}
 
 
 @pytest.mark.parametrize(("error", "left"), [(SnapshotError, []), (CommitUnknownError, ["one"])])
 def test_the_pin_stays_when_nobody_knows_how_it_ended(
     tmp_path: Path, first: Commit, error: type[Exception], left: list[str]
 ) -> None:
-    with pytest.raises(error), marks.held(str(tmp_path), first, "run-9"):
+    with pytest.raises(error), pins.held(str(tmp_path), first, "run-9"):
         raise error
-    assert list(marks.pins(str(tmp_path))) == left
+    assert list(pins.pins(str(tmp_path))) == left
 
 
 def test_a_pin_that_cannot_be_removed_does_not_hide_the_outcome(
@@ -108,7 +109,7 @@ def test_a_pin_that_cannot_be_removed_does_not_hide_the_outcome(
     def broken(path: Path) -> None:
         raise OSError(5, "Input/output error")
 
-    with marks.held(str(tmp_path), first, "run-9"):
+    with pins.held(str(tmp_path), first, "run-9"):
         monkeypatch.setattr(files, "sync", broken)
     assert "snapshot one stays pinned: Expected to remove tags/pins/one.run-9.json. Received: [Errno 5]" in caplog.text
 
@@ -152,7 +153,7 @@ def test_a_strange_mark_is_named_and_nothing_is_removed(
     (tmp_path / "tags" / directory).mkdir()
     plant(tmp_path / "tags" / directory / name)
     with pytest.raises(SnapshotError, match=message):
-        marks.pins(str(tmp_path)) if directory == "pins" else marks.expired(str(tmp_path))
+        pins.pins(str(tmp_path)) if directory == "pins" else pins.expired(str(tmp_path))
     with pytest.raises(SnapshotError, match=message):
         retention.expire(str(tmp_path), retention.Policy(0, 1, 0), now=1e12)
     assert (tmp_path / "tags/data/one/one-part-00000.parquet").exists()
@@ -162,7 +163,7 @@ def test_a_name_that_begins_with_a_dot_is_an_unfinished_mark(tmp_path: Path, fir
     (tmp_path / "tags/pins").mkdir()
     (tmp_path / "tags/pins/.one.json.0badcafe.tmp").touch()
     (tmp_path / "tags/pins/...json").touch()
-    assert marks.pins(str(tmp_path)) == {}
+    assert pins.pins(str(tmp_path)) == {}
 
 
 @pytest.mark.parametrize("directory", ["pins", "expired"])
@@ -172,5 +173,5 @@ def test_marks_are_not_looked_for_behind_a_link(tmp_path: Path, first: Commit, d
     with pytest.raises(
         SnapshotError, match=f"Expected tags/{directory} to be a directory of the table. Received: a link"
     ):
-        marks.pin(str(tmp_path), first) if directory == "expired" else marks.unpin(str(tmp_path), first)
+        pins.pin(str(tmp_path), first) if directory == "expired" else pins.unpin(str(tmp_path), first)
     assert os.listdir(tmp_path / "elsewhere") == []

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fashion_udf.catalog.overrides import read_overrides
 from fashion_udf.config import Overrides
 from fashion_udf.errors import CatalogError
-from fashion_udf.overrides import read_overrides
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

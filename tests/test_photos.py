@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion_udf import photos
-from fashion_udf.photos import Photo
+from fashion_udf.photos import fetch
+from fashion_udf.photos.fetch import Photo
 from fashion_udf.schema import Status
 
 DATA = b"not decoded here"
@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 def _read(uri: str, root: Path, max_bytes: int = 100) -> Photo:
     before = len(os.listdir("/proc/self/fd"))
-    photo = photos.read(uri, [str(root)], max_bytes)
+    photo = fetch.read(uri, [str(root)], max_bytes)
     assert len(os.listdir("/proc/self/fd")) == before, "no descriptor stays open"
     assert (photo.status == Status.OK) == (photo.data is not None) == (photo.error is None)
     return photo
@@ -138,9 +138,9 @@ def test_a_path_out_of_the_roots_is_forbidden(root: Path, uri: str) -> None:
 
 def test_any_of_several_roots_will_do_and_none_reads_nothing(root: Path) -> None:
     (root / "a.jpg").write_bytes(DATA)
-    assert photos.read(f"{root}/a.jpg", ["/nowhere", f"{root}/"], 100).data == DATA
-    assert photos.read(f"{root}/a.jpg", ["/"], 100).data == DATA
-    assert photos.read(f"{root}/a.jpg", [], 100).status == Status.IMAGE_FORBIDDEN
+    assert fetch.read(f"{root}/a.jpg", ["/nowhere", f"{root}/"], 100).data == DATA
+    assert fetch.read(f"{root}/a.jpg", ["/"], 100).data == DATA
+    assert fetch.read(f"{root}/a.jpg", [], 100).status == Status.IMAGE_FORBIDDEN
 
 
 def test_a_link_is_followed_inside_the_roots_only(root: Path) -> None:
@@ -241,13 +241,13 @@ def test_any_other_failure_is_an_io_status(root: Path, monkeypatch: pytest.Monke
     photo = _read(f"{root}/a.jpg", root)
     assert photo.status == Status.IMAGE_IO
     assert photo.error == (os.strerror(code) if code else "OSError")
-    assert photo.identity == photos.identity(f"{root}/a.jpg", [str(root)]) is not None
+    assert photo.identity == fetch.identity(f"{root}/a.jpg", [str(root)]) is not None
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text() | st.builds("file:{}".format, st.text()) | st.builds("/photos/../{}".format, st.text()))
 def test_any_text_at_all_gives_a_status(uri: str) -> None:
-    photo = photos.read(uri, ["/photos"], 100)
+    photo = fetch.read(uri, ["/photos"], 100)
     assert photo.status in STATUSES - {Status.OK} and photo.data is None and "\n" not in (photo.error or "\n")
 
 
@@ -264,7 +264,7 @@ def test_the_identity_is_what_reading_would_find_whatever_the_path(root: Path) -
     ]  # fmt: skip
     uris = [f"{root}/{name}" for name in names]
     uris += [(root / "a b%.jpg").as_uri(), f"file:{root}/in%00", f"file://host{root}/in", f"s3://{root}/in", "in", ""]
-    found = {uri: photos.identity(uri, [str(root)]) for uri in uris}
+    found = {uri: fetch.identity(uri, [str(root)]) for uri in uris}
     assert found == {uri: _read(uri, root).identity for uri in uris}
     assert {identity.split("-")[0] for identity in found.values() if identity} == {"16", "160"}
 
@@ -277,11 +277,11 @@ def test_the_identity_follows_size_and_time_and_the_file_is_not_opened(
     os.utime(path, ns=(1, 1_700_000_000_000_000_001))
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", None)
-        assert photos.identity(str(path), [str(root)]) == f"{len(DATA)}-1700000000000000001"
+        assert fetch.identity(str(path), [str(root)]) == f"{len(DATA)}-1700000000000000001"
     os.utime(path, ns=(1, 1_700_000_000_000_000_002))
-    assert photos.identity(str(path), [str(root)]) == f"{len(DATA)}-1700000000000000002"
+    assert fetch.identity(str(path), [str(root)]) == f"{len(DATA)}-1700000000000000002"
 
 
 @given(st.text() | st.builds("file:{}".format, st.text()) | st.builds("/proc/self/{}".format, st.text()))
 def test_any_text_at_all_has_the_identity_that_reading_finds(uri: str) -> None:
-    assert photos.identity(uri, ["/nowhere"]) is photos.read(uri, ["/nowhere"], 100).identity is None
+    assert fetch.identity(uri, ["/nowhere"]) is fetch.read(uri, ["/nowhere"], 100).identity is None

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
-from fashion_udf import images, pixels
+from fashion_udf.photos import decode, resize
 
 RED, BLUE = (200, 40, 60), (30, 60, 180)
 
@@ -36,7 +36,7 @@ def _encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
 
 
 def _decoded(data: bytes, size: int) -> NDArray[np.int16]:
-    decoded = images.decode(data, size)
+    decoded = decode.decode(data, size)
     assert decoded.pixels is not None, (decoded.status, decoded.error)
     assert (decoded.pixels.shape, decoded.pixels.dtype) == ((size, size, 3), np.uint8)
     return decoded.pixels.astype(np.int16)
@@ -180,7 +180,7 @@ def test_modes_that_only_a_decoder_makes_are_converted_too(mode: str) -> None:
     for step in steps.get(mode, ["RGB", mode]):
         grey = grey.convert(step)
     assert grey.mode == mode
-    assert (pixels.square(pixels.eight_bit(grey), 4) == 77).all()
+    assert (resize.square(resize.eight_bit(grey), 4) == 77).all()
 
 
 def test_neutral_lab_is_grey() -> None:
@@ -228,5 +228,5 @@ def test_a_transparent_level_of_16_bit_grey_is_white() -> None:
 
 def test_floats_that_are_no_numbers_are_black_and_negative_ones_too() -> None:
     row = np.array([np.nan, -np.inf, -3.0, 0.0, 0.5, 1.0], np.float32)
-    grey = np.asarray(pixels.eight_bit(Image.fromarray(np.tile(row, (4, 1)))))
+    grey = np.asarray(resize.eight_bit(Image.fromarray(np.tile(row, (4, 1)))))
     assert grey[0].tolist() == [0, 0, 0, 0, 128, 255]

@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import assembly, chunks, config, planning, snapshot, staging
+from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import BundleError, CatalogError, SnapshotError
-from fashion_udf.plan import Counts, Scope
-from fashion_udf.planning import Planned, Run
+from fashion_udf.pipeline import assembly, chunks, planning, staging
+from fashion_udf.pipeline.comparison import Counts, Scope
+from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import RESULT, TAGS
+from fashion_udf.table import snapshot
 from tests.tables import head
 from tests.tag_rows import results, tags
 

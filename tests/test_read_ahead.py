@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_udf.read_ahead import read_ahead
+from fashion_udf.scoring.prefetch import read_ahead
 
 
 def own_threads() -> list[str]:

@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import snapshot
+from fashion_udf.table import snapshot
 from tests.soak import SOAK
 from tests.tables import publish, without_syncs
 

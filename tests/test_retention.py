@@ -12,10 +12,10 @@ import duckdb
 import pyarrow.dataset as ds
 import pytest
 
-from fashion_udf import marks, retention, snapshot
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.retention import Policy, Removal
-from fashion_udf.rollback import rollback
+from fashion_udf.table import pins, retention, snapshot
+from fashion_udf.table.retention import Policy, Removal
+from fashion_udf.table.rollback import rollback
 from tests import tables
 from tests.tables import backdate, publish, stage
 
@@ -43,7 +43,7 @@ def _expire(output: Path, policy: Policy, now: float | None = None) -> list[str]
 
 def _kept(output: Path) -> list[str]:
     """Ids of the snapshots that did not expire, each of which must be whole."""
-    gone = marks.expired(str(output))
+    gone = pins.expired(str(output))
     kept = [commit for commit in snapshot.read_log(str(output)) if commit.snapshot_id not in gone]
     for commit in kept:
         snapshot.verify(str(output), commit)
@@ -105,10 +105,10 @@ def test_the_current_snapshot_stays_however_old(tmp_path: Path) -> None:
 def test_a_pinned_snapshot_stays_until_it_is_unpinned(tmp_path: Path) -> None:
     _publish(tmp_path, 3)
     commit = snapshot.read_log(str(tmp_path))[0]
-    marks.pin(str(tmp_path), commit)
+    pins.pin(str(tmp_path), commit)
     assert _expire(tmp_path, ALL) == ["s2"]
     assert _kept(tmp_path) == ["s1", "s3"]
-    marks.unpin(str(tmp_path), commit)
+    pins.unpin(str(tmp_path), commit)
     assert _expire(tmp_path, ALL) == ["s1"]
 
 
@@ -131,9 +131,9 @@ def test_a_snapshot_counts_by_the_newest_commit_that_names_it(tmp_path: Path) ->
 def test_a_snapshot_that_has_expired_is_not_one_of_those_to_keep(tmp_path: Path) -> None:
     _publish(tmp_path, 3)
     first = snapshot.read_log(str(tmp_path))[0]
-    marks.pin(str(tmp_path), first)
+    pins.pin(str(tmp_path), first)
     assert _expire(tmp_path, ALL) == ["s2"]
-    marks.unpin(str(tmp_path), first)
+    pins.unpin(str(tmp_path), first)
     assert _expire(tmp_path, Policy(0, 2, 0)) == []
 
 

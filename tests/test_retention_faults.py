@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion_udf import commit_log, marks, retention, snapshot
-from fashion_udf.commit import Commit
 from fashion_udf.errors import FashionError, SnapshotError
-from fashion_udf.retention import Policy
-from fashion_udf.rollback import rollback
+from fashion_udf.table import log, pins, retention, snapshot
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.retention import Policy
+from fashion_udf.table.rollback import rollback
 from tests import tables
 from tests.tables import REMOVING_CALLS, backdate, publish, stage
 
@@ -67,11 +67,11 @@ def _expire(output: Path) -> list[str]:
 
 def _check(output: Path) -> None:
     """The current snapshot is whole, and so is every one that did not expire; numbers have no gap."""
-    log = snapshot.read_log(str(output))
-    gone = marks.expired(str(output))
-    assert [commit.number for commit in log] == list(range(1, len(log) + 1))
-    for commit in log:
-        if commit.snapshot_id not in gone or commit is log[-1]:
+    commits = snapshot.read_log(str(output))
+    gone = pins.expired(str(output))
+    assert [commit.number for commit in commits] == list(range(1, len(commits) + 1))
+    for commit in commits:
+        if commit.snapshot_id not in gone or commit is commits[-1]:
             snapshot.verify(str(output), commit)
 
 
@@ -128,7 +128,7 @@ def _roll_back(output: Path) -> None:
 
 def _pin(output: Path) -> None:
     with contextlib.suppress(SnapshotError):
-        marks.pin(str(output), _first(output))
+        pins.pin(str(output), _first(output))
 
 
 OTHERS: dict[str, Callable[[Path], object]] = {
@@ -156,7 +156,7 @@ def test_whatever_happens_between_two_steps_of_expire_the_table_stays_whole(
         with tables.before_each_call(REMOVING_CALLS, meanwhile):
             retention.expire(str(output), ALL)
         _check(output)
-        pinned = marks.pins(str(output))
+        pinned = pins.pins(str(output))
         assert "s1" not in pinned or os.listdir(output / "tags/data/s1"), "a pin that was granted keeps the files"
         for commit in snapshot.read_log(str(output)):
             if commit.snapshot_id in pinned:
@@ -193,9 +193,9 @@ def test_expire_between_two_steps_of_a_rollback_leaves_a_whole_current_snapshot(
 
 #: What decides between a rollback and a call of expire, each a step.
 STEPS = (
-    *((marks, name) for name in ("pins", "expired", "bury", "_create", "_remove")),
+    *((pins, name) for name in ("pins", "expired", "bury", "_create", "_remove")),
     *((snapshot, name) for name in ("current", "verify")),
-    (commit_log, "append"),
+    (log, "append"),
 )
 
 
@@ -279,15 +279,15 @@ def test_a_tombstone_is_taken_back_when_the_snapshot_is_wanted_again(
     removed, problems = retention.expire(str(output), ALL)
     assert "snapshot s1 is pinned or current again: its files stay" in caplog.text
     assert [removal.path.name for removal in removed] == ["s2", "dead"] and problems == []
-    assert marks.expired(str(output)) == {"s2"}
+    assert pins.expired(str(output)) == {"s2"}
 
 
 def test_a_planted_tombstone_removes_nothing_that_is_protected(copy: Callable[[int], Path]) -> None:
     output = copy(1)
     first, second, third = snapshot.read_log(str(output))
-    marks.pin(str(output), first)
+    pins.pin(str(output), first)
     for commit in (first, second, third):
-        marks.bury(str(output), commit, "planted")
+        pins.bury(str(output), commit, "planted")
     publish(output, ["4"])
     assert _expire(output) == ["s2", "dead"], "the first is pinned, and the third was current a moment ago"
     snapshot.verify(str(output), first)
@@ -348,22 +348,22 @@ class _History:
             self.dates.append(self.now)
 
     def do(self, name: str, value: int) -> None:
-        log = self.log()
+        commits = self.log()
         if name == "clock":
             self.now += value * DAY
         elif name == "publish":
-            publish(self.output, [str(len(log))])
+            publish(self.output, [str(len(commits))])
         elif name == "expire":
             self.expire(_POLICIES[value])
-        elif value <= len(log):
-            self.touch(name, log[value - 1])
+        elif value <= len(commits):
+            self.touch(name, commits[value - 1])
         self.dated()
 
     def touch(self, name: str, commit: Commit) -> None:
         wanted = {
             "rollback": lambda: rollback(str(self.output), commit.number),
-            "pin": lambda: marks.pin(str(self.output), commit),
-            "unpin": lambda: marks.unpin(str(self.output), commit),
+            "pin": lambda: pins.pin(str(self.output), commit),
+            "unpin": lambda: pins.unpin(str(self.output), commit),
         }[name]
         head = self.log()[-1].snapshot_id
         if commit.snapshot_id in self.gone and name != "unpin" and commit.snapshot_id != head:
@@ -377,8 +377,8 @@ class _History:
             self.pinned.discard(commit.snapshot_id)
 
     def expire(self, policy: Policy) -> None:
-        log = self.log()
-        newest = {commit.snapshot_id: commit.number for commit in log}
+        commits = self.log()
+        newest = {commit.snapshot_id: commit.number for commit in commits}
         left = sorted(set(newest) - self.gone, key=lambda name: newest[name])
         removed, problems = retention.expire(str(self.output), policy, self.now)
         assert problems == []
@@ -387,7 +387,7 @@ class _History:
             name
             for name in left[: -policy.keep]
             if name not in self.pinned
-            and newest[name] < len(log)
+            and newest[name] < len(commits)
             and self.now - max(self.dates[: newest[name] + 1]) >= max(policy.older_than, policy.grace)
         }
         assert names == allowed
@@ -395,8 +395,8 @@ class _History:
 
     def check(self) -> None:
         assert [commit.number for commit in self.log()] == list(range(1, len(self.dates) + 1))
-        assert marks.expired(str(self.output)) == self.gone
-        assert set(marks.pins(str(self.output))) == self.pinned
+        assert pins.expired(str(self.output)) == self.gone
+        assert set(pins.pins(str(self.output))) == self.pinned
         for commit in self.log():
             if commit.snapshot_id in self.gone:
                 assert not snapshot.data_dir(str(self.output), commit).exists()

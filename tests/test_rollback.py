@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from fashion_udf import commit_log, marks, snapshot, store
-from fashion_udf.commit import Commit, parse
 from fashion_udf.errors import CommitConflictError, CommitUnknownError, FashionError, InputError, SnapshotError
-from fashion_udf.rollback import rollback
-from fashion_udf.store import Fault, MemoryStore
+from fashion_udf.table import log, pins, snapshot, store
+from fashion_udf.table.commit import Commit, parse
+from fashion_udf.table.rollback import rollback
+from fashion_udf.table.store import Fault, MemoryStore
 from tests import tables
 from tests.tables import CALLS, publish
 
@@ -97,7 +97,7 @@ def test_a_damaged_snapshot_is_not_published_again(tmp_path: Path, first: Commit
 
 
 def test_an_expired_snapshot_is_refused(tmp_path: Path, first: Commit) -> None:
-    marks.bury(str(tmp_path), first, "expiry")
+    pins.bury(str(tmp_path), first, "expiry")
     with pytest.raises(SnapshotError, match="Expected a snapshot that is kept. Received: commit 1, .*one has expired"):
         rollback(str(tmp_path), 1)
     assert tables.head(tmp_path).number == 2
@@ -113,7 +113,7 @@ def test_a_publish_during_a_rollback_wins(tmp_path: Path, first: Commit, monkeyp
     monkeypatch.setattr(snapshot, "verify", slow)
     with pytest.raises(CommitConflictError, match="Received: commit 3 of run five as the newest"):
         rollback(str(tmp_path), 1)
-    assert tables.head(tmp_path).run_id == "five" and marks.pins(str(tmp_path)) == {}
+    assert tables.head(tmp_path).run_id == "five" and pins.pins(str(tmp_path)) == {}
 
 
 def test_an_unknown_outcome_keeps_the_snapshot_pinned(
@@ -122,10 +122,10 @@ def test_an_unknown_outcome_keeps_the_snapshot_pinned(
     def unknown(*_: object) -> Commit:
         raise CommitUnknownError("Expected to learn whether commit 3 landed.")
 
-    monkeypatch.setattr(commit_log, "append", unknown)
+    monkeypatch.setattr(log, "append", unknown)
     with pytest.raises(CommitUnknownError):
         rollback(str(tmp_path), 1)
-    assert list(marks.pins(str(tmp_path))) == ["one"]
+    assert list(pins.pins(str(tmp_path))) == ["one"]
 
 
 @pytest.mark.parametrize("persistent", [False, True], ids=["once", "from then on"])
@@ -159,9 +159,9 @@ def test_every_fault_of_a_store_ends_in_a_truthful_outcome(
 ) -> None:
     """The bytes of the log live in a store that times out; files and pins are local, as they are."""
     first, second = publish(tmp_path, ["1"], run_id="one"), publish(tmp_path, ["2"], run_id="two")
-    log = {f"tags/log/{commit.number:08d}.json": commit.to_json() for commit in (first, second)}
+    stored = {f"tags/log/{commit.number:08d}.json": commit.to_json() for commit in (first, second)}
     for k in range(1, 30):
-        memory = MemoryStore({k: Fault(when, TimeoutError("timed out"))}, dict(log))  # type: ignore[arg-type]
+        memory = MemoryStore({k: Fault(when, TimeoutError("timed out"))}, dict(stored))  # type: ignore[arg-type]
         monkeypatch.setitem(store.STORES, "", memory)
         try:
             possible = {rollback(str(tmp_path), 1).number}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import run_tables
+from fashion_udf.pipeline import run_tables
 from tests.tag_rows import TIME, tags
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashion_udf.broken_photos import UNREADABLE
-from fashion_udf.sample import CATEGORIES, COLOURS, TITLES, Product, broken_products, garment, products
-from fashion_udf.sketch import Fabric, Sketch, ellipse
+from fashion_udf.samples.broken_photos import UNREADABLE
+from fashion_udf.samples.catalog import CATEGORIES, COLOURS, TITLES, Product, broken_products, garment, products
+from fashion_udf.samples.sketch import Fabric, Sketch, ellipse
 
 TRAINING_CATEGORIES = {
     "Tshirts", "Shirts", "Casual Shoes", "Watches", "Handbags", "Heels",

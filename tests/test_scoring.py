@@ -18,13 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashion_udf import images, manifest, scoring
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines import Prediction
-from fashion_udf.manifest import Manifest
+from fashion_udf.model import manifest
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import Prediction
+from fashion_udf.model.manifest import Manifest
+from fashion_udf.model.tokenizer import train_tokenizer
+from fashion_udf.photos import decode
 from fashion_udf.schema import SCORE, Status
-from fashion_udf.scoring import Scorer, Settings
-from fashion_udf.text import train_tokenizer
+from fashion_udf.scoring import scorer
+from fashion_udf.scoring.scorer import Scorer, Settings
 
 LABELS = ["Hats", "Shirts", "Shoes"]
 SETTINGS = Settings("fake", "f32", 4, 2, "bytes", (), 100_000, 1_000_000)
@@ -63,8 +65,8 @@ def _photo(level: int = 0, form: str = "PNG") -> bytes:
 
 
 def _scores(photos: Sequence[bytes | str | None], titles: Sequence[str | None], **changes: Any) -> Any:
-    scorer = Scorer(_bundle(), replace(SETTINGS, **changes), _predict)
-    return scorer.score(titles, [None] * len(titles), photos)
+    ready = Scorer(_bundle(), replace(SETTINGS, **changes), _predict)
+    return ready.score(titles, [None] * len(titles), photos)
 
 
 def test_a_row_gets_its_category_confidence_decision_and_best_k() -> None:
@@ -217,25 +219,25 @@ def test_a_failing_engine_raises_and_leaves_no_thread(tmp_path: Path) -> None:
         raise RuntimeError("the engine is gone")
 
     changed = replace(SETTINGS, photo="uri", image_roots=(str(tmp_path),))
-    scorer = Scorer(_bundle(), changed, failing, threads=3)
+    ready = Scorer(_bundle(), changed, failing, threads=3)
     with pytest.raises(RuntimeError, match="the engine is gone"):
-        scorer.score(["hat"] * 50, [None] * 50, [f"{tmp_path}/a.png"] * 50)
+        ready.score(["hat"] * 50, [None] * 50, [f"{tmp_path}/a.png"] * 50)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
 
 
 def test_a_photo_that_has_the_known_bytes_is_neither_decoded_nor_scored() -> None:
     data, decoded, asked = [_photo(), _photo(9), _photo(9)], [], []
 
-    def decode(*arguments: Any) -> images.Decoded:
+    def decode_counted(*arguments: Any) -> decode.Decoded:
         decoded.append(arguments[0])
-        return images.decode(*arguments)
+        return decode.decode(*arguments)
 
     def predict(pixels: Any, present: Any, token_ids: Any) -> Prediction:
         asked.extend(present[:, 0].tolist())
         return _predict(pixels, present, token_ids)
 
     known = [hashlib.sha256(data[0]).hexdigest(), "0" * 64, None]
-    rows = Scorer(_bundle(), SETTINGS, predict, decode).score(["hat"] * 3, [None] * 3, data, known)
+    rows = Scorer(_bundle(), SETTINGS, predict, decode_counted).score(["hat"] * 3, [None] * 3, data, known)
     assert rows["unchanged"].tolist() == [True, False, False]
     assert decoded == data[1:] and asked == [1.0, 1.0]
     first = rows.iloc[0]
@@ -245,13 +247,13 @@ def test_a_photo_that_has_the_known_bytes_is_neither_decoded_nor_scored() -> Non
 
 def test_slow_photos_are_fetched_while_the_engine_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(_photo())
-    read = scoring.photos.read
+    read = scorer.fetch.read
 
     def slow(*arguments: Any) -> Any:
         time.sleep(0.03)
         return read(*arguments)
 
-    monkeypatch.setattr(scoring.photos, "read", slow)
+    monkeypatch.setattr(scorer.fetch, "read", slow)
     changed = replace(SETTINGS, photo="uri", image_roots=(str(tmp_path),))
     seconds = []
     for threads in (0, 8):
@@ -267,7 +269,7 @@ def test_no_more_photos_are_decoded_at_a_time_than_the_task_has_cores(tmp_path: 
     (tmp_path / "a.png").write_bytes(_photo())
     busy, most, lock = 0, 0, threading.Lock()
 
-    def decode(*arguments: Any) -> images.Decoded:
+    def decode_counted(*arguments: Any) -> decode.Decoded:
         nonlocal busy, most
         with lock:
             busy += 1
@@ -275,10 +277,10 @@ def test_no_more_photos_are_decoded_at_a_time_than_the_task_has_cores(tmp_path: 
         time.sleep(0.002)
         with lock:
             busy -= 1
-        return images.decode(*arguments)
+        return decode.decode(*arguments)
 
     changed = replace(SETTINGS, photo="uri", image_roots=(str(tmp_path),))
-    Scorer(_bundle(), changed, _predict, decode, threads=8, decoders=2).score(
+    Scorer(_bundle(), changed, _predict, decode_counted, threads=8, decoders=2).score(
         ["hat"] * 40, [None] * 40, [f"{tmp_path}/a.png"] * 40
     )
     assert most == 2

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_udf import config, selection, snapshot
+from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import ConfigError, InputError
-from fashion_udf.selection import Selection
+from fashion_udf.pipeline import selection
+from fashion_udf.pipeline.selection import Selection
+from fashion_udf.table import snapshot
 from tests.tag_rows import TIME, tags
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import snapshot, store
 from fashion_udf.errors import CommitConflictError, ConfigError, SnapshotError
+from fashion_udf.table import snapshot, store
 from tests.tables import publish, stage
 
 

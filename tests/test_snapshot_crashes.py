@@ -13,9 +13,9 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import snapshot
-from fashion_udf.commit import Commit
 from fashion_udf.errors import CommitConflictError
+from fashion_udf.table import snapshot
+from fashion_udf.table.commit import Commit
 from tests import tables
 from tests.tables import CALLS, publish, stage
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion_udf import snapshot, snapshot_diff
-from fashion_udf.commit import Commit
 from fashion_udf.errors import SnapshotError
 from fashion_udf.schema import TAGS
-from fashion_udf.snapshot_diff import Confidence, Diff
+from fashion_udf.table import diff, snapshot
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.diff import Confidence, Diff
 from tests import tables
 
 _COLUMNS = ("product_id", "category", "confidence", "status", "reason", "model_version", "run_id")
@@ -66,7 +66,7 @@ def both(tmp_path: Path) -> tuple[Commit, Commit]:
 
 
 def test_every_kind_of_change_is_counted(tmp_path: Path, both: tuple[Commit, Commit]) -> None:
-    assert snapshot_diff.diff(str(tmp_path), *both) == Diff(
+    assert diff.diff(str(tmp_path), *both) == Diff(
         before=1,
         after=2,
         rows_before=7,
@@ -92,48 +92,48 @@ def test_every_kind_of_change_is_counted(tmp_path: Path, both: tuple[Commit, Com
 
 
 def test_the_other_way_round_is_the_opposite(tmp_path: Path, both: tuple[Commit, Commit]) -> None:
-    there, back = snapshot_diff.diff(str(tmp_path), *both), snapshot_diff.diff(str(tmp_path), *both[::-1])
+    there, back = diff.diff(str(tmp_path), *both), diff.diff(str(tmp_path), *both[::-1])
     assert (there.added, there.gone, there.confidence.rose) == (back.gone, back.added, back.confidence.fell)
     assert sorted(map(str, there.categories)) == sorted(str((b, a, n)) for a, b, n in back.categories)
 
 
 def test_a_snapshot_does_not_differ_from_itself(tmp_path: Path, both: tuple[Commit, Commit]) -> None:
-    same = snapshot_diff.diff(str(tmp_path), both[0], both[0])
+    same = diff.diff(str(tmp_path), both[0], both[0])
     assert (same.added, same.gone, same.categories, same.statuses, same.scored) == (0, 0, [], [], [])
     assert same.examples == {"added": [], "gone": [], "category": []}
 
 
 def test_no_more_examples_are_named_than_asked_for(tmp_path: Path, both: tuple[Commit, Commit]) -> None:
-    examples = snapshot_diff.diff(str(tmp_path), *both, examples=1).examples
+    examples = diff.diff(str(tmp_path), *both, examples=1).examples
     assert {kind: len(rows) for kind, rows in examples.items()} == {"added": 1, "gone": 1, "category": 1}
-    assert snapshot_diff.diff(str(tmp_path), *both, examples=0).examples["category"] == []
+    assert diff.diff(str(tmp_path), *both, examples=0).examples["category"] == []
 
 
 def test_a_column_that_an_older_snapshot_lacks_counts_as_null(tmp_path: Path) -> None:
     """T1.21."""
     old = _publish(tmp_path, BEFORE, ("product_id", "category"))
-    changes = snapshot_diff.diff(str(tmp_path), old, _publish(tmp_path, BEFORE))
+    changes = diff.diff(str(tmp_path), old, _publish(tmp_path, BEFORE))
     assert changes.categories == []
     assert changes.confidence == Confidence(0, None, None, 0, 0)
     assert changes.statuses == [(None, "ok", 6), (None, "image_corrupt", 1)]
     assert changes.models == [("m1", 0, 7), (None, 7, 0)]
-    assert "null" in snapshot_diff.text(changes)
+    assert "null" in diff.text(changes)
 
 
 def test_a_confidence_that_is_not_a_number_is_not_compared(tmp_path: Path) -> None:
     before = _publish(tmp_path, [_row("1", "a", float("nan")), _row("2", "a", 0.5), _row("3", "a", None)])
     after = _publish(tmp_path, [_row("1", "a", 0.5), _row("2", "a", 0.25), _row("3", "a", 0.5)])
     expected = Confidence(rows=1, mean_before=0.5, mean_after=0.25, rose=0, fell=1)
-    assert snapshot_diff.diff(str(tmp_path), before, after).confidence == expected
+    assert diff.diff(str(tmp_path), before, after).confidence == expected
 
 
 @pytest.mark.parametrize(("first", "second"), [([], []), ([], AFTER), (BEFORE, [])])
 def test_an_empty_snapshot_is_compared_too(
     tmp_path: Path, first: list[dict[str, Any]], second: list[dict[str, Any]]
 ) -> None:
-    changes = snapshot_diff.diff(str(tmp_path), _publish(tmp_path, first), _publish(tmp_path, second))
+    changes = diff.diff(str(tmp_path), _publish(tmp_path, first), _publish(tmp_path, second))
     assert (changes.added, changes.gone) == (len(second), len(first))
-    assert snapshot_diff.text(changes).startswith("commit")
+    assert diff.text(changes).startswith("commit")
 
 
 def test_embeddings_are_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_embeddings_are_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return read(self, columns=columns)
 
     monkeypatch.setattr(pq.ParquetFile, "read", recorded)
-    snapshot_diff.diff(str(tmp_path), commit, commit)
+    diff.diff(str(tmp_path), commit, commit)
     assert asked == set(_COLUMNS)
 
 
@@ -155,16 +155,16 @@ def test_a_missing_or_damaged_file_is_named(tmp_path: Path, both: tuple[Commit, 
     path = snapshot.data_dir(str(tmp_path), both[0]) / both[0].files[1].name
     damage(path)
     with pytest.raises(SnapshotError, match=f"Expected a Parquet file of tags. Received: {path}"):
-        snapshot_diff.diff(str(tmp_path), *both)
+        diff.diff(str(tmp_path), *both)
 
 
 def test_a_file_without_product_ids_has_none_to_match(tmp_path: Path) -> None:
     commit, plain = _publish(tmp_path, BEFORE), _publish(tmp_path, [{"category": "a"}], ("category",), files=1)
-    assert snapshot_diff.diff(str(tmp_path), commit, plain).gone == 7
+    assert diff.diff(str(tmp_path), commit, plain).gone == 7
 
 
 def test_the_text_shows_every_table(tmp_path: Path, both: tuple[Commit, Commit]) -> None:
-    lines = snapshot_diff.text(snapshot_diff.diff(str(tmp_path), *both)).splitlines()
+    lines = diff.text(diff.diff(str(tmp_path), *both)).splitlines()
     assert lines[0].split() == ["commit", "1", "2"] and "rows                 7      7" in lines
     for line in (
         "category changed     4  66.7 %",
@@ -177,10 +177,10 @@ def test_the_text_shows_every_table(tmp_path: Path, both: tuple[Commit, Commit])
 
 
 def test_pairs_beyond_those_shown_are_counted(tmp_path: Path, both: tuple[Commit, Commit]) -> None:
-    changes = snapshot_diff.diff(str(tmp_path), *both)
+    changes = diff.diff(str(tmp_path), *both)
     many = dataclasses.replace(changes, categories=[(f"a{n}", "b", 1) for n in range(25)])
-    assert "a19            b" in snapshot_diff.text(many) and "a20" not in snapshot_diff.text(many)
-    assert "and 5 other pairs" in snapshot_diff.text(many)
+    assert "a19            b" in diff.text(many) and "a20" not in diff.text(many)
+    assert "and 5 other pairs" in diff.text(many)
 
 
 _ROWS = st.dictionaries(
@@ -203,7 +203,7 @@ def test_the_counts_are_those_of_a_plain_loop(tmp_path_factory: pytest.TempPathF
         for rows in (old, new):
             listed = [_row(i, c, f, status=s, run_id=r) for i, (c, f, s, r) in rows.items()]
             commits.append(_publish(output, listed))
-    changes = snapshot_diff.diff(str(output), *commits)
+    changes = diff.diff(str(output), *commits)
     shared = [(old[name], new[name]) for name in old if name in new]
     assert (changes.added, changes.gone) == (len(new.keys() - old.keys()), len(old.keys() - new.keys()))
     for place, counted in ((0, changes.categories), (2, changes.statuses)):

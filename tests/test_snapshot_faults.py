@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from fashion_udf import files, snapshot, store
+from fashion_udf import files
 from fashion_udf.errors import CommitUnknownError, FashionError, SnapshotError
-from fashion_udf.store import Fault, MemoryStore
+from fashion_udf.table import snapshot, store
+from fashion_udf.table.store import Fault, MemoryStore
 from tests import tables
 from tests.tables import CALLS, publish, stage
 

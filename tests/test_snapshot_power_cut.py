@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import snapshot
+from fashion_udf.table import snapshot
 from tests import tables
 from tests.tables import publish, stage
 

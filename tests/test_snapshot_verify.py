@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fashion_udf import snapshot
 from fashion_udf.errors import SnapshotError
+from fashion_udf.table import snapshot
 from tests.tables import publish
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fashion_udf import sources
+from fashion_udf.catalog import sources
 from fashion_udf.errors import CatalogError
 
 if TYPE_CHECKING:

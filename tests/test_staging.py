@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf import staging
+from fashion_udf.pipeline import staging
 from tests.tables import CALLS, backdate, before_each_call, fail, survives, without_syncs
 
 

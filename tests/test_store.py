@@ -13,7 +13,7 @@ import pytest
 
 from fashion_udf import files
 from fashion_udf.errors import ConfigError
-from fashion_udf.store import Fault, MemoryStore, Store, local_path, open_store
+from fashion_udf.table.store import Fault, MemoryStore, Store, local_path, open_store
 
 WRITERS = 8
 ROUNDS = 50

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashion_udf import chunks, config, planning, sample, snapshot, tagging
+from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import (
     BundleError,
@@ -26,8 +26,11 @@ from fashion_udf.errors import (
     GateRefusedError,
     SnapshotError,
 )
-from fashion_udf.plan import Scope
+from fashion_udf.pipeline import chunks, planning, tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.samples import catalog
 from fashion_udf.schema import TAGS, Status
+from fashion_udf.table import snapshot
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -427,7 +430,7 @@ def test_a_plan_counts_and_writes_nothing(spark: SparkSession, tmp_path: Path) -
 
 
 def test_the_generated_sample_with_its_broken_rows_is_tagged_whole(spark: SparkSession, tmp_path: Path) -> None:
-    products = [*sample.products(40, seed=1), *sample.broken_products(seed=1)]
+    products = [*catalog.products(40, seed=1), *catalog.broken_products(seed=1)]
     path = _catalog(
         tmp_path / "in",
         product_id=[product.product_id for product in products],

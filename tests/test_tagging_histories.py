@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fashion_udf import chunks, snapshot, tagging
 from fashion_udf.config import JobConfig
-from fashion_udf.plan import Scope
+from fashion_udf.pipeline import chunks, tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.table import snapshot
 from tests.nights import Killed, Shop, dies_at, held
 from tests.soak import SOAK
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from fashion_udf import chunks, snapshot, tagging
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import CommitConflictError, FashionError
+from fashion_udf.pipeline import chunks, tagging
+from fashion_udf.table import snapshot
 from tests.nights import Killed, Shop, dies_at, held
 from tests.soak import SOAK
 from tests.submit import REPOSITORY, SPARK_SUBMIT

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from fashion_udf.errors import BundleError
-from fashion_udf.text import (
+from fashion_udf.model.tokenizer import (
     MAX_CHARACTERS,
     MAX_TOKENS,
     MAX_VOCABULARY,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashion_udf.text import PADDING_ID, UNKNOWN_ID
-from training.recipe import Augmentation
+from fashion_udf.model.tokenizer import PADDING_ID, UNKNOWN_ID
+from training.fitting.recipe import Augmentation
 
 tf = pytest.importorskip("tensorflow")
 
-from training.augmentation import augment  # noqa: E402
+from training.fitting.augmentation import augment  # noqa: E402
 
 STILL = Augmentation(flip=False, shift=0.0, zoom=0.0, word_dropout=0.0)
 

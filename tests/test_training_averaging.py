@@ -10,7 +10,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from training import averaging  # noqa: E402
+from training.fitting import averaging  # noqa: E402
 
 
 def _model(*values: Any) -> Any:

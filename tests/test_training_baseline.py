@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fashion_udf.errors import CatalogError
-from training import baseline
-from training.baseline import Titles
+from training.evaluation import baseline
+from training.evaluation.baseline import Titles
 
 TRAIN = Titles(
     ["Red shirt", "Blue shirt", "Red shoe", "Blue shoe", "Of no known category"], np.asarray([0, 0, 3, 3, -1], np.int32)

@@ -7,7 +7,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from training.batch_norm import FusedBatchNormalization, fuse  # noqa: E402
+from training.fitting.batch_norm import FusedBatchNormalization, fuse  # noqa: E402
 
 
 def _model() -> object:

@@ -10,8 +10,8 @@ from scipy.special import softmax
 from scipy.stats import beta
 
 from fashion_udf.schema import Modality
-from training import calibration
-from training.modality_logits import ModalityLogits, accuracies, metrics
+from training.evaluation.modality_logits import ModalityLogits, accuracies, metrics
+from training.fitting import calibration
 
 
 def _sampled(temperature: float, rows: int = 20_000) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_udf.errors import ConfigError
-from training import checkpoint
-from training.checkpoint import Position
+from training.fitting import checkpoint
+from training.fitting.checkpoint import Position
 
 
 class _Variable:

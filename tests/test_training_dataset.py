@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 import training_set
 
-from fashion_udf import images, text
 from fashion_udf.errors import CatalogError
-from training import dataset
-from training.dataset import TOKEN_STEP, TRAINING_SET, Preparation
+from fashion_udf.model import tokenizer
+from fashion_udf.photos import decode
+from training.data import dataset
+from training.data.dataset import TOKEN_STEP, TRAINING_SET, Preparation
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def preparation(folder: Path) -> Preparation:
-    tokenizer = text.train_tokenizer(dataset.texts(folder / "train"), 300)
-    return Preparation(tokenizer, dataset.labels(folder / "train"), 32)
+    reader = tokenizer.train_tokenizer(dataset.texts(folder / "train"), 300)
+    return Preparation(reader, dataset.labels(folder / "train"), 32)
 
 
 def _rows(path: Path, **columns: list[Any]) -> Path:
@@ -47,8 +48,8 @@ def test_ordered_batches_hold_every_row_once_in_file_order(folder: Path, prepara
 def test_pixels_and_token_ids_are_those_of_scoring(folder: Path, preparation: Preparation) -> None:
     row = pq.read_table(folder / "test").slice(0, 1).to_pylist()[0]
     inputs, _ = next(iter(dataset.ordered_batches(folder / "test", preparation, 4)))
-    assert np.array_equal(inputs["image"][0], images.decode(row["image"], 32).pixels)
-    ids = text.encode(text.tokenizer_from_bytes(preparation.tokenizer), [row["text"]])[0]
+    assert np.array_equal(inputs["image"][0], decode.decode(row["image"], 32).pixels)
+    ids = tokenizer.encode(tokenizer.tokenizer_from_bytes(preparation.tokenizer), [row["text"]])[0]
     assert np.array_equal(inputs["token_ids"][0][: len(ids)], ids)
     assert not inputs["token_ids"][0][len(ids) :].numpy().any()
     assert inputs["token_ids"].shape[1] == TOKEN_STEP

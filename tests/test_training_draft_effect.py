@@ -14,15 +14,15 @@ import pytest
 import training_set
 from PIL import Image
 
-from fashion_udf import images, pixels
-from fashion_udf.engines import Prediction
+from fashion_udf.model.engines import Prediction
+from fashion_udf.model.tokenizer import train_tokenizer
+from fashion_udf.photos import decode, resize
 from fashion_udf.schema import Modality
-from fashion_udf.text import train_tokenizer
 from training import draft_effect
-from training.dataset import Preparation
+from training.data.dataset import Preparation
 from training.draft_effect import AGAIN, DECODES, FULL, Effect
-from training.evaluated_model import EvaluatedModel
-from training.modality_logits import ModalityLogits
+from training.evaluation.evaluated_model import EvaluatedModel
+from training.evaluation.modality_logits import ModalityLogits
 
 MANIFEST = fake_bundle.manifest()
 PHOTO = (np.indices((28, 28)).sum(axis=0)[:, :, None] * [4, 3, 2]).astype(np.uint8)
@@ -59,12 +59,12 @@ def test_a_photo_is_enlarged_to_the_form_it_names(form: str) -> None:
 
 
 def test_the_margin_in_use_is_measured_and_is_the_decode_of_scoring() -> None:
-    assert pixels.DRAFT_MARGIN in DECODES.values()
+    assert resize.DRAFT_MARGIN in DECODES.values()
     for form in draft_effect.FORMS:
         data = draft_effect.enlarged(_photo(), form)
-        expected = images.decode(data, 224).pixels
+        expected = decode.decode(data, 224).pixels
         assert expected is not None
-        assert (draft_effect.decoded(data, 224, pixels.DRAFT_MARGIN) == expected).all()
+        assert (draft_effect.decoded(data, 224, resize.DRAFT_MARGIN) == expected).all()
         assert (draft_effect.decoded(data, 224, None) != expected).any()
 
 
@@ -89,7 +89,7 @@ def test_rows_without_a_whole_photo_are_left_out(tmp_path: Path) -> None:
     folder = training_set.write(tmp_path) / "test"
     rows = pq.read_table(folder)
     photos = [*rows["image"].to_pylist()[:2], b"", b"no photo"]
-    kept = [images.decode(photo).pixels is not None for photo in photos]
+    kept = [decode.decode(photo).pixels is not None for photo in photos]
     changed = rows[:4].set_column(rows.schema.get_field_index("image"), rows.schema.field("image"), [photos])
     pq.write_table(changed, folder / "part-0.parquet")
     assert draft_effect.photographed(folder, 9)["image"].to_pylist() == [

@@ -13,8 +13,10 @@ import tiny_model
 import training_set
 
 from fashion_udf.errors import CatalogError
-from training import evaluate, evaluation, evaluation_report, labelled_rows
-from training.evaluation import Options
+from training import evaluate
+from training.data import labelled_rows
+from training.evaluation import evaluate_bundle, report
+from training.evaluation.evaluate_bundle import Options
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Options:
 
 
 def test_figures_are_over_rows_of_known_categories_and_repeat(options: Options) -> None:
-    first, second = evaluation.evaluate(options), evaluation.evaluate(options)
+    first, second = evaluate_bundle.evaluate(options), evaluate_bundle.evaluate(options)
     categories = labelled_rows.column(options.data / "test", "category")
     known = [name for name in categories if name in tiny_model.LABELS]
     assert 0 < len(known) < len(categories)
@@ -39,13 +41,13 @@ def test_figures_are_over_rows_of_known_categories_and_repeat(options: Options) 
     assert robustness["photo_removed"]["both"] == first.figures["all"]["text"]["accuracy"]
     assert robustness["text_removed"]["both"] == first.figures["all"]["image"]["accuracy"]
     assert 0 < robustness["category_words_removed"]["changed_titles"] <= len(known)
-    assert evaluation_report.as_json(first) == evaluation_report.as_json(second)
-    assert evaluation_report.as_csv(first) == evaluation_report.as_csv(second)
+    assert report.as_json(first) == report.as_json(second)
+    assert report.as_csv(first) == report.as_csv(second)
 
 
 def test_where_no_word_is_removed_accuracy_stays(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation.category_words, "forms", lambda labels: frozenset())
-    robustness = evaluation.evaluate(replace(options, neighbours=0, baseline=False)).figures["robustness"]
+    monkeypatch.setattr(evaluate_bundle.category_words, "forms", lambda labels: frozenset())
+    robustness = evaluate_bundle.evaluate(replace(options, neighbours=0, baseline=False)).figures["robustness"]
     removed = robustness["category_words_removed"]
     assert {name: removed[name] for name in ("both", "text")} == robustness["as_given"]
     assert removed["changed_titles"] == 0
@@ -53,7 +55,7 @@ def test_where_no_word_is_removed_accuracy_stays(options: Options, monkeypatch: 
 
 
 def test_mistakes_are_wrong_rows_with_their_own_titles_and_photos(options: Options) -> None:
-    evaluated = evaluation.evaluate(replace(options, neighbours=0, baseline=False))
+    evaluated = evaluate_bundle.evaluate(replace(options, neighbours=0, baseline=False))
     assert evaluated.figures["neighbours"] is None and evaluated.figures["baseline"] is None
     rows = {row["product_id"]: row for row in pq.read_table(options.data / "test").to_pylist()}
     assert len(evaluated.surest) == evaluated.confusion.sum() - evaluated.confusion.trace()
@@ -65,7 +67,7 @@ def test_mistakes_are_wrong_rows_with_their_own_titles_and_photos(options: Optio
 
 
 def test_rows_that_were_trained_on_are_not_their_own_neighbours(options: Options) -> None:
-    evaluated = evaluation.evaluate(replace(options, split="train", neighbours=1, baseline=False))
+    evaluated = evaluate_bundle.evaluate(replace(options, split="train", neighbours=1, baseline=False))
     assert evaluated.figures["neighbours"]["all"] < 1
 
 
@@ -76,7 +78,7 @@ def test_a_training_set_of_unknown_categories_is_refused(options: Options, tmp_p
     other = pa.array(["Umbrellas"] * len(table))
     pq.write_table(table.set_column(3, table.schema.field("category"), other), file)
     with pytest.raises(CatalogError, match=r"Expected a row of one of the model's 5 categories. Received: 16 rows"):
-        evaluation.evaluate(replace(options, data=tmp_path / "data"))
+        evaluate_bundle.evaluate(replace(options, data=tmp_path / "data"))
 
 
 def test_a_negative_number_of_neighbours_is_refused_before_anything_is_read(

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from evaluation_figures import figures
 
-from training import evaluation_report
-from training.evaluation_report import Evaluation
-from training.measures import Bin
-from training.mistakes import Mistake
+from training.evaluation import report
+from training.evaluation.measures import Bin
+from training.evaluation.mistakes import Mistake
+from training.evaluation.report import Evaluation
 
 HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(2)>{{ 7 * 7 }}'
 #: A pixel.
@@ -52,7 +52,7 @@ class _Elements(HTMLParser):
 
 
 def _page(folder: Path, **changed: Any) -> _Elements:
-    return _Elements(evaluation_report.write(folder, _evaluation(**changed)).read_text(encoding="utf-8"))
+    return _Elements(report.write(folder, _evaluation(**changed)).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("field", ["product_id", "title", "label", "predicted"])
@@ -96,7 +96,7 @@ def test_a_row_without_photo_or_title_says_so(tmp_path: Path) -> None:
 
 
 def test_csv_has_a_row_for_each_category_with_rows(tmp_path: Path) -> None:
-    rows = list(csv.DictReader(evaluation_report.as_csv(_evaluation(names=["Belts, wide", "Ties"])).splitlines()))
+    rows = list(csv.DictReader(report.as_csv(_evaluation(names=["Belts, wide", "Ties"])).splitlines()))
     assert rows == [
         {
             "category": "Belts, wide",
@@ -113,7 +113,7 @@ def test_csv_has_a_row_for_each_category_with_rows(tmp_path: Path) -> None:
 
 def test_the_same_evaluation_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        evaluation_report.write(tmp_path / name, _evaluation())
+        report.write(tmp_path / name, _evaluation())
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == ["categories.csv", "confusion.png", "evaluation.json", "index.html", "reliability.png"]
     for name in files:
@@ -121,8 +121,8 @@ def test_the_same_evaluation_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_json_is_sorted_rounded_and_has_no_nan() -> None:
-    text = evaluation_report.as_json(_evaluation(figures=figures(extra={"b": 1 / 3, "a": 1})))
+    text = report.as_json(_evaluation(figures=figures(extra={"b": 1 / 3, "a": 1})))
     assert json.loads(text)["extra"] == {"a": 1, "b": 0.333333}
     assert text.index('"a": 1') < text.index('"b": 0.333333')
     with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
-        evaluation_report.as_json(_evaluation(figures=figures(extra=float("nan"))))
+        report.as_json(_evaluation(figures=figures(extra=float("nan"))))

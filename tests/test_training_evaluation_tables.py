@@ -6,17 +6,17 @@ from typing import Any
 
 from evaluation_figures import figures
 
-from training import evaluation_tables
-from training.evaluation_tables import Table
-from training.measures import CategoryFigures
+from training.evaluation import tables
+from training.evaluation.measures import CategoryFigures
+from training.evaluation.tables import Table
 
 
 def _table(title: str, **changed: Any) -> Table:
-    return next(table for table in evaluation_tables.tables(figures(**changed)) if table.title == title)
+    return next(table for table in tables.tables(figures(**changed)) if table.title == title)
 
 
 def test_the_first_line_names_the_columns() -> None:
-    first = evaluation_tables.tables(figures())[0].as_text().splitlines()
+    first = tables.tables(figures())[0].as_text().splitlines()
     assert first[0].split() == (
         "modality rows accuracy precision recall F1 macro-P macro-R macro-F1 top-3 ECE auto auto-precision".split()
     )
@@ -55,7 +55,7 @@ def test_what_the_photo_adds_is_the_difference_to_the_text_alone() -> None:
 
 def test_neighbours_are_shown_if_they_were_looked_at() -> None:
     assert _table("Similar products").rows == [["all rows", "0.9000"], ["frequent categories", "-"]]
-    assert "Similar products" not in [table.title for table in evaluation_tables.tables(figures(neighbours=None))]
+    assert "Similar products" not in [table.title for table in tables.tables(figures(neighbours=None))]
 
 
 def test_left_out_rows_and_a_foreign_split_are_told() -> None:
@@ -68,7 +68,7 @@ def test_left_out_rows_and_a_foreign_split_are_told() -> None:
 
 def test_a_category_has_its_products_and_its_commonest_confusion() -> None:
     rows = [CategoryFigures("Belts", 4, 1.0, 0.75, 0.857, "Ties", 1), CategoryFigures("Ties", 1, 1.0, 1.0, 1.0, "", 0)]
-    assert evaluation_tables.by_category(rows, {"Belts": 31}).rows == [
+    assert tables.by_category(rows, {"Belts": 31}).rows == [
         ["Belts", "31", "4", "1.0000", "0.7500", "0.8570", "Ties", "1"],
         ["Ties", "0", "1", "1.0000", "1.0000", "1.0000", "", ""],
     ]

@@ -18,12 +18,12 @@ import tiny_model
 import yaml
 from safetensors.numpy import load, save_file
 
-from fashion_udf import bundle, engines
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines.tensorflow import load_weights, weights_by_name
 from fashion_udf.errors import BundleError
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines.tensorflow import load_weights, weights_by_name
 from training import export
-from training.weights import round_to_half
+from training.release.weights import round_to_half
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -11,10 +11,11 @@ import pytest
 import tiny_model
 import training_set
 
-from fashion_udf import bundle, engines
-from fashion_udf.bundle import Bundle
 from fashion_udf.errors import CatalogError
-from training import export, run_directory
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from training import export
+from training.fitting import run_directory
 
 
 @pytest.fixture(scope="module")

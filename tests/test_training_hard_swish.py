@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fashion_udf.engines.openvino import load_openvino
-from training import hard_swish
-from training.hard_swish import fit, replace
+from fashion_udf.model.engines.openvino import load_openvino
+from training.release import hard_swish
+from training.release.hard_swish import fit, replace
 
 CHANNELS = 40
 

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import training_set
 
-from fashion_udf import text
-from training import dataset, labelled_rows
-from training.dataset import Preparation
+from fashion_udf.model import tokenizer
+from training.data import dataset, labelled_rows
+from training.data.dataset import Preparation
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def preparation(folder: Path) -> Preparation:
-    return Preparation(text.train_tokenizer(dataset.texts(folder), 300), dataset.labels(folder)[1:], 32)
+    return Preparation(tokenizer.train_tokenizer(dataset.texts(folder), 300), dataset.labels(folder)[1:], 32)
 
 
 def test_batches_are_those_of_the_training_reader(folder: Path, preparation: Preparation) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from training import measures
+from training.evaluation import measures
 
 CATEGORIES = 4
 rows = st.lists(st.tuples(st.integers(0, CATEGORIES - 1), st.integers(0, CATEGORIES - 1)), min_size=1, max_size=60)

@@ -8,8 +8,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from training import mistakes
-from training.mistakes import Mistake
+from training.evaluation import mistakes
+from training.evaluation.mistakes import Mistake
 
 
 def _photo() -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashion_udf.engines import Prediction
+from fashion_udf.model.engines import Prediction
 from fashion_udf.schema import Modality
-from training import modality_logits
-from training.calibration import Calibration, Thresholds
-from training.modality_logits import ModalityLogits, metrics
+from training.evaluation import modality_logits
+from training.evaluation.modality_logits import ModalityLogits, metrics
+from training.fitting.calibration import Calibration, Thresholds
 
 CALIBRATION = Calibration(
     {name: 1.0 for name in ("both", "image", "text")},

@@ -11,13 +11,13 @@ import tiny_model
 import training_set
 from numpy.typing import NDArray
 
-from fashion_udf import bundle, engines
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines import golden
-from fashion_udf.manifest import Agreement, Parity
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import golden
+from fashion_udf.model.manifest import Agreement, Parity
 from fashion_udf.schema import Modality
-from training import parity
-from training.modality_logits import ModalityLogits
+from training.evaluation.modality_logits import ModalityLogits
+from training.release import parity
 
 
 def _facts(largest: float | None = 0.1, **both: int) -> Parity:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import pictures
-from training.measures import Bin
+from training.evaluation import pictures
+from training.evaluation.measures import Bin
 
 
 def _size(png: bytes) -> tuple[int, int]:

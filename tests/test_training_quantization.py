@@ -14,12 +14,12 @@ import pytest
 import tiny_model
 import training_set
 
-from fashion_udf import bundle
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines.openvino import load_openvino
-from training import quantization
-from training.dataset import Preparation
-from training.quantization import Row, calibration_rows, quantize
+from fashion_udf.model import bundle
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines.openvino import load_openvino
+from training.data.dataset import Preparation
+from training.release import quantization
+from training.release.quantization import Row, calibration_rows, quantize
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
@@ -174,7 +174,7 @@ def test_nncf_says_nothing_opens_no_connection_and_writes_nothing_at_home(tmp_pa
         "def report(event, arguments):\n"
         "    if event.startswith('socket.'): sys.stderr.write(f'{event} {arguments}\\n')\n"
         "sys.addaudithook(report)\n"
-        "from training import quantization\n"
+        "from training.release import quantization\n"
         "assert 'nncf' not in sys.modules\n"
         "nncf = quantization.load_nncf()\n"
         "import numpy as np\n"

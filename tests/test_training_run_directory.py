@@ -10,8 +10,8 @@ import pytest
 import training_set
 
 from fashion_udf.errors import ConfigError
-from training import run_directory
-from training.recipe import Recipe
+from training.fitting import run_directory
+from training.fitting.recipe import Recipe
 
 
 def _recipe(data: Path, output: Path, **changes: Any) -> Recipe:

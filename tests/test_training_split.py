@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training import split
+from training.data import split
 
 ROWS = st.lists(
     st.tuples(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fashion_udf.errors import ConfigError
-from training import strategy
+from training.fitting import strategy
 
 
 def _strategy(task_type: str | None, task_id: int | None, jobs: list[str]) -> Any:

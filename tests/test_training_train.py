@@ -17,12 +17,12 @@ import yaml
 from pydantic import ValidationError
 from safetensors.numpy import load, load_file
 
-from fashion_udf import bundle
-from fashion_udf.engines.tensorflow import weights_by_name
 from fashion_udf.errors import ConfigError
+from fashion_udf.model import bundle
+from fashion_udf.model.engines.tensorflow import weights_by_name
 from training import train
-from training.recipe import Recipe
-from training.strategy import choose_strategy
+from training.fitting.recipe import Recipe
+from training.fitting.strategy import choose_strategy
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPE = {
@@ -117,7 +117,7 @@ def test_training_starts_with_the_weights_and_the_tokenizer_of_another_bundle(
         ConfigError, match=r"Expected initial_bundle with the \d+ categories of .*/train and vocab.* 300"
     ):
         train._prepare(recipe, initial)
-    monkeypatch.setattr("training.dataset.labels", lambda folder: tiny_model.LABELS)
+    monkeypatch.setattr("training.data.dataset.labels", lambda folder: tiny_model.LABELS)
     preparation = train._prepare(recipe, initial)
     assert preparation.tokenizer == initial.files["tokenizer.json"]
     trained = train._build(recipe, choose_strategy(), preparation, initial)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow", reason="needs TensorFlow")
-word_head = pytest.importorskip("training.word_head")
+word_head = pytest.importorskip("training.fitting.word_head")
 
 VOCABULARY = 8
 

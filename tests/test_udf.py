@@ -16,10 +16,10 @@ import pytest
 from pyspark import TaskContext
 from pyspark.resource import ResourceInformation
 
-from fashion_udf import udf
 from fashion_udf.errors import EngineError
-from fashion_udf.scoring import Settings
-from fashion_udf.udf import own_error, photo_threads, take_gpu, worker_died
+from fashion_udf.scoring import udf
+from fashion_udf.scoring.scorer import Settings
+from fashion_udf.scoring.udf import own_error, photo_threads, take_gpu, worker_died
 
 
 def test_an_error_raised_in_a_worker_comes_back_as_itself() -> None:

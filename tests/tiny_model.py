@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashion_udf.model import build_model
-from fashion_udf.text import train_tokenizer
+from fashion_udf.model.architecture import build_model
+from fashion_udf.model.tokenizer import train_tokenizer
 from training.export import Facts, export
 
 if TYPE_CHECKING:

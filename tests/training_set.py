@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fashion_udf import sample
-from fashion_udf.text import product_text
-from training.dataset import TRAINING_SET
+from fashion_udf.model.tokenizer import product_text
+from fashion_udf.samples import catalog
+from training.data.dataset import TRAINING_SET
 
 #: Rows by split.
 COUNTS = {"train": 64, "validation": 16, "test": 16}
@@ -17,7 +17,7 @@ COUNTS = {"train": 64, "validation": 16, "test": 16}
 
 def write(folder: Path) -> Path:
     """Write the three splits, two row groups each, and return the folder."""
-    products = list(sample.products(sum(COUNTS.values()), seed=5))
+    products = list(catalog.products(sum(COUNTS.values()), seed=5))
     for split, count in COUNTS.items():
         part, products = products[:count], products[count:]
         columns = {

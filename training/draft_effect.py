@@ -1,6 +1,6 @@
 """Measure what decoding large JPEGs smaller costs: `python -m training.draft_effect --bundle builtin --data DIR`.
 
-`fashion_udf.pixels.DRAFT_MARGIN` is chosen by this table. Each photo of a split is enlarged to sizes that shops
+`fashion_udf.photos.resize.DRAFT_MARGIN` is chosen by this table. Each photo of a split is enlarged to sizes that shops
 deliver, written as a JPEG of about 130 KB, and decoded at its full size and with several margins. Printed are processor
 time, the difference of pixels from the full decode (in levels, 0 to 255), and what the model makes of it. The yardstick
 is the same photo written once more, as a JPEG of quality 75, and decoded at its full size: image servers do that.
@@ -23,17 +23,20 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from fashion_udf import engines, images, job, pixels, text
-from fashion_udf.manifest import Manifest
+from fashion_udf.model import engines, tokenizer
+from fashion_udf.model.manifest import Manifest
+from fashion_udf.photos import decode, resize
 from fashion_udf.progress import progress
 from fashion_udf.schema import Modality
-from training import dataset, evaluated_model
-from training.evaluated_model import EvaluatedModel
-from training.evaluation_tables import Table
-from training.modality_logits import ModalityLogits, modality_logits
+from fashion_udf.spark import session
+from training.data import dataset
+from training.evaluation import evaluated_model
+from training.evaluation.evaluated_model import EvaluatedModel
+from training.evaluation.modality_logits import ModalityLogits, modality_logits
+from training.evaluation.tables import Table
 
 FULL, AGAIN = "full", "full, quality 75"
-#: What is compared: a margin for `fashion_udf.pixels.draft`, or None for a full decode.
+#: What is compared: a margin for `fashion_udf.photos.resize.draft`, or None for a full decode.
 DECODES: Mapping[str, float | None] = {FULL: None, "margin 2": 2.0, "margin 1.5": 1.5, "margin 1": 1.0, AGAIN: None}
 #: Width, height and grain: enlarging brings back no detail near one pixel, so noise stands for it in one form.
 FORMS: Mapping[str, tuple[int, int, float]] = {
@@ -82,7 +85,7 @@ def photographed(folder: Path, limit: int) -> pa.Table:
     """Return the first rows of a split, `limit` at most, without those whose photo is absent or broken."""
     files = dataset.require_plain_parquet(folder)
     rows = pq.read_table(files, columns=dataset.TRAINING_SET.names)[:limit]
-    whole = [images.decode(photo).pixels is not None for photo in rows["image"].to_pylist()]
+    whole = [decode.decode(photo).pixels is not None for photo in rows["image"].to_pylist()]
     return rows.filter(pa.array(whole, pa.bool_()))
 
 
@@ -91,7 +94,7 @@ def measure(model: EvaluatedModel, rows: pa.Table, form: str) -> dict[str, Effec
 
     Args:
         model: what predicts.
-        rows: of `training.dataset.TRAINING_SET`; each has a photo.
+        rows: of `training.data.dataset.TRAINING_SET`; each has a photo.
         form: a key of `FORMS`.
     """
     effects = {}
@@ -120,10 +123,10 @@ def enlarged(photo: bytes, form: str) -> bytes:
 
 
 def decoded(data: bytes, size: int, margin: float | None) -> NDArray[np.uint8]:
-    """Decode an upright JPEG as `fashion_udf.images.decode`, but with any margin; at its full size if that is None."""
+    """Decode an upright JPEG as `photos.decode.decode`, but with any margin; at its full size if that is None."""
     with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
-        extent = None if margin is None else pixels.draft(image, size, margin)
-        return pixels.square(pixels.eight_bit(image), size, extent)
+        extent = None if margin is None else resize.draft(image, size, margin)
+        return resize.square(resize.eight_bit(image), size, extent)
 
 
 def table(forms: Sequence[Mapping[str, Effect]], manifest: Manifest) -> Table:
@@ -184,14 +187,14 @@ def _difference(square: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[fl
 def _batches(
     model: EvaluatedModel, rows: pa.Table, squares: NDArray[np.uint8]
 ) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.int32]]]:
-    """Yield inputs by the names of `training.dataset.INPUTS`, and label indexes (-1: unknown to the model)."""
-    tokenizer = text.tokenizer_from_bytes(model.preparation.tokenizer)
+    """Yield inputs by the names of `training.data.dataset.INPUTS`, and label indexes (-1: unknown to the model)."""
+    reader = tokenizer.tokenizer_from_bytes(model.preparation.tokenizer)
     index = {label: position for position, label in enumerate(model.preparation.labels)}
     texts, categories = rows["text"].to_pylist(), rows["category"].to_pylist()
     for start in range(0, len(rows), _BATCH):
         part = slice(start, start + _BATCH)
         labels = np.asarray([index.get(category, -1) for category in categories[part]], np.int32)
-        inputs = (squares[part], np.ones((len(labels), 1), np.float32), text.encode(tokenizer, texts[part]))
+        inputs = (squares[part], np.ones((len(labels), 1), np.float32), tokenizer.encode(reader, texts[part]))
         yield dict(zip(dataset.INPUTS, inputs, strict=True)), labels
 
 
@@ -202,4 +205,4 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

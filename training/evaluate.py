@@ -13,8 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from fashion_udf import engines, job
-from training import evaluation, evaluation_report, evaluation_tables
+from fashion_udf.model import engines
+from fashion_udf.spark import session
+from training.evaluation import evaluate_bundle, report, tables
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
     for folder in (arguments.report, arguments.json and arguments.json.parent):
         if folder:  # made first: a folder that cannot be written must not cost the passes
             folder.mkdir(parents=True, exist_ok=True)
-    options = evaluation.Options(
+    options = evaluate_bundle.Options(
         bundle=arguments.bundle,
         data=arguments.data,
         split=arguments.split,
@@ -35,15 +36,15 @@ def main() -> None:
         neighbours=arguments.neighbours,
         baseline=not arguments.no_baseline,
     )
-    evaluated = evaluation.evaluate(options)
-    first, *others = evaluation_tables.tables(evaluated.figures)
+    evaluated = evaluate_bundle.evaluate(options)
+    first, *others = tables.tables(evaluated.figures)
     sys.stdout.write(first.as_text())  # no title above it: the columns are the first line of the output
     for table in others:
         sys.stdout.write(f"\n{table.title}\n\n{table.as_text()}")
     if arguments.json:
-        arguments.json.write_text(evaluation_report.as_json(evaluated), encoding="utf-8")
+        arguments.json.write_text(report.as_json(evaluated), encoding="utf-8")
     if arguments.report:
-        sys.stdout.write(f"\n{evaluation_report.write(arguments.report, evaluated)}\n")
+        sys.stdout.write(f"\n{report.write(arguments.report, evaluated)}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,4 +72,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

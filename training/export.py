@@ -2,8 +2,8 @@
 
     1. weights are rounded to half precision, so that every figure is computed from what is released;
     2. golden rows are computed with the Keras model;
-    3. with --data, an int8 model is quantized from the rounded weights (`training.quantization`);
-    4. every engine and precision is compared with them (`training.parity`): one that differs is not offered;
+    3. with --data, an int8 model is quantized from the rounded weights (`training.release.quantization`);
+    4. every engine and precision is compared with them (`training.release.parity`): one that differs is not offered;
     5. the manifest, the model card and the files are written, and read back.
 
 The same run gives the same bytes with the same library versions and, for int8, on the same machine: a bundle holds no
@@ -24,14 +24,18 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from fashion_udf import bundle, images, job, text
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines.tensorflow import load_weights
 from fashion_udf.errors import BundleError, CatalogError
-from fashion_udf.manifest import ImageFacts, Manifest, TextFacts, Thresholds, TrainingData
-from fashion_udf.model import build_model
-from training import dataset, goldens, model_card, openvino_ir, parity, quantization, run_directory
-from training.weights import round_to_half
+from fashion_udf.model import bundle, tokenizer
+from fashion_udf.model.architecture import build_model
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines.tensorflow import load_weights
+from fashion_udf.model.manifest import ImageFacts, Manifest, TextFacts, Thresholds, TrainingData
+from fashion_udf.photos import decode
+from fashion_udf.spark import session
+from training.data import dataset
+from training.fitting import run_directory
+from training.release import goldens, model_card, openvino_ir, parity, quantization
+from training.release.weights import round_to_half
 
 if TYPE_CHECKING:
     import keras
@@ -60,7 +64,7 @@ def export(model: keras.Model, facts: Facts, output: Path, data: Path | None = N
     """Write a bundle from a trained model; the model's weights are rounded in place.
 
     Args:
-        model: as built by `fashion_udf.model.build_model`.
+        model: as built by `fashion_udf.model.architecture.build_model`.
         facts: what the manifest and the model card say.
         output: a directory that does not exist yet.
         data: the training set of the run, to make int8 with, and to measure it and bf16; None: only f32 is offered.
@@ -121,9 +125,9 @@ def _manifest(facts: Facts) -> Manifest:
     return Manifest(
         name=facts.name,
         labels=list(facts.labels),
-        image=ImageFacts(size=facts.image_size, preprocessing_version=images.PREPROCESSING_VERSION),
+        image=ImageFacts(size=facts.image_size, preprocessing_version=decode.PREPROCESSING_VERSION),
         text=TextFacts(
-            max_tokens=text.MAX_TOKENS,
+            max_tokens=tokenizer.MAX_TOKENS,
             vocabulary_size=facts.recipe["vocabulary_size"],
         ),
         engines={},  # until they are measured
@@ -186,4 +190,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

@@ -21,21 +21,24 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashion_udf import bundle, config, job
-from fashion_udf.bundle import Bundle
-from fashion_udf.engines import Predict, Prediction
-from fashion_udf.engines.tensorflow import load_weights
+from fashion_udf import config
 from fashion_udf.errors import ConfigError
-from fashion_udf.model import build_model
-from fashion_udf.text import train_tokenizer
-from training import calibration, dataset, run_directory
-from training.loop import Trained, fit
-from training.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
-from training.recipe import Recipe
-from training.step import make_optimizer
-from training.strategy import choose_strategy, is_chief, set_precision
-from training.weights import round_to_half
-from training.word_head import build_word_head
+from fashion_udf.model import bundle
+from fashion_udf.model.architecture import build_model
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import Predict, Prediction
+from fashion_udf.model.engines.tensorflow import load_weights
+from fashion_udf.model.tokenizer import train_tokenizer
+from fashion_udf.spark import session
+from training.data import dataset
+from training.evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
+from training.fitting import calibration, run_directory
+from training.fitting.loop import Trained, fit
+from training.fitting.recipe import Recipe
+from training.fitting.step import make_optimizer
+from training.fitting.strategy import choose_strategy, is_chief, set_precision
+from training.fitting.word_head import build_word_head
+from training.release.weights import round_to_half
 
 if TYPE_CHECKING:
     import keras
@@ -75,7 +78,7 @@ def _build(
 ) -> Trained:
     import keras
 
-    from training.batch_norm import fuse
+    from training.fitting.batch_norm import fuse
 
     averaged = build_model(len(preparation.labels), recipe.vocabulary_size)  # in float32, as it is released
     set_precision()
@@ -171,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    job.run(main)
+    session.run(main)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_udf import bundle
+from fashion_udf.model import bundle
 from tests.benchmark import catalogs, machine, measurement, tables
 from tests.benchmark.measured_rows import ROWS, Options
 from tests.benchmark.measurement import NIGHTS, QUIET, Measured

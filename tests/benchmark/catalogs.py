@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from fashion_udf import sample
 from fashion_udf.errors import InputError
+from fashion_udf.samples import catalog
 
 WIDTH, HEIGHT = 1080, 1440  # pixels
 #: Gives about 130 KB: enlarging a small photo brings back no detail, so the quality is higher than a shop's.
@@ -159,5 +159,5 @@ def _shared(folder: Path) -> Iterator[Item]:
 
 
 def _generated(count: int) -> Iterator[Item]:
-    for product in sample.products(count, seed=_SEED):
+    for product in catalog.products(count, seed=_SEED):
         yield Item(product.product_id, product.title or "", product.description or "", product.image or b"")

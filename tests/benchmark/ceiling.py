@@ -15,9 +15,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fashion_udf import bundle, engines, images, text
-from fashion_udf.bundle import Bundle
 from fashion_udf.config import Engine
+from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.photos import decode
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -75,7 +76,7 @@ def _work(
 def _score(model: Bundle, predict: engines.Predict, own: Sequence[Batch]) -> int:
     rows = 0
     for photos, token_ids in own:
-        decoded = [images.decode(photo, model.manifest.image.size).pixels for photo in photos]
+        decoded = [decode.decode(photo, model.manifest.image.size).pixels for photo in photos]
         pixels = np.stack([picture for picture in decoded if picture is not None])
         predict(pixels, np.ones((len(photos), 1), np.float32), token_ids)
         rows += len(photos)
@@ -86,10 +87,10 @@ def batches(model: Bundle, catalog: Path, part: int, parts: int) -> list[Batch]:
     """Return every `parts`-th row of a catalog from row `part` on, in batches of the size that a job has."""
     table = pq.read_table(catalog)
     table = table.take(list(range(part, len(table), parts)))
-    tokenizer = text.tokenizer_from_bytes(model.files["tokenizer.json"])
+    reader = tokenizer.tokenizer_from_bytes(model.files["tokenizer.json"])
     size, own = Engine().batch_size, []
     for at in range(0, len(table), size):
         rows = table[at : at + size]
-        texts = map(text.product_text, rows["title"].to_pylist(), rows["description"].to_pylist())
-        own.append((rows["image"].to_pylist(), text.encode(tokenizer, list(texts))))
+        texts = map(tokenizer.product_text, rows["title"].to_pylist(), rows["description"].to_pylist())
+        own.append((rows["image"].to_pylist(), tokenizer.encode(reader, list(texts))))
     return own

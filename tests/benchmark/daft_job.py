@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fashion_udf import bundle, engines, text
+from fashion_udf.model import bundle, engines, tokenizer
 from fashion_udf.schema import Modality
 from tests.benchmark import plain_model
 
@@ -27,14 +27,16 @@ class Scorer:
         """Load the model; `mode` is an engine and a precision: "openvino-int8"."""
         engine, precision = mode.split("-")
         self._model = bundle.read(reference)
-        self._tokenizer = text.tokenizer_from_bytes(self._model.files["tokenizer.json"])
+        self._tokenizer = tokenizer.tokenizer_from_bytes(self._model.files["tokenizer.json"])
         self._predict = engines.create(engine, self._model, precision, threads=1)
 
     def score(self, titles: list[str], descriptions: list[str], photos: list[bytes]) -> pa.RecordBatch:
         """Return category, confidence and embedding of at most a few dozen rows."""
         pixels = np.stack([plain_model.decode(photo, self._model.manifest.image.size) for photo in photos])
-        texts = [text.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
-        predicted = self._predict(pixels, np.ones((len(photos), 1), np.float32), text.encode(self._tokenizer, texts))
+        texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
+        predicted = self._predict(
+            pixels, np.ones((len(photos), 1), np.float32), tokenizer.encode(self._tokenizer, texts)
+        )
         probabilities = engines.calibrated(predicted.logits, self._model.manifest.temperature[Modality.BOTH.value])
         columns = plain_model.results(self._model.manifest.labels, predicted.embedding, probabilities)
         embedding = pa.array(list(columns["embedding"]), pa.list_(pa.float32()))

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_udf.bundle import Bundle
+from fashion_udf.model.bundle import Bundle
 from tests.benchmark import agreement, ceiling
 from tests.benchmark.agreement import Tags
 from tests.benchmark.catalogs import Catalogs
@@ -89,7 +89,7 @@ def missing(job: str, mode: str, bundle: Bundle) -> str | None:
     if precision not in bundle.manifest.engines.get(engine, []):
         return f"the bundle does not offer {engine} {precision}"
     if mode == "openvino-bf16":
-        from fashion_udf.engines.openvino import has_bf16
+        from fashion_udf.model.engines.openvino import has_bf16
 
         if not has_bf16():
             return "this CPU does not compute in bf16"

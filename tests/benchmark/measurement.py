@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fashion_udf.bundle import Bundle
+from fashion_udf.model.bundle import Bundle
 from tests.benchmark import agreement, measured_rows, nights, quiet_nights, stages, tables
 from tests.benchmark.agreement import Tags
 from tests.benchmark.catalogs import Catalogs

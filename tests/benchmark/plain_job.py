@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fashion_udf import bundle
+from fashion_udf.model import bundle
 from tests.benchmark import plain_model
 from tests.benchmark.plain_model import Parts, Scorer
 

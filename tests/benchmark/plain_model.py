@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from fashion_udf import text
-from fashion_udf.bundle import Bundle
+from fashion_udf.model import tokenizer
+from fashion_udf.model.bundle import Bundle
 from fashion_udf.schema import Modality
 
 BATCH_ROWS = 32
@@ -50,8 +50,8 @@ def load(parts: Parts) -> Predict:
     """Build the model in this process, one thread for each operation: as many tasks run as there are cores."""
     import tensorflow as tf
 
-    from fashion_udf.engines.tensorflow import load_weights
-    from fashion_udf.model import build_model
+    from fashion_udf.model.architecture import build_model
+    from fashion_udf.model.engines.tensorflow import load_weights
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -61,7 +61,7 @@ def load(parts: Parts) -> Predict:
     signature = [
         tf.TensorSpec([None, parts.image_size, parts.image_size, 3], tf.uint8),
         tf.TensorSpec([None, 1], tf.float32),
-        tf.TensorSpec([None, text.MAX_TOKENS], tf.int32),
+        tf.TensorSpec([None, tokenizer.MAX_TOKENS], tf.int32),
     ]
 
     @tf.function(input_signature=signature)
@@ -86,11 +86,11 @@ def decode(data: bytes, size: int) -> NDArray[np.uint8]:
     return np.asarray(ImageOps.pad(upright, (size, size), color="white"))
 
 
-def tokenize(tokenizer: Any, titles: Sequence[str], descriptions: Sequence[str]) -> NDArray[np.int32]:
+def tokenize(reader: Any, titles: Sequence[str], descriptions: Sequence[str]) -> NDArray[np.int32]:
     """Return int32[n, 100], padded with 0."""
-    texts = [text.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
-    ids = text.encode(tokenizer, texts)
-    return np.pad(ids, ((0, 0), (0, text.MAX_TOKENS - ids.shape[1])))
+    texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
+    ids = tokenizer.encode(reader, texts)
+    return np.pad(ids, ((0, 0), (0, tokenizer.MAX_TOKENS - ids.shape[1])))
 
 
 def results(
@@ -116,7 +116,7 @@ class Scorer:
     def __init__(self, parts: Parts) -> None:
         """Load the model."""
         self._parts = parts
-        self._tokenizer = text.tokenizer_from_bytes(parts.tokenizer)
+        self._tokenizer = tokenizer.tokenizer_from_bytes(parts.tokenizer)
         self._predict = load(parts)
 
     def score(

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from fashion_udf import bundle, snapshot
+from fashion_udf.model import bundle
 from fashion_udf.schema import EMBEDDING_SIZE, TAGS
+from fashion_udf.table import snapshot
 from tests.benchmark import measured_rows
 from tests.benchmark.catalogs import Catalogs
 from tests.benchmark.measured_rows import Options, Row

@@ -22,9 +22,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fashion_udf import bundle, engines, images, photos, scoring, text
-from fashion_udf.bundle import Bundle
 from fashion_udf.config import Engine, JobConfig, Limits
+from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.photos import decode, fetch
+from fashion_udf.scoring import scorer
 from tests.benchmark import plain_model
 
 PLAIN = "plain"
@@ -105,19 +107,19 @@ def library_pass(
     data = [_fetched(photo, timer) if isinstance(photo, str) else photo for photo in photo_column]
     settings = _settings(engine, precision, size)
     predict = engines.create(engine, model, precision, threads=1)
-    scorer = scoring.Scorer(model, settings, timer.timed("predict", predict), timer.timed("decode", images.decode))
-    scorer.score(titles[:size], descriptions[:size], data[:size])  # the first call of an engine is slower
-    fetch = timer.seconds.pop("fetch", 0.0)
+    ready = scorer.Scorer(model, settings, timer.timed("predict", predict), timer.timed("decode", decode.decode))
+    ready.score(titles[:size], descriptions[:size], data[:size])  # the first call of an engine is slower
+    fetching = timer.seconds.pop("fetch", 0.0)
     timer.seconds.clear()
-    timer.timed("score", scorer.score)(titles, descriptions, data)
-    tokenizer = text.tokenizer_from_bytes(model.files["tokenizer.json"])
+    timer.timed("score", ready.score)(titles, descriptions, data)
+    reader = tokenizer.tokenizer_from_bytes(model.files["tokenizer.json"])
     tokenize = timer.timed(
-        "tokenize", lambda texts: text.encode(tokenizer, [text.product_text(*pair) for pair in texts])
+        "tokenize", lambda texts: tokenizer.encode(reader, [tokenizer.product_text(*pair) for pair in texts])
     )
     for at in range(0, len(titles), size):
         tokenize(list(zip(titles[at : at + size], descriptions[at : at + size], strict=True)))
     parts = {stage: timer.seconds[stage] for stage in ("decode", "tokenize", "predict")}
-    return {"fetch": fetch, **parts, "assemble": max(0.0, timer.seconds["score"] - sum(parts.values()))}
+    return {"fetch": fetching, **parts, "assemble": max(0.0, timer.seconds["score"] - sum(parts.values()))}
 
 
 def plain_pass(
@@ -125,16 +127,16 @@ def plain_pass(
 ) -> dict[str, float]:
     """Score rows as the plain job does; returns seconds by stage."""
     parts, timer, size = plain_model.parts(model), Timer(), plain_model.BATCH_ROWS
-    tokenizer = text.tokenizer_from_bytes(parts.tokenizer)
+    reader = tokenizer.tokenizer_from_bytes(parts.tokenizer)
     load = plain_model.load(parts)
     blank = np.zeros((size, parts.image_size, parts.image_size, 3), np.uint8)
-    load(blank, np.ones((size, text.MAX_TOKENS), np.int32))  # traces the model
-    decode, predict = timer.timed("decode", plain_model.decode), timer.timed("predict", load)
+    load(blank, np.ones((size, tokenizer.MAX_TOKENS), np.int32))  # traces the model
+    to_pixels, predict = timer.timed("decode", plain_model.decode), timer.timed("predict", load)
     tokenize, results = timer.timed("tokenize", plain_model.tokenize), timer.timed("assemble", _plain_results)
     for at in range(0, len(titles), size):
         rows = slice(at, at + size)
-        pixels = np.stack([decode(photo, parts.image_size) for photo in data[rows]])
-        results(parts.labels, *predict(pixels, tokenize(tokenizer, titles[rows], descriptions[rows])))
+        pixels = np.stack([to_pixels(photo, parts.image_size) for photo in data[rows]])
+        results(parts.labels, *predict(pixels, tokenize(reader, titles[rows], descriptions[rows])))
     return {"fetch": 0.0, **timer.seconds}
 
 
@@ -143,15 +145,15 @@ def _plain_results(labels: Sequence[str], embedding: NDArray[np.float32], probab
 
 
 def _fetched(uri: str, timer: Timer) -> bytes:
-    fetched = timer.timed("fetch", photos.read)(uri, [str(Path(uri).parent)], Limits().max_image_bytes)
+    fetched = timer.timed("fetch", fetch.read)(uri, [str(Path(uri).parent)], Limits().max_image_bytes)
     if fetched.data is None:
         raise RuntimeError(f"Expected the benchmark's own photo to be read. Received: {fetched.status} {uri}")
     return fetched.data
 
 
-def _settings(engine: str, precision: str, batch_size: int) -> scoring.Settings:
+def _settings(engine: str, precision: str, batch_size: int) -> scorer.Settings:
     limits = Limits()
-    return scoring.Settings(
+    return scorer.Settings(
         engine=engine,
         precision=precision,
         batch_size=batch_size,

@@ -71,7 +71,7 @@ def submit(
             f"Expected {script.name} to succeed. Received: exit code {code}; {work}/log.txt ends:\n{tail}"
         )
     if photo_latency and not list(marks.glob("slow-*")):
-        raise RuntimeError("Expected the job to read photos by fashion_udf.photos.read. Received: no slow photo")
+        raise RuntimeError("Expected the job to read photos by fashion_udf.photos.fetch.read. Received: no slow photo")
     timeline = event_log.read(events)
     first = [float(path.read_text(encoding="utf-8")) for path in marks.glob("first-*")]
     return Submitted(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from fashion_udf import report
+from fashion_udf import console
 from tests.benchmark.measured_rows import CEILING, PLAIN, ROWS, Run
 from tests.benchmark.nights import FULL, Night
 from tests.benchmark.stages import STAGES
@@ -144,7 +144,7 @@ def _aligned(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     padded = [[text.rjust(width) for text, width in zip(line, widths, strict=True)] for line in (columns, *lines)]
     for cells, line in zip(padded, (columns, *lines), strict=True):
         cells[0] = line[0]
-    return report.table(padded[0], padded[1:])
+    return console.table(padded[0], padded[1:])
 
 
 def _number(value: float | None, digits: int, factor: float = 1) -> str:

@@ -48,17 +48,17 @@ def _tell_first_batch(folder: Path) -> None:
 
 
 def _slow_photos(folder: Path, latency: float) -> None:
-    from fashion_udf import photos
+    from fashion_udf.photos import fetch
 
-    read = photos.read
+    read = fetch.read
 
     @functools.wraps(read)
-    def slow(*arguments: Any, **named: Any) -> photos.Photo:
+    def slow(*arguments: Any, **named: Any) -> fetch.Photo:
         _mark(folder, "slow", "")
         time.sleep(latency)
         return read(*arguments, **named)
 
-    photos.read = slow
+    fetch.read = slow
 
 
 if "pyspark.daemon" in sys.orig_argv and "BENCHMARK_MARKS" in os.environ:

@@ -1,0 +1,1 @@
+"""The catalog: any source to rows of one shape, and public datasets brought into that shape."""

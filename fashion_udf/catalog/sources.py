@@ -1,0 +1,178 @@
+"""Parquet, CSV, JSON lines and tables as data frames, every column of a text source as it is written.
+
+A record that cannot be parsed is refused, and never nulled or swallowed: Spark's own CSV reader takes a quote that is
+never closed for a field that holds the rest of the file, so CSV is read by `csv_records`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from fashion_udf.catalog import csv_records
+from fashion_udf.errors import CatalogError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+EXAMPLES = 10  # bad records named in an error
+#: Columns of our own beside those of the file; no catalog has them.
+_FILE, _LINE, _PROBLEM = _OWN = ("_csv_file", "_csv_line", "_csv_problem")
+_CORRUPT = "_corrupt_record"
+
+
+@contextmanager
+def readable(key: str, form: str, path: str) -> Iterator[None]:
+    """Raise what Spark says of a source that cannot be read as a `CatalogError` of one line.
+
+    Args:
+        key: of the configuration, which names the source.
+        form: of `READERS`.
+        path: or table name.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        # A damaged Parquet footer is a plain Java error, whose own first line names only the call.
+        cause = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+        raise CatalogError(
+            f"Expected {key} to be a readable {form} source. Received: {path} ({cause.strip().splitlines()[0][:200]})"
+        ) from error
+
+
+def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
+    """Return a data frame without rows, which Spark's optimizer removes together with the joins on it.
+
+    One that is made of an empty Python list is an RDD, whose stages start Python workers to find nothing.
+    """
+    from pyspark.sql import functions as F
+
+    nothing = spark.range(1).where(F.lit(False))
+    return nothing.select(*(F.lit(None).cast(field.dataType).alias(field.name) for field in schema))
+
+
+def _read_parquet(spark: SparkSession, path: str) -> DataFrame:
+    return spark.read.parquet(path)
+
+
+def _read_table(spark: SparkSession, name: str) -> DataFrame:
+    return spark.table(name)
+
+
+def _read_csv(spark: SparkSession, path: str) -> DataFrame:
+    """Read CSV files with a header (UTF-8, RFC 4180); an empty field is null."""
+    from pyspark.sql import functions as F
+
+    files = spark.read.format("binaryFile").load(path)
+    # Local files are read as streams; from other stores the bytes come through Spark, at most 2 GB a file.
+    remote = urlsplit(path).scheme not in ("", "file")
+    files = files.select("path", "content" if remote else F.lit(None).cast("binary").alias("content"))
+    columns = _common_header(files, path)
+    schema = ", ".join(f"{quoted(name)} string" for name in columns)
+    rows = files.mapInPandas(_csv_rows(columns), f"{schema}, {_FILE} string, {_LINE} long, {_PROBLEM} string")
+    # A file is one task, since a field may span lines. What follows needs all cores, and not to parse again; a CSV
+    # catalog holds no photos, so this is small.
+    rows = rows.repartition(4 * spark.sparkContext.defaultParallelism).cache()
+    bad = rows.where(F.col(_PROBLEM).isNotNull())
+    count = bad.count()
+    if count:
+        found = bad.orderBy(_FILE, _LINE).select(_FILE, _LINE, _PROBLEM).limit(EXAMPLES).collect()
+        named = "; ".join(f"{row[_FILE]} line {row[_LINE]}: {row[_PROBLEM]}" for row in found)
+        rows.unpersist()
+        raise CatalogError(f"Expected every CSV record to have the header's fields. Received: {count} others: {named}")
+    return rows.drop(*_OWN)
+
+
+def _common_header(files: DataFrame, path: str) -> list[str]:
+    def headers(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            found = [next(_records(*file), None) for file in zip(frame["path"], frame["content"], strict=True)]
+            yield pd.DataFrame(
+                {"path": frame["path"], "header": [list(record.fields) if record else [] for record in found]}
+            )
+
+    rows = files.mapInPandas(headers, "path string, header array<string>").collect()
+    found = [(row["path"], list(row["header"])) for row in rows]
+    if not found:
+        raise CatalogError(f"Expected CSV files with a header. Received: none in {path}")
+    first = min(found)[1]
+    for name, header in found:
+        if len(set(header)) != len(header) or not header:
+            raise CatalogError(f"Expected different column names in the header of {name}. Received: {header}")
+        if sorted(header) != sorted(first):
+            raise CatalogError(f"Expected the same columns in every file of {path}. Received: {first} and {header}")
+    return first
+
+
+def _csv_rows(columns: list[str]) -> Callable[[Iterable[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    names = [*columns, *_OWN]
+
+    def batches(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            for path, content in zip(frame["path"], frame["content"], strict=True):
+                records = _records(path, content)
+                header = next(records).fields
+                order = [header.index(name) for name in columns]
+                while chunk := [_csv_row(record, order, path) for record in islice(records, 4096)]:
+                    yield pd.DataFrame(chunk, columns=names)
+
+    return batches
+
+
+def _csv_row(record: csv_records.Record, order: list[int], path: str) -> tuple[Any, ...]:
+    if record.problem is None and len(record.fields) == len(order):
+        return (*(record.fields[index] or None for index in order), path, record.line, None)
+    problem = record.problem or f"{len(record.fields)} fields instead of {len(order)}"
+    return (*(None for _ in order), path, record.line, problem)
+
+
+def _records(path: str, content: bytes | None) -> Iterator[csv_records.Record]:
+    with open(path.removeprefix("file:"), "rb") if content is None else io.BytesIO(content) as raw:
+        yield from csv_records.decoded(gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw)
+
+
+def _read_json(spark: SparkSession, path: str) -> DataFrame:
+    """Read JSON lines; numbers are strings of their digits as written: 1e5 stays "1e5", 2^63 loses nothing."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    inferred = spark.read.option("primitivesAsString", True).option("columnNameOfCorruptRecord", _CORRUPT).json(path)
+    fields = [field for field in inferred.schema.fields if field.name != _CORRUPT]
+    if not fields:
+        raise CatalogError(f"Expected a JSON object on every line. Received: {path}, which has none")
+    with_corrupt = StructType([*fields, StructField(_CORRUPT, StringType())])
+    checked = spark.read.option("columnNameOfCorruptRecord", _CORRUPT).schema(with_corrupt).json(path)
+    # A real column stays in both queries: Spark refuses a query of the corrupt records alone.
+    real = quoted(fields[0].name)
+    counts = checked.agg(F.count(_CORRUPT).alias("bad"), F.count(real)).first()
+    assert counts is not None  # an aggregate without groups has one row
+    if counts["bad"]:
+        found = checked.where(F.col(_CORRUPT).isNotNull()).select(_CORRUPT, real).limit(EXAMPLES).collect()
+        named = "; ".join(repr(row[_CORRUPT][:80]) for row in found)
+        raise CatalogError(f"Expected a JSON object on every line. Received: {counts['bad']} other lines: {named}")
+    return spark.read.option("mode", "FAILFAST").schema(StructType(fields)).json(path)
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as Spark SQL wants it, whatever its characters."""
+    return f"`{name.replace('`', '``')}`"
+
+
+#: Format -> its reader: (session, path or table name) -> all columns of the source.
+READERS: dict[str, Callable[[SparkSession, str], DataFrame]] = {
+    "parquet": _read_parquet,
+    "csv": _read_csv,
+    "json": _read_json,
+    "table": _read_table,
+}

@@ -1,0 +1,206 @@
+"""Golden rows: inputs whose outputs are known, run by every engine before it scores anything.
+
+They go through the decoder and the tokenizer as catalog rows do, so a host on which any of the three differs is found
+before it scores a product.
+"""
+
+from __future__ import annotations
+
+import io
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fashion_udf.errors import BundleError, EngineError
+from fashion_udf.model import tokenizer
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines.prediction import Predict, Prediction, calibrated
+from fashion_udf.model.manifest import Manifest
+from fashion_udf.photos import decode
+from fashion_udf.schema import Modality
+
+#: Largest difference of a calibrated probability or an embedding component that f32 may show, at export and on a host.
+F32_TOLERANCE = 1e-3
+#: The same of bf16 and int8 at export. On a host they may show twice as much as they did there.
+REDUCED_LIMIT = 0.25
+_REDUCED_FLOOR = 0.01  # room for the rounding of another CPU where the export found almost no difference
+START_ROWS = 8  # run when an engine starts; the export arranges that they hold every modality
+
+SCHEMA = pa.schema(
+    [
+        pa.field("text", pa.string()),
+        pa.field("image", pa.binary()),  # PNG of the model's size: lossless, and never resized
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("embedding", pa.list_(pa.float32()), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows as the model takes them (see `Predict`)."""
+
+    pixels: NDArray[np.uint8]
+    image_present: NDArray[np.float32]
+    token_ids: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How far a prediction is from the expected one, row by row."""
+
+    largest: NDArray[np.float64]  # [n], of probabilities and embedding components; NaN where a value is
+    same_top1: NDArray[np.bool_]  # [n]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far an engine may be from the golden rows: a difference in any value, and rows with another category."""
+
+    difference: float
+    other_categories: int
+
+
+def read(bundle: Bundle) -> pa.Table:
+    """Read the bundle's golden rows.
+
+    Raises:
+        BundleError: they are no Parquet file with the columns of `SCHEMA`, or are fewer than `START_ROWS`.
+    """
+    try:
+        table = pq.read_table(io.BytesIO(bundle.files["golden.parquet"]))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise BundleError(f"Expected golden.parquet to be a Parquet file. Received: {error}") from error
+    if not table.schema.equals(SCHEMA) or len(table) < START_ROWS:
+        raise BundleError(
+            f"Expected golden.parquet to hold at least {START_ROWS} rows of {SCHEMA.names}. "
+            f"Received: {len(table)} rows of {table.schema.names}"
+        )
+    return table
+
+
+def prepare(
+    texts: Sequence[str | None], pictures: Sequence[bytes | None], tokenizer_json: bytes, manifest: Manifest
+) -> Inputs:
+    """Decode and tokenize rows as scoring does; a row without a photo gets white pixels that the model ignores.
+
+    Raises:
+        BundleError: this version of the library prepares rows otherwise than the model was trained with.
+        EngineError: a golden photo does not decode on this host.
+    """
+    reader = tokenizer.tokenizer_from_bytes(tokenizer_json)
+    here = (decode.PREPROCESSING_VERSION, tokenizer.MAX_TOKENS)
+    trained = (manifest.image.preprocessing_version, manifest.text.max_tokens)
+    if here != trained:
+        raise BundleError(
+            f"Expected a model with preprocessing_version and max_tokens {here}. Received: {trained}. "
+            "Use the version of fashion-udf that trained it, or train it again"
+        )
+    if reader.get_vocab_size() > manifest.text.vocabulary_size:
+        # Some engines would read an id past the embedding's last row from other memory.
+        raise BundleError(
+            f"Expected tokenizer.json with at most {manifest.text.vocabulary_size} ids. "
+            f"Received: {reader.get_vocab_size()}. Export the bundle again"
+        )
+    size = manifest.image.size
+    pixels = np.full((len(pictures), size, size, 3), 255, np.uint8)
+    present = np.zeros((len(pictures), 1), np.float32)
+    for row, picture in enumerate(pictures):
+        if picture is None:
+            continue
+        decoded = decode.decode(picture, size)
+        if decoded.pixels is None:
+            raise EngineError(f"Expected golden photo {row} to decode. Received: {decoded.status} ({decoded.error})")
+        pixels[row], present[row] = decoded.pixels, 1.0
+    return Inputs(pixels, present, tokenizer.encode(reader, [words or "" for words in texts]))
+
+
+def probabilities(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> NDArray[np.float32]:
+    """Return float32[n, K], calibrated with the temperature of what each row has: photo, text or both."""
+    temperatures = [
+        manifest.temperature[_modality(bool(photo), bool(words)).value]
+        for photo, words in zip(inputs.image_present[:, 0], inputs.token_ids.any(axis=1), strict=True)
+    ]
+    return calibrated(prediction.logits, np.asarray(temperatures)[:, None])
+
+
+def differences(predict: Predict, bundle: Bundle, rows: int | None = None) -> Differences:
+    """Run the first `rows` golden rows (all when None) and compare with what the bundle expects."""
+    table = read(bundle).slice(0, rows)
+    inputs = prepare(
+        table["text"].to_pylist(),
+        table["image"].to_pylist(),
+        bundle.files["tokenizer.json"],
+        bundle.manifest,
+    )
+    prediction = predict(inputs.pixels, inputs.image_present, inputs.token_ids)
+    found = probabilities(prediction, inputs, bundle.manifest)
+    expected = np.asarray(table["probabilities"].to_pylist(), np.float32)
+    embedding = np.asarray(table["embedding"].to_pylist(), np.float32)
+    top1 = [bundle.manifest.labels.index(category) for category in table["category"].to_pylist()]
+    largest = np.maximum(
+        np.abs(found - expected).max(axis=1), np.abs(prediction.embedding - embedding).max(axis=1)
+    ).astype(np.float64)
+    return Differences(largest, found.argmax(axis=1) == top1)
+
+
+def tolerance(manifest: Manifest, engine: str, precision: str) -> Tolerance:
+    """Return how far from the golden rows a host may be: for f32 by `F32_TOLERANCE`, and in no category.
+
+    The rows hold what f32 says, so another precision gets what it showed at export, twice the difference and one more
+    category: CPUs with other int8 or bf16 instructions round otherwise, by less than the precision does.
+
+    Raises:
+        BundleError: the manifest does not state what it showed, or states too much.
+    """
+    if precision == "f32":
+        return Tolerance(F32_TOLERANCE, 0)
+    facts = manifest.parity.get(f"{engine} {precision}")
+    if facts is None or facts.largest_difference is None or facts.largest_difference > REDUCED_LIMIT:
+        raise BundleError(
+            f"Expected the manifest to state for {engine} {precision} a parity with a largest_difference of at most "
+            f"{REDUCED_LIMIT}. Received: {facts and facts.largest_difference}. Export the bundle again"
+        )
+    return Tolerance(max(_REDUCED_FLOOR, 2 * facts.largest_difference), facts.rows - facts.same_top1 + 1)
+
+
+def require(predict: Predict, bundle: Bundle, engine: str, precision: str) -> None:
+    """Run the golden rows on this host.
+
+    Raises:
+        EngineError: a value or too many categories differ, see `tolerance`; the message names host and CPU.
+    """
+    allowed = tolerance(bundle.manifest, engine, precision)
+    outcome = differences(predict, bundle, START_ROWS)
+    others = int((~outcome.same_top1).sum())
+    # Written so that NaN fails.
+    if not (others <= allowed.other_categories and (outcome.largest <= allowed.difference).all()):
+        raise EngineError(
+            f"Expected {engine} {precision} to reproduce the golden rows of model {bundle.model_version[:12]} within "
+            f"{allowed.difference:.3g}, with at most {allowed.other_categories} other categories. "
+            f"Received: a largest difference of {np.max(outcome.largest):.3g} and "
+            f"{others} of {len(outcome.largest)} other categories on host {platform.node()}, "
+            f"CPU {_cpu_model()}. Keep this host out of the job, or choose another engine or precision"
+        )
+
+
+def _modality(photo: bool, words: bool) -> Modality:
+    if photo:
+        return Modality.BOTH if words else Modality.IMAGE
+    return Modality.TEXT
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,140 @@
+"""Careful mode: photos decoded in a child process, so that one which crashes or hangs the decoder costs its row alone.
+
+    python -m fashion_udf.photos.sandbox MEMORY_BYTES     the child: photos on stdin, pixels or a reason on stdout
+
+Messages are a length (8 bytes, big endian) and a body; the child's reply is one line of JSON and the pixels.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import select
+import struct
+import subprocess
+import sys
+import time
+from typing import IO
+
+import numpy as np
+
+from fashion_udf.photos.decode import Decoded
+from fashion_udf.schema import Status
+
+TIMEOUT = 20.0  # seconds for one photo; the slowest accepted one takes about 5
+MEMORY_LIMIT = 4_000_000_000  # bytes of address space; the largest accepted photo needs about 1 GB
+
+_LENGTH = struct.Struct(">Q")
+
+
+class IsolatedDecoder:
+    """Decodes like `fashion_udf.photos.decode.decode`, in a child that is replaced when it dies or takes too long."""
+
+    def __init__(
+        self,
+        timeout: float = TIMEOUT,
+        memory_limit: int = MEMORY_LIMIT,
+        decoder: str = "fashion_udf.photos.decode:decode",
+    ) -> None:
+        """Remember the limits; the child starts at the first photo.
+
+        Args:
+            timeout: seconds one photo may take.
+            memory_limit: bytes of address space the child may map.
+            decoder: `module:function` to run in the child.
+        """
+        self._timeout = timeout
+        self._command = [sys.executable, "-m", "fashion_udf.photos.sandbox", str(memory_limit), decoder]
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def decode(self, data: bytes, size: int, max_bytes: int, max_pixels: int) -> Decoded:
+        """Decode a photo; the status is `image_crashed` or `image_timeout` where the child died or hung."""
+        if len(data) > max_bytes:
+            return Decoded(None, Status.IMAGE_TOO_LARGE, f"{len(data)} bytes, at most {max_bytes} are accepted")
+        child = self._running()
+        assert child.stdin is not None and child.stdout is not None  # both are pipes
+        deadline = time.monotonic() + self._timeout
+        try:
+            _send(child.stdin, json.dumps([size, max_bytes, max_pixels]).encode() + b"\n" + data)
+            reply = _receive_until(child.stdout, deadline)
+        except TimeoutError:
+            self.close()
+            return Decoded(None, Status.IMAGE_TIMEOUT, f"the decoder took more than {self._timeout:g} seconds")
+        except (EOFError, BrokenPipeError):
+            code = child.wait()
+            self.close()
+            return Decoded(None, Status.IMAGE_CRASHED, f"the decoder died with exit code {code}")
+        header, _, pixels = reply.partition(b"\n")
+        status, error = json.loads(header)
+        array = np.frombuffer(pixels, np.uint8).reshape(size, size, 3) if status == Status.OK else None
+        return Decoded(array, Status(status), error)
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None:
+            # The child finds the library where this process found it, on an executor in the unpacked archive.
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+            # NumPy's threads, one per core, map 40 MB each, which on a large host is most of the limit.
+            environment["OPENBLAS_NUM_THREADS"] = "1"
+            self._child = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            )
+        return self._child
+
+
+def serve(requests: IO[bytes], replies: IO[bytes], decoder: str) -> None:
+    """Answer requests until the input ends; runs in the child."""
+    module, _, name = decoder.partition(":")
+    decode = getattr(importlib.import_module(module), name)
+    while True:
+        try:
+            request = _receive(requests)
+        except EOFError:
+            return
+        header, _, data = request.partition(b"\n")
+        decoded = decode(data, *json.loads(header))
+        pixels = b"" if decoded.pixels is None else decoded.pixels.tobytes()
+        _send(replies, json.dumps([decoded.status.value, decoded.error]).encode() + b"\n" + pixels)
+
+
+def _send(stream: IO[bytes], body: bytes) -> None:
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> bytes:
+    length = stream.read(_LENGTH.size)
+    if len(length) < _LENGTH.size:
+        raise EOFError
+    return stream.read(_LENGTH.unpack(length)[0])
+
+
+def _receive_until(stream: IO[bytes], deadline: float) -> bytes:
+    descriptor = stream.fileno()
+    body = b""
+    wanted = _LENGTH.size
+    while len(body) < wanted:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            raise TimeoutError
+        part = os.read(descriptor, 1 << 20)
+        if not part:
+            raise EOFError
+        body += part
+        if wanted == _LENGTH.size and len(body) >= wanted:
+            wanted += _LENGTH.unpack(body[: _LENGTH.size])[0]
+    return body[_LENGTH.size :]
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no core file behind
+    serve(sys.stdin.buffer, sys.stdout.buffer, sys.argv[2])

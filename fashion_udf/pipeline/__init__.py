@@ -1,0 +1,1 @@
+"""One run: plan, score in chunks, assemble, audit, publish."""

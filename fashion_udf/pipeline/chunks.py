@@ -1,0 +1,244 @@
+"""Score in chunks, each committed to staging when it is done: a run that is killed loses the chunks in flight alone.
+
+A chunk is some rows of some files of the catalog, so that a catalog of many files is read once; a large file is read
+once for each of its parts, which is why photos limit their number. Three chunks are in flight: the tasks of the next
+ones fill the cores that the last tasks of the first leave idle, and Spark's planning and committing cost no time of
+theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashion_udf.catalog import columns
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.pipeline import comparison, fingerprint, staging
+from fashion_udf.progress import progress
+from fashion_udf.schema import RESULT, SCORE
+from fashion_udf.scoring import udf
+from fashion_udf.scoring.scorer import Settings
+from fashion_udf.spark import parallel
+
+if TYPE_CHECKING:
+    from pyspark import Accumulator, Broadcast
+    from pyspark.sql import Column, DataFrame
+
+logger = logging.getLogger("fashion_udf")
+
+#: Rows that cross to a Python worker at a time, and that the vectorised Parquet reader holds, however small: a batch is
+#: the unit that `limits.batch_timeout` bounds, and no photo's size may be known. Spark's 4,096 rows of 300 KB photos on
+#: two tasks killed a 1 GB heap; with 512 rows a worker waits for the first 65 MB of each task, and 2,000 rows were
+#: scored 8 % more slowly than with 64.
+BATCH_ROWS = 64
+#: Rows of a task where rows are cheap to move: tasks spread over all cores, and progress is told as they finish.
+TASK_ROWS = 500
+#: Photo bytes of a chunk that are still cheap to move.
+MOVABLE_BYTES = 256_000_000
+#: A chunk is this share of the rows to score, at most, so that those in flight are 5 %...
+CHUNK_SHARE = 1 / 60
+#: ...but no fewer rows than this: planning and committing a chunk takes about a second of a core (in chunks of 250, 500
+#: and 1,000, 2,000 rows were scored at 104, 123 and 132 a second)...
+MIN_CHUNK_ROWS = 1000
+#: ...and no more per core: ten minutes of work at 50 rows a second.
+MAX_CHUNK_ROWS_PER_CORE = 30_000
+#: Photo bytes read for each row of a file in parts: a millisecond at 1 GB/s, beside ten or more of scoring.
+READ_BYTES_PER_ROW = 1_000_000
+#: Of a photo, where the plan did not look at any.
+USUAL_PHOTO_BYTES = 130_000
+#: With two, the cores stood still while a chunk was planned and read; the third one's tasks are there by then.
+IN_FLIGHT = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every chunk of a run shares."""
+
+    source: DataFrame  # as `catalog.read` gives it
+    todo: DataFrame  # as `plan.representatives` gives it
+    bundle: Broadcast[Bundle]
+    settings: Settings
+    run_id: str
+    directory: Path  # the staging directory of the run
+    batch_timeout: float
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some of the rows to do: those in `files` (None: in no file) whose id hashes to `part` of `parts`."""
+
+    number: int
+    files: tuple[str | None, ...]
+    part: int
+    parts: int
+    rows: int
+
+
+def score(job: Job, counts: comparison.Counts, batch_bytes: int, first: int = 0) -> int:
+    """Score all rows of `job.todo` into staging.
+
+    Args:
+        job: what to score, and where to.
+        counts: of the plan.
+        batch_bytes: photo bytes in one Arrow batch.
+        first: number of the first chunk; a run that plans twice goes on counting.
+
+    Returns:
+        The number after that of the last chunk.
+
+    Raises:
+        FashionError: an engine failed on a worker, for a reason it states.
+    """
+    spark = job.source.sparkSession
+    _bound_memory(job, counts, batch_bytes)
+    cores = spark.sparkContext.defaultParallelism
+    rows = max(MIN_CHUNK_ROWS, min(int(counts.to_score * CHUNK_SHARE), MAX_CHUNK_ROWS_PER_CORE * cores))
+    found = list(divided(counts.files, rows, _most_parts(job, counts), first))
+    done = spark.sparkContext.accumulator(0)
+    scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in found)
+    with _progress(counts.to_score, done):
+        parallel.at_once(spark.sparkContext, "chunks", scored, IN_FLIGHT)
+    return first + len(found)
+
+
+def divided(sizes: dict[str | None, int], rows: int, most_parts: int, first: int) -> Iterator[Chunk]:
+    """Yield chunks of about `rows` rows: several small files each, or parts of a large one.
+
+    Args:
+        sizes: rows to score by file.
+        rows: of a chunk, at most, but for the unevenness of a hash, and for files that would be in too many parts.
+        most_parts: of a file.
+        first: number of the first chunk.
+    """
+    number, files, held = first, list[str | None](), 0
+    for file, size in sorted(sizes.items(), key=lambda item: item[0] or ""):
+        if files and held + size > rows:
+            yield Chunk(number, tuple(files), 0, 1, held)
+            number, files, held = number + 1, [], 0
+        if size > rows:
+            parts = min(-(-size // rows), most_parts)
+            for part in range(parts):
+                yield Chunk(number, (file,), part, parts, size // parts)
+                number += 1
+        else:
+            files.append(file)
+            held += size
+    if files:
+        yield Chunk(number, tuple(files), 0, 1, held)
+
+
+def _most_parts(job: Job, counts: comparison.Counts) -> int:
+    if "image" not in job.source.columns or not counts.with_photo:
+        return max(counts.to_score, 1)
+    photo_bytes = counts.photo_bytes // counts.with_photo or USUAL_PHOTO_BYTES
+    return max(READ_BYTES_PER_ROW // photo_bytes, 1)
+
+
+def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: comparison.Counts) -> None:
+    """Score a chunk; once more with photos decoded in child processes if one killed a Python worker."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    job.source.sparkSession.sparkContext.setJobDescription(f"chunk {chunk.number}")
+    rows = _spread(_rows(job, chunk), chunk.rows, counts)
+    written = job.directory / f"chunk-{chunk.number:05d}"
+    for isolated in (False, True):
+        score = udf.score_udf(job.bundle, job.settings, done, isolated, job.batch_timeout)
+        shutil.rmtree(written, ignore_errors=True)  # of the first attempt
+        try:
+            _results(rows, score, job).write.parquet(str(written))
+            staging.commit_chunk(job.directory, written, chunk.number)
+            return
+        except (Py4JJavaError, PySparkException) as error:
+            if own := udf.own_error(error):
+                raise own from error
+            if isolated or not udf.worker_died(error):
+                raise
+            logger.warning(
+                "a Python worker died; scoring its chunk once more with each photo decoded in a child process"
+            )
+
+
+def _rows(job: Job, chunk: Chunk) -> DataFrame:
+    """Return the catalog's rows of a chunk, photos included."""
+    from pyspark.sql import functions as F
+
+    def of_chunk(frame: DataFrame) -> DataFrame:
+        names = [name for name in chunk.files if name is not None]
+        file = F.col(columns.FILE)
+        chosen = file.isin(*names) if None not in chunk.files else file.isNull() | file.isin(*names)
+        part = F.pmod(F.xxhash64("product_id"), F.lit(chunk.parts)) == F.lit(chunk.part)
+        return frame.where(chosen if chunk.parts == 1 else chosen & part)
+
+    todo = of_chunk(job.todo).select("product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256")
+    # Few ids and no photos, so they travel to the photos and not the photos to them.
+    return of_chunk(job.source).join(F.broadcast(todo), on="product_id", how="inner")
+
+
+def _spread(rows: DataFrame, count: int, counts: comparison.Counts) -> DataFrame:
+    """Give every core its share: a small file, or one of a single row group, is one task otherwise."""
+    cores = rows.sparkSession.sparkContext.defaultParallelism
+    photo_bytes = counts.photo_bytes * count // max(counts.to_score, 1)
+    # Many photo bytes are moved only where cores would stand still.
+    if photo_bytes > MOVABLE_BYTES and rows.rdd.getNumPartitions() >= cores:
+        return rows
+    return rows.repartition(max(1, min(count, max(cores, count // TASK_ROWS))))
+
+
+def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    photo = F.col("image_uri" if "image_uri" in rows.columns else "image")
+    identity = fingerprint.image_identity(
+        F.col("product_id"), photo, "image_uri" in rows.columns, F.col("image_version"), F.col("score.image_identity")
+    )
+    scored = fingerprint.fingerprint(
+        F.col("title"), F.col("description"), identity, job.bundle.value.model_version, job.settings.precision
+    )
+    return (
+        rows.withColumn("score", score("title", "description", photo, "known_sha256"))
+        .select(
+            "planned_fingerprint",
+            scored.alias("fingerprint"),
+            *(f"score.{name}" for name in SCORE.names if name != "image_identity"),
+            F.lit(job.bundle.value.model_version).alias("model_version"),
+            F.lit(job.run_id).alias("run_id"),
+            F.current_timestamp().alias("tagged_at"),
+        )
+        .select(*RESULT.names)
+    )
+
+
+def _bound_memory(job: Job, counts: comparison.Counts, batch_bytes: int) -> None:
+    conf = job.source.sparkSession.conf
+    rows = max(1, min(BATCH_ROWS, batch_bytes // max(counts.largest_photo, 1)))
+    conf.set("spark.sql.parquet.columnarReaderBatchSize", rows)
+    conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", rows)
+    # Honoured from Spark 4.0.4 on; older ones are bounded by the largest photo above.
+    conf.set("spark.sql.execution.arrow.maxBytesPerBatch", batch_bytes)
+
+
+@contextmanager
+def _progress(total: int, rows_done: Accumulator[int]) -> Iterator[None]:
+    finished = threading.Event()
+    with progress(total) as shown:
+
+        def follow() -> None:
+            while not finished.wait(0.5):
+                shown.update(rows_done.value)
+
+        follower = threading.Thread(target=follow, name="progress", daemon=True)
+        follower.start()
+        try:
+            yield
+            shown.update(rows_done.value)
+        finally:
+            finished.set()
+            follower.join()

@@ -1,0 +1,246 @@
+"""What a run has to do: each accepted product is carried over from the current snapshot, or scored, with a reason.
+
+A product is carried where its fingerprint is the published one; what an interrupted run staged is a result where its
+fingerprint is the planned one. Resuming and working incrementally are this one comparison.
+
+Rows here have no photos: they are small, and kept on disk so that every later step sees the same ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fashion_udf.catalog import columns
+from fashion_udf.pipeline import fingerprint
+from fashion_udf.schema import SOUND, TRANSIENT, Action, Reason
+from fashion_udf.spark import parallel
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which products a run is about, and which of them are scored whatever their fingerprint.
+
+    Attributes:
+        selected: `product_id` of the only products to look at, others are carried as they are; None: the whole catalog.
+        forced: score every product looked at.
+        retry_failed: score what failed, also where nothing changed.
+    """
+
+    selected: DataFrame | None = None
+    forced: bool = False
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows by what is to be done with them."""
+
+    accepted: int = 0
+    carried: int = 0
+    staged: int = 0  # have results of an interrupted run
+    gone: int = 0  # published, and not in the catalog any more
+    to_score: int = 0  # after those of one fingerprint are counted once
+    duplicates: int = 0  # share a fingerprint with a row that is scored
+    with_photo: int = 0  # of those to score
+    largest_photo: int = 0  # bytes, of those to score; 0 where the plan did not look at photos
+    photo_bytes: int = 0  # of those to score, likewise
+    files: dict[str | None, int] = field(default_factory=dict)  # where those to score are
+    reasons: dict[str, int] = field(default_factory=dict)  # of rows that are not carried
+
+    @property
+    def scored(self) -> int:
+        """Rows that are not carried: they get a result of this run, or have one of an interrupted run."""
+        return self.to_score + self.duplicates + self.staged
+
+
+def wanted(
+    source: DataFrame, model_version: str, precision: str, image_roots: tuple[str, ...], versioned: bool
+) -> DataFrame:
+    """Return the fingerprint of every row.
+
+    Args:
+        source: as `catalog.read` gives it.
+        model_version: of the bundle.
+        precision: of the engine.
+        image_roots: where local photos may lie.
+        versioned: every row has a version; then no photo is looked at, which is what versions are for.
+
+    Returns:
+        `product_id`, `fingerprint`, `file`, `has_photo`, `photo_bytes` (null where photos are not looked at).
+    """
+    from pyspark.sql import functions as F
+
+    is_uri = "image_uri" in source.columns
+    photo, version = F.col("image_uri" if is_uri else "image"), F.col("image_version")
+    found = F.lit(None).cast("string")
+    if not versioned:
+        unversioned = F.when(version.isNull(), photo)
+        found = fingerprint.file_identity_udf(image_roots)(unversioned) if is_uri else F.sha2(unversioned, 256)
+    identity = fingerprint.image_identity(F.col("product_id"), photo, is_uri, version, found)
+    computed: dict[str, Column] = {
+        "fingerprint": fingerprint.fingerprint(
+            F.col("title"), F.col("description"), identity, model_version, precision
+        ),
+        "file": F.col(columns.FILE),
+        "has_photo": identity.isNotNull(),
+        "photo_bytes": F.lit(None).cast("long") if is_uri or versioned else F.octet_length(photo).cast("long"),
+    }
+    return source.select("product_id", *(column.alias(name) for name, column in computed.items()))
+
+
+def compared(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope) -> DataFrame:
+    """Decide what is to be done with every row of `wanted`.
+
+    Args:
+        rows: as `wanted` gives them.
+        previous: the published table, with the columns of `TAGS`.
+        results: usable staged results by `key`, one each (`usable`).
+        scope: of the run.
+
+    Returns:
+        The rows, and `action` (of `Action`), `reason` (of `Reason`, null where carried), `known_sha256` (of the
+        published photo, where the row would be carried if the bytes are still these).
+    """
+    from pyspark.sql import functions as F
+
+    published = previous.select("product_id", *(F.col(name).alias(f"old_{name}") for name in _PUBLISHED))
+    staged = results.select(
+        F.col("key").alias("fingerprint"), F.col("unchanged"), F.col("image_sha256").alias("staged_sha256")
+    )
+    joined = rows.join(published, on="product_id", how="left").join(staged, on="fingerprint", how="left")
+    again = F.lit(scope.forced) | _failed(F.col("old_status"), scope.retry_failed)
+    carried = (F.col("fingerprint") == F.col("old_fingerprint")) & ~again
+    but_for_the_photo = ~_differs(fingerprint.text_part) & ~_differs(fingerprint.versions_part) & ~again
+    same_photo = but_for_the_photo & F.col("unchanged") & (F.col("old_image_sha256") == F.col("staged_sha256"))
+    action = (
+        F.when(carried, Action.CARRY.value)
+        .when(same_photo | ~F.col("unchanged"), Action.STAGED.value)
+        .otherwise(Action.SCORE.value)
+    )
+    return joined.select(
+        *rows.columns,
+        action.alias("action"),
+        F.when(~F.coalesce(carried, F.lit(False)), _reason(scope)).alias("reason"),
+        F.when(but_for_the_photo, F.col("old_image_sha256")).alias("known_sha256"),
+    )
+
+
+#: What a plan looks at of a published row.
+_PUBLISHED = ("fingerprint", "status", "image_sha256")
+
+
+def _differs(part: Callable[[Column], Column]) -> Column:
+    from pyspark.sql import functions as F
+
+    return part(F.col("fingerprint")) != part(F.col("old_fingerprint"))
+
+
+def _failed(status: Column, any_failure: bool) -> Column:
+    """Whether a published row is to be scored again because it failed; null for a row that is not published."""
+    if any_failure:
+        return ~status.isin(*(sound.value for sound in SOUND))
+    return status.isin(*(transient.value for transient in TRANSIENT))
+
+
+def _reason(scope: Scope) -> Column:
+    """Why a row that is not carried is scored: what changed in the catalog comes before what changed here."""
+    from pyspark.sql import functions as F
+
+    return (
+        F.when(F.col("old_fingerprint").isNull(), Reason.NEW.value)
+        .when(_differs(fingerprint.image_part), Reason.IMAGE.value)
+        .when(_differs(fingerprint.text_part), Reason.TEXT.value)
+        .when(_differs(fingerprint.versions_part), Reason.MODEL.value)
+        .when(_failed(F.col("old_status"), scope.retry_failed), Reason.RETRY.value)
+        .otherwise(Reason.FORCED.value)
+    )
+
+
+def representatives(planned: DataFrame) -> DataFrame:
+    """Return one row for each fingerprint that is to be scored: rows that share one share the result."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    same = Window.partitionBy("fingerprint")
+    known = F.coalesce("known_sha256", F.lit(""))
+    # The photo of all of them is the published one, or the row is scored for those whose photo is not.
+    agreed = F.when(F.min(known).over(same) == F.max(known).over(same), F.col("known_sha256"))
+    return (
+        planned.where(F.col("action") == F.lit(Action.SCORE.value))
+        .withColumn("known_sha256", agreed)
+        .withColumn("_rank", F.row_number().over(same.orderBy("product_id")))
+        .where(F.col("_rank") == F.lit(1))
+        .drop("_rank")
+    )
+
+
+def usable(results: DataFrame, run_id: str, own_alone: bool) -> DataFrame:
+    """Return the staged results a run may use: its own by planned fingerprint, others' by the one really scored.
+
+    Args:
+        results: the columns of `RESULT`, of any runs.
+        run_id: of this run.
+        own_alone: leave out other runs', for a run that was told to score again.
+
+    Returns:
+        `RESULT` and `key`, each key once.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    own = F.col("run_id") == F.lit(run_id)
+    lasting = ~F.col("status").isin(*(status.value for status in TRANSIENT)) | F.col("unchanged")
+    candidates = results.where(own if own_alone else own | lasting)
+    keyed = candidates.withColumn("key", F.when(own, F.col("planned_fingerprint")).otherwise(F.col("fingerprint")))
+    best = Window.partitionBy("key").orderBy("unchanged", F.col("tagged_at").desc())
+    return keyed.withColumn("_rank", F.row_number().over(best)).where(F.col("_rank") == F.lit(1)).drop("_rank")
+
+
+def count(planned: DataFrame, published: int | None) -> Counts:
+    """Count the rows of `compared`, and the published products to drop, by what is to be done with them.
+
+    Args:
+        planned: the rows.
+        published: rows of the published table; None where those that are not planned stay.
+    """
+    counts = planned.groupBy("action", "reason").count().collect, _by_file(representatives(planned)).collect
+    groups, files = parallel.at_once(planned.sparkSession.sparkContext, "plan", counts, len(counts))
+    by_action: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for row in groups:
+        by_action[row["action"]] += row["count"]
+        if row["reason"]:
+            reasons[row["reason"]] += row["count"]
+    to_score = sum(file["rows"] for file in files)
+    accepted = by_action.total()
+    return Counts(
+        accepted=accepted,
+        carried=by_action[Action.CARRY],
+        staged=by_action[Action.STAGED],
+        gone=0 if published is None else published - (accepted - reasons[Reason.NEW]),
+        to_score=to_score,
+        duplicates=by_action[Action.SCORE] - to_score,
+        with_photo=sum(file["with_photo"] for file in files),
+        largest_photo=max((file["largest"] for file in files), default=0),
+        photo_bytes=sum(file["bytes"] for file in files),
+        files={file["file"]: file["rows"] for file in files},
+        reasons=dict(reasons),
+    )
+
+
+def _by_file(to_score: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    size = F.col("photo_bytes")
+    return to_score.groupBy("file").agg(
+        F.count("*").alias("rows"),
+        F.count_if("has_photo").alias("with_photo"),
+        F.coalesce(F.max(size), F.lit(0)).alias("largest"),
+        F.coalesce(F.sum(size), F.lit(0)).alias("bytes"),
+    )

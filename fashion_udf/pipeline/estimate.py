@@ -1,0 +1,39 @@
+"""What a run would cost, from what earlier runs took."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.store import local_path
+
+#: Bytes of a row where no table tells: 256 floats, and the rest compressed.
+ROW_BYTES = 1300
+_RUNS = 30  # the newest ones, that are looked through for a figure
+
+
+def table(published: Commit | None, rows: int) -> dict[str, int]:
+    """Return rows of the table to write and about their bytes, by the size of the published rows."""
+    size = published.size / published.rows if published and published.rows else ROW_BYTES
+    return {"table_rows": rows, "bytes_to_write": round(rows * size)}
+
+
+def scoring(output: str, rows: int, cores: int) -> dict[str, int]:
+    """Return the seconds and core seconds that scoring `rows` should take; empty where no run has scored yet."""
+    rate = _rate(local_path(output) / "runs")
+    if rate is None:
+        return {}
+    return {"expected_seconds": round(rows / (rate * cores)), "expected_core_seconds": round(rows / rate)}
+
+
+def _rate(runs: Path) -> float | None:
+    """Return the rows that a core scored in a second in the newest run that tells."""
+    for path in sorted(runs.glob("*/metrics.json"), reverse=True)[:_RUNS]:
+        try:
+            rate = json.loads(path.read_bytes()).get("rows_per_core_second")
+        except (OSError, ValueError, AttributeError):
+            continue  # a report is not worth refusing a plan for
+        if isinstance(rate, int | float) and rate > 0:
+            return float(rate)
+    return None

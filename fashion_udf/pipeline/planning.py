@@ -1,0 +1,159 @@
+"""The inputs of a run, fixed when it starts, and its plan on top of whatever snapshot is current."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from fashion_udf.catalog import columns, sources
+from fashion_udf.catalog.overrides import read_overrides
+from fashion_udf.config import JobConfig
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.pipeline import assembly, chunks, comparison, staging
+from fashion_udf.pipeline.comparison import Counts, Scope
+from fashion_udf.schema import RESULT, TAGS, Reason, to_spark
+from fashion_udf.table import metastore, snapshot
+from fashion_udf.table.commit import Commit
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger("fashion_udf")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What does not change while a run goes on."""
+
+    spark: SparkSession
+    config: JobConfig
+    scope: Scope
+    run_id: str
+    model: Bundle
+    source: DataFrame  # all rows of the catalog, as `catalog.read` gives them
+    rows: DataFrame  # the accepted ones, as `plan.wanted` gives them
+    rejected: DataFrame  # as `catalog.split_ids` gives them
+    rejected_rows: int
+
+    @property
+    def staging(self) -> Path:
+        """What the run keeps until it publishes."""
+        return snapshot.staging_dir(self.config.output.path, self.run_id)
+
+    @property
+    def directory(self) -> Path:
+        """The run's reports."""
+        return snapshot.run_dir(self.config.output.path, self.run_id)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan on top of one snapshot."""
+
+    parent: Commit | None
+    previous: DataFrame  # the published table, empty before the first
+    overrides: DataFrame
+    rows: DataFrame  # as `plan.compared` gives them
+    gone: DataFrame
+    counts: Counts
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of the next table."""
+        before = self.parent.rows if self.parent else 0
+        return before - self.counts.gone + self.counts.reasons.get(Reason.NEW, 0)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the published table is the next one too."""
+        counts = self.counts
+        if self.parent is None or counts.to_score or counts.staged or counts.gone:
+            return False
+        # Asked last: that reads the whole table.
+        return not assembly.override_changes(self.previous, self.overrides)
+
+
+def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
+    """Check the bundle and the catalog; nothing is written.
+
+    Raises:
+        InputError: the config, catalog or bundle cannot be used.
+    """
+    if config.publish.table:
+        metastore.quoted_name(config.publish.table)  # a wrong name is told before the night's work
+    model = bundle.read(config.bundle)
+    precision = engines.resolve_precision(config.engine.name, model, config.engine.precision)
+    config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
+    spark.conf.set("spark.sql.parquet.columnarReaderBatchSize", chunks.BATCH_ROWS)
+    source = columns.read(spark, config.input)
+    accepted, rejected = columns.split_ids(source)
+    refused = columns.require_accepted(rejected, config.input.max_rejected)
+    if not refused:
+        accepted = source  # leaving no ids out would count all of them again, in every query
+    if scope.selected is not None:
+        accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
+    versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
+    rows = comparison.wanted(accepted, model.model_version, precision, config.input.image_roots, versioned)
+    return Run(spark, config, scope, run_id, model, source, rows, rejected, refused)
+
+
+def _all_have_versions(rows: DataFrame) -> bool:
+    from pyspark.sql import functions as F
+
+    without = F.col("image_version").isNull()
+    if "image_uri" in rows.columns:
+        without &= F.col("image_uri").isNotNull()
+    if missing := rows.where(without).count():
+        logger.info("%d rows have no image_version: what tells their photos apart is looked up", missing)
+    return not missing
+
+
+def on_current(run: Run, target: Path | None) -> Planned:
+    """Compare the catalog with the published table and with what is staged.
+
+    Args:
+        run: as `start` gives it.
+        target: where to keep the plan, so that every later step sees the same one, whatever happens to the catalog
+            meanwhile; None: nothing is written.
+
+    Raises:
+        SnapshotError: the published table is damaged; its rows are not carried into the next one.
+    """
+    output = run.config.output.path
+    parent = snapshot.current(output)
+    if parent:
+        snapshot.verify(output, parent)
+    previous = read(run.spark, [str(snapshot.data_dir(output, parent))] if parent else [], TAGS)
+    in_scope = previous
+    if run.scope.selected is not None:
+        in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")
+    staged = results(run, hold=target is not None)
+    rows = comparison.compared(run.rows, in_scope, staged, run.scope)
+    if target:
+        rows.write.parquet(str(target))
+        rows = run.spark.read.schema(rows.schema).parquet(str(target))
+    else:
+        rows = rows.persist()
+    overrides = read_overrides(run.spark, run.config.overrides)
+    gone = previous.select("product_id").join(rows, on="product_id", how="left_anti")
+    published = (parent.rows if parent else 0) if run.scope.selected is None else None
+    if published is None:
+        gone = gone.limit(0)  # what a backfill does not find in the catalog is left to the nightly run
+    return Planned(parent, previous, overrides, rows, gone, comparison.count(rows, published))
+
+
+def results(run: Run, hold: bool = True) -> DataFrame:
+    """Return what is staged now and may be used by the run, as `plan.usable` gives it; see `staging.result_files`."""
+    staged = read(run.spark, staging.result_files(run.config.output.path, hold), RESULT)
+    return comparison.usable(staged, run.run_id, own_alone=run.scope.forced or run.scope.retry_failed)
+
+
+def read(spark: SparkSession, paths: list[str], schema: pa.Schema) -> DataFrame:
+    """Read Parquet files of a schema of ours; a column that an older release did not write is null."""
+    spark_schema = to_spark(schema)
+    return spark.read.schema(spark_schema).parquet(*paths) if paths else sources.no_rows(spark, spark_schema)

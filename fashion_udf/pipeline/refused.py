@@ -1,0 +1,100 @@
+"""A table that the audit refused: kept in staging, to be looked at, and published by a person who accepts it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fashion_udf import files
+from fashion_udf.errors import GateRefusedError, InputError
+from fashion_udf.pipeline import gates
+from fashion_udf.pipeline.gates import Broken
+from fashion_udf.table import snapshot
+from fashion_udf.table.commit import Commit
+
+_NAME = "candidate.json"
+
+
+class _Candidate(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tags: str = Field(pattern=r"^tags-[0-9]+$")  # directory beside this file, and no way out of there
+    model_version: str
+    rows: int
+    parent: int | None
+    gates: dict[str, str]  # name -> message
+
+
+def refuse(
+    staging: Path, tags: Path, model_version: str, rows: int, parent: Commit | None, broken: Sequence[Broken]
+) -> NoReturn:
+    """Keep a table as a candidate.
+
+    Args:
+        staging: directory of the run.
+        tags: directory of the table, in `staging`.
+        model_version: of the bundle.
+        rows: that the table must have.
+        parent: the snapshot it is made on top of.
+        broken: the gates that refuse it.
+
+    Raises:
+        GateRefusedError: always; says what broke, and how to look at the table and to accept it.
+    """
+    found = _Candidate(
+        tags=tags.name,
+        model_version=model_version,
+        rows=rows,
+        parent=parent.number if parent else None,
+        gates={gate.gate: gate.message for gate in broken},
+    )
+    files.replace_file(staging / _NAME, found.model_dump_json(indent=2).encode() + b"\n")
+    told = "; ".join(f"[{gate.gate}] {gate.message}" for gate in broken)
+    remedy = f"Look at {tags}"
+    if not any(gate.gate in gates.ABSOLUTE for gate in broken):
+        accepted = " ".join(f"--accept {gate.gate}" for gate in broken)
+        remedy += f", and publish it with `jobs/snapshots.py publish --run {staging.name} {accepted}`"
+    raise GateRefusedError(f"{told}. Nothing was published. {remedy}")
+
+
+def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
+    """Publish the table that a run was refused.
+
+    Args:
+        output: root of the output.
+        run_id: of the refused run.
+        accepted: names of the gates that a person accepts.
+
+    Raises:
+        InputError: there is no such candidate, a gate that refused it is not accepted, or nobody may accept it.
+        CommitConflictError: another snapshot was published since: run again instead.
+    """
+    staging = snapshot.staging_dir(output, run_id)
+    try:
+        found = _Candidate.model_validate_json((staging / _NAME).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InputError(f"Expected a refused run in {staging}. Received: {type(error).__name__}") from error
+    missing = sorted({*found.gates} - {*accepted} | {*found.gates} & {*gates.ABSOLUTE})
+    if missing:
+        told = "; ".join(f"[{gate}] {found.gates[gate]}" for gate in missing)
+        raise InputError(
+            f"Expected --accept for every gate that refused run {run_id}, and none of {', '.join(gates.ABSOLUTE)}. "
+            f"Received: {json.dumps(sorted(accepted))}; still refused: {told}"
+        )
+    parent = snapshot.current(output)
+    if (parent.number if parent else None) != found.parent:
+        newest = parent.number if parent else None
+        raise InputError(
+            f"Expected commit {found.parent} to be the newest, as when run {run_id} was refused. Received: {newest}. "
+            "Run the job again: it uses what that run has scored"
+        )
+    # The run's own id may be taken, by files that it moved before another run's commit won.
+    snapshot_id, tags = snapshot.attempt_id(run_id, "accepted"), staging / found.tags
+    commit = snapshot.publish(output, tags, snapshot_id, found.model_version, expected_rows=found.rows, parent=parent)
+    shutil.rmtree(staging, ignore_errors=True)
+    return commit

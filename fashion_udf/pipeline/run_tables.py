@@ -1,0 +1,87 @@
+"""What a run leaves for people to query: what changed, what failed, and what waits for a person's decision.
+
+runs/<run_id>/changes.parquet    products in both tables whose category changed, and why they were scored
+runs/<run_id>/failures.parquet   rows of the table with a failure, and the detail
+runs/<run_id>/review.parquet     rows of this run that the model is not sure of, least sure first
+runs/<run_id>/kept.parquet       products that were looked at and stay as published, and why
+"""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from fashion_udf.schema import SOUND, CategorySource, Decision
+from fashion_udf.spark import parallel
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def write(directory: Path, table: DataFrame, previous: DataFrame, kept: DataFrame, run_id: str) -> dict[str, int]:
+    """Write the four tables.
+
+    Args:
+        directory: of the run's reports.
+        table: the next table, with the columns of `TAGS`.
+        previous: the published one, empty for the first.
+        kept: as `assembly.kept` gives it.
+        run_id: of this run.
+
+    Returns:
+        Rows of `kept` by cause.
+    """
+    from pyspark.sql import functions as F
+
+    changes = changed(table, previous)
+    failures = table.where(~F.col("status").isin(*(status.value for status in SOUND)))
+    review = table.where(
+        (F.col("run_id") == F.lit(run_id))
+        & (F.col("decision") != F.lit(Decision.AUTO.value))
+        & (F.col("category_source") != F.lit(CategorySource.OVERRIDE.value))
+    )
+    tables = {
+        "changes": changes,
+        "failures": failures.select("product_id", "status", "error", "modality", "category", "tagged_at"),
+        "review": review.select("product_id", "category", "confidence", "decision", "top_categories").orderBy(
+            F.col("confidence").asc_nulls_first(), "product_id"
+        ),
+        "kept": kept,
+    }
+    writes = [partial(_write, rows, directory / f"{name}.parquet") for name, rows in tables.items()]
+    parallel.at_once(table.sparkSession.sparkContext, "run tables", writes, len(writes))
+    causes = pq.read_table(directory / "kept.parquet", columns=["cause"], read_dictionary=["cause"])["cause"]
+    return {entry["values"]: entry["counts"] for entry in causes.value_counts().to_pylist()}
+
+
+def _write(rows: DataFrame, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)  # of an earlier plan of this run, which another run overtook
+    rows.coalesce(1).write.parquet(str(target))
+
+
+def changed(table: DataFrame, previous: DataFrame) -> DataFrame:
+    """Return the products in both tables whose category differs.
+
+    Returns:
+        `product_id`, `from`, `to`, `confidence`, and `cause`: the reason the row was scored, or `override`.
+    """
+    from pyspark.sql import functions as F
+
+    old = previous.select("product_id", F.col("category").alias("from"), F.col("category_source").alias("old_source"))
+    source, override = F.col("category_source"), F.lit(CategorySource.OVERRIDE.value)
+    by_hand = (source == override) | (F.col("old_source") == override)
+    return (
+        table.join(old, on="product_id", how="inner")
+        .where(~F.col("from").eqNullSafe(F.col("category")))
+        .select(
+            "product_id",
+            "from",
+            F.col("category").alias("to"),
+            "confidence",
+            F.when(by_hand, override).otherwise(F.col("reason")).alias("cause"),
+        )
+    )

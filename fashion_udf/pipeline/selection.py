@@ -1,0 +1,90 @@
+"""Which products a backfill is about: named ones, or published ones by category, status or time, or the new ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from fashion_udf.catalog import columns
+from fashion_udf.config import JobConfig
+from fashion_udf.errors import ConfigError, InputError
+from fashion_udf.schema import TAGS, Status, to_spark
+from fashion_udf.table import snapshot
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What any of these chooses; nothing at all means the products that are not published yet."""
+
+    ids: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    since: str | None = None  # ISO 8601
+
+
+def ids(named: str, file: str | None) -> tuple[str, ...]:
+    """Return the ids of a comma-separated list and of a file with one a line, each once.
+
+    Raises:
+        ConfigError: the file cannot be read, or names no product: a backfill of all new ones is asked for otherwise.
+    """
+    found = [name for name in named.split(",") if name]
+    if file:
+        try:
+            # Only the line's end is cut: " x" is an id of its own. Spreadsheets put a mark before the first.
+            lines = [line.rstrip("\r") for line in Path(file).read_bytes().decode("utf-8-sig").split("\n")]
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"Expected a readable text file for --ids-file. Received: {file} ({error})") from error
+        if not any(lines):
+            raise ConfigError(f"Expected one product id a line in --ids-file. Received: none in {file}")
+        found += [line for line in lines if line]
+    return tuple(dict.fromkeys(found))
+
+
+def select(spark: SparkSession, config: JobConfig, chosen: Selection) -> DataFrame:
+    """Return the `product_id`s of a selection, each once.
+
+    Raises:
+        InputError: there is no published table, a status is unknown, or the time is not ISO 8601.
+    """
+    from pyspark.sql import functions as F
+
+    commit = snapshot.current(config.output.path)
+    if commit is None:
+        raise InputError(
+            f"Expected a published table to fill in. Received: none in {config.output.path}. Run tag_catalog.py first"
+        )
+    published = spark.read.schema(to_spark(TAGS)).parquet(str(snapshot.data_dir(config.output.path, commit)))
+    if chosen == Selection():
+        everything = columns.read(spark, config.input).select("product_id").where(F.col("product_id").isNotNull())
+        return everything.join(published, on="product_id", how="left_anti").distinct()
+    # By way of pandas, Arrow takes them to the JVM; a list of tuples becomes an RDD that starts Python workers.
+    rows = spark.createDataFrame(pd.DataFrame({"product_id": list(chosen.ids)}, dtype=object), "product_id string")
+    criteria = F.col("category").isin(*chosen.categories) | F.col("status").isin(*_statuses(chosen.statuses))
+    if chosen.since:
+        criteria |= F.col("tagged_at") >= F.lit(_time(chosen.since))
+    return rows.unionByName(published.where(criteria).select("product_id")).distinct()
+
+
+def _statuses(names: tuple[str, ...]) -> tuple[str, ...]:
+    known = [status.value for status in Status]
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"Expected --status to be one of {', '.join(known)}. Received: {unknown[0]!r}")
+    return names
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InputError(f"Expected --since like 2026-11-25T20:00:00Z, with a time zone. Received: {text!r}")
+    return time

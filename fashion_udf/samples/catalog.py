@@ -1,0 +1,194 @@
+"""A generated catalog: drawn pictures of garments with titles and descriptions in the style of a shop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from fashion_udf.samples.broken_photos import jpeg, odd_photos
+from fashion_udf.samples.garments import DRAWINGS, draw
+from fashion_udf.samples.sketch import Colour, Look
+
+CATEGORIES: tuple[str, ...] = tuple(DRAWINGS)
+
+#: Invented names; any likeness to a shop or a brand is chance.
+BRANDS = (
+    "Nordwind",
+    "Kastellan",
+    "Pebble & Pine",
+    "Ostrava Lane",
+    "Velmora",
+    "Tidewick",
+    "Harrowdale",
+    "Lumiko",
+    "Birkfeld",
+)
+USAGES = ("casual", "casual", "casual", "formal", "sports", "party")
+SEASONS = ("Summer", "Winter", "Spring", "Fall")
+PATTERN_WORDS = {
+    "stripes": "Striped",
+    "checks": "Checked",
+    "pinstripes": "Pinstriped",
+    "dots": "Dotted",
+    "diagonal": "Striped",
+}
+
+#: Category -> who it is sold to, and what titles call it.
+TITLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Tshirts": (("Men", "Women", "Boys", "Girls"), ("T-shirt", "Tshirt", "Tee")),
+    "Shirts": (("Men", "Women"), ("Shirt",)),
+    "Casual Shoes": (("Men", "Women", "Unisex"), ("Shoes", "Casual Shoes", "Sneakers")),
+    "Watches": (("Men", "Women"), ("Watch", "Analogue Watch")),
+    "Handbags": (("Women",), ("Handbag", "Bag")),
+    "Heels": (("Women",), ("Heels", "Pumps")),
+    "Sunglasses": (("Men", "Women", "Unisex"), ("Sunglasses",)),
+    "Jeans": (("Men", "Women"), ("Jeans", "Slim Fit Jeans")),
+    "Dresses": (("Women", "Girls"), ("Dress",)),
+    "Backpacks": (("Unisex", "Men"), ("Backpack",)),
+    "Ties": (("Men",), ("Tie",)),
+    "Belts": (("Men", "Women"), ("Belt", "Leather Belt")),
+}
+
+#: Colour name, as titles give it -> RGB.
+COLOURS: dict[str, Colour] = {
+    "Black": (32, 32, 36),
+    "White": (244, 244, 242),
+    "Navy Blue": (30, 44, 92),
+    "Blue": (46, 98, 176),
+    "Grey": (136, 138, 142),
+    "Red": (186, 34, 44),
+    "Green": (48, 116, 74),
+    "Brown": (112, 70, 42),
+    "Beige": (214, 192, 156),
+    "Pink": (232, 138, 168),
+    "Purple": (100, 60, 134),
+    "Yellow": (240, 196, 66),
+    "Maroon": (110, 28, 44),
+    "Olive": (104, 106, 60),
+    "Orange": (228, 118, 44),
+    "Turquoise": (54, 160, 166),
+}
+
+#: Shoes and small goods are trimmed in quiet colours; clothes take any other colour for a pattern.
+GOODS = frozenset({"Casual Shoes", "Watches", "Handbags", "Heels", "Sunglasses", "Backpacks", "Belts"})
+DENIM = ("Blue", "Blue", "Navy Blue", "Black", "Grey")
+TRIMS = ("White", "White", "Black", "Beige", "Brown")
+
+#: Category -> the patterns it comes in; shoes and small goods are mostly plain.
+PATTERNS_OF: dict[str, tuple[str, ...]] = {
+    "Tshirts": ("plain", "plain", "plain", "stripes"),
+    "Shirts": ("plain", "checks", "pinstripes"),
+    "Dresses": ("plain", "dots", "stripes"),
+    "Ties": ("plain", "diagonal", "dots"),
+    "Casual Shoes": ("plain", "plain", "plain", "checks"),
+}
+
+
+@dataclass(frozen=True)
+class Product:
+    """One row of the catalog, with the true category where there is one."""
+
+    product_id: str
+    title: str | None
+    description: str | None
+    image: bytes | None  # JPEG, except where `broken_products` says otherwise
+    category: str | None
+
+
+def products(count: int, seed: int) -> Iterator[Product]:
+    """Yield `count` well-formed products, categories in turn; the same seed yields the same products."""
+    rng = np.random.default_rng([seed, 0])
+    for index in range(count):
+        yield _product(f"p{index:06d}", CATEGORIES[index % len(CATEGORIES)], rng)
+
+
+def broken_products(seed: int) -> Iterator[Product]:
+    """Yield products with a photo or a text as they should not be; the id says what is wrong.
+
+    Ids are neither null nor repeated, here or in `products`: those would rightly stop the job.
+    """
+    rng = np.random.default_rng([seed, 1])
+    colour, look = _look("Shirts", rng)
+    for kind, image in odd_photos(draw("Shirts", look, rng)).items():
+        yield replace(_texts(f"odd-{kind}", "Shirts", colour, look, rng), image=image)
+    plain = _product("odd-photo-none", "Shirts", rng)
+    yield replace(plain, image=None)
+    for name, title, description in _odd_texts(plain):
+        yield replace(plain, product_id=f"odd-{name}", title=title, description=description)
+    yield replace(plain, product_id="odd-nothing-to-score", title="  \t", description=None, image=None)
+    yield replace(plain, product_id="odd-long-title-without-photo", title=_long(plain.title or ""), image=None)
+
+
+def _odd_texts(plain: Product) -> Iterator[tuple[str, str | None, str | None]]:
+    """Name, title and description of each odd text."""
+    title, description = plain.title or "", plain.description
+    yield "title-empty", "", description
+    yield "title-and-description-none", None, None
+    yield "title-very-long", _long(title), description
+    yield (
+        "title-emoji",
+        f"\U0001f525\U0001f455 {title} \U0001f469\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f",
+        description,
+    )
+    yield (
+        "title-right-to-left",
+        "\u0642\u0645\u064a\u0635 \u202eregor\u202c \u05d7\u05d5\u05dc\u05e6\u05d4",
+        description,
+    )
+    yield "title-control-characters", f"{title}\x00\x07\x1b[31m\r\n\t\x7f\u2028", description
+    yield "title-quotes-and-commas", f"{title}, 40\" x 30\"; 'slim' \\ =1+1", 'first line\nsecond, "quoted" line'
+    yield "description-very-long", title, " ".join([description or ""] * 500)
+
+
+def _long(title: str) -> str:
+    return (title + " ") * (10_000 // (len(title) + 1) + 1)
+
+
+def garment(category: str, rng: np.random.Generator, size: int = 224) -> Image.Image:
+    """Draw one garment in a random colour and pattern.
+
+    Args:
+        category: a name in `CATEGORIES`.
+        rng: every choice is taken from it.
+        size: width and height in pixels.
+
+    Returns:
+        RGB image, `size` x `size`, on a nearly white background.
+
+    Raises:
+        KeyError: `category` is not in `CATEGORIES`.
+    """
+    return draw(category, _look(category, rng)[1], rng, size)
+
+
+def _product(product_id: str, category: str, rng: np.random.Generator) -> Product:
+    colour, look = _look(category, rng)
+    return replace(_texts(product_id, category, colour, look, rng), image=jpeg(draw(category, look, rng)))
+
+
+def _texts(product_id: str, category: str, colour: str, look: Look, rng: np.random.Generator) -> Product:
+    people, nouns = TITLES[category]
+    who, usage = _one(people, rng), _one(USAGES, rng)
+    words = [_one(BRANDS, rng), who, colour, PATTERN_WORDS.get(look.pattern, "")]
+    # Some shops leave the kind of thing to the photo.
+    words.append(_one(nouns, rng) if rng.random() < 0.85 else f"{usage.title()} {int(rng.integers(100, 9999))}")
+    description = f"{colour}, for {usage} wear, {who}. {_one(SEASONS, rng)} {int(rng.integers(2010, 2018))} season."
+    return Product(product_id, " ".join(word for word in words if word), description, None, category)
+
+
+def _one(choices: tuple[str, ...], rng: np.random.Generator) -> str:
+    return choices[int(rng.integers(len(choices)))]
+
+
+def _look(category: str, rng: np.random.Generator) -> tuple[str, Look]:
+    """The colour's name and the look."""
+    names = DENIM if category == "Jeans" else tuple(COLOURS)
+    name = _one(names, rng)
+    near = TRIMS if category in GOODS else tuple(COLOURS)
+    # An accent of nearly the same brightness would not be seen.
+    accents = tuple(other for other in near if abs(sum(COLOURS[other]) - sum(COLOURS[name])) > 150)
+    pattern = _one(PATTERNS_OF.get(category, ("plain",)), rng)
+    return name, Look(COLOURS[name], COLOURS[_one(accents, rng)], pattern)

@@ -1,0 +1,127 @@
+"""Scoring as one scalar-iterator pandas UDF that returns one struct, so a row is scored once and no photo is sent back.
+
+The bundle is broadcast from the driver; a Python worker builds its `Scorer` at its first batch and keeps it for all its
+tasks (`spark.python.worker.reuse`).
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import re
+import sys
+import zipimport
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from fashion_udf import errors
+from fashion_udf.errors import FashionError
+from fashion_udf.model import engines
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.photos.decode import decode as decode_photo
+from fashion_udf.photos.sandbox import IsolatedDecoder
+from fashion_udf.schema import SCORE, to_spark
+from fashion_udf.scoring.scorer import Scorer, Settings
+
+if TYPE_CHECKING:
+    from pyspark import Accumulator, Broadcast
+    from pyspark.resource import ResourceInformation
+    from pyspark.sql import Column
+
+#: What Spark says of a Python worker that is gone.
+_WORKER_DEATHS = ("Python worker exited unexpectedly", "Python worker failed")
+
+_kept: dict[tuple[str, Settings, bool, int], Scorer] = {}
+
+
+def score_udf(
+    bundle: Broadcast[Bundle], settings: Settings, rows_done: Accumulator[int], isolated: bool, batch_timeout: float
+) -> Callable[..., Column]:
+    """Return a UDF over (title, description, photo, known_sha256) that yields a struct with the fields of `SCORE`.
+
+    Args:
+        bundle: the verified bundle, broadcast once.
+        settings: how to score.
+        rows_done: grows by the rows of every finished task.
+        isolated: decode every photo in a child process, so that one which kills or hangs the decoder costs its row
+            alone.
+        batch_timeout: seconds after which a batch is taken for hung; the worker then dumps its stack and exits.
+    """
+    from pyspark.sql.pandas.functions import pandas_udf
+
+    def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
+        scorer = _scorer(bundle.value, settings, isolated)
+        forget_zip_importers()
+        for columns in batches:
+            # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
+            faulthandler.dump_traceback_later(batch_timeout, exit=True)
+            try:
+                scores = scorer.score(*(_values(column) for column in columns))
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+            rows_done.add(len(scores))
+            yield scores
+
+    return pandas_udf(score, to_spark(SCORE))  # type: ignore[call-overload, no-any-return]
+
+
+def forget_zip_importers() -> None:
+    """Take the importers of zip files out of Python's cache; an import that needs one makes it again.
+
+    Before each task pyspark invalidates the caches of all importers, and that of a zip file reads its whole directory
+    then, in Python. `pyspark.zip` is on every worker's path: of 16 ms a row 2 went there, in tasks of 62 rows.
+    """
+    for path, importer in [*sys.path_importer_cache.items()]:
+        if isinstance(importer, zipimport.zipimporter):
+            del sys.path_importer_cache[path]
+
+
+def own_error(error: Exception) -> FashionError | None:
+    """Return what a Python worker raised on purpose, which Spark wraps in the text of an exception of its own."""
+    found = re.search(r"fashion_udf\.errors\.(\w+): (.+)", str(error))
+    return getattr(errors, found[1])(found[2]) if found else None
+
+
+def worker_died(error: Exception) -> bool:
+    """Whether a Python worker ended without an exception: a photo killed it, or its batch hung."""
+    return any(sign in str(error) for sign in _WORKER_DEATHS)
+
+
+def _scorer(bundle: Bundle, settings: Settings, isolated: bool) -> Scorer:
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    assert context is not None  # a UDF runs in a task
+    cores = context.cpus()
+    key = (bundle.model_version, settings, isolated, cores)
+    if key not in _kept:
+        on_gpu = take_gpu(context.resources()) and settings.engine == "tensorflow"
+        predict = engines.create(settings.engine, bundle, settings.precision, threads=cores)
+        decode = IsolatedDecoder().decode if isolated else decode_photo
+        _kept[key] = Scorer(bundle, settings, predict, decode, photo_threads(settings, isolated, on_gpu), cores)
+    return _kept[key]
+
+
+def take_gpu(resources: Mapping[str, ResourceInformation]) -> bool:
+    """Show TensorFlow the GPU that Spark gave to the task, and no other; return whether there is one.
+
+    TensorFlow chooses its devices once per process, so a worker that Spark reuses keeps the GPU of its first task.
+    """
+    gpu = resources.get("gpu")
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu.addresses[0] if gpu else "-1"
+    return gpu is not None
+
+
+def photo_threads(settings: Settings, isolated: bool, on_gpu: bool) -> int:
+    """Return how many threads fetch and decode photos while the engine works; 0 where that only costs time.
+
+    Photos in the row need no fetching, and an engine on the task's cores leaves none to decode on. A child process that
+    decodes in careful mode takes one photo after the other.
+    """
+    return settings.fetch_threads if (settings.photo == "uri" or on_gpu) and not isolated else 0
+
+
+def _values(column: pd.Series) -> list[Any]:
+    return [None if value is None or value is pd.NA else value for value in column.tolist()]

@@ -1,0 +1,115 @@
+"""The numbered log of commits: read it whole and unaltered, and append to it with a known outcome.
+
+An append lands, does not land, or nobody can tell yet. Doubt is settled by reading the log back and comparing the run's
+id; what stays in doubt is said so (`CommitUnknownError`), and nothing is ever deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from itertools import pairwise
+
+from fashion_udf.errors import CommitConflictError, CommitUnknownError, SnapshotError
+from fashion_udf.table.commit import MAX_COMMIT_BYTES, Commit, parse
+from fashion_udf.table.store import Store
+
+logger = logging.getLogger(__name__)
+
+_LOG = "tags/log"
+
+
+def numbers(store: Store) -> list[int]:
+    """The commit numbers in the log, ascending; the oldest may have expired, but there are no gaps.
+
+    Raises:
+        SnapshotError: a number is missing, a name is not a number, or the log cannot be listed.
+    """
+    try:
+        names = [name for name in store.list_names(_LOG) if name.endswith(".json") and not name.startswith(".")]
+    except OSError as error:
+        raise SnapshotError(f"Expected a readable {_LOG}. Received: {error}") from error
+    if strange := [name for name in names if not re.fullmatch(r"[0-9]{8}\.json", name)]:
+        raise SnapshotError(f"Expected only names such as 00000042.json in {_LOG}. Received: {strange[0]!r}")
+    found = [int(name[:8]) for name in names]
+    for before, after in pairwise(found):
+        if after != before + 1:
+            raise SnapshotError(f"Expected {_key(before + 1)} before {_key(after)}. Received: no such file")
+    return found
+
+
+def read(store: Store, number: int) -> Commit:
+    """One commit.
+
+    Raises:
+        SnapshotError: its log file is missing, unreadable or damaged.
+    """
+    if (commit := find(store, number)) is None:
+        raise SnapshotError(f"Expected {_key(number)}. Received: no such file")
+    return commit
+
+
+def find(store: Store, number: int) -> Commit | None:
+    """One commit, or None where the log has no such number.
+
+    Raises:
+        SnapshotError: its log file is unreadable or damaged.
+    """
+    key = _key(number)
+    try:
+        commit = parse(store.read(key, MAX_COMMIT_BYTES + 1), key)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SnapshotError(f"Expected a readable {key}. Received: {error}") from error
+    if commit.number != number:
+        raise SnapshotError(f"Expected commit {number} in {key}. Received: commit {commit.number}")
+    return commit
+
+
+def append(store: Store, commit: Commit) -> Commit:
+    """Create the commit's log file; returns what the log holds under its number, made by this run.
+
+    Raises:
+        CommitConflictError: another run holds the number.
+        CommitUnknownError: the store failed, and the commit may have landed or may land yet.
+        SnapshotError: the commit did not land.
+    """
+    failure: OSError | None = None
+    try:
+        if store.create(_key(commit.number), commit.to_json()):
+            return commit
+    except OSError as error:
+        failure = error
+    reason = failure or "an existing file that cannot be read"
+    unknown = CommitUnknownError(
+        f"Expected to learn whether commit {commit.number} landed. Received: {reason}; nothing was deleted: look for "
+        f"run {commit.run_id} in `jobs/snapshots.py list` before running again"
+    )
+    try:
+        found = find(store, commit.number)
+    except SnapshotError as error:
+        raise unknown from error
+    if found is not None:
+        if found.run_id != commit.run_id:
+            raise conflict(commit.number, found) from failure
+        logger.warning("commit %d landed, although the store answered: %s", commit.number, failure or "exists already")
+        return found
+    if failure is None or isinstance(failure, (TimeoutError, ConnectionError)):
+        raise unknown from failure  # the store may still be applying it
+    raise SnapshotError(
+        f"Expected to create {_key(commit.number)}. Received: {failure}; nothing was published"
+    ) from failure
+
+
+def conflict(number: int, newest: Commit | None) -> CommitConflictError:
+    """The error of a run that finds another commit than the one it began with."""
+    found = f"commit {newest.number} of run {newest.run_id}" if newest else "an empty log"
+    return CommitConflictError(
+        f"Expected to publish commit {number} on top of the snapshot this run began with. Received: {found} as the "
+        "newest; nothing of this run was published: run it again"
+    )
+
+
+def _key(number: int) -> str:
+    return f"{_LOG}/{number:08d}.json"

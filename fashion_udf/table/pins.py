@@ -1,0 +1,218 @@
+"""Small files that mark snapshots: a pin keeps one, a tombstone says that one has expired.
+
+    <output>/tags/pins/<snapshot_id>.json              a person's, with a note
+    <output>/tags/pins/<snapshot_id>.<run_id>.json     a rollback's, while it works
+    <output>/tags/expired/<snapshot_id>.<id>.json      written by one call of expire before it removes any data
+
+Whoever keeps a snapshot writes the pin first and then looks for tombstones; whoever removes one writes the tombstone
+first and then looks for pins. So at least one of the two sees the other, and who sees the other takes the own mark back
+and gives way: no snapshot is removed that was kept, and none is kept that was removed. A call of expire trusts its own
+tombstone only, for the one who wrote another may be about to take it back. What a dead process leaves behind is on the
+safe side: a pin keeps, and a tombstone refuses rollbacks.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fashion_udf import files
+from fashion_udf.errors import CommitUnknownError, InputError, SnapshotError
+from fashion_udf.table.commit import Commit, require_id, utc_now
+from fashion_udf.table.store import local_path, open_store
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+
+#: Bytes in one mark, and characters in a note.
+MAX_MARK_BYTES = 4096
+MAX_NOTE = 200
+
+_PINS = "tags/pins"
+_EXPIRED = "tags/expired"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Why a snapshot is kept: the file's name under `tags/pins`, and the note in it."""
+
+    name: str
+    note: str
+
+
+def pins(output: str) -> dict[str, list[Pin]]:
+    """Every pin, by the id of the snapshot that it keeps.
+
+    Raises:
+        SnapshotError: a pin has a strange name, is no plain file or is damaged; the message names it.
+    """
+    found: dict[str, list[Pin]] = {}
+    for name in _names(output, _PINS):
+        if (tree := _read(output, f"{_PINS}/{name}")) is not None:  # else removed since it was listed
+            found.setdefault(name.split(".")[0], []).append(Pin(name, tree["note"]))
+    return found
+
+
+def pin(output: str, commit: Commit, note: str = "", holder: str | None = None) -> bool:
+    """Keep a commit's snapshot until `unpin`; False where it was pinned already.
+
+    Args:
+        output: root of the output.
+        commit: any commit that names the snapshot.
+        note: why, in at most `MAX_NOTE` printable characters.
+        holder: id of the run that needs the snapshot for a while; None for a person.
+
+    Raises:
+        InputError: the note is too long or not printable.
+        SnapshotError: the snapshot has expired, or the pin could not be written.
+    """
+    if len(note) > MAX_NOTE or not note.isprintable():
+        raise InputError(f"Expected a note of at most {MAX_NOTE} printable characters. Received: {note[:MAX_NOTE]!r}")
+    require_kept(output, commit)
+    key = f"{_PINS}/{_name(commit, holder)}"
+    created = _create(output, key, {"note": note, "number": commit.number})
+    try:
+        require_kept(output, commit)
+    except SnapshotError:
+        _remove(output, key)
+        raise
+    return created
+
+
+def unpin(output: str, commit: Commit) -> list[str]:
+    """Remove every pin of a commit's snapshot, a dead rollback's too; returns the names of the removed files.
+
+    Raises:
+        SnapshotError: a pin is damaged or cannot be removed.
+    """
+    names = [pin.name for pin in pins(output).get(commit.snapshot_id, ())]
+    for name in names:
+        _remove(output, f"{_PINS}/{name}")
+    return names
+
+
+@contextmanager
+def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
+    """Pin a snapshot while the body works with it; the pin stays if the body cannot tell how it ended.
+
+    Raises:
+        SnapshotError: the snapshot has expired, or the pin could not be written.
+    """
+    pin(output, commit, note=f"held by {run_id}", holder=run_id)
+    try:
+        yield
+    except CommitUnknownError:
+        raise  # the commit may still land, and then needs the snapshot: unknown never deletes
+    except BaseException:
+        _release(output, commit, run_id)
+        raise
+    _release(output, commit, run_id)
+
+
+def bury(output: str, commit: Commit, holder: str) -> None:
+    """Write the tombstone of a commit's snapshot for the call of expire named `holder`.
+
+    Raises:
+        SnapshotError: the tombstone could not be written.
+    """
+    key = f"{_EXPIRED}/{_name(commit, holder)}"
+    if not _create(output, key, {"note": "", "number": commit.number}):
+        raise SnapshotError(f"Expected to create {key}. Received: an existing file; nothing was removed")
+
+
+def exhume(output: str, commit: Commit, holder: str) -> None:
+    """Take back the tombstone of `holder`, who removed nothing.
+
+    Raises:
+        SnapshotError: the tombstone cannot be removed.
+    """
+    _remove(output, f"{_EXPIRED}/{_name(commit, holder)}")
+
+
+def expired(output: str) -> set[str]:
+    """Ids of the snapshots that have a tombstone.
+
+    Raises:
+        SnapshotError: a tombstone has a strange name, is no plain file or is damaged; the message names it.
+    """
+    names = _names(output, _EXPIRED)
+    return {name.split(".")[0] for name in names if _read(output, f"{_EXPIRED}/{name}") is not None}
+
+
+def require_kept(output: str, commit: Commit) -> None:
+    """Refuse a commit whose snapshot has expired.
+
+    Raises:
+        SnapshotError: it has a tombstone.
+    """
+    if commit.snapshot_id in expired(output):
+        raise SnapshotError(
+            f"Expected a snapshot that is kept. Received: commit {commit.number}, whose snapshot {commit.snapshot_id} "
+            "has expired; `jobs/snapshots.py list` shows those that are kept"
+        )
+
+
+def _release(output: str, commit: Commit, run_id: str) -> None:
+    try:
+        _remove(output, f"{_PINS}/{_name(commit, run_id)}")
+    except SnapshotError as error:  # a snapshot kept too long is harmless; an error would hide how the rollback ended
+        logger.warning("snapshot %s stays pinned: %s", commit.snapshot_id, error)
+
+
+def _name(commit: Commit, holder: str | None) -> str:
+    return f"{commit.snapshot_id}.{holder}.json" if holder else f"{commit.snapshot_id}.json"
+
+
+def _names(output: str, prefix: str) -> list[str]:
+    try:
+        if (local_path(output) / prefix).is_symlink():
+            raise SnapshotError(f"Expected {prefix} to be a directory of the table. Received: a link")
+        names = [name for name in open_store(output).list_names(prefix) if not name.startswith(".")]
+    except OSError as error:
+        raise SnapshotError(f"Expected a readable {prefix}. Received: {error}") from error
+    for name in names:
+        parts = name.split(".")
+        if parts[-1] != "json" or len(parts) > 3:
+            raise SnapshotError(f"Expected only names such as <snapshot_id>.json in {prefix}. Received: {name!r}")
+        for part in parts[:-1]:
+            require_id(f"{prefix}/{name} to hold an id", part)
+    return names
+
+
+def _create(output: str, key: str, tree: dict[str, Any]) -> bool:
+    data = json.dumps({"format": FORMAT, "time": utc_now(), **tree}, sort_keys=True).encode() + b"\n"
+    try:
+        return open_store(output).create(key, data)
+    except OSError as error:
+        raise SnapshotError(f"Expected to create {key}. Received: {error}; nothing was removed") from error
+
+
+def _read(output: str, key: str) -> dict[str, Any] | None:
+    try:
+        data = open_store(output).read(key, MAX_MARK_BYTES + 1)
+        tree = json.loads(data) if len(data) <= MAX_MARK_BYTES else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise SnapshotError(f"Expected a readable {key}. Received: {str(error)[:200]}") from error
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT or not isinstance(tree.get("note"), str):
+        raise SnapshotError(
+            f"Expected at most {MAX_MARK_BYTES} bytes in format {FORMAT} in {key}. Received: {data[:60]!r}"
+        )
+    return tree
+
+
+def _remove(output: str, key: str) -> None:
+    path = local_path(output) / key
+    try:
+        path.unlink(missing_ok=True)
+        files.sync(path.parent)
+    except OSError as error:
+        raise SnapshotError(
+            f"Expected to remove {key}. Received: {error}; remove it by `jobs/snapshots.py unpin` or by hand"
+        ) from error

@@ -1,0 +1,45 @@
+"""Roll back: make an older snapshot the current one again, by a new commit; nothing is copied or removed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fashion_udf.errors import InputError
+from fashion_udf.table import log, pins, snapshot
+from fashion_udf.table.commit import Commit, utc_now
+from fashion_udf.table.store import open_store
+
+
+def rollback(output: str, number: int) -> Commit:
+    """Publish the snapshot of commit `number` once more, under the next number.
+
+    The snapshot is pinned while it is verified and committed, so that `retention.expire` cannot remove it in between.
+
+    Args:
+        output: root of the output, a local path.
+        number: of any commit in the log that names the wanted snapshot.
+
+    Returns:
+        The new commit, with a new run id and the old model version; or the newest one, where it names that snapshot.
+
+    Raises:
+        InputError: there is no such commit.
+        SnapshotError: the snapshot has expired, or its files are not as committed; nothing is published.
+        CommitConflictError: another run published meanwhile; nothing is published.
+        CommitUnknownError: nobody can tell yet whether the commit landed.
+    """
+    head, target = snapshot.current(output), log.find(open_store(output), number)
+    if head is None or target is None:
+        newest = head.number if head else 0
+        raise InputError(f"Expected --to of a commit from 1 to {newest}. Received: {number}")
+    commit = head
+    if target.snapshot_id != head.snapshot_id:
+        run_id = snapshot.new_run_id()
+        with pins.held(output, target, run_id):
+            snapshot.verify(output, target)
+            wanted = dataclasses.replace(
+                target, number=head.number + 1, parent=head.number, time=utc_now(), run_id=run_id
+            )
+            commit = log.append(open_store(output), wanted)
+    snapshot.follow(output, commit)
+    return commit

@@ -1,0 +1,244 @@
+"""Publish, read and verify snapshots of the tags table on local files.
+
+    <output>/tags/data/<snapshot_id>/<snapshot_id>-part-00000.parquet   immutable; names never repeat
+    <output>/tags/log/00000042.json                                     one commit each, create-only
+    <output>/tags/current, <output>/tags/current.sql                    the newest snapshot, for people
+    <output>/tags/pins/, <output>/tags/expired/                         see `marks`
+    <output>/staging/<run_id>/, <output>/runs/<run_id>/                 not for readers of the table
+
+A snapshot exists from the moment its log file does, and the highest number is the current one; `current` follows the
+log and is never read back. Nothing here deletes or replaces what a reader may have open; `retention` does, when it is
+old enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fashion_udf.errors import SnapshotError
+from fashion_udf.files import make_directory, sync
+from fashion_udf.table import log
+from fashion_udf.table.commit import Commit, DataFile, file_name, require_id, utc_now
+from fashion_udf.table.store import local_path, open_store
+
+logger = logging.getLogger(__name__)
+
+_TAGS = "tags"
+
+
+def new_run_id() -> str:
+    """An id that sorts by time (UTC, microseconds) and is unique however many runs start at once."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
+
+
+def attempt_id(run_id: str, name: str) -> str:
+    """The id of what a run publishes where its own may be taken, by files it moved before another run's commit won."""
+    return f"{run_id}-{name}"
+
+
+def run_of(published_id: str) -> str:
+    """The run whose reports tell of a commit: `published_id` is its `run_id`, which `attempt_id` may have made."""
+    return "-".join(published_id.split("-")[:2])  # as `new_run_id` makes them
+
+
+def staging_dir(output: str, run_id: str) -> Path:
+    """Where a run keeps what it has not published yet; on the same file system as the table."""
+    require_id("run_id", run_id)
+    return local_path(output) / "staging" / run_id
+
+
+def run_dir(output: str, run_id: str) -> Path:
+    """Where a run leaves its reports."""
+    require_id("run_id", run_id)
+    return local_path(output) / "runs" / run_id
+
+
+def data_dir(output: str, commit: Commit) -> Path:
+    """The resolved directory of a snapshot: what a reader opens, and keeps through later publishes."""
+    return local_path(output).resolve() / _TAGS / "data" / commit.snapshot_id
+
+
+def current(output: str) -> Commit | None:
+    """The newest commit; None where nothing was published.
+
+    Raises:
+        SnapshotError: the log is damaged; the message names the file.
+    """
+    store = open_store(output)
+    numbers = log.numbers(store)
+    return log.read(store, numbers[-1]) if numbers else None
+
+
+def read_log(output: str) -> list[Commit]:
+    """Every commit, oldest first.
+
+    Raises:
+        SnapshotError: the log is damaged; the message names the file.
+    """
+    store = open_store(output)
+    return [log.read(store, number) for number in log.numbers(store)]
+
+
+def publish(
+    output: str, staged: Path, run_id: str, model_version: str, *, expected_rows: int, parent: Commit | None
+) -> Commit:
+    """Make the Parquet files of a staged directory the table's next snapshot.
+
+    Args:
+        output: root of the output, a local path.
+        staged: directory Spark wrote, on the file system of `output`; its final `.parquet` files are moved away.
+        run_id: of this run; also the id of the snapshot, so a run publishes once.
+        model_version: of the bundle that scored the rows.
+        expected_rows: rows that the files must hold, together.
+        parent: what `current` returned when the run began.
+
+    Returns:
+        The new commit; or the one an earlier, interrupted call of the same run made.
+
+    Raises:
+        SnapshotError: rows are missing or too many, a file is damaged, or the file system failed; nothing is published.
+        CommitConflictError: another run published on top of `parent` first; nothing of this run is published.
+        CommitUnknownError: nobody can tell yet whether the commit landed; all files were kept.
+    """
+    require_id("run_id", run_id)
+    store = open_store(output)
+    number = parent.number + 1 if parent else 1
+    # Looked at before any file moves, so that a run which lost can still use what it staged.
+    if (head := current(output)) != parent:
+        commit = log.find(store, number)
+        if commit is None or commit.run_id != run_id:
+            raise log.conflict(number, head)
+    else:
+        files = _add_files(output, staged, run_id, expected_rows)
+        before = parent.number if parent else None
+        commit = log.append(store, Commit(number, run_id, before, utc_now(), run_id, model_version, files))
+    follow(output, commit)
+    return commit
+
+
+def repair(output: str) -> Commit | None:
+    """Make `tags/current` and `tags/current.sql` follow the log again; returns the commit they now name."""
+    store = open_store(output)
+    head = current(output)
+    while head is not None:
+        store.swap(_TAGS, f"data/{head.snapshot_id}", view_sql(data_dir(output, head)).encode())
+        # Whoever swaps last looks last, so a slow run cannot leave the link behind on its own, older snapshot.
+        if (newest := current(output)) == head:
+            break
+        head = newest
+    return head
+
+
+def view_sql(directory: Path) -> str:
+    """A DuckDB view on a snapshot's directory, whatever characters its path has (but for a backslash)."""
+    glob = re.sub(r"([*?\[])", r"[\1]", str(directory)) + "/*.parquet"
+    quoted = glob.replace("'", "''")
+    # A parent directory called env=prod would otherwise become a column.
+    return f"CREATE OR REPLACE VIEW tags AS SELECT * FROM read_parquet('{quoted}', hive_partitioning = false);\n"
+
+
+def verify(output: str, commit: Commit) -> None:
+    """Read a snapshot's data files back and compare them with its commit.
+
+    Raises:
+        SnapshotError: files are missing, extra, not plain files, or differ in size, sha256 or row count; names each.
+    """
+    directory = data_dir(output, commit)
+    try:
+        found = set(os.listdir(directory)) if not directory.is_symlink() else set()
+    except OSError:
+        found = set()
+    problems = [f"{name}: not in the commit" for name in sorted(found - {file.name for file in commit.files})]
+    for expected in commit.files:
+        problems.extend(_differences(directory / expected.name, expected))
+    if problems:
+        raise SnapshotError(
+            f"Expected {directory} as commit {commit.number} describes it. Received: {'; '.join(problems)}"
+        )
+
+
+def follow(output: str, commit: Commit) -> None:
+    """`repair` after a commit that landed: what fails here is a warning, for the table is published."""
+    try:
+        repair(output)
+    except (OSError, SnapshotError) as error:  # the log decides what is published; this only points people at it
+        logger.warning(
+            "commit %d is published, but tags/current stays behind (%s): run `jobs/snapshots.py repair --output %s`",
+            commit.number,
+            error,
+            output,
+        )
+
+
+def _differences(path: Path, expected: DataFile) -> Iterator[str]:
+    try:
+        if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
+            yield f"{expected.name}: missing, or not a plain file"
+            return
+        if (size := path.stat().st_size) != expected.size:
+            yield f"{expected.name}: {size} bytes, not {expected.size}"
+        elif (sha256 := _sha256(path)) != expected.sha256:
+            yield f"{expected.name}: sha256 {sha256}, not {expected.sha256}"
+        elif (rows := _rows(path)) != expected.rows:
+            yield f"{expected.name}: {rows} rows, not {expected.rows}"
+    except (OSError, SnapshotError) as error:
+        yield f"{expected.name}: {error}"
+
+
+def _add_files(output: str, staged: Path, snapshot_id: str, expected_rows: int) -> tuple[DataFile, ...]:
+    """Check the staged files and move them, durably, to where the commit will look for them."""
+    try:
+        files = _describe(staged, snapshot_id)
+        if (rows := sum(file.rows for _, file in files)) != expected_rows:
+            raise SnapshotError(
+                f"Expected {expected_rows} rows in {staged}. Received: {rows} rows in {len(files)} files; "
+                "nothing was published"
+            )
+        directory = local_path(output) / _TAGS / "data" / snapshot_id
+        make_directory(directory.parent)
+        os.mkdir(directory)  # FileExistsError: ids never repeat, so nothing in there may be touched
+        for path, file in files:
+            os.rename(path, directory / file.name)
+        for parent in (directory, *directory.parents[:3]):  # names up to the output's root must survive a power cut
+            sync(parent)
+    except OSError as error:
+        raise SnapshotError(
+            f"Expected to move the files of {staged} into the table. Received: {error}; nothing was published"
+        ) from error
+    return tuple(file for _, file in files)
+
+
+def _describe(staged: Path, snapshot_id: str) -> list[tuple[Path, DataFile]]:
+    """Force the staged files to the disk and describe each under its final name."""
+    # Spark leaves _SUCCESS, .crc and _temporary beside its files; DuckDB, unlike Spark, would read them.
+    names = sorted(n for n in os.listdir(staged) if n.endswith(".parquet") and not n.startswith((".", "_")))
+    if not names:
+        raise SnapshotError(f"Expected at least one .parquet file in {staged}. Received: none; nothing was published")
+    files = []
+    for index, path in enumerate(staged / name for name in names):
+        sync(path)
+        described = DataFile(file_name(snapshot_id, index), path.stat().st_size, _rows(path), _sha256(path))
+        files.append((path, described))
+    return files
+
+
+def _rows(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except pa.ArrowException as error:
+        raise SnapshotError(f"Expected a Parquet file. Received: {path} ({error})") from error
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Labelled rows: which split each belongs to, and how training reads them."""

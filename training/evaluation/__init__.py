@@ -1,0 +1,1 @@
+"""What a model gets right: measures, tables, pictures and a page."""

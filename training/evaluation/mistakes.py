@@ -1,0 +1,74 @@
+"""Rows that a person should look at: the surest mistakes, and labels that are likely wrong."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fashion_udf.photos.decode import decode
+
+_PHOTO_SIZE = 224  # pixels
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A row whose label is not what the model says."""
+
+    product_id: str
+    title: str
+    label: str
+    predicted: str
+    confidence: float  # calibrated
+    photo: str  # a data URI, "" where there is none
+
+
+def surest(confidence: NDArray[np.float64], hits: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """Return the positions of the wrong rows of highest confidence, surest first."""
+    wrong = np.flatnonzero(~hits)
+    return wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+
+
+def suspicious_labels(
+    labels: NDArray[np.int32],
+    photo_says: tuple[NDArray[np.int64], NDArray[np.float64]],
+    text_says: tuple[NDArray[np.int64], NDArray[np.float64]],
+    count: int,
+) -> NDArray[np.int64]:
+    """Return the positions of rows whose photo alone and text alone agree on another category than the label.
+
+    They see different things, so where both contradict the label in the same way, the label deserves a look. The surest
+    come first, by the product of the two confidences.
+
+    Args:
+        labels: int32[n].
+        photo_says: predicted categories int64[n] and confidences float64[n] from the photo alone.
+        text_says: the same from the text alone.
+        count: how many to return at most.
+    """
+    (by_photo, photo_confidence), (by_text, text_confidence) = photo_says, text_says
+    found = np.flatnonzero((by_photo == by_text) & (by_photo != labels))
+    return found[np.argsort(-(photo_confidence * text_confidence)[found], kind="stable")][:count]
+
+
+def with_photos(rows: Sequence[Mistake], photos: Mapping[str, bytes]) -> list[Mistake]:
+    """Return the rows with their photos, by product id, as small JPEGs."""
+    return [Mistake(**{**vars(row), "photo": data_uri(photos.get(row.product_id, b""))}) for row in rows]
+
+
+def data_uri(photo: bytes) -> str:
+    """Return a photo as a JPEG in a data URI, or "" if it cannot be decoded.
+
+    It is encoded anew from the decoder's pixels: the catalog's own bytes never reach a browser.
+    """
+    pixels = decode(photo, _PHOTO_SIZE).pixels
+    if pixels is None:
+        return ""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,1 @@
+"""One training run: recipe, strategy, step, loop, checkpoints, calibration."""

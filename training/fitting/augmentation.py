@@ -1,0 +1,98 @@
+"""Random changes of a training batch: the photo's geometry, and which token ids the text keeps.
+
+Stateless: the same seed gives the same batch, so a resumed run repeats what it lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashion_udf.model.tokenizer import PADDING_ID, UNKNOWN_ID
+from training.fitting.recipe import Augmentation
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+WHITE = 255.0  # what the decoder pads photos with
+
+
+def augment(
+    inputs: dict[str, tf.Tensor], seed: tf.Tensor, augmentation: Augmentation, crop: float = 1.0
+) -> dict[str, tf.Tensor]:
+    """Flip, crop, shift, zoom, recolour and partly erase the photos of a batch, and make some token ids unknown.
+
+    Args:
+        inputs: `image` uint8[n, s, s, 3], `image_present` float32[n, 1], `token_ids` int32[n, t].
+        seed: int32[2], different for every step.
+        augmentation: ranges of the changes.
+        crop: least share of a photo's area that is kept, a square anywhere in it, enlarged to the same size (Szegedy et
+            al. 2015). Seen so, a garment of a small training photo is as large as one at the size of scoring.
+
+    Returns:
+        Inputs of the same names, shapes and dtypes.
+    """
+    import tensorflow as tf
+
+    warp_seed, colour_seed, erase_seed, text_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
+    token_ids = inputs["token_ids"]
+    dropped = tf.random.stateless_uniform(tf.shape(token_ids), text_seed) < augmentation.word_dropout
+    image = _warp(inputs["image"], warp_seed, augmentation, crop)
+    darkness = WHITE - image  # of which the background, white, has none
+    darkness = _recolour(darkness, colour_seed, augmentation.colour)
+    darkness = _erase(darkness, erase_seed, augmentation.erase)
+    return {
+        "image": tf.cast(tf.round(WHITE - darkness), tf.uint8),
+        "image_present": inputs["image_present"],
+        "token_ids": tf.where(dropped & (token_ids != PADDING_ID), UNKNOWN_ID, token_ids),
+    }
+
+
+def _warp(image: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation, crop: float) -> tf.Tensor:
+    import tensorflow as tf
+
+    rows, size = tf.shape(image)[0], tf.cast(tf.shape(image)[1], tf.float32)
+    draws = tf.random.stateless_uniform([5, rows], seed, -1.0, 1.0)
+    mirror = tf.where((draws[0] > 0) & augmentation.flip, -1.0, 1.0)
+    kept = tf.sqrt(1.0 - (1.0 - crop) * (draws[4] + 1.0) / 2.0)  # of the photo's width
+    scale = kept * (1.0 + draws[1] * augmentation.zoom)
+    most = augmentation.shift * size + (1.0 - kept) / 2.0 * (size - 1.0)
+    shift_x, shift_y = draws[2] * most, draws[3] * most
+    centre = (size - 1.0) / 2.0
+    zero = tf.zeros_like(scale)
+    # Output pixel (x, y) is read at (a x + b y + c, d x + e y + f), about the centre of the photo.
+    transforms = tf.stack(
+        [scale * mirror, zero, centre - scale * mirror * centre + shift_x]
+        + [zero, scale, centre - scale * centre + shift_y]
+        + [zero, zero],
+        axis=1,
+    )
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(image, tf.float32),
+        transforms=transforms,
+        output_shape=tf.shape(image)[1:3],
+        fill_value=WHITE,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def _recolour(darkness: tf.Tensor, seed: tf.Tensor, most: float) -> tf.Tensor:
+    """Scale each channel of each photo by a factor of its own; white stays white."""
+    import tensorflow as tf
+
+    factors = tf.random.stateless_uniform([tf.shape(darkness)[0], 1, 1, 3], seed, 1.0 - most, 1.0 + most)
+    return tf.minimum(darkness * factors, WHITE)
+
+
+def _erase(darkness: tf.Tensor, seed: tf.Tensor, most: float) -> tf.Tensor:
+    """Whiten one square of each photo, of a side up to `most` of the photo's, anywhere (Zhong et al. 2020)."""
+    import tensorflow as tf
+
+    rows, size = tf.shape(darkness)[0], tf.cast(tf.shape(darkness)[1], tf.float32)
+    side, x, y = tf.unstack(tf.random.stateless_uniform([3, rows, 1], seed))
+    side = side * most * size
+    pixel = tf.range(size)[tf.newaxis]
+    across = (pixel >= x * size - side / 2) & (pixel < x * size + side / 2)
+    down = (pixel >= y * size - side / 2) & (pixel < y * size + side / 2)
+    erased = down[:, :, tf.newaxis, tf.newaxis] & across[:, tf.newaxis, :, tf.newaxis]
+    return tf.where(erased, 0.0, darkness)

@@ -1,0 +1,93 @@
+"""The directory of one training run: what `training.train` leaves and `training.export` reads.
+
+recipe.yaml, data.json  what the run was started with
+checkpoints/          for going on after an interruption
+history.jsonl         a line per epoch
+tensorboard/          loss, accuracy and rate by step
+weights.safetensors   half precision, by name
+tokenizer.json, labels.json, calibration.json, metrics.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from fashion_udf.errors import ConfigError
+from fashion_udf.files import make_directory, replace_file
+from training.data import dataset, split
+from training.fitting.calibration import Calibration
+from training.fitting.recipe import Recipe
+
+#: What may change between the start of a run and its end: where things are, and how often it is saved.
+_FREE = ("data", "output", "checkpoint_minutes")
+
+
+def start(recipe: Recipe) -> None:
+    """Write down what a run is made of, or check that an interrupted one goes on with the same.
+
+    Raises:
+        ConfigError: the directory holds a run of another recipe or of other data.
+    """
+    make_directory(recipe.output)
+    told = {key: value for key, value in recipe.model_dump(mode="json").items() if key not in _FREE}
+    for name, value in [("recipe.yaml", told), ("data.json", describe(recipe.data))]:
+        path = recipe.output / name
+        if not path.exists():
+            text = yaml.safe_dump(value) if path.suffix == ".yaml" else json.dumps(value, indent=2) + "\n"
+            replace_file(path, text.encode())
+        earlier = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+        if other := sorted(key for key in {*earlier, *value} if earlier.get(key) != value.get(key)):
+            raise ConfigError(
+                f"Expected the run in {recipe.output} to go on as it was started ({name}). "
+                f"Received: another {', '.join(other)}. Choose another output for another run"
+            )
+
+
+def cut_history(directory: Path, epochs: int) -> None:
+    """Keep the first `epochs` lines of `history.jsonl`: a run killed between a line and its checkpoint repeats it."""
+    path = directory / "history.jsonl"
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        replace_file(path, "".join(lines[:epochs]).encode())
+
+
+def append_history(directory: Path, line: Mapping[str, Any]) -> None:
+    """Add one epoch to `history.jsonl`."""
+    with (directory / "history.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def write(
+    directory: Path,
+    weights: bytes,
+    preparation: dataset.Preparation,
+    calibration: Calibration,
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write what a finished run adds for the export; the weights, last, say that it is finished."""
+    replace_file(directory / "tokenizer.json", preparation.tokenizer)
+    for name, value in [
+        ("labels.json", list(preparation.labels)),
+        ("calibration.json", calibration.as_dict()),
+        ("metrics.json", metrics),
+    ]:
+        replace_file(directory / name, json.dumps(value, indent=2, sort_keys=True).encode() + b"\n")
+    replace_file(directory / "weights.safetensors", weights)
+
+
+def describe(data: Path) -> dict[str, Any]:
+    """Return the digest of a training set's split assignment and its row counts."""
+    ids, splits, counts = [], [], {}
+    for name in split.SPLITS:
+        files = dataset.require_plain_parquet(data / name)
+        names = pq.read_table(files, columns=["product_id"])["product_id"].to_pylist()
+        ids += names
+        splits += [name] * len(names)
+        counts[name] = len(names)
+    return {"digest": split.digest(ids, splits), "counts": counts}

@@ -1,0 +1,49 @@
+"""A second task in training: the photo alone names the words of its title.
+
+A category is one fact of a photo; the title's words tell colour, kind, pattern and for whom it is. A network without
+pretrained weights learns from them what a few thousand categories do not teach (Joulin et al. 2016, "Learning Visual
+Features from Large Weakly Supervised Data", whose loss this is). Only training has this head; a bundle does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashion_udf.model.tokenizer import PADDING_ID, UNKNOWN_ID
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+#: Tokens of the text that count: a text begins with the title, whose words are of the photo; those of a description are
+#: of delivery and care as well.
+TITLE_TOKENS = 12
+
+
+def build_word_head(photo_features: int, vocabulary_size: int) -> keras.layers.Layer:
+    """Return a layer from the photo's features, float[n, photo_features], to one logit for each token id."""
+    import keras
+
+    head = keras.layers.Dense(vocabulary_size, name="words")
+    head.build((None, photo_features))
+    return head
+
+
+def word_loss(logits: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
+    """Return the cross-entropy of the words of each row, all equally likely; 0 for a row without any.
+
+    Args:
+        logits: float[n, v], as `build_word_head` gives them.
+        token_ids: int32[n, t].
+
+    Returns:
+        float32[n].
+    """
+    import tensorflow as tf
+
+    vocabulary_size = logits.shape[-1]
+    present = tf.reduce_max(tf.one_hot(token_ids[:, :TITLE_TOKENS], vocabulary_size), 1)  # a word counts once
+    words = tf.range(vocabulary_size)
+    present *= tf.cast((words != PADDING_ID) & (words != UNKNOWN_ID), tf.float32)
+    targets = tf.math.divide_no_nan(present, tf.reduce_sum(present, 1, keepdims=True))
+    return tf.nn.softmax_cross_entropy_with_logits(targets, tf.cast(logits, tf.float32))

@@ -1,0 +1,1 @@
+"""A trained model to a bundle: golden rows, OpenVINO, int8, parity, the model card."""
