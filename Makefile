@@ -8,7 +8,8 @@ PYTHON_BIN := .venv/bin/python
 STAMP := .venv/.stamp
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-SOAK_TESTS := $(addprefix tests/test_,readers.py tagging_kills.py tagging_histories.py training_loop.py seeded_bugs.py)
+SOAK_TESTS := $(addprefix tests/,table/test_readers.py pipeline/test_tagging_kills.py \
+	pipeline/test_tagging_histories.py training/fitting/test_loop.py test_seeded_bugs.py)
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -26,7 +27,7 @@ demo: $(STAMP) ## Make a sample catalog, tag it, query the tags (everything unde
 		--set input.path=demo/catalog --set output.path=demo/output
 	$(PYTHON_BIN) jobs/show_tags.py --output demo/output
 
-test: $(STAMP) ## Run the tests; PYTEST_ARGS="tests/test_store.py -x" narrows them
+test: $(STAMP) ## Run the tests; PYTEST_ARGS="tests/table/test_store.py -x" narrows them
 	@JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME PYSPARK_PYTHON="$$PWD/$(PYTHON_BIN)"; \
 		$(PYTHON_BIN) -m pytest $(PYTEST_ARGS)
 

@@ -105,16 +105,16 @@ def _an_id_is_used_again() -> None:
 
 #: Bug -> what puts it in, and a file of tests that must fail then.
 BUGS: dict[str, tuple[Callable[[], None], str]] = {
-    "the pointer moves before the commit": (_pointer_first, "test_snapshot_crashes.py"),
-    "nothing is forced to the disk": (_no_fsync, "test_snapshot_crashes.py"),
-    "the commit names files that are not there": (_commit_before_the_last_file, "test_snapshot_crashes.py"),
-    "half a chunk counts": (_half_chunks_count, "test_staging.py"),
-    "what was current a moment ago expires": (_expire_without_grace, "test_retention.py"),
-    "an unknown outcome counts as a failure": (_unknown_is_failed, "test_commit_log.py"),
-    "the fingerprint leaves the photo's bytes out": (_photo_bytes_do_not_count, "test_plan.py"),
-    "a failure for a while counts as done": (_failed_rows_are_done, "test_plan.py"),
-    "the last writer of a commit wins": (_the_last_writer_wins, "test_store.py"),
-    "two runs have one id": (_an_id_is_used_again, "test_snapshot.py"),
+    "the pointer moves before the commit": (_pointer_first, "table/test_snapshot_crashes.py"),
+    "nothing is forced to the disk": (_no_fsync, "table/test_snapshot_crashes.py"),
+    "the commit names files that are not there": (_commit_before_the_last_file, "table/test_snapshot_crashes.py"),
+    "half a chunk counts": (_half_chunks_count, "pipeline/test_staging.py"),
+    "what was current a moment ago expires": (_expire_without_grace, "table/test_retention.py"),
+    "an unknown outcome counts as a failure": (_unknown_is_failed, "table/test_log.py"),
+    "the fingerprint leaves the photo's bytes out": (_photo_bytes_do_not_count, "pipeline/test_comparison.py"),
+    "a failure for a while counts as done": (_failed_rows_are_done, "pipeline/test_comparison.py"),
+    "the last writer of a commit wins": (_the_last_writer_wins, "table/test_store.py"),
+    "two runs have one id": (_an_id_is_used_again, "table/test_snapshot.py"),
 }
 
 if bug := os.environ.get("SEEDED_BUG"):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import ConfigError
+from tests.submit import REPOSITORY
 
 MINIMAL = "input: {path: in}\noutput: {path: out}\n"
 
@@ -31,7 +32,7 @@ def test_a_minimal_file_gets_the_documented_defaults(tmp_path: Path) -> None:
 
 
 def test_the_shipped_configs_are_valid() -> None:
-    folder = Path(__file__).resolve().parents[1] / "conf"
+    folder = REPOSITORY / "conf"
     for name in ("nightly.yaml", "demo.yaml"):
         config.load(JobConfig, folder / name)
 

@@ -11,13 +11,18 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.submit import REPOSITORY
+
 CODE = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    path.relative_to(REPOSITORY).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
     for folder in ("fashion_udf", "training", "jobs")
-    for path in sorted((ROOT / folder).rglob("*.py"))
+    for path in sorted((REPOSITORY / folder).rglob("*.py"))
 }
-TESTS = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "tests").glob("*.py"))}
+TESTS = {
+    path.relative_to(REPOSITORY).as_posix(): path
+    for path in sorted((REPOSITORY / "tests").rglob("*.py"))
+    if path.name != "__init__.py"
+}
 
 #: Loaded only inside the functions that need them: an executor imports the library in every Python worker.
 HEAVY = (
@@ -142,7 +147,7 @@ def test_importing_the_library_loads_nothing_heavy_and_starts_no_thread() -> Non
         f"loaded = sorted(set({HEAVY!r}) & set(sys.modules))\n"
         "sys.stdout.write(f'{loaded} {threading.active_count()}')"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "[] 1"
 
 
@@ -164,7 +169,7 @@ def test_no_foreign_data_is_unpickled_and_no_table_is_overwritten_in_place(path:
 @pytest.mark.parametrize("path", CODE)
 def test_a_file_opens_with_a_docstring_and_stays_short(path: str) -> None:
     assert ast.get_docstring(CODE[path])
-    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+    assert len((REPOSITORY / path).read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
     lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions(CODE[path])}
     assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
 
@@ -181,7 +186,7 @@ def test_a_test_file_opens_with_a_docstring(path: str) -> None:
 
 
 def test_the_architecture_page_has_a_row_for_every_file_of_the_library() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
     files = [path for path in CODE if path.startswith("fashion_udf/") and not path.endswith("__init__.py")]
     assert [
         path for path in files if f"`{path}`" not in page and f"`{Path(path).parent.as_posix()}/`" not in page

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.submit import REPOSITORY
 
 ROW_JOB = """
 import sys
@@ -36,19 +36,19 @@ def lay_out_environment(folder: Path) -> Path:
     (environment / "bin" / "python").symlink_to(Path(sys.executable))
     (environment / "lib").symlink_to(Path(sys.prefix) / "lib")
     shutil.copy(Path(sys.prefix) / "pyvenv.cfg", environment)
-    shutil.copy(ROOT / ".ci" / "java_home.sh", environment / "bin" / "java-home")
-    return Path(shutil.copy(ROOT / ".ci" / "spark_submit.sh", environment / "bin" / "spark-submit"))
+    shutil.copy(REPOSITORY / ".ci" / "java_home.sh", environment / "bin" / "java-home")
+    return Path(shutil.copy(REPOSITORY / ".ci" / "spark_submit.sh", environment / "bin" / "spark-submit"))
 
 
 def test_make_without_a_target_prints_the_help(tmp_path: Path) -> None:
-    result = run_bare(["make", "-C", ROOT], tmp_path, tmp_path)
+    result = run_bare(["make", "-C", REPOSITORY], tmp_path, tmp_path)
     assert result.returncode == 0, result.stderr
     listed = re.findall(r"^make (\w+) +\S", result.stdout, flags=re.MULTILINE)
     assert listed == ["help", "env", "demo", "test", "check", "bench", "soak", "lock", "dist", "clean"]
 
 
 def test_every_locked_requirement_has_a_version_and_a_hash() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    text = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
     blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
     assert len(blocks) > 50
     unpinned = [
@@ -58,13 +58,15 @@ def test_every_locked_requirement_has_a_version_and_a_hash() -> None:
 
 
 def test_the_lock_names_no_url_no_index_and_no_path() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    text = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
     assert re.findall(r"^.*(?:://|--index|--extra-index|--find-links|/\w+/).*$", text, flags=re.MULTILINE) == []
 
 
 def test_the_lock_holds_every_requirement_of_the_package() -> None:
-    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE))
-    names = re.findall(r'^ +"([A-Za-z0-9-]+)(?:[<>=][^"]*)?",', (ROOT / "setup.py").read_text(), flags=re.MULTILINE)
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (REPOSITORY / "requirements.lock").read_text(), flags=re.MULTILINE))
+    names = re.findall(
+        r'^ +"([A-Za-z0-9-]+)(?:[<>=][^"]*)?",', (REPOSITORY / "setup.py").read_text(), flags=re.MULTILINE
+    )
     assert len(names) > 20
     assert {name.lower() for name in names} - locked == set()
 
@@ -111,7 +113,7 @@ def test_only_java_17_and_21_are_accepted(tmp_path: Path, version: str, accepted
     java.parent.mkdir()
     java.write_text(f"#!/bin/bash\necho 'openjdk version \"{version}\" 2026-01-01' >&2\n")
     java.chmod(0o755)
-    result = run_bare([ROOT / ".ci" / "java_home.sh"], tmp_path, tmp_path, JAVA_HOME=str(tmp_path))
+    result = run_bare([REPOSITORY / ".ci" / "java_home.sh"], tmp_path, tmp_path, JAVA_HOME=str(tmp_path))
     assert (result.stdout.strip() == str(tmp_path)) is accepted
 
 
@@ -120,9 +122,9 @@ def test_the_wheel_holds_every_module_and_every_bundle_file(tmp_path: Path) -> N
     tree = tmp_path / "tree"
     ignore = shutil.ignore_patterns("__pycache__")
     for package in ("fashion_udf", "training"):
-        shutil.copytree(ROOT / package, tree / package, ignore=ignore)
+        shutil.copytree(REPOSITORY / package, tree / package, ignore=ignore)
     for name in ("setup.py", "LICENSE"):
-        shutil.copy(ROOT / name, tree)
+        shutil.copy(REPOSITORY / name, tree)
     nested = tree / "fashion_udf" / "bundles" / "builtin" / "openvino"
     nested.mkdir(parents=True, exist_ok=True)
     for file in (nested / "probe.bin", nested.parent / "probe.json"):

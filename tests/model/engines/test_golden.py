@@ -1,0 +1,199 @@
+"""Golden rows: a host, a library or a bundle that computes otherwise is found before it scores a product."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fashion_udf.errors import BundleError, EngineError
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import golden
+from fashion_udf.model.manifest import Parity
+from tests import tiny_model
+
+
+@pytest.fixture(scope="module")
+def model() -> Bundle:
+    return bundle.read(str(tiny_model.directory()))
+
+
+def altered_golden(model: Bundle, **columns: list[object]) -> Bundle:
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = golden.read(model)
+    for name, values in columns.items():
+        field = golden.SCHEMA.field(name)
+        table = table.set_column(table.schema.names.index(name), field, pa.array(values, field.type))
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    return dataclasses.replace(model, files={**model.files, "golden.parquet": file.getvalue()})
+
+
+def test_the_rows_run_at_start_hold_every_modality(model: Bundle) -> None:
+    table = golden.read(model).slice(0, golden.START_ROWS)
+    has = {
+        (text is not None, image is not None)
+        for text, image in zip(*map(pylist, (table["text"], table["image"])), strict=True)
+    }
+    assert has == {(True, True), (True, False), (False, True)}
+    assert len(golden.read(model)) == 16
+
+
+def pylist(column: object) -> list[object]:
+    return column.to_pylist()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize(("engine", "tolerance"), [("tensorflow", 1e-5), ("openvino", 1e-4)])
+def test_all_golden_rows_are_reproduced(model: Bundle, engine: str, tolerance: float) -> None:
+    outcome = golden.differences(engines.build(engine, model, "f32", 1), model)
+    assert outcome.same_top1.all() and len(outcome.largest) == 16
+    assert outcome.largest.max() <= tolerance
+
+
+def test_a_host_that_computes_otherwise_is_named(model: Bundle) -> None:
+    embedding = np.asarray(golden.read(model)["embedding"].to_pylist(), np.float32)
+    embedding[5, 7] += 0.5
+    wrong = altered_golden(model, embedding=list(embedding))
+    with pytest.raises(
+        EngineError, match="Expected openvino f32 to reproduce the golden rows of model .* within 0.001"
+    ) as error:
+        engines.create("openvino", wrong, "f32", 1)
+    message = str(error.value)
+    assert "a largest difference of 0.5 and 0 of 8 other categories" in message
+    assert f"on host {platform.node()}, CPU " in message
+    assert golden._cpu_model() in message and golden._cpu_model()
+
+
+def test_another_best_category_is_refused_even_within_the_tolerance(model: Bundle) -> None:
+    categories = golden.read(model)["category"].to_pylist()
+    categories[2] = next(label for label in tiny_model.LABELS if label != categories[2])
+    with pytest.raises(EngineError, match="and 1 of 8 other categories"):
+        engines.create("openvino", altered_golden(model, category=categories), "f32", 1)
+
+
+def test_an_engine_that_yields_nan_is_refused(model: Bundle) -> None:
+    def predict(
+        pixels: NDArray[np.uint8], present: NDArray[np.float32], token_ids: NDArray[np.int32]
+    ) -> engines.Prediction:
+        return engines.Prediction(
+            np.full((len(pixels), 256), np.nan, np.float32), np.full((len(pixels), 5), np.nan, np.float32)
+        )
+
+    with pytest.raises(EngineError, match="a largest difference of nan"):
+        golden.require(predict, model, "openvino", "f32")
+
+
+def test_golden_rows_of_another_form_are_refused(model: Bundle) -> None:
+    for content, problem in (
+        (b"PAR1", "to be a Parquet file"),
+        (altered_golden(model).files["golden.parquet"][:-1], "Parquet"),
+    ):
+        with pytest.raises(BundleError, match=problem):
+            golden.read(dataclasses.replace(model, files={"golden.parquet": content}))
+
+
+def test_a_model_of_another_preprocessing_is_refused(model: Bundle) -> None:
+    image = model.manifest.image.model_copy(update={"preprocessing_version": "0"})
+    other = dataclasses.replace(model, manifest=model.manifest.model_copy(update={"image": image}))
+    with pytest.raises(BundleError, match=r"preprocessing_version and max_tokens .* Received: \('0', 100\)"):
+        engines.create("openvino", other, "f32", 1)
+
+
+def test_a_tokenizer_with_more_ids_than_the_embedding_has_rows_is_refused(model: Bundle) -> None:
+    text = model.manifest.text.model_copy(update={"vocabulary_size": 10})
+    other = dataclasses.replace(model, manifest=model.manifest.model_copy(update={"text": text}))
+    with pytest.raises(BundleError, match="Expected tokenizer.json with at most 10 ids. Received: "):
+        engines.create("openvino", other, "f32", 1)
+
+
+# --- int8 and bf16, of which the golden rows hold what f32 says ----------------------------------------------------
+
+
+def stating(model: Bundle, largest: float | None, same_top1: int = 16) -> Bundle:
+    """A bundle whose export measured this for int8."""
+    facts = Parity(rows=16, same_top1=same_top1, largest_difference=largest)
+    parity = {**model.manifest.parity, "openvino int8": facts}
+    return dataclasses.replace(model, manifest=model.manifest.model_copy(update={"parity": parity}))
+
+
+def off_by(model: Bundle, difference: float) -> engines.Predict:
+    """An engine that is right but for one component of one embedding."""
+    exact = engines.build("openvino", model, "f32", 1)
+
+    def predict(*inputs: NDArray[np.generic]) -> engines.Prediction:
+        prediction = exact(*inputs)
+        embedding = prediction.embedding.copy()
+        embedding[3, 5] += difference
+        return dataclasses.replace(prediction, embedding=embedding)
+
+    return predict
+
+
+def test_int8_may_be_twice_as_far_off_as_at_its_export(model: Bundle) -> None:
+    golden.require(off_by(model, 0.19), stating(model, 0.1), "openvino", "int8")
+    with pytest.raises(
+        EngineError,
+        match="Expected openvino int8 to reproduce .* within 0.2, .* Received: a largest difference of 0.21",
+    ):
+        golden.require(off_by(model, 0.21), stating(model, 0.1), "openvino", "int8")
+
+
+def test_int8_that_was_exact_at_export_may_round_otherwise_here(model: Bundle) -> None:
+    golden.require(off_by(model, 0.009), stating(model, 0.0), "openvino", "int8")
+    with pytest.raises(EngineError, match="within 0.01, .* Received: a largest difference of 0.011"):
+        golden.require(off_by(model, 0.011), stating(model, 0.0), "openvino", "int8")
+
+
+@pytest.mark.parametrize(("same_top1", "allowed"), [(16, 1), (15, 2)])
+def test_int8_may_have_one_other_category_more_than_at_its_export(model: Bundle, same_top1: int, allowed: int) -> None:
+    exact = engines.build("openvino", model, "f32", 1)
+    categories = golden.read(model)["category"].to_pylist()
+    for row in range(allowed + 1):
+        golden.require(exact, stating(altered_golden(model, category=categories), 0.1, same_top1), "openvino", "int8")
+        categories[row] = next(label for label in tiny_model.LABELS if label != categories[row])
+    with pytest.raises(EngineError, match=f"with at most {allowed} other categories. .* and {allowed + 1} of 8 other"):
+        golden.require(exact, stating(altered_golden(model, category=categories), 0.1, same_top1), "openvino", "int8")
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_int8_that_says_the_same_of_every_row_is_refused(model: Bundle, value: float) -> None:
+    def predict(pixels: NDArray[np.uint8], *_: NDArray[np.generic]) -> engines.Prediction:
+        return engines.Prediction(
+            np.full((len(pixels), 256), 1 / 16, np.float32), np.full((len(pixels), 5), value, np.float32)
+        )
+
+    with (
+        pytest.raises(EngineError, match="Expected openvino int8 to reproduce the golden rows"),
+        np.errstate(invalid="ignore"),
+    ):
+        golden.require(predict, stating(model, golden.REDUCED_LIMIT), "openvino", "int8")
+
+
+def test_int8_that_answers_in_another_order_is_refused(model: Bundle) -> None:
+    exact = engines.build("openvino", model, "f32", 1)
+
+    def predict(*inputs: NDArray[np.generic]) -> engines.Prediction:
+        prediction = exact(*inputs)
+        return engines.Prediction(np.roll(prediction.embedding, 1, axis=0), np.roll(prediction.logits, 1, axis=0))
+
+    with pytest.raises(EngineError, match="Expected openvino int8 to reproduce the golden rows"):
+        golden.require(predict, stating(model, golden.REDUCED_LIMIT), "openvino", "int8")
+
+
+@pytest.mark.parametrize("largest", [None, golden.REDUCED_LIMIT + 0.01])
+def test_a_manifest_that_states_too_much_for_int8_is_refused(model: Bundle, largest: float | None) -> None:
+    with pytest.raises(BundleError, match=f"openvino int8 a parity with .* at most 0.25. Received: {largest}"):
+        golden.tolerance(stating(model, largest).manifest, "openvino", "int8")
+
+
+def test_a_manifest_that_states_nothing_for_bf16_is_refused(model: Bundle) -> None:
+    with pytest.raises(BundleError, match="openvino bf16 a parity with .* Received: None. Export the bundle again"):
+        golden.tolerance(model.manifest, "openvino", "bf16")

@@ -1,0 +1,249 @@
+"""Engines: the same numbers from each, whatever the batch and the padding; refused by name when they cannot run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+
+from fashion_udf.errors import ConfigError, EngineError, EnvironmentUnsupportedError
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from tests import tiny_model
+from tests.submit import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def model() -> Bundle:
+    return bundle.read(str(tiny_model.directory()))
+
+
+@pytest.fixture(scope="module", params=sorted(engines.ENGINES))
+def predict(request: pytest.FixtureRequest, model: Bundle) -> engines.Predict:
+    return engines.create(request.param, model, "f32", threads=1)
+
+
+def rows(
+    count: int, tokens: int = 9, seed: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32]]:
+    """Draw rows of which every fourth has no photo, and every fifth no text."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
+    present = (np.arange(count) % 4 != 3).astype(np.float32)[:, None]
+    token_ids = rng.integers(1, tiny_model.VOCABULARY_SIZE, (count, tokens)).astype(np.int32)
+    lengths = rng.integers(1, tokens + 1, count) * (np.arange(count) % 5 != 4)
+    token_ids[np.arange(tokens)[None] >= lengths[:, None]] = 0
+    return pixels, present, token_ids
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------
+
+
+def test_the_engines_agree_on_rows_that_no_golden_row_holds(model: Bundle) -> None:
+    inputs = rows(24)
+    first, second = (engines.create(name, model, "f32", 1)(*inputs) for name in ("openvino", "tensorflow"))
+    one, other = (engines.calibrated(prediction.logits, 1.0) for prediction in (first, second))
+    assert (one.argmax(axis=1) == other.argmax(axis=1)).all()
+    assert len(set(one.argmax(axis=1).tolist())) > 1, "rows of one category prove little"
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    np.testing.assert_allclose(first.embedding, second.embedding, atol=1e-3)
+
+
+def test_outputs_have_the_declared_shapes_and_unit_length(predict: engines.Predict) -> None:
+    prediction = predict(*rows(5))
+    assert (prediction.embedding.shape, prediction.embedding.dtype) == ((5, 256), np.float32)
+    assert (prediction.logits.shape, prediction.logits.dtype) == ((5, len(tiny_model.LABELS)), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(prediction.embedding, axis=1), 1.0, atol=1e-5)
+
+
+def test_a_row_scores_alone_as_in_a_batch(predict: engines.Predict) -> None:
+    pixels, present, token_ids = rows(20)
+    together = predict(pixels, present, token_ids)
+    for row in range(len(pixels)):
+        alone = predict(pixels[row : row + 1], present[row : row + 1], token_ids[row : row + 1])
+        np.testing.assert_allclose(alone.logits[0], together.logits[row], atol=1e-5)
+        np.testing.assert_allclose(alone.embedding[0], together.embedding[row], atol=1e-5)
+
+
+def test_padding_to_100_tokens_changes_nothing(predict: engines.Predict) -> None:
+    pixels, present, token_ids = rows(12)
+    padded = np.pad(token_ids, ((0, 0), (0, 100 - token_ids.shape[1])))
+    np.testing.assert_allclose(
+        predict(pixels, present, padded).logits, predict(pixels, present, token_ids).logits, atol=1e-5
+    )
+
+
+def test_the_pixels_of_an_absent_photo_change_nothing(predict: engines.Predict) -> None:
+    pixels, _, token_ids = rows(4)
+    absent = np.zeros((4, 1), np.float32)
+    blank = np.full((4, 32, 32, 3), 255, np.uint8)
+    np.testing.assert_allclose(
+        predict(pixels, absent, token_ids).logits, predict(blank, absent, token_ids).logits, atol=1e-5
+    )
+
+
+def test_a_prediction_survives_the_next_one(predict: engines.Predict) -> None:
+    first = predict(*rows(4, seed=1))
+    kept = first.logits.copy()
+    predict(*rows(4, seed=2))
+    np.testing.assert_array_equal(first.logits, kept)
+
+
+def test_inputs_are_not_written_to(predict: engines.Predict) -> None:
+    inputs = rows(3)
+    for array in inputs:
+        array.setflags(write=False)
+    predict(*inputs)
+
+
+LOGITS = arrays.arrays(np.float32, (3, 4), elements=st.floats(-1e4, 1e4, width=32))
+
+
+@given(LOGITS, st.floats(0.01, 100))
+def test_calibrated_probabilities_sum_to_one_and_keep_the_order(
+    logits: NDArray[np.float32], temperature: float
+) -> None:
+    probabilities = engines.calibrated(logits, temperature)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
+    best = probabilities[np.arange(3), logits.argmax(axis=1)]
+    np.testing.assert_array_equal(best, probabilities.max(axis=1))
+
+
+def test_a_temperature_for_each_row() -> None:
+    logits = np.log(np.asarray([[1, 3], [1, 3]], np.float32))
+    probabilities = engines.calibrated(logits, np.asarray([[1.0], [0.5]]))
+    np.testing.assert_allclose(probabilities, [[0.25, 0.75], [0.1, 0.9]], atol=1e-6)
+
+
+# --- choosing and starting --------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_engine_lists_the_known_ones(model: Bundle) -> None:
+    with pytest.raises(ConfigError, match=r"one of \['openvino', 'tensorflow'\]. Received: 'onnx'"):
+        engines.create("onnx", model, "f32", 1)
+
+
+def test_a_precision_that_the_bundle_does_not_offer_is_refused(model: Bundle) -> None:
+    with pytest.raises(ConfigError, match=r"offers for openvino: \['f32'\]. Received: 'int8'"):
+        engines.create("openvino", model, "int8", 1)
+
+
+@pytest.mark.parametrize(("engine", "extra"), [("openvino", "openvino"), ("tensorflow", "training")])
+def test_missing_package_names_the_extra_to_install(
+    model: Bundle, monkeypatch: pytest.MonkeyPatch, engine: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, engine, None)
+    with pytest.raises(
+        EnvironmentUnsupportedError, match=rf"pip install 'fashion-udf\[{extra}\]'. Received: .*{engine}"
+    ):
+        engines.create(engine, model, "f32", 1)
+
+
+def test_an_ir_that_openvino_cannot_read_is_an_engine_error(model: Bundle) -> None:
+    broken = dataclasses.replace(model, files={**model.files, "openvino/model.xml": b"<net/>"})
+    with pytest.raises(EngineError, match="Expected openvino to start with model .* Received: RuntimeError: "):
+        engines.create("openvino", broken, "f32", 1)
+
+
+def test_int8_runs_the_int8_graph_alone(model: Bundle) -> None:
+    files = {name: data for name, data in model.files.items() if not name.startswith("openvino/")}
+    for kind in ("xml", "bin"):  # which graph is run is what is asked here
+        files[f"openvino/model_int8.{kind}"] = model.files[f"openvino/model.{kind}"]
+    moved = dataclasses.replace(model, files=files)
+    assert engines.build("openvino", moved, "int8", 1)(*rows(2)).logits.shape == (2, len(tiny_model.LABELS))
+    with pytest.raises(EngineError, match="Expected openvino to start with model .* Received: KeyError: "):
+        engines.build("openvino", moved, "f32", 1)
+
+
+def test_a_cpu_without_bf16_is_refused_by_name(model: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines.openvino, "has_bf16", lambda: False)
+    with pytest.raises(EngineError, match=f"Expected a CPU with bf16 .* Received: host {platform.node()} without it"):
+        engines.build("openvino", model, "bf16", 1)
+
+
+@pytest.mark.parametrize(("precision", "hint"), [("f32", "f32"), ("bf16", "bf16"), ("int8", "f32")])
+def test_what_is_float_runs_in_the_precision_that_was_measured(
+    model: Bundle, monkeypatch: pytest.MonkeyPatch, precision: str, hint: str
+) -> None:
+    class Core:
+        """Compiles nothing: this machine may lack bf16."""
+
+        def read_model(self, xml: bytes, weights: bytes) -> None:
+            assert (xml, weights) == (b"xml", b"bin")
+
+        def compile_model(self, _: None, device: str, settings: dict[str, object]) -> None:
+            compiled.append((device, settings["INFERENCE_PRECISION_HINT"], settings["INFERENCE_NUM_THREADS"]))
+
+    compiled: list[tuple[object, ...]] = []
+    monkeypatch.setattr(engines.openvino, "has_bf16", lambda: True)
+    monkeypatch.setattr(engines.openvino, "load_openvino", lambda: SimpleNamespace(Core=Core))
+    graph = "openvino/model_int8" if precision == "int8" else "openvino/model"
+    files = {f"{graph}.xml": b"xml", f"{graph}.bin": b"bin"}
+    engines.build("openvino", dataclasses.replace(model, files=files), precision, 3)
+    assert compiled == [("CPU", hint, 3)]
+
+
+def test_keras_on_another_backend_is_refused(model: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(EnvironmentUnsupportedError, match="Expected Keras on TensorFlow.* Received: KERAS_BACKEND=jax"):
+        engines.create("tensorflow", model, "f32", 1)
+
+
+# --- what an engine does to its host -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "home").mkdir()
+    yield tmp_path / "home"
+
+
+def test_scoring_with_openvino_loads_no_tensorflow_opens_no_connection_and_writes_nothing_at_home(
+    model: Bundle, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bundle.pickle").write_bytes(pickle.dumps(model))
+    program = (
+        "import pickle, socket, sys, threading\n"
+        "def refuse(event, arguments):\n"
+        "    if event.startswith('socket.'): sys.stdout.write(f'{event} {arguments}\\n')\n"
+        "sys.addaudithook(refuse)\n"
+        "from fashion_udf.model import engines\n"
+        "assert not {'openvino', 'tensorflow', 'keras'} & set(sys.modules)\n"
+        "from fashion_udf.scoring.scorer import Scorer, Settings\n"
+        "model = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "settings = Settings('openvino', 'f32', 16, 5, 'none', (), 1, 1)\n"
+        "scores = Scorer(model, settings, engines.create('openvino', model, 'f32', 1)).score(['hat'], [None], [None])\n"
+        "assert scores['model_category'][0] in model.manifest.labels\n"
+        "assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)\n"
+        "sys.stdout.write(f'{threading.active_count()} thread\\n')\n"
+    )
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
+    }
+    environment.pop("CI", None)  # openvino's telemetry keeps quiet there by itself
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "bundle.pickle")],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.returncode) == ("1 thread\n", 0), done.stderr
+    assert list(home.iterdir()) == []

@@ -1,0 +1,82 @@
+"""Weights are loaded by name into our architecture; nothing else of a bundle is executed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fashion_udf.errors import BundleError
+from fashion_udf.model import bundle
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import tensorflow as tensorflow_engine
+from tests import tiny_model
+from tests.submit import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def model() -> Bundle:
+    return bundle.read(str(tiny_model.directory()))
+
+
+def stored(model: Bundle) -> dict[str, NDArray[np.float32]]:
+    from safetensors.numpy import load
+
+    return dict(load(model.files["weights.safetensors"]))
+
+
+def with_weights(weights: dict[str, NDArray[np.float32]]) -> bytes:
+    from safetensors.numpy import save
+
+    return bytes(save(weights))
+
+
+def test_weights_have_the_same_names_in_every_model_of_a_process() -> None:
+    first, second = (tensorflow_engine.weights_by_name(tiny_model.build_model(3, 10)) for _ in range(2))
+    assert first.keys() == second.keys()
+    assert {"normalization/mean", "stem_conv/kernel", "lstm/lstm_cell/kernel"} <= first.keys()
+
+
+def test_a_missing_an_extra_and_a_misshapen_weight_are_named(model: Bundle) -> None:
+    built = tiny_model.build_model(len(tiny_model.LABELS), tiny_model.VOCABULARY_SIZE)
+    weights = stored(model)
+    bias = weights.pop("classifier/bias")
+    with pytest.raises(BundleError, match=r"missing \['classifier/bias'\], extra \[\]"):
+        tensorflow_engine.load_weights(built, with_weights(weights))
+    with pytest.raises(BundleError, match=r"missing \[\], extra \['evil/kernel'\]"):
+        tensorflow_engine.load_weights(built, with_weights({**weights, "classifier/bias": bias, "evil/kernel": bias}))
+    with pytest.raises(BundleError, match=r"Expected weight classifier/bias of shape \(5,\). Received: shape \(5, 1\)"):
+        tensorflow_engine.load_weights(built, with_weights({**weights, "classifier/bias": bias[:, None]}))
+    with pytest.raises(BundleError, match="to be a safetensors file. Received: "):
+        tensorflow_engine.load_weights(built, b"\xff" * 100)
+
+
+def has_gpu() -> bool:
+    try:
+        return "GPU" in subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_gpu(), reason="needs an NVIDIA GPU")
+def test_a_task_with_a_gpu_scores_on_it_and_takes_no_more_memory_than_it_needs() -> None:
+    program = (
+        "import sys\n"
+        "from pyspark.resource import ResourceInformation\n"
+        "from fashion_udf.model import bundle, engines\nfrom fashion_udf.scoring import udf\n"
+        "assert udf.take_gpu({'gpu': ResourceInformation('gpu', ['0'])})\n"
+        "engines.create('tensorflow', bundle.read(sys.argv[1]), 'f32', 1)\n"
+        "import tensorflow as tf\n"
+        "(gpu,) = tf.config.list_physical_devices('GPU')\n"
+        "assert tf.config.experimental.get_memory_growth(gpu)\n"
+        "assert tf.config.experimental.get_memory_info('GPU:0')['peak'] > 1_000_000\n"
+    )
+    repository = str(REPOSITORY)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([repository, os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-c", program, str(tiny_model.directory())]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

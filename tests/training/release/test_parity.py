@@ -1,0 +1,142 @@
+"""Which precisions a bundle may offer: those that keep categories and accuracy, counted on labelled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import golden
+from fashion_udf.model.manifest import Agreement, Parity
+from fashion_udf.schema import Modality
+from tests import tiny_model, training_set
+from training.evaluation.modality_logits import ModalityLogits
+from training.release import parity
+
+
+def _facts(largest: float | None = 0.1, **both: int) -> Parity:
+    counts = {"rows": 1000, "same_top1": 1000, "correct": 970, "f32_correct": 970, **both}
+    return Parity(rows=16, same_top1=16, largest_difference=largest, labelled={"both": Agreement(**counts)})
+
+
+@pytest.mark.parametrize(
+    ("facts", "offered"),
+    [
+        (_facts(), True),
+        (_facts(same_top1=995), True),
+        (_facts(same_top1=994), False),
+        (_facts(correct=967), True),
+        (_facts(correct=966), False),
+        (_facts(largest=golden.REDUCED_LIMIT), True),
+        (_facts(largest=golden.REDUCED_LIMIT + 0.01), False),
+        (_facts(largest=None), False),
+    ],
+)
+def test_int8_is_offered_while_it_keeps_categories_and_accuracy(facts: Parity, offered: bool) -> None:
+    assert parity.passes("int8", facts) is offered
+
+
+@pytest.mark.parametrize(
+    ("same_top1", "largest", "offered"), [(16, 1e-3, True), (16, 2e-3, False), (15, 1e-4, False), (16, None, False)]
+)
+def test_f32_must_repeat_every_golden_row(same_top1: int, largest: float | None, offered: bool) -> None:
+    assert parity.passes("f32", Parity(rows=16, same_top1=same_top1, largest_difference=largest)) is offered
+
+
+def test_agreement_counts_rows_by_modality() -> None:
+    labels = np.array([0, 1, 1, 2], np.int32)
+    f32 = ModalityLogits(labels, {Modality.BOTH: np.eye(3, dtype=np.float32)[[0, 1, 2, 2]]})
+    reduced = ModalityLogits(labels, {Modality.BOTH: np.eye(3, dtype=np.float32)[[0, 1, 1, 0]]})
+    assert parity.agreement(f32, reduced) == {"both": Agreement(rows=4, same_top1=2, correct=3, f32_correct=3)}
+
+
+# --- measuring -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model() -> Bundle:
+    return bundle.read(str(tiny_model.directory()))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return training_set.write(tmp_path_factory.mktemp("a training set"))
+
+
+def replace_engine(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[str, NDArray[np.float32]], NDArray[np.float32]]
+) -> list[str]:
+    """Put an engine in openvino's place that runs f32 and changes its logits; return a list of what is built."""
+    actual = engines.ENGINES["openvino"]
+    built = []
+
+    def build(candidate: Bundle, precision: str, threads: int) -> engines.Predict:
+        built.append(precision)
+        exact = actual(candidate, "f32", threads)
+
+        def predict(*inputs: NDArray[np.generic]) -> engines.Prediction:
+            prediction = exact(*inputs)
+            return engines.Prediction(prediction.embedding, change(precision, prediction.logits))
+
+        return predict
+
+    monkeypatch.setitem(engines.ENGINES, "openvino", build)
+    monkeypatch.setattr(parity, "CANDIDATES", {"openvino": ("f32", "bf16", "int8")})
+    return built
+
+
+def test_without_a_training_set_f32_alone_is_measured(
+    model: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    built = replace_engine(monkeypatch, lambda _, logits: logits)
+    with caplog.at_level("INFO", "training"):
+        found = parity.compare(model, None)
+    assert (found.offered, built) == ({"openvino": ["f32"]}, ["f32"])
+    assert found.not_measured == dict.fromkeys(
+        ["openvino bf16", "openvino int8"], "the export was given no training set"
+    )
+    assert "openvino int8 is not measured, so it is not offered: the export was given no training set" in caplog.text
+
+
+def test_every_row_of_validation_and_test_is_compared_three_ways(
+    model: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity, "has_bf16", lambda: True)
+    replace_engine(monkeypatch, lambda precision, logits: logits * np.float32(1 if precision == "f32" else 1.01))
+    found = parity.compare(model, data)
+    assert found.offered == {"openvino": ["f32", "bf16", "int8"]}
+    assert found.not_measured == {}
+    assert found.parity["openvino f32"].labelled == {}
+    rows = training_set.COUNTS["validation"] + training_set.COUNTS["test"]
+    for key in ("openvino bf16", "openvino int8"):
+        counts = found.parity[key].labelled
+        assert {name: (facts.rows, facts.same_top1) for name, facts in counts.items()} == dict.fromkeys(
+            ["both", "image", "text"], (rows, rows)
+        )
+        assert 0 < found.parity[key].largest_difference < 0.02
+
+
+def test_a_cpu_without_bf16_measures_int8_alone(model: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parity, "has_bf16", lambda: False)
+    built = replace_engine(monkeypatch, lambda precision, logits: logits if precision == "f32" else logits[:, ::-1])
+    found = parity.compare(model, data)
+    assert built == ["f32", "int8"]
+    assert found.not_measured == {"openvino bf16": "the CPU of the export has no bf16"}
+    assert found.offered == {"openvino": ["f32"]}, "the other one answers with the categories in reverse"
+    assert found.parity["openvino int8"].labelled["both"].same_top1 < 32
+
+
+def test_nothing_is_compared_with_an_f32_that_is_not_offered(
+    model: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = replace_engine(monkeypatch, lambda precision, logits: logits[:, ::-1])
+    found = parity.compare(model, data)
+    assert (found.offered, built) == ({}, ["f32"])
+    assert found.not_measured == dict.fromkeys(
+        ["openvino bf16", "openvino int8"], "openvino f32, which it is compared with, is not offered"
+    )

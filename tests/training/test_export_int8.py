@@ -1,0 +1,105 @@
+"""Export with a training set: int8 is offered where it agrees with f32, and its failure is stated where it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fashion_udf.errors import CatalogError
+from fashion_udf.model import bundle, engines
+from fashion_udf.model.bundle import Bundle
+from tests import tiny_model, training_set
+from training import export
+from training.fitting import run_directory
+
+
+@pytest.fixture(scope="module")
+def exported() -> Bundle:
+    return bundle.read(str(tiny_model.directory()))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return training_set.write(tmp_path_factory.mktemp("a training set"))
+
+
+def float_graph(exported: Bundle) -> dict[str, bytes]:
+    return {name: data for name, data in exported.files.items() if name.startswith("openvino/")}
+
+
+def export_int8(
+    monkeypatch: pytest.MonkeyPatch, exported: Bundle, data: Path, output: Path, factor: float
+) -> tuple[Bundle, list[int]]:
+    """Export with a graph in place of the int8 one that is float, and with logits multiplied where it runs."""
+    actual, calibrated = engines.ENGINES["openvino"], []
+
+    def quantize(files: dict[str, bytes], rows: list[Any]) -> dict[str, bytes]:
+        calibrated.append(len(rows))
+        return {f"openvino/model_int8.{kind}": files[f"openvino/model.{kind}"] for kind in ("xml", "bin")}
+
+    def build(model: Bundle, precision: str, threads: int) -> engines.Predict:
+        exact = actual(model, precision, threads)
+
+        def predict(*inputs: Any) -> engines.Prediction:
+            prediction = exact(*inputs)
+            scale = np.float32(factor if precision == "int8" else 1)
+            return dataclasses.replace(prediction, logits=prediction.logits * scale)
+
+        return predict
+
+    monkeypatch.setitem(engines.ENGINES, "openvino", build)
+    monkeypatch.setattr(export.parity, "has_bf16", lambda: False)
+    monkeypatch.setattr(export.quantization, "quantize", quantize)
+    monkeypatch.setattr(export.openvino_ir, "convert", lambda model: float_graph(exported))
+    facts = dataclasses.replace(tiny_model.facts(), data=run_directory.describe(data))
+    export.export(tiny_model.model(), facts, output, data)
+    return bundle.read(str(output)), calibrated
+
+
+def test_int8_that_agrees_is_offered_with_its_files_and_its_figures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
+) -> None:
+    found, calibrated = export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001)
+    assert calibrated == [training_set.COUNTS["train"]]
+    assert found.manifest.engines == {"openvino": ["f32", "int8"], "tensorflow": ["f32"]}
+    assert {"openvino/model_int8.xml", "openvino/model_int8.bin"} <= found.files.keys()
+    assert {name: facts.rows for name, facts in found.manifest.parity["openvino int8"].labelled.items()} == {
+        name: 32 for name in ("both", "image", "text")
+    }
+    card = found.files["MODEL_CARD.md"].decode()
+    assert "at least 99.5% keep their category and at most 0.3 points of accuracy are lost" in card
+    assert "| openvino int8 | yes | 16 of 16 |" in card
+    assert "| openvino int8 | image | 32 of 32 (100.00%) |" in card
+    assert "openvino bf16 is not offered, for it was not measured: the CPU of the export has no bf16." in card
+    engines.create("openvino", found, "int8", 1)
+
+
+def test_int8_that_fails_parity_is_left_out_and_its_figures_are_stated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
+) -> None:
+    found, _ = export_int8(monkeypatch, exported, data, tmp_path / "bundle", -1)
+    assert found.manifest.engines == {"openvino": ["f32"], "tensorflow": ["f32"]}
+    assert {name for name in found.files if name.startswith("openvino/")} == {
+        "openvino/model.xml",
+        "openvino/model.bin",
+    }
+    assert found.manifest.parity["openvino int8"].labelled["both"].same_top1 == 0
+    card = found.files["MODEL_CARD.md"].decode()
+    assert "| openvino int8 | no | 0 of 16 |" in card
+    assert "| openvino int8 | both | 0 of 32 (0.00%) |" in card
+
+
+def test_another_training_set_than_the_runs_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
+) -> None:
+    monkeypatch.setattr(export.openvino_ir, "convert", lambda model: float_graph(exported))
+    digest = run_directory.describe(data)["digest"]
+    with pytest.raises(
+        CatalogError, match=f"Expected the training set of the run, .* digest {'0' * 64}. Received: .* with {digest}"
+    ):
+        export.export(tiny_model.model(), tiny_model.facts(), tmp_path / "bundle", data)
+    assert not (tmp_path / "bundle").exists()
