@@ -18,7 +18,8 @@ from PIL import Image
 
 from fashion_udf import config
 from fashion_udf.config import JobConfig
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.scoring.scorer import Scorer, Settings
 from fashion_udf.table import snapshot
 from tests.tables import REMOVING_CALLS, before_each_call
@@ -160,4 +161,4 @@ def _model() -> bundle.Bundle:
 def _scorer() -> Scorer:
     limits = JobConfig.model_validate({"input": {"path": "in"}, "output": {"path": "out"}}).limits
     settings = Settings("openvino", "f32", 16, 3, "bytes", (), limits.max_image_bytes, limits.max_image_pixels)
-    return Scorer(_model(), settings, engines.create("openvino", _model(), "f32", 2))
+    return Scorer(_model(), settings, registry.create("openvino", _model(), "f32", 2))

@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from fashion_udf.model import engines, tokenizer
+from fashion_udf.model import tokenizer
+from fashion_udf.model.engines.prediction import calibrated
 from fashion_udf.model.manifest import Manifest
 from fashion_udf.photos import decode, resize
 from fashion_udf.progress import progress
@@ -157,7 +158,7 @@ def _model_cells(forms: Sequence[Mapping[str, Effect]], name: str, manifest: Man
         best, expected = logits.argmax(axis=1), full.argmax(axis=1)
         labels = np.concatenate([each[name].logits.labels for each in forms])
         temperature = manifest.temperature[modality.value]
-        changes = engines.calibrated(logits, temperature) - engines.calibrated(full, temperature)
+        changes = calibrated(logits, temperature) - calibrated(full, temperature)
         confidence = np.abs(np.take_along_axis(changes, expected[:, None], axis=1)).mean()
         cells += [str((best != expected).sum()), f"{(best == labels).mean():.4f}", f"{confidence:.4f}"]
     return cells

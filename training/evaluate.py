@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fashion_udf.model import engines
+from fashion_udf.model.engines import registry
 from fashion_udf.spark import session
 from training.evaluation import evaluate_bundle, report, tables
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--split", default="test", choices=["train", "validation", "test"], help="the rows to measure (default: test)"
     )
-    parser.add_argument("--engine", default="openvino", choices=sorted(engines.ENGINES), help="default: openvino")
+    parser.add_argument("--engine", default="openvino", choices=sorted(registry.ENGINES), help="default: openvino")
     parser.add_argument("--precision", default="f32", help="one that the bundle offers for the engine (default: f32)")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a page, pictures, CSV and JSON into DIR")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")

@@ -26,7 +26,7 @@ from fashion_udf.errors import ConfigError
 from fashion_udf.model import bundle
 from fashion_udf.model.architecture import build_model
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import Predict, Prediction
+from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.tokenizer import train_tokenizer
 from fashion_udf.spark import session

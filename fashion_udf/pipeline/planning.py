@@ -12,8 +12,9 @@ import pyarrow as pa
 from fashion_udf.catalog import columns, sources
 from fashion_udf.catalog.overrides import read_overrides
 from fashion_udf.config import JobConfig
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.pipeline import assembly, chunks, comparison, staging
 from fashion_udf.pipeline.comparison import Counts, Scope
 from fashion_udf.schema import RESULT, TAGS, Reason, to_spark
@@ -87,7 +88,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     if config.publish.table:
         metastore.quoted_name(config.publish.table)  # a wrong name is told before the night's work
     model = bundle.read(config.bundle)
-    precision = engines.resolve_precision(config.engine.name, model, config.engine.precision)
+    precision = registry.resolve_precision(config.engine.name, model, config.engine.precision)
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
     spark.conf.set("spark.sql.parquet.columnarReaderBatchSize", chunks.BATCH_ROWS)
     source = columns.read(spark, config.input)

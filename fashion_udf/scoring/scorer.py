@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fashion_udf.model import engines, tokenizer
+from fashion_udf.model import tokenizer
 from fashion_udf.model.architecture import BLANK_SIZE
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines.prediction import Predict, calibrated
 from fashion_udf.model.manifest import Thresholds
 from fashion_udf.photos import fetch
 from fashion_udf.photos.decode import Decoded
@@ -65,7 +66,7 @@ class Scorer:
         self,
         bundle: Bundle,
         settings: Settings,
-        predict: engines.Predict,
+        predict: Predict,
         decode: Decode = decode_photo,
         threads: int = 0,
         decoders: int = 1,
@@ -192,7 +193,7 @@ class Scorer:
         kind = 2 * has_photo + has_text  # int64[n], of `_MODALITIES`
         known = np.flatnonzero(np.isfinite(logits).all(axis=1))
         temperatures = np.asarray([self._manifest.temperature.get(name, np.nan) for name in _MODALITIES])[kind[known]]
-        probabilities = engines.calibrated(logits[known], temperatures[:, None])
+        probabilities = calibrated(logits[known], temperatures[:, None])
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._settings.top_k]
         labels = self._labels[order]  # object[known, k]
         best = np.take_along_axis(probabilities, order, axis=1)

@@ -18,8 +18,8 @@ import pandas as pd
 
 from fashion_udf import errors
 from fashion_udf.errors import FashionError
-from fashion_udf.model import engines
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.photos.sandbox import IsolatedDecoder
 from fashion_udf.schema import SCORE, to_spark
@@ -98,7 +98,7 @@ def _scorer(bundle: Bundle, settings: Settings, isolated: bool) -> Scorer:
     key = (bundle.model_version, settings, isolated, cores)
     if key not in _kept:
         on_gpu = take_gpu(context.resources()) and settings.engine == "tensorflow"
-        predict = engines.create(settings.engine, bundle, settings.precision, threads=cores)
+        predict = registry.create(settings.engine, bundle, settings.precision, threads=cores)
         decode = IsolatedDecoder().decode if isolated else decode_photo
         _kept[key] = Scorer(bundle, settings, predict, decode, photo_threads(settings, isolated, on_gpu), cores)
     return _kept[key]

@@ -106,7 +106,7 @@ def test_an_engine_has_a_thread_for_each_core_of_its_task_and_is_kept_for_the_ne
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     monkeypatch.setattr(TaskContext, "get", lambda: context)
     monkeypatch.setattr(udf, "_kept", {})
-    monkeypatch.setattr(udf.engines, "create", lambda *arguments, threads: built.append((*arguments, threads)))
+    monkeypatch.setattr(udf.registry, "create", lambda *arguments, threads: built.append((*arguments, threads)))
     monkeypatch.setattr(udf, "Scorer", lambda *arguments: arguments)
     model: Any = SimpleNamespace(model_version="v1")
     first = udf._scorer(model, SETTINGS, False)
