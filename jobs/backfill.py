@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fashion_udf import config
+from fashion_udf import cli, config
 from fashion_udf.pipeline import selection, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.spark import session
@@ -41,11 +41,11 @@ def main() -> None:
         statuses=tuple(arguments.status),
         since=arguments.since,
     )
-    spark = session.session("backfill")
+    spark = session.start("backfill")
     scope = Scope(selected=selection.select(spark, settings, chosen), forced=arguments.force)
     run = tagging.forecast_summary if arguments.plan else tagging.tag_summary
     sys.stdout.write(run(spark, settings, scope))
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fashion_udf import cli
 from fashion_udf.catalog import importing, public_layouts
 from fashion_udf.spark import session
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     rejected = options.rejected or options.output.with_name(f"{options.output.name}.rejected")
     importing.require_new(options.output, rejected)
-    spark = session.session("import_catalog")
+    spark = session.start("import_catalog")
     rows = public_layouts.read(spark, options.layout, options.source, options.photos)
     counts = importing.write(rows, options.images, options.output, rejected)
     for example in counts.examples:
@@ -52,4 +53,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from fashion_udf import cli
 from fashion_udf.errors import InputError
 from fashion_udf.samples.catalog import CATEGORIES, Product, broken_products, products
-from fashion_udf.spark import session
 
 FILES = 4
 ROW_GROUP = 64  # rows; a reader holds one row group of photos at a time
@@ -99,4 +99,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

@@ -18,6 +18,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from fashion_udf import cli
 from fashion_udf.errors import CatalogError, InputError
 from fashion_udf.spark import session
 from training.data import split
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.catalog.exists():
         raise InputError(f"Expected --catalog to exist. Received: {options.catalog}")
-    spark = session.session("make_training_set")
+    spark = session.start("make_training_set")
     counts, rare = write(spark.read.parquet(str(options.catalog)), options.output, options.min_products)
     for name, count in counts.items():
         sys.stdout.write(f"{name}: {count} rows\n")
@@ -104,4 +105,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

@@ -11,9 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_udf import console
+from fashion_udf import cli, console
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
-from fashion_udf.spark import session
 from fashion_udf.table.store import local_path
 
 #: What to show, by heading.
@@ -70,4 +69,4 @@ def _query(view: Path, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

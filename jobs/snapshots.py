@@ -21,11 +21,10 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from fashion_udf import console
+from fashion_udf import cli, console
 from fashion_udf.errors import InputError, SnapshotError
 from fashion_udf.pipeline import refused
-from fashion_udf.spark import session
-from fashion_udf.table import diff, listing, log, pins, retention, snapshot
+from fashion_udf.table import diff, listing, log, paths, pins, retention, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.rollback import rollback
 from fashion_udf.table.store import open_store
@@ -70,7 +69,7 @@ def _list(options: Namespace) -> str:
 def _path(options: Namespace) -> str:
     commit = _chosen(options, options.number)
     _require_kept(options, commit)
-    return f"{snapshot.data_dir(options.output, commit)}\n"
+    return f"{paths.data_dir(options.output, commit)}\n"
 
 
 def _show(options: Namespace) -> str:
@@ -171,7 +170,7 @@ def _json(tree: object) -> str:
 
 def _publish(options: Namespace) -> str:
     commit = refused.publish(options.output, options.run, options.accept)
-    return f"published snapshot {commit.number}: {snapshot.data_dir(options.output, commit)}\n"
+    return f"published snapshot {commit.number}: {paths.data_dir(options.output, commit)}\n"
 
 
 #: Subcommands: name -> (options -> text to print, help).
@@ -223,4 +222,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

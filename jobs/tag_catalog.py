@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fashion_udf import config
+from fashion_udf import cli, config
 from fashion_udf.pipeline import tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.spark import session
@@ -30,10 +30,10 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = config.load(config.JobConfig, arguments.config, arguments.set)
     scope = Scope(forced=arguments.force, retry_failed=arguments.retry_failed)
-    spark = session.session("tag_catalog")
+    spark = session.start("tag_catalog")
     run = tagging.forecast_summary if arguments.plan else tagging.tag_summary
     sys.stdout.write(run(spark, settings, scope))
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

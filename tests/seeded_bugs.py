@@ -13,7 +13,7 @@ from typing import Any
 from fashion_udf import files
 from fashion_udf.errors import SnapshotError
 from fashion_udf.pipeline import comparison, fingerprint, staging
-from fashion_udf.table import log, retention, snapshot, store
+from fashion_udf.table import log, paths, retention, snapshot, store
 
 
 def _pointer_first() -> None:
@@ -100,7 +100,7 @@ def _the_last_writer_wins() -> None:
 
 
 def _an_id_is_used_again() -> None:
-    snapshot.new_run_id = lambda: "20250101T000000000000Z-00000000"
+    paths.new_run_id = lambda: "20250101T000000000000Z-00000000"
 
 
 #: Bug -> what puts it in, and a file of tests that must fail then.

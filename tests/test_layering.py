@@ -52,11 +52,11 @@ _DATA, _EVALUATION = "training.data", "training.evaluation"
 ALLOWED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_GROUND, _GROUND),
     "fashion_udf.samples": ("fashion_udf.errors", "fashion_udf.files"),
-    **dict.fromkeys(("fashion_udf.config", "fashion_udf.photos", "fashion_udf.spark"), _GROUND),
+    **dict.fromkeys(("fashion_udf.config", "fashion_udf.photos", "fashion_udf.spark", "fashion_udf.cli"), _GROUND),
     **dict.fromkeys(("fashion_udf.model", "fashion_udf.catalog", "fashion_udf.table"), _BASE),
     "fashion_udf.scoring": (*_BASE, "fashion_udf.model"),
     "fashion_udf.pipeline": _RUN,
-    "training": (*_SHARED, "training"),
+    "training": (*_SHARED, "fashion_udf.cli", "training"),
     _DATA: _SHARED,
     _EVALUATION: (*_SHARED, _DATA),
     "training.fitting": (*_SHARED, _DATA, _EVALUATION),

@@ -23,13 +23,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
+from fashion_udf import cli
 from fashion_udf.model import tokenizer
 from fashion_udf.model.engines.prediction import calibrated
 from fashion_udf.model.manifest import Manifest
 from fashion_udf.photos import decode, resize
 from fashion_udf.progress import progress
 from fashion_udf.schema import Modality
-from fashion_udf.spark import session
 from training.data import dataset
 from training.evaluation import evaluated_model
 from training.evaluation.evaluated_model import EvaluatedModel
@@ -206,4 +206,4 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

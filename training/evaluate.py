@@ -13,8 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from fashion_udf import cli
 from fashion_udf.model.engines import registry
-from fashion_udf.spark import session
 from training.evaluation import evaluate_bundle, report, tables
 
 
@@ -72,4 +72,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

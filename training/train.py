@@ -21,7 +21,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashion_udf import config
+from fashion_udf import cli, config
 from fashion_udf.errors import ConfigError
 from fashion_udf.model import bundle
 from fashion_udf.model.architecture import build_model
@@ -29,7 +29,6 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.tokenizer import train_tokenizer
-from fashion_udf.spark import session
 from training.data import dataset
 from training.evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
 from training.fitting import calibration, run_directory
@@ -174,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

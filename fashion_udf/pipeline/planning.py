@@ -18,7 +18,7 @@ from fashion_udf.model.engines import registry
 from fashion_udf.pipeline import assembly, chunks, comparison, staging
 from fashion_udf.pipeline.comparison import Counts, Scope
 from fashion_udf.schema import RESULT, TAGS, Reason, to_spark
-from fashion_udf.table import metastore, snapshot
+from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ class Run:
     @property
     def staging(self) -> Path:
         """What the run keeps until it publishes."""
-        return snapshot.staging_dir(self.config.output.path, self.run_id)
+        return paths.staging_dir(self.config.output.path, self.run_id)
 
     @property
     def directory(self) -> Path:
         """The run's reports."""
-        return snapshot.run_dir(self.config.output.path, self.run_id)
+        return paths.run_dir(self.config.output.path, self.run_id)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def on_current(run: Run, target: Path | None) -> Planned:
     parent = snapshot.current(output)
     if parent:
         snapshot.verify(output, parent)
-    previous = read(run.spark, [str(snapshot.data_dir(output, parent))] if parent else [], TAGS)
+    previous = read(run.spark, [str(paths.data_dir(output, parent))] if parent else [], TAGS)
     in_scope = previous
     if run.scope.selected is not None:
         in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")

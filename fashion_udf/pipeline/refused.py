@@ -14,7 +14,7 @@ from fashion_udf import files
 from fashion_udf.errors import GateRefusedError, InputError
 from fashion_udf.pipeline import gates
 from fashion_udf.pipeline.gates import Broken
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from fashion_udf.table.commit import Commit
 
 _NAME = "candidate.json"
@@ -74,7 +74,7 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
         InputError: there is no such candidate, a gate that refused it is not accepted, or nobody may accept it.
         CommitConflictError: another snapshot was published since: run again instead.
     """
-    staging = snapshot.staging_dir(output, run_id)
+    staging = paths.staging_dir(output, run_id)
     try:
         found = _Candidate.model_validate_json((staging / _NAME).read_bytes())
     except (OSError, ValidationError) as error:
@@ -94,7 +94,7 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
             "Run the job again: it uses what that run has scored"
         )
     # The run's own id may be taken, by files that it moved before another run's commit won.
-    snapshot_id, tags = snapshot.attempt_id(run_id, "accepted"), staging / found.tags
+    snapshot_id, tags = paths.attempt_id(run_id, "accepted"), staging / found.tags
     commit = snapshot.publish(output, tags, snapshot_id, found.model_version, expected_rows=found.rows, parent=parent)
     shutil.rmtree(staging, ignore_errors=True)
     return commit

@@ -29,6 +29,7 @@ from fashion_udf.pipeline import (
     comparison,
     estimate,
     gates,
+    outcome,
     planning,
     refused,
     run_tables,
@@ -38,7 +39,7 @@ from fashion_udf.pipeline.comparison import Counts, Scope
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import TAGS
 from fashion_udf.scoring.scorer import Settings
-from fashion_udf.table import metastore, snapshot
+from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -76,18 +77,18 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         GateRefusedError: the audit refused the table (exit 3); it stays in staging for a person to look at.
         CommitConflictError: other runs published first, again and again (exit 4).
     """
-    run_id, output = snapshot.new_run_id(), config.output.path
-    directory = snapshot.staging_dir(output, run_id)
-    with console.recorded(snapshot.run_dir(output, run_id)) as counts, staging.alive(directory):
+    run_id, output = paths.new_run_id(), config.output.path
+    directory = paths.staging_dir(output, run_id)
+    with outcome.recorded(paths.run_dir(output, run_id)) as counts, staging.alive(directory):
         run = planning.start(spark, config, scope or Scope(), run_id)
         if run.rejected_rows:
             run.rejected.write.parquet(str(run.directory / "rejected.parquet"))
         commit, published = _publish_on_current(run, counts)
         if config.publish.table and published:
-            metastore.move(spark, config.publish.table, snapshot.data_dir(output, commit))
+            metastore.move(spark, config.publish.table, paths.data_dir(output, commit))
         # Only now that the commit has landed; nobody reads it, and the next run's is its own.
         shutil.rmtree(directory, ignore_errors=True)
-        return Outcome(run_id, commit.number, snapshot.data_dir(output, commit), published, counts)
+        return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
 
 
 def forecast(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> dict[str, int]:
@@ -97,7 +98,7 @@ def forecast(spark: SparkSession, config: JobConfig, scope: Scope | None = None)
         Counts as in `Outcome`, the rows and about the bytes of the next table, and what scoring would take: expected
         seconds, and core seconds. These follow the newest run that scored; without one they are not there.
     """
-    run = planning.start(spark, config, scope or Scope(), snapshot.new_run_id())
+    run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
     planned = planning.on_current(run, None)
     cores = spark.sparkContext.defaultParallelism
     told = _told(planned.counts, run.rejected_rows)
@@ -207,7 +208,7 @@ def _audit(run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: 
     if planned.counts.to_score >= TELLING_ROWS:
         cores = run.spark.sparkContext.defaultParallelism
         metrics["rows_per_core_second"] = planned.counts.to_score / (seconds["score"] * cores)
-    console.write_metrics(run.directory, metrics)
+    outcome.write_metrics(run.directory, metrics)
     kept = assembly.kept(planned.rows, planned.previous, results)
     causes = run_tables.write(run.directory, table, planned.previous, kept, run.run_id)
     if refusals := gates.broken(found, planned.table_rows, run.config.gates):
@@ -218,7 +219,7 @@ def _audit(run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: 
 
 def _publish(run: Run, planned: Planned, tags: Path, attempt: int) -> Commit:
     # A snapshot's id is never used twice, also where the files were moved before another run's commit won.
-    snapshot_id = snapshot.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
+    snapshot_id = paths.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
     version, rows = run.model.model_version, planned.table_rows
     output = run.config.output.path
     return snapshot.publish(output, tags, snapshot_id, version, expected_rows=rows, parent=planned.parent)

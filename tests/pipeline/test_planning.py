@@ -16,7 +16,7 @@ from fashion_udf.pipeline import assembly, chunks, planning, staging
 from fashion_udf.pipeline.comparison import Counts, Scope
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import RESULT, TAGS
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.tables import head
 from tests.tag_rows import results, tags
 
@@ -41,7 +41,7 @@ def _publish(spark: SparkSession, folder: Path, **fingerprints: str) -> None:
         str(staged)
     )
     snapshot.publish(
-        str(folder / "out"), staged, snapshot.new_run_id(), "v1", expected_rows=len(fingerprints), parent=None
+        str(folder / "out"), staged, paths.new_run_id(), "v1", expected_rows=len(fingerprints), parent=None
     )
 
 
@@ -150,7 +150,7 @@ def test_a_plan_carries_resumes_and_drops_and_without_a_target_writes_nothing(
 
 def test_rows_of_a_damaged_table_are_not_planned_on(spark: SparkSession, tmp_path: Path) -> None:
     _publish(spark, tmp_path, a="fa")
-    (file,) = snapshot.data_dir(str(tmp_path / "out"), head(tmp_path / "out")).iterdir()
+    (file,) = paths.data_dir(str(tmp_path / "out"), head(tmp_path / "out")).iterdir()
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(SnapshotError, match="as commit 1 describes it"):
         planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), None)

@@ -30,7 +30,7 @@ from fashion_udf.pipeline import chunks, planning, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.samples import catalog
 from fashion_udf.schema import TAGS, Status
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -62,7 +62,7 @@ def _config(path: str, output: Path, **changes: Any) -> JobConfig:
 def _published(output: Path) -> Any:
     commit = snapshot.current(str(output))
     assert commit is not None
-    return ds.dataset(snapshot.data_dir(str(output), commit), format="parquet").to_table().to_pandas()
+    return ds.dataset(paths.data_dir(str(output), commit), format="parquet").to_table().to_pandas()
 
 
 def test_every_row_is_published_with_its_status(spark: SparkSession, tmp_path: Path) -> None:

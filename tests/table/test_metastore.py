@@ -11,7 +11,7 @@ import pytest
 
 from fashion_udf.errors import ConfigError
 from fashion_udf.schema import TAGS, to_spark
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from fashion_udf.table.metastore import move, quoted_name, quoted_text
 from tests.tables import publish
 
@@ -27,7 +27,7 @@ def table(spark: SparkSession) -> Iterator[str]:
 
 
 def _next(output: Path, *ids: str) -> Path:
-    return snapshot.data_dir(str(output), publish(output, list(ids)))
+    return paths.data_dir(str(output), publish(output, list(ids)))
 
 
 def _ids(spark: SparkSession, table: str) -> list[str]:

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_udf.errors import FashionError, SnapshotError
-from fashion_udf.table import log, pins, retention, snapshot
+from fashion_udf.table import log, paths, pins, retention, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.retention import Policy
 from fashion_udf.table.rollback import rollback
@@ -399,7 +399,7 @@ class _History:
         assert set(pins.pins(str(self.output))) == self.pinned
         for commit in self.log():
             if commit.snapshot_id in self.gone:
-                assert not snapshot.data_dir(str(self.output), commit).exists()
+                assert not paths.data_dir(str(self.output), commit).exists()
             else:
                 snapshot.verify(str(self.output), commit)
 

@@ -67,7 +67,9 @@ def test_a_task_with_a_gpu_scores_on_it_and_takes_no_more_memory_than_it_needs()
     program = (
         "import sys\n"
         "from pyspark.resource import ResourceInformation\n"
-        "from fashion_udf.model import bundle\nfrom fashion_udf.model.engines import registry\nfrom fashion_udf.scoring import udf\n"
+        "from fashion_udf.model import bundle\n"
+        "from fashion_udf.model.engines import registry\n"
+        "from fashion_udf.scoring import udf\n"
         "assert udf.take_gpu({'gpu': ResourceInformation('gpu', ['0'])})\n"
         "registry.create('tensorflow', bundle.read(sys.argv[1]), 'f32', 1)\n"
         "import tensorflow as tf\n"
