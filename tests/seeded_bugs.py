@@ -20,7 +20,7 @@ def _pointer_first() -> None:
     append = log.append
 
     def moved(of: Any, commit: Any) -> Any:
-        of.swap("tags", f"data/{commit.snapshot_id}", b"")
+        of.replace_pointer("tags", f"data/{commit.snapshot_id}", b"")
         return append(of, commit)
 
     log.append = moved
@@ -55,8 +55,8 @@ def _half_chunks_count() -> None:
 
 
 def _expire_without_grace() -> None:
-    planned = retention.plan
-    retention.plan = lambda output, policy, now=None: planned(  # type: ignore[assignment]
+    planned = retention.to_remove
+    retention.to_remove = lambda output, policy, now=None: planned(  # type: ignore[assignment]
         output, retention.Policy(policy.older_than, policy.keep, 0), now
     )
 

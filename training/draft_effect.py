@@ -30,11 +30,12 @@ from fashion_udf.model.manifest import Manifest
 from fashion_udf.photos import decode, resize
 from fashion_udf.progress import progress
 from fashion_udf.schema import Modality
-from training.data import dataset
-from training.evaluation import evaluated_model
-from training.evaluation.evaluated_model import EvaluatedModel
-from training.evaluation.modality_logits import ModalityLogits, modality_logits
-from training.evaluation.tables import Table
+
+from .data import dataset
+from .evaluation import evaluated_model
+from .evaluation.evaluated_model import EvaluatedModel
+from .evaluation.modality_logits import ModalityLogits, modality_logits
+from .evaluation.tables import Table
 
 FULL, AGAIN = "full", "full, quality 75"
 #: What is compared: a margin for `fashion_udf.photos.resize.draft`, or None for a full decode.
@@ -68,7 +69,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--bundle", default="builtin", help="builtin (default), PATH or PATH@<model_version>")
-    parser.add_argument("--data", required=True, type=Path, help="a training set from jobs/make_training_set.py")
+    parser.add_argument("--data", required=True, type=Path, help="a training set from fashion-udf training-set")
     parser.add_argument("--split", default="test", help="the photos to measure with (default: test)")
     parser.add_argument("--rows", type=int, default=1000, help="photos to measure with, at most (default: 1000)")
     arguments = parser.parse_args()

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from fashion_udf import cli
 from fashion_udf.model.engines import registry
-from training.evaluation import evaluate_bundle, report, tables
+
+from .evaluation import evaluate_bundle, report, tables
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m training.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bundle", default="builtin", help="builtin (default), PATH or PATH@<model_version>")
-    parser.add_argument("--data", required=True, type=Path, help="a training set from jobs/make_training_set.py")
+    parser.add_argument("--data", required=True, type=Path, help="a training set from fashion-udf training-set")
     parser.add_argument(
         "--split", default="test", choices=["train", "validation", "test"], help="the rows to measure (default: test)"
     )

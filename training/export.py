@@ -32,15 +32,16 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.manifest import ImageFacts, Manifest, TextFacts, Thresholds, TrainingData
 from fashion_udf.photos import decode
-from training.data import dataset
-from training.fitting import run_directory
-from training.release import goldens, model_card, openvino_ir, parity, quantization
-from training.release.weights import round_to_half
+
+from .data import dataset
+from .fitting import run_directory
+from .release import goldens, model_card, openvino_ir, parity, quantization
+from .release.weights import round_to_half
 
 if TYPE_CHECKING:
     import keras
 
-logger = logging.getLogger("training")
+logger = logging.getLogger(__name__)
 
 _LIBRARIES = ("keras", "nncf", "numpy", "openvino", "pillow", "pyarrow", "safetensors", "tensorflow", "tokenizers")
 

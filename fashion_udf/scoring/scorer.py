@@ -25,7 +25,7 @@ from fashion_udf.photos import fetch
 from fashion_udf.photos.decode import Decoded
 from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.schema import SCORE, Decision, Modality, Status
-from fashion_udf.scoring.prefetch import read_ahead
+from fashion_udf.scoring.prefetch import prefetch
 
 Decode = Callable[[bytes, int, int, int], Decoded]
 
@@ -147,9 +147,7 @@ class Scorer:
             embedding[rows], logits[rows] = prediction.embedding, prediction.logits
 
         step, waiting, words_only = self._settings.batch_size, list[int](), list[int]()
-        with closing(
-            read_ahead(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)
-        ) as found:
+        with closing(prefetch(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)) as found:
             for row, (photo, pixels) in enumerate(found):
                 photo_rows.append(photo)
                 if pixels is not None:

@@ -90,7 +90,7 @@ def seconds(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
-def plan(output: str, policy: Policy, now: float | None = None) -> list[Removal]:
+def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Removal]:
     """What `expire` would remove; writes nothing.
 
     Args:
@@ -134,7 +134,7 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
         SnapshotError: as `plan` does; nothing was removed.
     """
     removed, problems = [], []
-    for removal in plan(output, policy, now):
+    for removal in to_remove(output, policy, now):
         try:
             if _remove_snapshot(output, removal) if removal.commit else _remove_directory(removal):
                 removed.append(removal)
@@ -210,11 +210,11 @@ def _remove_snapshot(output: str, removal: Removal) -> bool:
         )
     # The order matters, as the docstring of this file says: tombstone, pins, log.
     holder = paths.new_run_id()
-    pins.bury(output, commit, holder)
+    pins.write_tombstone(output, commit, holder)
     pinned = commit.snapshot_id in pins.pins(output)
     head = snapshot.current(output)
     if pinned or head is None or head.snapshot_id == commit.snapshot_id:
-        pins.exhume(output, commit, holder)
+        pins.remove_tombstone(output, commit, holder)
         logger.warning("snapshot %s is pinned or current again: its files stay", commit.snapshot_id)
         return False
     if directory.exists():

@@ -41,5 +41,5 @@ def rollback(output: str, number: int) -> Commit:
                 target, number=head.number + 1, parent=head.number, time=utc_now(), run_id=run_id
             )
             commit = log.append(open_store(output), wanted)
-    snapshot.follow(output, commit)
+    snapshot.update_pointer(output, commit)
     return commit

@@ -86,17 +86,17 @@ def publish(
         files = _add_files(output, staged, run_id, expected_rows)
         before = parent.number if parent else None
         commit = log.append(store, Commit(number, run_id, before, utc_now(), run_id, model_version, files))
-    follow(output, commit)
+    update_pointer(output, commit)
     return commit
 
 
-def repair(output: str) -> Commit | None:
+def repair_pointer(output: str) -> Commit | None:
     """Make `tags/current` and `tags/current.sql` follow the log again; returns the commit they now name."""
     store = open_store(output)
     head = current(output)
     while head is not None:
-        store.swap(paths.TAGS, f"data/{head.snapshot_id}", view_sql(paths.data_dir(output, head)).encode())
-        # Whoever swaps last looks last, so a slow run cannot leave the link behind on its own, older snapshot.
+        store.replace_pointer(paths.TAGS, f"data/{head.snapshot_id}", view_sql(paths.data_dir(output, head)).encode())
+        # Whoever replaces it last looks last, so a slow run cannot leave the link behind on its own, older snapshot.
         if (newest := current(output)) == head:
             break
         head = newest
@@ -131,10 +131,10 @@ def verify(output: str, commit: Commit) -> None:
         )
 
 
-def follow(output: str, commit: Commit) -> None:
-    """`repair` after a commit that landed: what fails here is a warning, for the table is published."""
+def update_pointer(output: str, commit: Commit) -> None:
+    """`repair_pointer` after a commit that landed: what fails here is a warning, for the table is published."""
     try:
-        repair(output)
+        repair_pointer(output)
     except (OSError, SnapshotError) as error:  # the log decides what is published; this only points people at it
         logger.warning(
             "commit %d is published, but tags/current stays behind (%s): run `jobs/snapshots.py repair --output %s`",

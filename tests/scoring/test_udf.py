@@ -105,7 +105,7 @@ def test_an_engine_has_a_thread_for_each_core_of_its_task_and_is_kept_for_the_ne
     context = SimpleNamespace(cpus=lambda: 3, resources=dict)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     monkeypatch.setattr(TaskContext, "get", lambda: context)
-    monkeypatch.setattr(udf, "_kept", {})
+    monkeypatch.setattr(udf, "_scorers", {})
     monkeypatch.setattr(udf.registry, "create", lambda *arguments, threads: built.append((*arguments, threads)))
     monkeypatch.setattr(udf, "Scorer", lambda *arguments: arguments)
     model: Any = SimpleNamespace(model_version="v1")

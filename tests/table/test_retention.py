@@ -81,7 +81,7 @@ def test_a_plan_names_what_expire_removes_and_writes_nothing(tmp_path: Path) -> 
     stage(tmp_path, ["x"], name="dead")
     backdate(tmp_path / "staging", 3 * DAY)
     before = _digests(tmp_path)
-    planned = retention.plan(str(tmp_path), Policy(keep=1))
+    planned = retention.to_remove(str(tmp_path), Policy(keep=1))
     assert _digests(tmp_path) == before
     assert _names(planned) == ["s1", "s2", "dead"]
     assert _expire(tmp_path, Policy(keep=1)) == _names(planned)

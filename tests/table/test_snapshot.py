@@ -50,7 +50,7 @@ def test_the_next_commit_keeps_the_one_before(tmp_path: Path) -> None:
 def test_nothing_is_published_where_nothing_was(tmp_path: Path) -> None:
     assert snapshot.current(str(tmp_path / "absent")) is None
     assert snapshot.read_log(str(tmp_path / "absent")) == []
-    assert snapshot.repair(str(tmp_path / "absent")) is None
+    assert snapshot.repair_pointer(str(tmp_path / "absent")) is None
     assert not (tmp_path / "absent").exists()
 
 
@@ -190,22 +190,22 @@ def test_a_used_snapshot_id_is_not_written_into(tmp_path: Path) -> None:
     snapshot.verify(str(tmp_path), parent)
 
 
-def test_current_follows_the_log_after_a_slow_run_swapped_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another run publishes between this run's commit and its swap: the link must not go back in time."""
+def test_current_follows_the_log_after_a_slow_run_wrote_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run publishes between this run's commit and its replace_pointer: the link must not go back in time."""
     publish(tmp_path, ["1"], run_id="run-1")
     local, others = store.local, ["run-2"]
 
     def interrupted(output: str) -> store.Store:
         plain = local(output)
 
-        def swap(prefix: str, target: str, sql: bytes) -> None:
+        def replace_pointer(prefix: str, target: str, sql: bytes) -> None:
             if others:
                 publish(tmp_path, ["2"], run_id=others.pop())
-            plain.swap(prefix, target, sql)
+            plain.replace_pointer(prefix, target, sql)
 
-        return dataclasses.replace(plain, swap=swap)
+        return dataclasses.replace(plain, replace_pointer=replace_pointer)
 
     monkeypatch.setitem(store.STORES, "", interrupted)
-    snapshot.repair(str(tmp_path))
+    snapshot.repair_pointer(str(tmp_path))
     assert os.readlink(tmp_path / "tags/current") == "data/run-2"
     assert "run-2" in (tmp_path / "tags/current.sql").read_text()

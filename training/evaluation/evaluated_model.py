@@ -18,8 +18,9 @@ from fashion_udf.model.engines.prediction import Predict
 from fashion_udf.model.manifest import Manifest
 from fashion_udf.progress import progress
 from fashion_udf.schema import Modality
-from training.data import dataset, labelled_rows
-from training.evaluation.modality_logits import MODALITIES, ModalityLogits, modality_logits
+
+from ..data import dataset, labelled_rows
+from .modality_logits import MODALITIES, ModalityLogits, modality_logits
 
 #: A category with fewer labelled products than this can hardly be learned, nor measured.
 FREQUENT = 10

@@ -23,10 +23,11 @@ from fashion_udf.model.engines.openvino import has_bf16
 from fashion_udf.model.engines.prediction import Predict
 from fashion_udf.model.manifest import Agreement, Parity
 from fashion_udf.schema import Modality
-from training.data import dataset, labelled_rows
-from training.evaluation.modality_logits import ModalityLogits, modality_logits
 
-logger = logging.getLogger("training")
+from ..data import dataset, labelled_rows
+from ..evaluation.modality_logits import ModalityLogits, modality_logits
+
+logger = logging.getLogger(__name__)
 
 #: What is measured, f32 first: engine -> precisions.
 CANDIDATES = {"openvino": ("f32", "bf16", "int8"), "tensorflow": ("f32",)}
