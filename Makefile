@@ -2,23 +2,35 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check bench soak lock dist clean
+.PHONY: help env env-training demo test check bench soak lock dist clean
 
 PYTHON_BIN := .venv/bin/python
 STAMP := .venv/.stamp
+TRAINING_STAMP := .venv-training/.stamp
+BENCH_STAMP := .venv-bench/.stamp
+ENV_FILES := .ci/env.sh .ci/java_home.sh .ci/spark_submit.sh
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SOAK_TESTS := $(addprefix tests/,table/test_readers.py pipeline/test_tagging_kills.py \
-	pipeline/test_tagging_histories.py training/fitting/test_loop.py test_seeded_bugs.py)
+	pipeline/test_tagging_histories.py test_seeded_bugs.py)
+SOAK_TRAINING_TESTS := tests/training/fitting/test_loop.py
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '%-12s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '%-17s %s\n' "$$name" "$$text"; done
 
-env: $(STAMP) ## Make .venv with every extra at the versions of requirements.lock, and check Java
+env: $(STAMP) ## Make .venv, which scores, at the versions of requirements.lock, and check Java
 
-$(STAMP): requirements.lock setup.py .ci/env.sh .ci/java_home.sh .ci/spark_submit.sh
-	@PYTHON="$(PYTHON)" .ci/env.sh
+env-training: $(TRAINING_STAMP) ## Make .venv-training, at the versions of requirements-training.lock
+
+$(STAMP): requirements.lock $(ENV_FILES)
+	@PYTHON="$(PYTHON)" .ci/env.sh scoring
+
+$(TRAINING_STAMP): requirements-training.lock $(ENV_FILES)
+	@PYTHON="$(PYTHON)" .ci/env.sh training
+
+$(BENCH_STAMP): requirements.lock $(ENV_FILES)
+	@PYTHON="$(PYTHON)" .ci/env.sh bench
 
 demo: $(STAMP) ## Make a sample catalog, tag it, query the tags (everything under demo/)
 	@rm -rf demo
@@ -27,32 +39,36 @@ demo: $(STAMP) ## Make a sample catalog, tag it, query the tags (everything unde
 		--set input.path=demo/catalog --set output.path=demo/output
 	$(PYTHON_BIN) jobs/show_tags.py --output demo/output
 
-test: $(STAMP) ## Run the tests; PYTEST_ARGS="tests/table/test_store.py -x" narrows them
-	@JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME PYSPARK_PYTHON="$$PWD/$(PYTHON_BIN)"; \
-		$(PYTHON_BIN) -m pytest $(PYTEST_ARGS)
+test: $(STAMP) ## Run the tests, in both environments; PYTEST_ARGS="tests/table/test_store.py -x" narrows them
+	@if PYTHON="$(PYTHON)" .ci/env.sh training --fits; then $(MAKE) --no-print-directory $(TRAINING_STAMP); fi
+	@.ci/test.sh $(PYTEST_ARGS)
 
 check: $(STAMP) ## Check format, lint and types
 	$(PYTHON_BIN) -m ruff format --check .
 	$(PYTHON_BIN) -m ruff check .
 	$(PYTHON_BIN) -m mypy
 
-bench: $(STAMP) ## Measure the job beside a plain one (build/bench/bench.json); BENCH_ARGS="--rows 100" shortens it
-	@JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME; $(PYTHON_BIN) -m tests.benchmark $(BENCH_ARGS)
+bench: $(BENCH_STAMP) ## Measure the job beside a plain one (build/bench/bench.json); BENCH_ARGS="--rows 100" shortens it
+	@JAVA_HOME=$$(.venv-bench/bin/java-home); export JAVA_HOME; .venv-bench/bin/python -m tests.benchmark $(BENCH_ARGS)
 
-soak: $(STAMP) ## Run the long forms of the kill and history tests, for hours; results in docs/soak/
-	@mkdir -p docs/soak; JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME PYSPARK_PYTHON="$$PWD/$(PYTHON_BIN)" SOAK=1; \
-	for tests in $(SOAK_TESTS); do \
+soak: $(STAMP) $(TRAINING_STAMP) ## Run the long forms of the kill and history tests, for hours; results in docs/soak/
+	@mkdir -p docs/soak; JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME SOAK=1; \
+	soak() { python=$$1; shift; for tests in "$$@"; do \
 		{ echo "commit $$(git rev-parse --short HEAD), $$(date -u +%F), $$(nproc) cores"; \
-		$(PYTHON_BIN) -m pytest -q --no-header --durations=0 --durations-min=1 $$tests $(PYTEST_ARGS); } \
-		| tee docs/soak/$$(basename $$tests .py).txt; \
-	done
+		PYSPARK_PYTHON="$$PWD/$$python" $$python -m pytest -q --no-header --durations=0 --durations-min=1 $$tests $(PYTEST_ARGS); } \
+		| tee docs/soak/$$(basename $$tests .py).txt; done; }; \
+	soak .venv/bin/python $(SOAK_TESTS); soak .venv-training/bin/python $(SOAK_TRAINING_TESTS)
 
-lock: ## Remake requirements.lock from setup.py; pins that fit stay, LOCK_ARGS=--upgrade moves them
+lock: ## Remake both locks from setup.py; pins that fit stay, LOCK_ARGS=--upgrade moves them
 	@.ci/lock.sh $(LOCK_ARGS)
 
-dist: $(STAMP) ## Build dist/*.whl and dist/env.tar.gz, the archive for executors
+# Not after $(STAMP): tests call this from .venv, and a lock that is newer than the stamp must not change it under them.
+dist: | $(PYTHON_BIN) ## Build dist/*.whl and dist/env.tar.gz, the archive for executors
 	@.ci/dist.sh
 
-clean: ## Remove what make built, except .venv
+$(PYTHON_BIN):
+	@$(MAKE) --no-print-directory env
+
+clean: ## Remove what make built, except the environments
 	rm -rf build dist demo spark-warehouse metastore_db derby.log *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . -path './.venv*' -prune -o -name __pycache__ -type d -exec rm -rf {} +

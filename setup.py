@@ -1,6 +1,7 @@
-"""Package metadata: a small base for executors, and extras for Spark, OpenVINO, training and development.
+"""Package metadata: a small base for executors, and extras for Spark, the two engines, training and development.
 
-The exact versions that were tested together are in requirements.lock, made from this file by `make lock`.
+The exact versions that were tested together are in two locks, made from this file by `make lock`: requirements.lock
+scores (base, spark, openvino, dev), requirements-training.lock trains (base, training, dev).
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ BASE = [
     "safetensors>=0.4",
 ]
 
+TENSORFLOW = ["tensorflow>=2.21", "keras>=3.15"]
+OPENVINO = ["openvino>=2026.4"]
+
 EXTRAS = {
     "spark": ["pyspark>=3.5,<5", "rich>=13"],
-    "openvino": ["openvino>=2026.4"],
+    "openvino": OPENVINO,
+    # The scoring engine of that name.
+    "tensorflow": TENSORFLOW,
     "training": [
-        "tensorflow>=2.21",
-        "keras>=3.15",
+        *TENSORFLOW,
+        *OPENVINO,
         "petastorm==0.13.1",
         # petastorm imports pyarrow.filesystem (gone in 16) and the legacy ParquetDataset (gone in 15).
         "pyarrow==14.0.2",
@@ -39,6 +45,7 @@ EXTRAS = {
         "pyspark<4.1",
         # tensorboard and petastorm import pkg_resources, which later setuptools no longer ship.
         "setuptools<81",
+        "rich>=13",
         "tensorboard>=2.20",
         "scikit-learn>=1.5",
         "scipy>=1.13",

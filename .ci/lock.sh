@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Remakes requirements.lock from setup.py with all extras. Called by `make lock`; arguments go to uv (--upgrade).
+# Remakes requirements.lock and requirements-training.lock from setup.py. Called by `make lock`; arguments go to uv
+# (--upgrade).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,11 +10,24 @@ if [ ! -x .venv/bin/python ]; then
 fi
 tool=build/lock
 [ -x "$tool/bin/uv" ] || { .venv/bin/python -m venv "$tool" && "$tool/bin/python" -m pip install --quiet uv; }
-# uv keeps the pins of the existing output file unless told --upgrade. System certificates: as pip, behind a company's
-# proxy too.
-"$tool/bin/uv" --system-certs pip compile setup.py --all-extras --generate-hashes --python .venv/bin/python --python-version 3.11 \
-    --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock "$@" >/dev/null
-if grep -nE '://|^ *--(index|extra-index|find-links)' requirements.lock; then
-    echo "Expected a lock without URLs. Received: the lines above." >&2
-    exit 1
-fi
+
+lock() { # The lock $1, for Python 3.11, with uv's arguments $2...
+    local file=$1
+    shift
+    # uv keeps the pins of the existing output file unless told --upgrade. System certificates: as pip, behind a
+    # company's proxy too.
+    "$tool/bin/uv" --system-certs pip compile setup.py --extra dev --generate-hashes --python .venv/bin/python \
+        --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock" --quiet \
+        --output-file "$file" "$@" >/dev/null
+    if grep -nE '://|^ *--(index|extra-index|find-links)' "$file"; then
+        echo "Expected a lock without URLs. Received: the lines above, in $file." >&2
+        exit 1
+    fi
+}
+
+# Universal: one lock for every Python from 3.11 on. numpy 2.5 has no wheels for 3.11, so without the cap the lock would
+# hold two numpys, and tests on 3.11 would say nothing of 3.13.
+lock requirements.lock --universal --constraints <(echo "numpy<2.5") --extra spark --extra openvino "$@"
+# Not universal: tensorflow asks for numpy 2 from Python 3.13 on, petastorm's pyarrow for numpy 1. Resolved for 3.12 it
+# was the same, line by line.
+lock requirements-training.lock --extra training "$@"

@@ -20,18 +20,16 @@ if [ ! -x "$SPARK_HOME/bin/spark-submit" ]; then
     exit 1
 fi
 
-# A Python the user chose stays; Spark itself lets the driver follow PYSPARK_PYTHON when it has none of its own.
+# What the user chose stays. Without a Python of its own the driver follows PYSPARK_PYTHON.
 export SPARK_HOME
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$bin/python}
-export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$PYSPARK_PYTHON}
 if [ -z "${JAVA_HOME:-}" ]; then
     JAVA_HOME=$("$bin/java-home")
     export JAVA_HOME
 fi
-
-# The driver's JVM lives for minutes, too short for the second compiler to pay: tagging 2,000 photos took 83 s of processor
-# time with it and 61 s without, carrying over 1,000,000 rows 54 s and 44 s. With one compiler the JVM would keep 48 MB for
-# code, which a dozen nights in one session fill. Options given to spark-submit come later.
-export SPARK_SUBMIT_OPTS=${SPARK_SUBMIT_OPTS--XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseParallelGC}
+conf=${bin%/*/bin}/conf # the checkout's; memory and JVM options are in its spark-defaults.conf
+if [ -z "${SPARK_CONF_DIR:-}" ] && [ -f "$conf/spark-defaults.conf" ]; then
+    export SPARK_CONF_DIR=$conf
+fi
 
 exec "$SPARK_HOME/bin/spark-submit" "$@"

@@ -1,7 +1,8 @@
-"""Fixtures: the data outside the repository, and one lazy Spark session."""
+"""Which tests run in which environment; the data outside the repository; and one lazy Spark session."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+#: Whether this is `.venv-training`: petastorm is nowhere else.
+TRAINING = importlib.util.find_spec("petastorm") is not None
+
+#: What needs Keras and petastorm, and so runs in `.venv-training` alone.
+ONLY_TRAINING = ("tests/training", "tests/model/engines/test_tensorflow.py", "tests/benchmark/test_plain_job.py")
+
+#: What runs in both, each time with the engines that are installed.
+IN_BOTH = ("tests/model/engines/test_registry.py", "tests/model/engines/test_golden.py")
+
 # Machines are shared: how long an example takes says nothing.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
@@ -26,6 +36,42 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # As .ci/spark_submit.sh has it: tests with Spark took 46 s instead of 67 s.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseParallelGC")
+
+
+def runs_elsewhere(path: Path) -> bool:
+    """Whether the tests of a file or folder are run by the other environment; a folder of both is looked into."""
+    if not path.is_relative_to(REPOSITORY / "tests"):
+        return False
+    name = path.relative_to(REPOSITORY).as_posix()
+
+    def within(folders: tuple[str, ...]) -> bool:
+        return any(name == folder or name.startswith(f"{folder}/") for folder in folders)
+
+    def holds(folders: tuple[str, ...]) -> bool:
+        return any(folder.startswith(f"{name}/") for folder in folders)
+
+    if TRAINING:
+        return not (within(ONLY_TRAINING + IN_BOTH) or holds(ONLY_TRAINING + IN_BOTH))
+    return within(ONLY_TRAINING)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out what the command line names and the other environment runs: pytest collects what is named, whatever
+    `pytest_ignore_collect` says, and an import of Keras would fail there."""
+    started_in = config.invocation_params.dir
+    config.args[:] = [word for word in config.args if not runs_elsewhere((started_in / word.split("::")[0]).resolve())]
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what the other environment runs."""
+    return True if runs_elsewhere(collection_path) else None
+
+
+def pytest_report_header() -> str:
+    """Say where the other tests are run."""
+    if TRAINING:
+        return f"tests of training: {', '.join(ONLY_TRAINING + IN_BOTH)}; all others are run in .venv"
+    return f"all tests but {', '.join(ONLY_TRAINING)}, which are run in .venv-training"
 
 
 @pytest.fixture(scope="session")

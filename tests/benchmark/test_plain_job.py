@@ -14,7 +14,7 @@ from PIL import Image
 from fashion_udf.model import bundle, tokenizer
 from fashion_udf.model.engines import registry
 from fashion_udf.photos import decode
-from tests.benchmark import catalogs, plain_job, plain_model
+from tests.benchmark import catalogs, plain_job, plain_model, stages
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,7 +39,6 @@ def test_texts_are_padded_to_the_length_of_the_published_model() -> None:
 
 @pytest.mark.parametrize("udf", sorted(plain_job.UDFS))
 def test_both_udfs_give_the_results_of_the_reference_engine(udf: str, spark: SparkSession, tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     products = catalogs.prepare(tmp_path, ROWS, None)
     model = bundle.read("builtin")
     score = plain_job.UDFS[udf](spark.sparkContext.broadcast(plain_model.parts(model)))
@@ -62,3 +61,11 @@ def test_both_udfs_give_the_results_of_the_reference_engine(udf: str, spark: Spa
 
 def _scored(frame, score):  # type: ignore[no-untyped-def]
     return frame.select("product_id", score("title", "description", "image").alias("score")).collect()
+
+
+def test_its_stages_are_measured_by_its_own_functions(tmp_path: Path) -> None:
+    products = catalogs.prepare(tmp_path, 4, None)
+    photos = [products.photo(index).read_bytes() for index in range(4)]
+    seconds = stages.plain_pass(bundle.read("builtin"), ["a"] * 4, ["b"] * 4, photos)
+    assert seconds.keys() == {"fetch", "decode", "tokenize", "predict", "assemble"}
+    assert seconds["predict"] > seconds["tokenize"] > 0 and seconds["decode"] > 0

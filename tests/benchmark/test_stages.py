@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fashion_udf.model import bundle
 from tests.benchmark import catalogs, stages
 from tests.benchmark.catalogs import Catalogs
 from tests.submit import REPOSITORY
@@ -35,14 +34,6 @@ def test_a_mode_of_our_job_is_measured_in_a_process_of_its_own(catalog: str, pro
     assert seconds.keys() == MEASURED
     assert seconds["predict"] > 0 and seconds["decode"] > 0 and seconds["tokenize"] > 0
     assert (seconds["fetch"] > 0) == (catalog == "uri")
-
-
-def test_the_plain_job_is_measured_by_its_own_functions(products: Catalogs) -> None:
-    pytest.importorskip("tensorflow")
-    photos = [products.photo(index).read_bytes() for index in range(4)]
-    seconds = stages.plain_pass(bundle.read("builtin"), ["a"] * 4, ["b"] * 4, photos)
-    assert seconds.keys() == MEASURED
-    assert seconds["predict"] > seconds["tokenize"] > 0 and seconds["decode"] > 0
 
 
 def test_a_mode_that_does_not_start_is_an_error_that_says_why(products: Catalogs) -> None:

@@ -16,9 +16,6 @@ from fashion_udf.model.engines.prediction import Predict
 #: name -> function of a bundle, a precision and a number of threads.
 ENGINES: dict[str, Callable[[Bundle, str, int], Predict]] = {"openvino": openvino.build, "tensorflow": tensorflow.build}
 
-#: The extra of this package that installs an engine.
-_EXTRAS = {"openvino": "openvino", "tensorflow": "training"}
-
 
 def create(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
     """Build an engine and prove it on this host.
@@ -80,7 +77,7 @@ def build(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
         raise
     except ImportError as error:
         raise EnvironmentUnsupportedError(
-            f"Expected the {name} package: pip install 'fashion-udf[{_EXTRAS[name]}]'. Received: {error}"
+            f"Expected the {name} package: pip install 'fashion-udf[{name}]'. Received: {error}"
         ) from error
     except Exception as error:  # whatever a framework raises on a model that it cannot run
         raise EngineError(

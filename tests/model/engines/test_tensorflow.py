@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fashion_udf.errors import BundleError
-from fashion_udf.model import bundle
+from fashion_udf.errors import BundleError, EnvironmentUnsupportedError
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.model.engines import tensorflow as tensorflow_engine
+from fashion_udf.model.engines.prediction import calibrated
 from tests import tiny_model
+from tests.model.engines.drawn_rows import rows
 from tests.submit import REPOSITORY
-
-
-@pytest.fixture(scope="module")
-def model() -> Bundle:
-    return bundle.read(str(tiny_model.directory()))
 
 
 def stored(model: Bundle) -> dict[str, NDArray[np.float32]]:
@@ -82,3 +79,21 @@ def test_a_task_with_a_gpu_scores_on_it_and_takes_no_more_memory_than_it_needs()
     command = [sys.executable, "-c", program, str(tiny_model.directory())]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_engines_agree_on_rows_that_no_golden_row_holds(model: Bundle) -> None:
+    inputs = rows(24)
+    first, second = (registry.create(name, model, "f32", 1)(*inputs) for name in ("openvino", "tensorflow"))
+    one, other = (calibrated(prediction.logits, 1.0) for prediction in (first, second))
+    assert (one.argmax(axis=1) == other.argmax(axis=1)).all()
+    assert len(set(one.argmax(axis=1).tolist())) > 1, "rows of one category prove little"
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    np.testing.assert_allclose(first.embedding, second.embedding, atol=1e-3)
+
+
+def test_keras_on_another_backend_is_refused(model: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(EnvironmentUnsupportedError, match="Expected Keras on TensorFlow.* Received: KERAS_BACKEND=jax"):
+        registry.create("tensorflow", model, "f32", 1)
