@@ -36,9 +36,9 @@ class Status(StrEnum):
 
 
 #: Failures that may be over by the next night: such a row is scored again, and never replaces an earlier good result.
-TRANSIENT = (Status.IMAGE_IO, Status.IMAGE_TIMEOUT)
+RETRY_EVERY_RUN = (Status.IMAGE_IO, Status.IMAGE_TIMEOUT)
 #: Statuses of a row that has no failure.
-SOUND = (Status.OK, Status.IMAGE_NONE, Status.TEXT_MISSING)
+NOT_A_FAILURE = (Status.OK, Status.IMAGE_NONE, Status.TEXT_MISSING)
 
 
 class Modality(StrEnum):
@@ -97,6 +97,23 @@ CATALOG = pa.schema(
     ]
 )
 
+#: What a run plans, a row for each accepted product, without photos: small, and kept on disk so that every later step
+#: sees the same plan. `fingerprint` is what the result will depend on, with the photo's identity as the plan knows it:
+#: a version, or a file's size and time, or the sha256 of bytes in the row.
+PLAN = pa.schema(
+    [
+        pa.field("product_id", pa.string()),
+        pa.field("fingerprint", pa.string()),
+        pa.field("file", pa.string()),  # of the catalog, that holds the row; null where its source has no files
+        pa.field("has_photo", pa.bool_()),
+        pa.field("photo_bytes", pa.int64()),  # null where the plan did not look at photos
+        pa.field("action", pa.string()),  # of `Action`
+        pa.field("reason", pa.string()),  # of `Reason`; null where the published row is carried
+        # Of the published photo, where the row would be carried if the bytes are still these: nothing is scored then.
+        pa.field("known_sha256", pa.string()),
+    ]
+)
+
 _TOP_CATEGORIES = pa.list_(pa.struct([pa.field("category", pa.string()), pa.field("confidence", pa.float32())]))
 
 #: What scoring one row yields: the struct returned by the pandas UDF. Photos are never sent back.
@@ -111,14 +128,15 @@ SCORE = pa.schema(
         pa.field("modality", pa.string()),
         pa.field("status", pa.string()),
         pa.field("error", pa.string()),
-        pa.field("image_identity", pa.string()),  # of the bytes that were scored; feeds the fingerprint
+        # Of the photo that was scored: its sha256, or its file's size and time. Feeds the fingerprint of the result.
+        pa.field("image_identity", pa.string()),
         pa.field("image_sha256", pa.string()),
         # The photo's bytes are those of the published row: nothing was scored, and the row is carried.
         pa.field("unchanged", pa.bool_()),
     ]
 )
 
-#: A score as a run keeps it until it is published: of every row whose planned fingerprint is `planned_fingerprint`.
+#: A score as a run keeps it until it is published: of every row whose fingerprint in `PLAN` is `planned_fingerprint`.
 RESULT = pa.schema(
     [
         pa.field("planned_fingerprint", pa.string()),

@@ -18,9 +18,10 @@ from PIL import Image
 
 from fashion_udf import config
 from fashion_udf.config import JobConfig
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.scoring.scorer import Scorer, Settings
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.tables import REMOVING_CALLS, before_each_call
 
 Product = tuple[str | None, bytes | None]  # title and photo
@@ -119,7 +120,7 @@ def held(output: str) -> dict[str, Row]:
     if commit is None:
         return {}
     snapshot.verify(output, commit)
-    rows = ds.dataset(snapshot.data_dir(output, commit), format="parquet").to_table().to_pylist()
+    rows = ds.dataset(paths.data_dir(output, commit), format="parquet").to_table().to_pylist()
     found = {row["product_id"]: tuple(row[name] for name in COLUMNS) for row in rows}
     assert len(found) == len(rows) == commit.rows, "a product is there twice"
     return found
@@ -160,4 +161,4 @@ def _model() -> bundle.Bundle:
 def _scorer() -> Scorer:
     limits = JobConfig.model_validate({"input": {"path": "in"}, "output": {"path": "out"}}).limits
     settings = Settings("openvino", "f32", 16, 3, "bytes", (), limits.max_image_bytes, limits.max_image_pixels)
-    return Scorer(_model(), settings, engines.create("openvino", _model(), "f32", 2))
+    return Scorer(_model(), settings, registry.create("openvino", _model(), "f32", 2))

@@ -13,14 +13,14 @@ from typing import Any
 from fashion_udf import files
 from fashion_udf.errors import SnapshotError
 from fashion_udf.pipeline import comparison, fingerprint, staging
-from fashion_udf.table import log, retention, snapshot, store
+from fashion_udf.table import log, paths, retention, snapshot, store
 
 
 def _pointer_first() -> None:
     append = log.append
 
     def moved(of: Any, commit: Any) -> Any:
-        of.swap("tags", f"data/{commit.snapshot_id}", b"")
+        of.replace_pointer("tags", f"data/{commit.snapshot_id}", b"")
         return append(of, commit)
 
     log.append = moved
@@ -55,8 +55,8 @@ def _half_chunks_count() -> None:
 
 
 def _expire_without_grace() -> None:
-    planned = retention.plan
-    retention.plan = lambda output, policy, now=None: planned(  # type: ignore[assignment]
+    planned = retention.to_remove
+    retention.to_remove = lambda output, policy, now=None: planned(  # type: ignore[assignment]
         output, retention.Policy(policy.older_than, policy.keep, 0), now
     )
 
@@ -100,7 +100,7 @@ def _the_last_writer_wins() -> None:
 
 
 def _an_id_is_used_again() -> None:
-    snapshot.new_run_id = lambda: "20250101T000000000000Z-00000000"
+    paths.new_run_id = lambda: "20250101T000000000000Z-00000000"
 
 
 #: Bug -> what puts it in, and a file of tests that must fail then.

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from fashion_udf.table.commit import Commit
 
 #: Everything publish asks of the operating system that can fail or be cut short.
@@ -41,7 +41,7 @@ def stage(output: Path, *files: list[str], name: str = "staged") -> Path:
 
 def publish(output: Path, *files: list[str], run_id: str | None = None) -> Commit:
     """Publish product ids on top of whatever is current."""
-    run_id = run_id or snapshot.new_run_id()
+    run_id = run_id or paths.new_run_id()
     staged = stage(output, *files, name=run_id)
     rows, parent = sum(map(len, files)), snapshot.current(str(output))
     commit = snapshot.publish(str(output), staged, run_id, "v1", expected_rows=rows, parent=parent)

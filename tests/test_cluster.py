@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from fashion_udf.samples import catalog
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.submit import REPOSITORY, submit
 
 
@@ -50,6 +50,6 @@ def test_executors_with_a_bare_python_score_from_the_archive(tmp_path: Path) -> 
     assert result.returncode == 0, result.stdout[-5000:]
     commit = snapshot.current(str(tmp_path / "out"))
     assert commit is not None
-    table = ds.dataset(snapshot.data_dir(str(tmp_path / "out"), commit), format="parquet").to_table()
+    table = ds.dataset(paths.data_dir(str(tmp_path / "out"), commit), format="parquet").to_table()
     assert len(table) == 64
     assert set(table["status"].to_pylist()) == {"ok"}

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.schema import TAGS
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.submit import REPOSITORY
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pq.write_table(table, output / "staging" / "run-1" / "part-0.parquet")
     staged = output / "staging" / "run-1"
     commit = snapshot.publish(str(output), staged, "run-1", "a" * 64, expected_rows=20, parent=None)
-    return snapshot.data_dir(str(output), commit)
+    return paths.data_dir(str(output), commit)
 
 
 def test_there_are_ten_of_them() -> None:

@@ -12,9 +12,8 @@ import duckdb
 import pytest
 
 from fashion_udf.photos.decode import ALLOWED_FORMATS
-from fashion_udf.samples import catalog
+from fashion_udf.samples import catalog, parquet
 from fashion_udf.schema import TAGS, Status
-from jobs import make_sample_catalog
 from tests.submit import REPOSITORY, submit
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -43,7 +42,7 @@ def test_the_two_commands_are_targets_of_make() -> None:
 
 
 def test_the_tagging_command_and_the_query_below_it_give_the_table(tmp_path: Path) -> None:
-    make_sample_catalog.write(list(catalog.products(8, seed=2)), tmp_path / "catalog")
+    parquet.write(list(catalog.products(8, seed=2)), tmp_path / "catalog")
     places = {"/data/catalog": str(tmp_path / "catalog"), "/data/tags": str(tmp_path / "tags")}
     command = _submitted("tag_catalog")[0]
     arguments = [re.sub(r"/data/\w+", lambda found: places[found[0]], word) for word in command]

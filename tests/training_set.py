@@ -1,4 +1,4 @@
-"""A training set of generated garments, as jobs/make_training_set.py writes it, without Spark."""
+"""A training set of generated garments, as fashion-udf training-set writes it, without Spark."""
 
 from __future__ import annotations
 

@@ -23,17 +23,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from fashion_udf.model import engines, tokenizer
+from fashion_udf import cli
+from fashion_udf.model import tokenizer
+from fashion_udf.model.engines.prediction import calibrated
 from fashion_udf.model.manifest import Manifest
 from fashion_udf.photos import decode, resize
 from fashion_udf.progress import progress
 from fashion_udf.schema import Modality
-from fashion_udf.spark import session
-from training.data import dataset
-from training.evaluation import evaluated_model
-from training.evaluation.evaluated_model import EvaluatedModel
-from training.evaluation.modality_logits import ModalityLogits, modality_logits
-from training.evaluation.tables import Table
+
+from .data import dataset
+from .evaluation import evaluated_model
+from .evaluation.evaluated_model import EvaluatedModel
+from .evaluation.modality_logits import ModalityLogits, modality_logits
+from .evaluation.tables import Table
 
 FULL, AGAIN = "full", "full, quality 75"
 #: What is compared: a margin for `fashion_udf.photos.resize.draft`, or None for a full decode.
@@ -67,7 +69,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--bundle", default="builtin", help="builtin (default), PATH or PATH@<model_version>")
-    parser.add_argument("--data", required=True, type=Path, help="a training set from jobs/make_training_set.py")
+    parser.add_argument("--data", required=True, type=Path, help="a training set from fashion-udf training-set")
     parser.add_argument("--split", default="test", help="the photos to measure with (default: test)")
     parser.add_argument("--rows", type=int, default=1000, help="photos to measure with, at most (default: 1000)")
     arguments = parser.parse_args()
@@ -157,7 +159,7 @@ def _model_cells(forms: Sequence[Mapping[str, Effect]], name: str, manifest: Man
         best, expected = logits.argmax(axis=1), full.argmax(axis=1)
         labels = np.concatenate([each[name].logits.labels for each in forms])
         temperature = manifest.temperature[modality.value]
-        changes = engines.calibrated(logits, temperature) - engines.calibrated(full, temperature)
+        changes = calibrated(logits, temperature) - calibrated(full, temperature)
         confidence = np.abs(np.take_along_axis(changes, expected[:, None], axis=1)).mean()
         cells += [str((best != expected).sum()), f"{(best == labels).mean():.4f}", f"{confidence:.4f}"]
     return cells
@@ -205,4 +207,4 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

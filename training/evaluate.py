@@ -13,9 +13,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from fashion_udf.model import engines
-from fashion_udf.spark import session
-from training.evaluation import evaluate_bundle, report, tables
+from fashion_udf import cli
+from fashion_udf.model.engines import registry
+
+from .evaluation import evaluate_bundle, report, tables
 
 
 def main() -> None:
@@ -52,11 +53,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m training.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bundle", default="builtin", help="builtin (default), PATH or PATH@<model_version>")
-    parser.add_argument("--data", required=True, type=Path, help="a training set from jobs/make_training_set.py")
+    parser.add_argument("--data", required=True, type=Path, help="a training set from fashion-udf training-set")
     parser.add_argument(
         "--split", default="test", choices=["train", "validation", "test"], help="the rows to measure (default: test)"
     )
-    parser.add_argument("--engine", default="openvino", choices=sorted(engines.ENGINES), help="default: openvino")
+    parser.add_argument("--engine", default="openvino", choices=sorted(registry.ENGINES), help="default: openvino")
     parser.add_argument("--precision", default="f32", help="one that the bundle offers for the engine (default: f32)")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a page, pictures, CSV and JSON into DIR")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
@@ -72,4 +73,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from fashion_udf import cli
 from fashion_udf.errors import BundleError, CatalogError
 from fashion_udf.model import bundle, tokenizer
 from fashion_udf.model.architecture import build_model
@@ -31,16 +32,16 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.manifest import ImageFacts, Manifest, TextFacts, Thresholds, TrainingData
 from fashion_udf.photos import decode
-from fashion_udf.spark import session
-from training.data import dataset
-from training.fitting import run_directory
-from training.release import goldens, model_card, openvino_ir, parity, quantization
-from training.release.weights import round_to_half
+
+from .data import dataset
+from .fitting import run_directory
+from .release import goldens, model_card, openvino_ir, parity, quantization
+from .release.weights import round_to_half
 
 if TYPE_CHECKING:
     import keras
 
-logger = logging.getLogger("training")
+logger = logging.getLogger(__name__)
 
 _LIBRARIES = ("keras", "nncf", "numpy", "openvino", "pillow", "pyarrow", "safetensors", "tensorflow", "tokenizers")
 
@@ -190,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

@@ -21,30 +21,30 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashion_udf import config
+from fashion_udf import cli, config
 from fashion_udf.errors import ConfigError
 from fashion_udf.model import bundle
 from fashion_udf.model.architecture import build_model
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import Predict, Prediction
+from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.tokenizer import train_tokenizer
-from fashion_udf.spark import session
-from training.data import dataset
-from training.evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
-from training.fitting import calibration, run_directory
-from training.fitting.loop import Trained, fit
-from training.fitting.recipe import Recipe
-from training.fitting.step import make_optimizer
-from training.fitting.strategy import choose_strategy, is_chief, set_precision
-from training.fitting.word_head import build_word_head
-from training.release.weights import round_to_half
+
+from .data import dataset
+from .evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
+from .fitting import calibration, run_directory
+from .fitting.loop import Trained, fit
+from .fitting.recipe import Recipe
+from .fitting.step import make_optimizer
+from .fitting.strategy import choose_strategy, is_chief, set_precision
+from .fitting.word_head import build_word_head
+from .release.weights import round_to_half
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-logger = logging.getLogger("training")
+logger = logging.getLogger(__name__)
 
 
 def train(recipe: Recipe) -> Path:
@@ -78,7 +78,7 @@ def _build(
 ) -> Trained:
     import keras
 
-    from training.fitting.batch_norm import fuse
+    from .fitting.batch_norm import fuse
 
     averaged = build_model(len(preparation.labels), recipe.vocabulary_size)  # in float32, as it is released
     set_precision()
@@ -174,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

@@ -1,4 +1,4 @@
-"""Careful mode: photos decoded in a child process, so that one which crashes or hangs the decoder costs its row alone.
+"""The sandbox: photos decoded in a child process, so that one which crashes or hangs the decoder costs its row alone.
 
     python -m fashion_udf.photos.sandbox MEMORY_BYTES     the child: photos on stdin, pixels or a reason on stdout
 
@@ -29,7 +29,7 @@ MEMORY_LIMIT = 4_000_000_000  # bytes of address space; the largest accepted pho
 _LENGTH = struct.Struct(">Q")
 
 
-class IsolatedDecoder:
+class SandboxedDecoder:
     """Decodes like `fashion_udf.photos.decode.decode`, in a child that is replaced when it dies or takes too long."""
 
     def __init__(

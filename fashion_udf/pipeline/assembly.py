@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from fashion_udf.schema import TAGS, TRANSIENT, Action, CategorySource, Reason
+from fashion_udf.schema import RETRY_EVERY_RUN, TAGS, Action, CategorySource, Reason
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -28,50 +28,55 @@ PARQUET = {
 #: published table, embeddings and all: with 1,000 changed of 1,000,000 rows that shuffle of 2.2 GB took 13 s of 53.
 FEW_ROWS = 500_000
 
-#: Why a row is kept though its photo's version, date or address is another one: the bytes are the published ones.
+#: Why a row stays as published though its photo has another version, date or address: the bytes are the same.
 SAME_PHOTO = "same_photo"
 
 
 def assemble(
-    planned: DataFrame, previous: DataFrame, results: DataFrame, gone: DataFrame, margin: float | None, left_rows: int
+    planned: DataFrame,
+    previous: DataFrame,
+    results: DataFrame,
+    removed: DataFrame,
+    margin: float | None,
+    left_rows: int,
 ) -> DataFrame:
     """Return the next table, before overrides.
 
     Args:
-        planned: as `plan.compared` gives it.
+        planned: as `comparison.with_actions` gives it.
         previous: the published table, with the columns of `TAGS`.
-        results: as `plan.usable` gives them.
-        gone: `product_id` of the published products to drop.
+        results: as `comparison.usable_results` gives them.
+        removed: `product_id` of the published products to drop.
         margin: how far the confidence of another category must be above the published one's before a new model alone
             changes a category; None: it always does.
-        left_rows: rows of `planned` that are not carried, and of `gone`.
+        left_rows: rows of `planned` that are not carried, and of `removed`.
 
     Returns:
         The columns of `TAGS`; a product without a result is missing, which the row ledger finds.
     """
     from pyspark.sql import functions as F
 
-    touched = _touched(planned)
-    left = touched.select("product_id").unionByName(gone.select("product_id"))
+    changed_rows = _changed(planned)
+    left = changed_rows.select("product_id").unionByName(removed.select("product_id"))
     published = previous
     if left_rows <= FEW_ROWS:
         left = F.broadcast(left)
         published = previous.join(left, on="product_id", how="left_semi")
-    untouched = previous.join(left, on="product_id", how="left_anti")
-    joined = _old_and_new(touched, published, results)
-    kept, scored = _kept(), _scored(margin)
-    # One pass over the results with their embeddings; a union of the kept ones and the others makes two.
-    columns = (F.when(_is_kept(), kept[name]).otherwise(scored[name]).alias(name) for name in TAGS.names)
-    return untouched.select(*TAGS.names).unionByName(joined.select(*columns))
+    unchanged_rows = previous.join(left, on="product_id", how="left_anti")
+    joined = _old_and_new(changed_rows, published, results)
+    stays, scored = _unchanged(), _scored(margin)
+    # One pass over the results with their embeddings; a union of the unchanged ones and the others makes two.
+    columns = (F.when(_is_unchanged(), stays[name]).otherwise(scored[name]).alias(name) for name in TAGS.names)
+    return unchanged_rows.select(*TAGS.names).unionByName(joined.select(*columns))
 
 
-def kept(planned: DataFrame, previous: DataFrame, results: DataFrame) -> DataFrame:
+def unchanged(planned: DataFrame, previous: DataFrame, results: DataFrame) -> DataFrame:
     """Return the products that were looked at and stay as they are published.
 
     Args:
-        planned: as `plan.compared` gives it.
+        planned: as `comparison.with_actions` gives it.
         previous: the published table, with the columns of `TAGS`.
-        results: as `plan.usable` gives them.
+        results: as `comparison.usable_results` gives them.
 
     Returns:
         `product_id`, `cause` (`SAME_PHOTO`, or the status of a failure that may be over by the next night), `error`.
@@ -79,11 +84,11 @@ def kept(planned: DataFrame, previous: DataFrame, results: DataFrame) -> DataFra
     from pyspark.sql import functions as F
 
     cause = F.when(F.col("new.unchanged"), SAME_PHOTO).otherwise(F.col("new.status"))
-    joined = _old_and_new(_touched(planned), previous, results).where(_is_kept())
+    joined = _old_and_new(_changed(planned), previous, results).where(_is_unchanged())
     return joined.select("product_id", cause.alias("cause"), F.col("new.error").alias("error"))
 
 
-def _touched(planned: DataFrame) -> DataFrame:
+def _changed(planned: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     return planned.where(F.col("action") != F.lit(Action.CARRY.value)).select(
@@ -91,26 +96,26 @@ def _touched(planned: DataFrame) -> DataFrame:
     )
 
 
-def _old_and_new(touched: DataFrame, previous: DataFrame, results: DataFrame) -> DataFrame:
-    """Return the touched rows that have a result, with the published row in `old` and the result in `new`."""
+def _old_and_new(changed_rows: DataFrame, previous: DataFrame, results: DataFrame) -> DataFrame:
+    """Return the changed rows that have a result, with the published row in `old` and the result in `new`."""
     from pyspark.sql import functions as F
 
     before = previous.select("product_id", F.struct(*TAGS.names).alias("old"))
     after = results.select("key", F.struct(*results.columns).alias("new"))
-    return touched.join(after, on="key", how="inner").join(before, on="product_id", how="left")
+    return changed_rows.join(after, on="key", how="inner").join(before, on="product_id", how="left")
 
 
-def _is_kept() -> Column:
+def _is_unchanged() -> Column:
     """Whether the published row stays, from `old` and `new`: its photo is the same, or scoring failed for a while."""
     from pyspark.sql import functions as F
 
-    transient = [status.value for status in TRANSIENT]
-    old_is_good = F.coalesce(~F.col("old.status").isin(*transient), F.lit(False))
+    retried = [status.value for status in RETRY_EVERY_RUN]
+    old_is_good = F.coalesce(~F.col("old.status").isin(*retried), F.lit(False))
     # The old fingerprint stays with it, so the next plan tries again.
-    return F.col("new.unchanged") | (F.col("new.status").isin(*transient) & old_is_good)
+    return F.col("new.unchanged") | (F.col("new.status").isin(*retried) & old_is_good)
 
 
-def _kept() -> dict[str, Column]:
+def _unchanged() -> dict[str, Column]:
     """Return the columns of a row that stays, from `old` and `new`."""
     from pyspark.sql import functions as F
 

@@ -58,7 +58,7 @@ def audit(table: DataFrame, previous: DataFrame | None, files: Sequence[Path]) -
         files: the Parquet files of `table`.
     """
     counts = partial(_totals, table), partial(_grouped, table, previous), partial(bad_embeddings, files)
-    totals, found, bad = parallel.at_once(table.sparkSession.sparkContext, "audit", counts, len(counts))
+    totals, found, bad = parallel.run_concurrently(table.sparkSession.sparkContext, "audit", counts, len(counts))
     groups = [group for group in found if group["is_new"]]
     before = _counts((group for group in found if group["is_old"]), "old")
     common = [group for group in groups if group["is_old"]]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
     from pyspark.sql import Column, DataFrame
 
-logger = logging.getLogger("fashion_udf")
+logger = logging.getLogger(__name__)
 
 #: Rows that cross to a Python worker at a time, and that the vectorised Parquet reader holds, however small: a batch is
 #: the unit that `limits.batch_timeout` bounds, and no photo's size may be known. Spark's 4,096 rows of 300 KB photos on
@@ -61,8 +61,8 @@ IN_FLIGHT = 3
 class Job:
     """What every chunk of a run shares."""
 
-    source: DataFrame  # as `catalog.read` gives it
-    todo: DataFrame  # as `plan.representatives` gives it
+    source: DataFrame  # as `columns.read` gives it
+    todo: DataFrame  # as `comparison.one_per_fingerprint` gives it
     bundle: Broadcast[Bundle]
     settings: Settings
     run_id: str
@@ -81,7 +81,7 @@ class Chunk:
     rows: int
 
 
-def score(job: Job, counts: comparison.Counts, batch_bytes: int, first: int = 0) -> int:
+def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int = 0) -> int:
     """Score all rows of `job.todo` into staging.
 
     Args:
@@ -104,7 +104,7 @@ def score(job: Job, counts: comparison.Counts, batch_bytes: int, first: int = 0)
     done = spark.sparkContext.accumulator(0)
     scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in found)
     with _progress(counts.to_score, done):
-        parallel.at_once(spark.sparkContext, "chunks", scored, IN_FLIGHT)
+        parallel.run_concurrently(spark.sparkContext, "chunks", scored, IN_FLIGHT)
     return first + len(found)
 
 
@@ -134,14 +134,14 @@ def divided(sizes: dict[str | None, int], rows: int, most_parts: int, first: int
         yield Chunk(number, tuple(files), 0, 1, held)
 
 
-def _most_parts(job: Job, counts: comparison.Counts) -> int:
+def _most_parts(job: Job, counts: comparison.PlanCounts) -> int:
     if "image" not in job.source.columns or not counts.with_photo:
         return max(counts.to_score, 1)
     photo_bytes = counts.photo_bytes // counts.with_photo or USUAL_PHOTO_BYTES
     return max(READ_BYTES_PER_ROW // photo_bytes, 1)
 
 
-def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: comparison.Counts) -> None:
+def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: comparison.PlanCounts) -> None:
     """Score a chunk; once more with photos decoded in child processes if one killed a Python worker."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -149,8 +149,8 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: compari
     job.source.sparkSession.sparkContext.setJobDescription(f"chunk {chunk.number}")
     rows = _spread(_rows(job, chunk), chunk.rows, counts)
     written = job.directory / f"chunk-{chunk.number:05d}"
-    for isolated in (False, True):
-        score = udf.score_udf(job.bundle, job.settings, done, isolated, job.batch_timeout)
+    for sandboxed in (False, True):
+        score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout)
         shutil.rmtree(written, ignore_errors=True)  # of the first attempt
         try:
             _results(rows, score, job).write.parquet(str(written))
@@ -159,7 +159,7 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: compari
         except (Py4JJavaError, PySparkException) as error:
             if own := udf.own_error(error):
                 raise own from error
-            if isolated or not udf.worker_died(error):
+            if sandboxed or not udf.worker_died(error):
                 raise
             logger.warning(
                 "a Python worker died; scoring its chunk once more with each photo decoded in a child process"
@@ -182,7 +182,7 @@ def _rows(job: Job, chunk: Chunk) -> DataFrame:
     return of_chunk(job.source).join(F.broadcast(todo), on="product_id", how="inner")
 
 
-def _spread(rows: DataFrame, count: int, counts: comparison.Counts) -> DataFrame:
+def _spread(rows: DataFrame, count: int, counts: comparison.PlanCounts) -> DataFrame:
     """Give every core its share: a small file, or one of a single row group, is one task otherwise."""
     cores = rows.sparkSession.sparkContext.defaultParallelism
     photo_bytes = counts.photo_bytes * count // max(counts.to_score, 1)
@@ -216,7 +216,7 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
     )
 
 
-def _bound_memory(job: Job, counts: comparison.Counts, batch_bytes: int) -> None:
+def _bound_memory(job: Job, counts: comparison.PlanCounts, batch_bytes: int) -> None:
     conf = job.source.sparkSession.conf
     rows = max(1, min(BATCH_ROWS, batch_bytes // max(counts.largest_photo, 1)))
     conf.set("spark.sql.parquet.columnarReaderBatchSize", rows)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fashion_udf.catalog import columns
 from fashion_udf.pipeline import fingerprint
-from fashion_udf.schema import SOUND, TRANSIENT, Action, Reason
+from fashion_udf.schema import NOT_A_FAILURE, PLAN, RETRY_EVERY_RUN, Action, Reason
 from fashion_udf.spark import parallel
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Counts:
+class PlanCounts:
     """Rows by what is to be done with them."""
 
     accepted: int = 0
     carried: int = 0
     staged: int = 0  # have results of an interrupted run
-    gone: int = 0  # published, and not in the catalog any more
+    removed: int = 0  # published, and not in the catalog any more
     to_score: int = 0  # after those of one fingerprint are counted once
     duplicates: int = 0  # share a fingerprint with a row that is scored
     with_photo: int = 0  # of those to score
@@ -59,13 +59,13 @@ class Counts:
         return self.to_score + self.duplicates + self.staged
 
 
-def wanted(
+def with_fingerprints(
     source: DataFrame, model_version: str, precision: str, image_roots: tuple[str, ...], versioned: bool
 ) -> DataFrame:
     """Return the fingerprint of every row.
 
     Args:
-        source: as `catalog.read` gives it.
+        source: as `columns.read` gives it.
         model_version: of the bundle.
         precision: of the engine.
         image_roots: where local photos may lie.
@@ -94,18 +94,17 @@ def wanted(
     return source.select("product_id", *(column.alias(name) for name, column in computed.items()))
 
 
-def compared(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope) -> DataFrame:
+def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope) -> DataFrame:
     """Decide what is to be done with every row of `wanted`.
 
     Args:
-        rows: as `wanted` gives them.
+        rows: as `with_fingerprints` gives them.
         previous: the published table, with the columns of `TAGS`.
-        results: usable staged results by `key`, one each (`usable`).
+        results: usable staged results by `key`, one each (`usable_results`).
         scope: of the run.
 
     Returns:
-        The rows, and `action` (of `Action`), `reason` (of `Reason`, null where carried), `known_sha256` (of the
-        published photo, where the row would be carried if the bytes are still these).
+        The columns of `PLAN`.
     """
     from pyspark.sql import functions as F
 
@@ -128,7 +127,7 @@ def compared(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Sc
         action.alias("action"),
         F.when(~F.coalesce(carried, F.lit(False)), _reason(scope)).alias("reason"),
         F.when(but_for_the_photo, F.col("old_image_sha256")).alias("known_sha256"),
-    )
+    ).select(*PLAN.names)
 
 
 #: What a plan looks at of a published row.
@@ -144,8 +143,8 @@ def _differs(part: Callable[[Column], Column]) -> Column:
 def _failed(status: Column, any_failure: bool) -> Column:
     """Whether a published row is to be scored again because it failed; null for a row that is not published."""
     if any_failure:
-        return ~status.isin(*(sound.value for sound in SOUND))
-    return status.isin(*(transient.value for transient in TRANSIENT))
+        return ~status.isin(*(each.value for each in NOT_A_FAILURE))
+    return status.isin(*(each.value for each in RETRY_EVERY_RUN))
 
 
 def _reason(scope: Scope) -> Column:
@@ -162,7 +161,7 @@ def _reason(scope: Scope) -> Column:
     )
 
 
-def representatives(planned: DataFrame) -> DataFrame:
+def one_per_fingerprint(planned: DataFrame) -> DataFrame:
     """Return one row for each fingerprint that is to be scored: rows that share one share the result."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -180,7 +179,7 @@ def representatives(planned: DataFrame) -> DataFrame:
     )
 
 
-def usable(results: DataFrame, run_id: str, own_alone: bool) -> DataFrame:
+def usable_results(results: DataFrame, run_id: str, own_alone: bool) -> DataFrame:
     """Return the staged results a run may use: its own by planned fingerprint, others' by the one really scored.
 
     Args:
@@ -195,22 +194,22 @@ def usable(results: DataFrame, run_id: str, own_alone: bool) -> DataFrame:
     from pyspark.sql import functions as F
 
     own = F.col("run_id") == F.lit(run_id)
-    lasting = ~F.col("status").isin(*(status.value for status in TRANSIENT)) | F.col("unchanged")
+    lasting = ~F.col("status").isin(*(status.value for status in RETRY_EVERY_RUN)) | F.col("unchanged")
     candidates = results.where(own if own_alone else own | lasting)
     keyed = candidates.withColumn("key", F.when(own, F.col("planned_fingerprint")).otherwise(F.col("fingerprint")))
     best = Window.partitionBy("key").orderBy("unchanged", F.col("tagged_at").desc())
     return keyed.withColumn("_rank", F.row_number().over(best)).where(F.col("_rank") == F.lit(1)).drop("_rank")
 
 
-def count(planned: DataFrame, published: int | None) -> Counts:
-    """Count the rows of `compared`, and the published products to drop, by what is to be done with them.
+def count(planned: DataFrame, published: int | None) -> PlanCounts:
+    """Count the rows of `with_actions`, and the published products to drop, by what is to be done with them.
 
     Args:
         planned: the rows.
         published: rows of the published table; None where those that are not planned stay.
     """
-    counts = planned.groupBy("action", "reason").count().collect, _by_file(representatives(planned)).collect
-    groups, files = parallel.at_once(planned.sparkSession.sparkContext, "plan", counts, len(counts))
+    counts = planned.groupBy("action", "reason").count().collect, _by_file(one_per_fingerprint(planned)).collect
+    groups, files = parallel.run_concurrently(planned.sparkSession.sparkContext, "plan", counts, len(counts))
     by_action: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for row in groups:
@@ -219,11 +218,11 @@ def count(planned: DataFrame, published: int | None) -> Counts:
             reasons[row["reason"]] += row["count"]
     to_score = sum(file["rows"] for file in files)
     accepted = by_action.total()
-    return Counts(
+    return PlanCounts(
         accepted=accepted,
         carried=by_action[Action.CARRY],
         staged=by_action[Action.STAGED],
-        gone=0 if published is None else published - (accepted - reasons[Reason.NEW]),
+        removed=0 if published is None else published - (accepted - reasons[Reason.NEW]),
         to_score=to_score,
         duplicates=by_action[Action.SCORE] - to_score,
         with_photo=sum(file["with_photo"] for file in files),

@@ -13,18 +13,16 @@ ROW_BYTES = 1300
 _RUNS = 30  # the newest ones, that are looked through for a figure
 
 
-def table(published: Commit | None, rows: int) -> dict[str, int]:
-    """Return rows of the table to write and about their bytes, by the size of the published rows."""
+def table_bytes(published: Commit | None, rows: int) -> int:
+    """Return about the bytes of a table of so many rows, by the size of the published ones."""
     size = published.size / published.rows if published and published.rows else ROW_BYTES
-    return {"table_rows": rows, "bytes_to_write": round(rows * size)}
+    return round(rows * size)
 
 
-def scoring(output: str, rows: int, cores: int) -> dict[str, int]:
-    """Return the seconds and core seconds that scoring `rows` should take; empty where no run has scored yet."""
+def core_seconds(output: str, rows: int) -> float | None:
+    """Return the core seconds that scoring `rows` should take; None where no run has scored yet."""
     rate = _rate(local_path(output) / "runs")
-    if rate is None:
-        return {}
-    return {"expected_seconds": round(rows / (rate * cores)), "expected_core_seconds": round(rows / rate)}
+    return None if rate is None else rows / rate
 
 
 def _rate(runs: Path) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fashion_udf.config import Gates
 from fashion_udf.pipeline.audit import Audit, largest
-from fashion_udf.schema import EMBEDDING_SIZE, SOUND
+from fashion_udf.schema import EMBEDDING_SIZE, NOT_A_FAILURE
 
 #: Rows lost or doubled, and numbers no reader can use: nobody may accept them.
 ABSOLUTE = ("ledger", "embeddings")
@@ -64,7 +64,7 @@ def _relative(found: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
         )
     if found.rows < _MIN_ROWS:
         return
-    sound = {status.value for status in SOUND}
+    sound = {status.value for status in NOT_A_FAILURE}
     failed = {status: rows for status, rows in found.statuses.items() if status not in sound}
     if sum(failed.values()) / found.rows > gates.max_failures:
         named = ", ".join(f"{status} {rows}" for status, rows in largest(failed))

@@ -12,18 +12,20 @@ import pyarrow as pa
 from fashion_udf.catalog import columns, sources
 from fashion_udf.catalog.overrides import read_overrides
 from fashion_udf.config import JobConfig
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.pipeline import assembly, chunks, comparison, staging
-from fashion_udf.pipeline.comparison import Counts, Scope
-from fashion_udf.schema import RESULT, TAGS, Reason, to_spark
-from fashion_udf.table import metastore, snapshot
+from fashion_udf.pipeline.comparison import PlanCounts, Scope
+from fashion_udf.pipeline.outcome import RunCounts
+from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
+from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-logger = logging.getLogger("fashion_udf")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,21 @@ class Run:
     config: JobConfig
     scope: Scope
     run_id: str
-    model: Bundle
-    source: DataFrame  # all rows of the catalog, as `catalog.read` gives them
-    rows: DataFrame  # the accepted ones, as `plan.wanted` gives them
-    rejected: DataFrame  # as `catalog.split_ids` gives them
+    bundle: Bundle
+    source: DataFrame  # all rows of the catalog, as `columns.read` gives them
+    rows: DataFrame  # the accepted ones, as `comparison.with_fingerprints` gives them
+    rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
 
     @property
     def staging(self) -> Path:
         """What the run keeps until it publishes."""
-        return snapshot.staging_dir(self.config.output.path, self.run_id)
+        return paths.staging_dir(self.config.output.path, self.run_id)
 
     @property
     def directory(self) -> Path:
         """The run's reports."""
-        return snapshot.run_dir(self.config.output.path, self.run_id)
+        return paths.run_dir(self.config.output.path, self.run_id)
 
 
 @dataclass(frozen=True)
@@ -58,21 +60,21 @@ class Planned:
     parent: Commit | None
     previous: DataFrame  # the published table, empty before the first
     overrides: DataFrame
-    rows: DataFrame  # as `plan.compared` gives them
-    gone: DataFrame
-    counts: Counts
+    rows: DataFrame  # as `comparison.with_actions` gives them
+    removed: DataFrame  # `product_id` of the published products to drop
+    counts: PlanCounts
 
     @property
     def table_rows(self) -> int:
         """Rows of the next table."""
         before = self.parent.rows if self.parent else 0
-        return before - self.counts.gone + self.counts.reasons.get(Reason.NEW, 0)
+        return before - self.counts.removed + self.counts.reasons.get(Reason.NEW, 0)
 
     @property
     def changes_nothing(self) -> bool:
         """Whether the published table is the next one too."""
         counts = self.counts
-        if self.parent is None or counts.to_score or counts.staged or counts.gone:
+        if self.parent is None or counts.to_score or counts.staged or counts.removed:
             return False
         # Asked last: that reads the whole table.
         return not assembly.override_changes(self.previous, self.overrides)
@@ -87,7 +89,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     if config.publish.table:
         metastore.quoted_name(config.publish.table)  # a wrong name is told before the night's work
     model = bundle.read(config.bundle)
-    precision = engines.resolve_precision(config.engine.name, model, config.engine.precision)
+    precision = registry.resolve_precision(config.engine.name, model, config.engine.precision)
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
     spark.conf.set("spark.sql.parquet.columnarReaderBatchSize", chunks.BATCH_ROWS)
     source = columns.read(spark, config.input)
@@ -98,7 +100,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
-    rows = comparison.wanted(accepted, model.model_version, precision, config.input.image_roots, versioned)
+    rows = comparison.with_fingerprints(accepted, model.model_version, precision, config.input.image_roots, versioned)
     return Run(spark, config, scope, run_id, model, source, rows, rejected, refused)
 
 
@@ -128,29 +130,47 @@ def on_current(run: Run, target: Path | None) -> Planned:
     parent = snapshot.current(output)
     if parent:
         snapshot.verify(output, parent)
-    previous = read(run.spark, [str(snapshot.data_dir(output, parent))] if parent else [], TAGS)
+    previous = read(run.spark, [str(paths.data_dir(output, parent))] if parent else [], TAGS)
     in_scope = previous
     if run.scope.selected is not None:
         in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")
     staged = results(run, hold=target is not None)
-    rows = comparison.compared(run.rows, in_scope, staged, run.scope)
+    rows = comparison.with_actions(run.rows, in_scope, staged, run.scope)
     if target:
         rows.write.parquet(str(target))
-        rows = run.spark.read.schema(rows.schema).parquet(str(target))
+        rows = read(run.spark, [str(target)], PLAN)
     else:
         rows = rows.persist()
     overrides = read_overrides(run.spark, run.config.overrides)
-    gone = previous.select("product_id").join(rows, on="product_id", how="left_anti")
+    removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
     published = (parent.rows if parent else 0) if run.scope.selected is None else None
     if published is None:
-        gone = gone.limit(0)  # what a backfill does not find in the catalog is left to the nightly run
-    return Planned(parent, previous, overrides, rows, gone, comparison.count(rows, published))
+        removed = removed.limit(0)  # what a backfill does not find in the catalog is left to the nightly run
+    return Planned(parent, previous, overrides, rows, removed, comparison.count(rows, published))
+
+
+def run_counts(run: Run, planned: Planned) -> RunCounts:
+    """Return the counts of a run as far as its plan tells them."""
+    counts = planned.counts
+    return RunCounts(
+        accepted=counts.accepted,
+        rejected=run.rejected_rows,
+        scored=counts.scored,
+        carried=counts.carried,
+        removed=counts.removed,
+        duplicates=counts.duplicates,
+        staged=counts.staged,
+        reasons=counts.reasons,
+    )
 
 
 def results(run: Run, hold: bool = True) -> DataFrame:
-    """Return what is staged now and may be used by the run, as `plan.usable` gives it; see `staging.result_files`."""
+    """Return the staged results that the run may use, as `comparison.usable_results` gives them.
+
+    `hold` is that of `staging.result_files`.
+    """
     staged = read(run.spark, staging.result_files(run.config.output.path, hold), RESULT)
-    return comparison.usable(staged, run.run_id, own_alone=run.scope.forced or run.scope.retry_failed)
+    return comparison.usable_results(staged, run.run_id, own_alone=run.scope.forced or run.scope.retry_failed)
 
 
 def read(spark: SparkSession, paths: list[str], schema: pa.Schema) -> DataFrame:

@@ -6,15 +6,14 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fashion_udf import files
-from fashion_udf.errors import GateRefusedError, InputError
+from fashion_udf.errors import InputError
 from fashion_udf.pipeline import gates
 from fashion_udf.pipeline.gates import Broken
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from fashion_udf.table.commit import Commit
 
 _NAME = "candidate.json"
@@ -30,9 +29,9 @@ class _Candidate(BaseModel):
     gates: dict[str, str]  # name -> message
 
 
-def refuse(
+def keep_refused(
     staging: Path, tags: Path, model_version: str, rows: int, parent: Commit | None, broken: Sequence[Broken]
-) -> NoReturn:
+) -> str:
     """Keep a table as a candidate.
 
     Args:
@@ -43,23 +42,23 @@ def refuse(
         parent: the snapshot it is made on top of.
         broken: the gates that refuse it.
 
-    Raises:
-        GateRefusedError: always; says what broke, and how to look at the table and to accept it.
+    Returns:
+        What broke, and how to look at the table and to accept it: the message of a `GateRefusedError`.
     """
-    found = _Candidate(
+    candidate = _Candidate(
         tags=tags.name,
         model_version=model_version,
         rows=rows,
         parent=parent.number if parent else None,
         gates={gate.gate: gate.message for gate in broken},
     )
-    files.replace_file(staging / _NAME, found.model_dump_json(indent=2).encode() + b"\n")
-    told = "; ".join(f"[{gate.gate}] {gate.message}" for gate in broken)
+    files.replace_file(staging / _NAME, candidate.model_dump_json(indent=2).encode() + b"\n")
+    reasons = "; ".join(f"[{gate.gate}] {gate.message}" for gate in broken)
     remedy = f"Look at {tags}"
     if not any(gate.gate in gates.ABSOLUTE for gate in broken):
         accepted = " ".join(f"--accept {gate.gate}" for gate in broken)
         remedy += f", and publish it with `jobs/snapshots.py publish --run {staging.name} {accepted}`"
-    raise GateRefusedError(f"{told}. Nothing was published. {remedy}")
+    return f"{reasons}. Nothing was published. {remedy}"
 
 
 def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
@@ -74,7 +73,7 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
         InputError: there is no such candidate, a gate that refused it is not accepted, or nobody may accept it.
         CommitConflictError: another snapshot was published since: run again instead.
     """
-    staging = snapshot.staging_dir(output, run_id)
+    staging = paths.staging_dir(output, run_id)
     try:
         found = _Candidate.model_validate_json((staging / _NAME).read_bytes())
     except (OSError, ValidationError) as error:
@@ -94,7 +93,7 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
             "Run the job again: it uses what that run has scored"
         )
     # The run's own id may be taken, by files that it moved before another run's commit won.
-    snapshot_id, tags = snapshot.attempt_id(run_id, "accepted"), staging / found.tags
+    snapshot_id, tags = paths.attempt_id(run_id, "accepted"), staging / found.tags
     commit = snapshot.publish(output, tags, snapshot_id, found.model_version, expected_rows=found.rows, parent=parent)
     shutil.rmtree(staging, ignore_errors=True)
     return commit

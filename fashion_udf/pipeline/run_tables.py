@@ -3,7 +3,7 @@
 runs/<run_id>/changes.parquet    products in both tables whose category changed, and why they were scored
 runs/<run_id>/failures.parquet   rows of the table with a failure, and the detail
 runs/<run_id>/review.parquet     rows of this run that the model is not sure of, least sure first
-runs/<run_id>/kept.parquet       products that were looked at and stay as published, and why
+runs/<run_id>/unchanged.parquet  products that were looked at and stay as published, and why
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from fashion_udf.schema import SOUND, CategorySource, Decision
+from fashion_udf.schema import NOT_A_FAILURE, CategorySource, Decision
 from fashion_udf.spark import parallel
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def write(directory: Path, table: DataFrame, previous: DataFrame, kept: DataFrame, run_id: str) -> dict[str, int]:
+def write(directory: Path, table: DataFrame, previous: DataFrame, unchanged: DataFrame, run_id: str) -> dict[str, int]:
     """Write the four tables.
 
     Args:
         directory: of the run's reports.
         table: the next table, with the columns of `TAGS`.
         previous: the published one, empty for the first.
-        kept: as `assembly.kept` gives it.
+        unchanged: as `assembly.unchanged` gives it.
         run_id: of this run.
 
     Returns:
-        Rows of `kept` by cause.
+        Rows of `unchanged` by cause.
     """
     from pyspark.sql import functions as F
 
     changes = changed(table, previous)
-    failures = table.where(~F.col("status").isin(*(status.value for status in SOUND)))
+    failures = table.where(~F.col("status").isin(*(status.value for status in NOT_A_FAILURE)))
     review = table.where(
         (F.col("run_id") == F.lit(run_id))
         & (F.col("decision") != F.lit(Decision.AUTO.value))
@@ -50,11 +50,11 @@ def write(directory: Path, table: DataFrame, previous: DataFrame, kept: DataFram
         "review": review.select("product_id", "category", "confidence", "decision", "top_categories").orderBy(
             F.col("confidence").asc_nulls_first(), "product_id"
         ),
-        "kept": kept,
+        "unchanged": unchanged,
     }
     writes = [partial(_write, rows, directory / f"{name}.parquet") for name, rows in tables.items()]
-    parallel.at_once(table.sparkSession.sparkContext, "run tables", writes, len(writes))
-    causes = pq.read_table(directory / "kept.parquet", columns=["cause"], read_dictionary=["cause"])["cause"]
+    parallel.run_concurrently(table.sparkSession.sparkContext, "run tables", writes, len(writes))
+    causes = pq.read_table(directory / "unchanged.parquet", columns=["cause"], read_dictionary=["cause"])["cause"]
     return {entry["values"]: entry["counts"] for entry in causes.value_counts().to_pylist()}
 
 

@@ -13,7 +13,7 @@ from fashion_udf.catalog import columns
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import ConfigError, InputError
 from fashion_udf.schema import TAGS, Status, to_spark
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -61,7 +61,7 @@ def select(spark: SparkSession, config: JobConfig, chosen: Selection) -> DataFra
         raise InputError(
             f"Expected a published table to fill in. Received: none in {config.output.path}. Run tag_catalog.py first"
         )
-    published = spark.read.schema(to_spark(TAGS)).parquet(str(snapshot.data_dir(config.output.path, commit)))
+    published = spark.read.schema(to_spark(TAGS)).parquet(str(paths.data_dir(config.output.path, commit)))
     if chosen == Selection():
         everything = columns.read(spark, config.input).select("product_id").where(F.col("product_id").isNotNull())
         return everything.join(published, on="product_id", how="left_anti").distinct()

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from fashion_udf import files
 from fashion_udf.table.store import local_path
 
-logger = logging.getLogger("fashion_udf")
+logger = logging.getLogger(__name__)
 
 _RESULTS = "results"
 _BEAT_SECONDS = 20.0

@@ -15,11 +15,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fashion_udf import console
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import CommitConflictError, GateRefusedError
 from fashion_udf.pipeline import (
@@ -29,38 +28,30 @@ from fashion_udf.pipeline import (
     comparison,
     estimate,
     gates,
+    outcome,
     planning,
     refused,
     run_tables,
     staging,
 )
-from fashion_udf.pipeline.comparison import Counts, Scope
+from fashion_udf.pipeline.audit import Audit
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import TAGS
 from fashion_udf.scoring.scorer import Settings
-from fashion_udf.table import metastore, snapshot
+from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-logger = logging.getLogger("fashion_udf")
+logger = logging.getLogger(__name__)
 
 #: Times a run plans: once, and three times more where another run published first.
 PLANS = 4
-#: Rows from which the speed of a run says something about the next one.
-TELLING_ROWS = 500
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run did; `number` and `data_dir` are those of the current snapshot, whether or not it is of this run."""
-
-    run_id: str
-    number: int
-    data_dir: Path
-    published: bool
-    counts: dict[str, int] = field(default_factory=dict)
+#: Fewer scored rows say nothing about the speed of the next run.
+MIN_ROWS_FOR_SPEED = 500
 
 
 def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Outcome:
@@ -76,49 +67,33 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         GateRefusedError: the audit refused the table (exit 3); it stays in staging for a person to look at.
         CommitConflictError: other runs published first, again and again (exit 4).
     """
-    run_id, output = snapshot.new_run_id(), config.output.path
-    directory = snapshot.staging_dir(output, run_id)
-    with console.recorded(snapshot.run_dir(output, run_id)) as counts, staging.alive(directory):
+    run_id, output = paths.new_run_id(), config.output.path
+    directory = paths.staging_dir(output, run_id)
+    with outcome.recorded(paths.run_dir(output, run_id)) as record, staging.alive(directory):
         run = planning.start(spark, config, scope or Scope(), run_id)
         if run.rejected_rows:
             run.rejected.write.parquet(str(run.directory / "rejected.parquet"))
-        commit, published = _publish_on_current(run, counts)
+        commit, counts, published = _publish_on_current(run, record)
         if config.publish.table and published:
-            metastore.move(spark, config.publish.table, snapshot.data_dir(output, commit))
+            metastore.point_to(spark, config.publish.table, paths.data_dir(output, commit))
         # Only now that the commit has landed; nobody reads it, and the next run's is its own.
         shutil.rmtree(directory, ignore_errors=True)
-        return Outcome(run_id, commit.number, snapshot.data_dir(output, commit), published, counts)
+        return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
 
 
-def forecast(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> dict[str, int]:
-    """Check everything and count what a run would do; writes nothing.
-
-    Returns:
-        Counts as in `Outcome`, the rows and about the bytes of the next table, and what scoring would take: expected
-        seconds, and core seconds. These follow the newest run that scored; without one they are not there.
-    """
-    run = planning.start(spark, config, scope or Scope(), snapshot.new_run_id())
+def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
+    """Check everything and count what a run would do; writes nothing."""
+    run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
     planned = planning.on_current(run, None)
     cores = spark.sparkContext.defaultParallelism
-    told = _told(planned.counts, run.rejected_rows)
-    told |= estimate.table(planned.parent, 0 if planned.changes_nothing else planned.table_rows)
-    return told | estimate.scoring(config.output.path, planned.counts.to_score, cores)
+    rows = 0 if planned.changes_nothing else planned.table_rows
+    size = estimate.table_bytes(planned.parent, rows)
+    core_seconds = estimate.core_seconds(config.output.path, planned.counts.to_score)
+    return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores)
 
 
-def tag_summary(spark: SparkSession, config: JobConfig, scope: Scope) -> str:
-    """Do what `tag` does, and tell a person the counts and where the table is."""
-    tagged = tag(spark, config, scope)
-    done = "published" if tagged.published else "nothing to do; the table is still"
-    return f"{console.summary(tagged.counts)}{done} snapshot {tagged.number}: {tagged.data_dir}\n"
-
-
-def forecast_summary(spark: SparkSession, config: JobConfig, scope: Scope) -> str:
-    """Do what `forecast` does, and tell a person the counts."""
-    return console.summary(forecast(spark, config, scope))
-
-
-def _publish_on_current(run: Run, counts: dict[str, int]) -> tuple[Commit, bool]:
-    """Do everything from the plan on, again where another run published first; fills in `counts`."""
+def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bool]:
+    """Do everything from the plan on, again where another run published first."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
@@ -126,7 +101,7 @@ def _publish_on_current(run: Run, counts: dict[str, int]) -> tuple[Commit, bool]
     for attempt in range(PLANS):
         parent = snapshot.current(run.config.output.path)
         try:
-            return _attempt(run, attempt, work, counts)
+            return _attempt(run, attempt, work, record)
         except (CommitConflictError, GateRefusedError, PySparkException, Py4JJavaError, OSError) as error:
             # A run that publishes removes what it staged, which this one may have planned with: rows are missing then.
             overtaken = isinstance(error, CommitConflictError) or snapshot.current(run.config.output.path) != parent
@@ -144,13 +119,13 @@ class _Work:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def _attempt(run: Run, attempt: int, work: _Work, counts: dict[str, int]) -> tuple[Commit, bool]:
+def _attempt(run: Run, attempt: int, work: _Work, record: Record) -> tuple[Commit, RunCounts, bool]:
     seconds = work.seconds
     with _timed("plan", seconds):
         planned = planning.on_current(run, run.staging / f"plan-{attempt}")
-    counts |= _told(planned.counts, run.rejected_rows)
+    record.counts = counts = planning.run_counts(run, planned)
     if planned.changes_nothing and planned.parent:
-        return planned.parent, False
+        return planned.parent, counts, False
     with _timed("score", seconds):
         work.next_chunk = _score(run, planned, work.next_chunk)
     tags = run.staging / f"tags-{attempt}"
@@ -158,8 +133,16 @@ def _attempt(run: Run, attempt: int, work: _Work, counts: dict[str, int]) -> tup
     with _timed("assemble", seconds):
         _assemble(run, planned, results, tags)
     with _timed("audit", seconds):
-        counts |= _audit(run, planned, results, tags, seconds)
-    return _publish(run, planned, tags, attempt), True
+        audited, unchanged = _audit(run, planned, results, tags, seconds)
+    record.counts = counts = replace(
+        counts,
+        unchanged=unchanged,
+        statuses=audited.statuses,
+        decisions=audited.decisions,
+        modalities=audited.modalities,
+    )
+    _require_gates(run, planned, audited, tags)
+    return _publish(run, planned, tags, attempt), counts, True
 
 
 def _score(run: Run, planned: Planned, next_chunk: int) -> int:
@@ -178,12 +161,12 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         max_image_pixels=config.limits.max_image_pixels,
     )
     todo = run.staging / f"todo-{next_chunk}"
-    representatives = comparison.representatives(planned.rows)
-    representatives.write.parquet(str(todo))
+    one_each = comparison.one_per_fingerprint(planned.rows)
+    one_each.write.parquet(str(todo))
     job = chunks.Job(
         source=run.source,
-        todo=run.spark.read.schema(representatives.schema).parquet(str(todo)),
-        bundle=run.spark.sparkContext.broadcast(run.model),
+        todo=run.spark.read.schema(one_each.schema).parquet(str(todo)),
+        bundle=run.spark.sparkContext.broadcast(run.bundle),
         settings=settings,
         run_id=run.run_id,
         directory=run.staging,
@@ -193,48 +176,40 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
 
 
 def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:
-    margin, left_rows = run.config.stability_margin, planned.counts.scored + planned.counts.gone
-    table = assembly.assemble(planned.rows, planned.previous, results, planned.gone, margin, left_rows)
+    margin, left_rows = run.config.stability_margin, planned.counts.scored + planned.counts.removed
+    table = assembly.assemble(planned.rows, planned.previous, results, planned.removed, margin, left_rows)
     table = assembly.override(table, planned.overrides)
     assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
 
 
-def _audit(run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: dict[str, float]) -> dict[str, int]:
-    """Count the next table and check it; a refused one is kept as a candidate."""
+def _audit(
+    run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: dict[str, float]
+) -> tuple[Audit, dict[str, int]]:
+    """Count the next table and write the run's tables; returns the counts, and unchanged rows by cause."""
     table = planning.read(run.spark, [str(tags)], TAGS)
-    found = audit.audit(table, planned.previous if planned.parent else None, [*tags.glob("*.parquet")])
-    metrics = {**found.as_dict(), "seconds": seconds}
-    if planned.counts.to_score >= TELLING_ROWS:
+    audited = audit.audit(table, planned.previous if planned.parent else None, [*tags.glob("*.parquet")])
+    metrics = {**audited.as_dict(), "seconds": seconds}
+    if planned.counts.to_score >= MIN_ROWS_FOR_SPEED:
         cores = run.spark.sparkContext.defaultParallelism
         metrics["rows_per_core_second"] = planned.counts.to_score / (seconds["score"] * cores)
-    console.write_metrics(run.directory, metrics)
-    kept = assembly.kept(planned.rows, planned.previous, results)
-    causes = run_tables.write(run.directory, table, planned.previous, kept, run.run_id)
-    if refusals := gates.broken(found, planned.table_rows, run.config.gates):
-        refused.refuse(run.staging, tags, run.model.model_version, planned.table_rows, planned.parent, refusals)
-    groups = {"kept": causes, "status": found.statuses, "decision": found.decisions, "modality": found.modalities}
-    return {f"{group}.{name}": rows for group, counted in groups.items() for name, rows in counted.items()}
+    outcome.write_metrics(run.directory, metrics)
+    unchanged = assembly.unchanged(planned.rows, planned.previous, results)
+    return audited, run_tables.write(run.directory, table, planned.previous, unchanged, run.run_id)
+
+
+def _require_gates(run: Run, planned: Planned, audited: Audit, tags: Path) -> None:
+    """Keep a table that a gate refuses, and raise."""
+    if broken := gates.broken(audited, planned.table_rows, run.config.gates):
+        version, rows = run.bundle.model_version, planned.table_rows
+        raise GateRefusedError(refused.keep_refused(run.staging, tags, version, rows, planned.parent, broken))
 
 
 def _publish(run: Run, planned: Planned, tags: Path, attempt: int) -> Commit:
     # A snapshot's id is never used twice, also where the files were moved before another run's commit won.
-    snapshot_id = snapshot.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
-    version, rows = run.model.model_version, planned.table_rows
+    snapshot_id = paths.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
+    version, rows = run.bundle.model_version, planned.table_rows
     output = run.config.output.path
     return snapshot.publish(output, tags, snapshot_id, version, expected_rows=rows, parent=planned.parent)
-
-
-def _told(counts: Counts, rejected: int) -> dict[str, int]:
-    told = {
-        "accepted": counts.accepted,
-        "rejected": rejected,
-        "scored": counts.scored,
-        "carried": counts.carried,
-        "gone": counts.gone,
-        "duplicates": counts.duplicates,
-        "staged": counts.staged,
-    }
-    return told | {f"reason.{name}": rows for name, rows in counts.reasons.items()}
 
 
 @contextmanager

@@ -16,15 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fashion_udf.model import engines, tokenizer
+from fashion_udf.model import tokenizer
 from fashion_udf.model.architecture import BLANK_SIZE
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines.prediction import Predict, calibrated
 from fashion_udf.model.manifest import Thresholds
 from fashion_udf.photos import fetch
 from fashion_udf.photos.decode import Decoded
 from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.schema import SCORE, Decision, Modality, Status
-from fashion_udf.scoring.prefetch import read_ahead
+from fashion_udf.scoring.prefetch import prefetch
 
 Decode = Callable[[bytes, int, int, int], Decoded]
 
@@ -65,7 +66,7 @@ class Scorer:
         self,
         bundle: Bundle,
         settings: Settings,
-        predict: engines.Predict,
+        predict: Predict,
         decode: Decode = decode_photo,
         threads: int = 0,
         decoders: int = 1,
@@ -146,9 +147,7 @@ class Scorer:
             embedding[rows], logits[rows] = prediction.embedding, prediction.logits
 
         step, waiting, words_only = self._settings.batch_size, list[int](), list[int]()
-        with closing(
-            read_ahead(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)
-        ) as found:
+        with closing(prefetch(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)) as found:
             for row, (photo, pixels) in enumerate(found):
                 photo_rows.append(photo)
                 if pixels is not None:
@@ -192,7 +191,7 @@ class Scorer:
         kind = 2 * has_photo + has_text  # int64[n], of `_MODALITIES`
         known = np.flatnonzero(np.isfinite(logits).all(axis=1))
         temperatures = np.asarray([self._manifest.temperature.get(name, np.nan) for name in _MODALITIES])[kind[known]]
-        probabilities = engines.calibrated(logits[known], temperatures[:, None])
+        probabilities = calibrated(logits[known], temperatures[:, None])
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._settings.top_k]
         labels = self._labels[order]  # object[known, k]
         best = np.take_along_axis(probabilities, order, axis=1)

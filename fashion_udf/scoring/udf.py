@@ -18,10 +18,10 @@ import pandas as pd
 
 from fashion_udf import errors
 from fashion_udf.errors import FashionError
-from fashion_udf.model import engines
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.photos.decode import decode as decode_photo
-from fashion_udf.photos.sandbox import IsolatedDecoder
+from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.schema import SCORE, to_spark
 from fashion_udf.scoring.scorer import Scorer, Settings
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 #: What Spark says of a Python worker that is gone.
 _WORKER_DEATHS = ("Python worker exited unexpectedly", "Python worker failed")
 
-_kept: dict[tuple[str, Settings, bool, int], Scorer] = {}
+_scorers: dict[tuple[str, Settings, bool, int], Scorer] = {}
 
 
 def score_udf(
-    bundle: Broadcast[Bundle], settings: Settings, rows_done: Accumulator[int], isolated: bool, batch_timeout: float
+    bundle: Broadcast[Bundle], settings: Settings, rows_done: Accumulator[int], sandboxed: bool, batch_timeout: float
 ) -> Callable[..., Column]:
     """Return a UDF over (title, description, photo, known_sha256) that yields a struct with the fields of `SCORE`.
 
@@ -45,14 +45,14 @@ def score_udf(
         bundle: the verified bundle, broadcast once.
         settings: how to score.
         rows_done: grows by the rows of every finished task.
-        isolated: decode every photo in a child process, so that one which kills or hangs the decoder costs its row
+        sandboxed: decode every photo in a child process, so that one which kills or hangs the decoder costs its row
             alone.
         batch_timeout: seconds after which a batch is taken for hung; the worker then dumps its stack and exits.
     """
     from pyspark.sql.pandas.functions import pandas_udf
 
     def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
-        scorer = _scorer(bundle.value, settings, isolated)
+        scorer = _scorer(bundle.value, settings, sandboxed)
         forget_zip_importers()
         for columns in batches:
             # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
@@ -89,19 +89,19 @@ def worker_died(error: Exception) -> bool:
     return any(sign in str(error) for sign in _WORKER_DEATHS)
 
 
-def _scorer(bundle: Bundle, settings: Settings, isolated: bool) -> Scorer:
+def _scorer(bundle: Bundle, settings: Settings, sandboxed: bool) -> Scorer:
     from pyspark import TaskContext
 
     context = TaskContext.get()
     assert context is not None  # a UDF runs in a task
     cores = context.cpus()
-    key = (bundle.model_version, settings, isolated, cores)
-    if key not in _kept:
+    key = (bundle.model_version, settings, sandboxed, cores)
+    if key not in _scorers:
         on_gpu = take_gpu(context.resources()) and settings.engine == "tensorflow"
-        predict = engines.create(settings.engine, bundle, settings.precision, threads=cores)
-        decode = IsolatedDecoder().decode if isolated else decode_photo
-        _kept[key] = Scorer(bundle, settings, predict, decode, photo_threads(settings, isolated, on_gpu), cores)
-    return _kept[key]
+        predict = registry.create(settings.engine, bundle, settings.precision, threads=cores)
+        decode = SandboxedDecoder().decode if sandboxed else decode_photo
+        _scorers[key] = Scorer(bundle, settings, predict, decode, photo_threads(settings, sandboxed, on_gpu), cores)
+    return _scorers[key]
 
 
 def take_gpu(resources: Mapping[str, ResourceInformation]) -> bool:
@@ -114,13 +114,13 @@ def take_gpu(resources: Mapping[str, ResourceInformation]) -> bool:
     return gpu is not None
 
 
-def photo_threads(settings: Settings, isolated: bool, on_gpu: bool) -> int:
+def photo_threads(settings: Settings, sandboxed: bool, on_gpu: bool) -> int:
     """Return how many threads fetch and decode photos while the engine works; 0 where that only costs time.
 
     Photos in the row need no fetching, and an engine on the task's cores leaves none to decode on. A child process that
-    decodes in careful mode takes one photo after the other.
+    decodes in the sandbox takes one photo after the other.
     """
-    return settings.fetch_threads if (settings.photo == "uri" or on_gpu) and not isolated else 0
+    return settings.fetch_threads if (settings.photo == "uri" or on_gpu) and not sandboxed else 0
 
 
 def _values(column: pd.Series) -> list[Any]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 
-def at_once(context: SparkContext, name: str, queries: Iterable[Callable[[], Any]], at_most: int) -> list[Any]:
+def run_concurrently(context: SparkContext, name: str, queries: Iterable[Callable[[], Any]], at_most: int) -> list[Any]:
     """Return what the queries return, in their order; in case of an error or a signal, those that run are cancelled.
 
     Args:

@@ -1,18 +1,13 @@
-"""What every entry point in `jobs/` shares: the Spark session with its settings pinned, and the exit code."""
+"""The Spark session of a run, with the settings pinned that a result depends on."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fashion_udf.errors import EnvironmentUnsupportedError, FashionError
+from fashion_udf.errors import EnvironmentUnsupportedError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-logger = logging.getLogger("fashion_udf")
 
 #: Session settings a result depends on; pinned so that a cluster's defaults cannot change what is published.
 PINNED = {
@@ -39,7 +34,7 @@ STARTED_WITH = {
 }
 
 
-def session(app_name: str) -> SparkSession:
+def start(app_name: str) -> SparkSession:
     """Create, or join, a classic Spark session with the pinned settings.
 
     Raises:
@@ -86,23 +81,3 @@ def require_supported_spark(version: str) -> None:
     major, minor = (int(part) for part in version.split(".")[:2])
     if not (major == 4 or (major, minor) == (3, 5)):
         raise EnvironmentUnsupportedError(f"Expected Spark 3.5 or 4.x. Received: Spark {version}")
-
-
-def run(main: Callable[[], None]) -> None:
-    """Run an entry point and leave the process with its exit code: one line for a person, the traceback for the log."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    # Their messages at INFO are about themselves ("Closing down clientserver connection").
-    for library in ("py4j", "petastorm"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    try:
-        main()
-    except FashionError as error:
-        logger.debug("traceback", exc_info=True)
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    except Exception as error:
-        logger.exception("unexpected failure")
-        # The first line of a Py4JJavaError names a call of py4j's; what Java says is what happened.
-        text = str(getattr(error, "java_exception", error)).strip()
-        sys.stderr.write(f"error: {type(error).__name__}: {text.splitlines()[0][:500] if text else ''}\n")
-        sys.exit(1)

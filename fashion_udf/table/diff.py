@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from fashion_udf import console
 from fashion_udf.errors import SnapshotError
 from fashion_udf.schema import TAGS
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths
 from fashion_udf.table.commit import Commit
 
 #: Pairs of values that the text shows; the record holds all of them.
@@ -145,7 +145,7 @@ class _Columns:
     """The columns of a commit's data files, each read when asked for, rows in the order of the files."""
 
     def __init__(self, output: str, commit: Commit) -> None:
-        directory = snapshot.data_dir(output, commit)
+        directory = paths.data_dir(output, commit)
         self._paths = [directory / file.name for file in commit.files]
 
     def read(self, name: str) -> pa.ChunkedArray:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fashion_udf import console
-from fashion_udf.table import pins, snapshot
+from fashion_udf.table import paths, pins, snapshot
 from fashion_udf.table.commit import Commit
 
 _COLUMNS = ("number", "kind", "time", "rows", "bytes", "model", "snapshot")
@@ -60,7 +60,7 @@ def facts(output: str, commits: Sequence[Commit]) -> list[Facts]:
     return [
         Facts(
             commit,
-            str(snapshot.data_dir(output, commit)),
+            str(paths.data_dir(output, commit)),
             commit.snapshot_id == head,
             commit.snapshot_id in expired and commit.snapshot_id != head,
             tuple(pin.note for pin in pinned.get(commit.snapshot_id, ())),

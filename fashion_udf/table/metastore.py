@@ -17,10 +17,10 @@ from fashion_udf.schema import TAGS, to_spark
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-logger = logging.getLogger("fashion_udf")
+logger = logging.getLogger(__name__)
 
 
-def move(spark: SparkSession, table: str, directory: Path) -> bool:
+def point_to(spark: SparkSession, table: str, directory: Path) -> bool:
     """Make an external Parquet table show a snapshot's directory; the table is created where there is none.
 
     Args:

@@ -73,11 +73,11 @@ def pin(output: str, commit: Commit, note: str = "", holder: str | None = None) 
     """
     if len(note) > MAX_NOTE or not note.isprintable():
         raise InputError(f"Expected a note of at most {MAX_NOTE} printable characters. Received: {note[:MAX_NOTE]!r}")
-    require_kept(output, commit)
+    require_not_expired(output, commit)
     key = f"{_PINS}/{_name(commit, holder)}"
     created = _create(output, key, {"note": note, "number": commit.number})
     try:
-        require_kept(output, commit)
+        require_not_expired(output, commit)
     except SnapshotError:
         _remove(output, key)
         raise
@@ -114,7 +114,7 @@ def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
     _release(output, commit, run_id)
 
 
-def bury(output: str, commit: Commit, holder: str) -> None:
+def write_tombstone(output: str, commit: Commit, holder: str) -> None:
     """Write the tombstone of a commit's snapshot for the call of expire named `holder`.
 
     Raises:
@@ -125,7 +125,7 @@ def bury(output: str, commit: Commit, holder: str) -> None:
         raise SnapshotError(f"Expected to create {key}. Received: an existing file; nothing was removed")
 
 
-def exhume(output: str, commit: Commit, holder: str) -> None:
+def remove_tombstone(output: str, commit: Commit, holder: str) -> None:
     """Take back the tombstone of `holder`, who removed nothing.
 
     Raises:
@@ -144,7 +144,7 @@ def expired(output: str) -> set[str]:
     return {name.split(".")[0] for name in names if _read(output, f"{_EXPIRED}/{name}") is not None}
 
 
-def require_kept(output: str, commit: Commit) -> None:
+def require_not_expired(output: str, commit: Commit) -> None:
     """Refuse a commit whose snapshot has expired.
 
     Raises:

@@ -31,7 +31,7 @@ from typing import Literal
 
 from fashion_udf import files
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.table import pins, snapshot
+from fashion_udf.table import paths, pins, snapshot
 from fashion_udf.table.commit import Commit, require_id
 from fashion_udf.table.store import local_path
 
@@ -90,7 +90,7 @@ def seconds(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
-def plan(output: str, policy: Policy, now: float | None = None) -> list[Removal]:
+def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Removal]:
     """What `expire` would remove; writes nothing.
 
     Args:
@@ -107,7 +107,7 @@ def plan(output: str, policy: Policy, now: float | None = None) -> list[Removal]
     try:
         log = snapshot.read_log(output)
         gone = pins.expired(output)
-        kept = {snapshot.run_of(commit.run_id) for commit in log if commit.run_id not in gone}
+        kept = {paths.run_of(commit.run_id) for commit in log if commit.run_id not in gone}
         staging = list(_directories(root / "staging", "staging"))
         # A run whose staging is there may be live, or may be taken up again.
         kept |= {removal.path.name.removeprefix(_REMOVED) for removal in staging}
@@ -134,7 +134,7 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
         SnapshotError: as `plan` does; nothing was removed.
     """
     removed, problems = [], []
-    for removal in plan(output, policy, now):
+    for removal in to_remove(output, policy, now):
         try:
             if _remove_snapshot(output, removal) if removal.commit else _remove_directory(removal):
                 removed.append(removal)
@@ -153,7 +153,7 @@ def _snapshots(output: str, log: list[Commit], policy: Policy, now: float) -> It
     left = _last_current(output, log)
     for commit in commits:
         age = now - left[commit.number]
-        directory = snapshot.data_dir(output, commit)
+        directory = paths.data_dir(output, commit)
         if commit.snapshot_id in protected or age < policy.grace:
             continue
         if commit.snapshot_id in gone:
@@ -209,12 +209,12 @@ def _remove_snapshot(output: str, removal: Removal) -> bool:
             f"Expected a directory inside the table. Received: {directory}, a link; nothing was removed"
         )
     # The order matters, as the docstring of this file says: tombstone, pins, log.
-    holder = snapshot.new_run_id()
-    pins.bury(output, commit, holder)
+    holder = paths.new_run_id()
+    pins.write_tombstone(output, commit, holder)
     pinned = commit.snapshot_id in pins.pins(output)
     head = snapshot.current(output)
     if pinned or head is None or head.snapshot_id == commit.snapshot_id:
-        pins.exhume(output, commit, holder)
+        pins.remove_tombstone(output, commit, holder)
         logger.warning("snapshot %s is pinned or current again: its files stay", commit.snapshot_id)
         return False
     if directory.exists():

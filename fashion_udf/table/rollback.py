@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from fashion_udf.errors import InputError
-from fashion_udf.table import log, pins, snapshot
+from fashion_udf.table import log, paths, pins, snapshot
 from fashion_udf.table.commit import Commit, utc_now
 from fashion_udf.table.store import open_store
 
@@ -34,12 +34,12 @@ def rollback(output: str, number: int) -> Commit:
         raise InputError(f"Expected --to of a commit from 1 to {newest}. Received: {number}")
     commit = head
     if target.snapshot_id != head.snapshot_id:
-        run_id = snapshot.new_run_id()
+        run_id = paths.new_run_id()
         with pins.held(output, target, run_id):
             snapshot.verify(output, target)
             wanted = dataclasses.replace(
                 target, number=head.number + 1, parent=head.number, time=utc_now(), run_id=run_id
             )
             commit = log.append(open_store(output), wanted)
-    snapshot.follow(output, commit)
+    snapshot.update_pointer(output, commit)
     return commit

@@ -17,9 +17,7 @@ import hashlib
 import logging
 import os
 import re
-import secrets
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,45 +25,11 @@ import pyarrow.parquet as pq
 
 from fashion_udf.errors import SnapshotError
 from fashion_udf.files import make_directory, sync
-from fashion_udf.table import log
+from fashion_udf.table import log, paths
 from fashion_udf.table.commit import Commit, DataFile, file_name, require_id, utc_now
 from fashion_udf.table.store import local_path, open_store
 
 logger = logging.getLogger(__name__)
-
-_TAGS = "tags"
-
-
-def new_run_id() -> str:
-    """An id that sorts by time (UTC, microseconds) and is unique however many runs start at once."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
-
-
-def attempt_id(run_id: str, name: str) -> str:
-    """The id of what a run publishes where its own may be taken, by files it moved before another run's commit won."""
-    return f"{run_id}-{name}"
-
-
-def run_of(published_id: str) -> str:
-    """The run whose reports tell of a commit: `published_id` is its `run_id`, which `attempt_id` may have made."""
-    return "-".join(published_id.split("-")[:2])  # as `new_run_id` makes them
-
-
-def staging_dir(output: str, run_id: str) -> Path:
-    """Where a run keeps what it has not published yet; on the same file system as the table."""
-    require_id("run_id", run_id)
-    return local_path(output) / "staging" / run_id
-
-
-def run_dir(output: str, run_id: str) -> Path:
-    """Where a run leaves its reports."""
-    require_id("run_id", run_id)
-    return local_path(output) / "runs" / run_id
-
-
-def data_dir(output: str, commit: Commit) -> Path:
-    """The resolved directory of a snapshot: what a reader opens, and keeps through later publishes."""
-    return local_path(output).resolve() / _TAGS / "data" / commit.snapshot_id
 
 
 def current(output: str) -> Commit | None:
@@ -122,17 +86,17 @@ def publish(
         files = _add_files(output, staged, run_id, expected_rows)
         before = parent.number if parent else None
         commit = log.append(store, Commit(number, run_id, before, utc_now(), run_id, model_version, files))
-    follow(output, commit)
+    update_pointer(output, commit)
     return commit
 
 
-def repair(output: str) -> Commit | None:
+def repair_pointer(output: str) -> Commit | None:
     """Make `tags/current` and `tags/current.sql` follow the log again; returns the commit they now name."""
     store = open_store(output)
     head = current(output)
     while head is not None:
-        store.swap(_TAGS, f"data/{head.snapshot_id}", view_sql(data_dir(output, head)).encode())
-        # Whoever swaps last looks last, so a slow run cannot leave the link behind on its own, older snapshot.
+        store.replace_pointer(paths.TAGS, f"data/{head.snapshot_id}", view_sql(paths.data_dir(output, head)).encode())
+        # Whoever replaces it last looks last, so a slow run cannot leave the link behind on its own, older snapshot.
         if (newest := current(output)) == head:
             break
         head = newest
@@ -153,7 +117,7 @@ def verify(output: str, commit: Commit) -> None:
     Raises:
         SnapshotError: files are missing, extra, not plain files, or differ in size, sha256 or row count; names each.
     """
-    directory = data_dir(output, commit)
+    directory = paths.data_dir(output, commit)
     try:
         found = set(os.listdir(directory)) if not directory.is_symlink() else set()
     except OSError:
@@ -167,10 +131,10 @@ def verify(output: str, commit: Commit) -> None:
         )
 
 
-def follow(output: str, commit: Commit) -> None:
-    """`repair` after a commit that landed: what fails here is a warning, for the table is published."""
+def update_pointer(output: str, commit: Commit) -> None:
+    """`repair_pointer` after a commit that landed: what fails here is a warning, for the table is published."""
     try:
-        repair(output)
+        repair_pointer(output)
     except (OSError, SnapshotError) as error:  # the log decides what is published; this only points people at it
         logger.warning(
             "commit %d is published, but tags/current stays behind (%s): run `jobs/snapshots.py repair --output %s`",
@@ -204,7 +168,7 @@ def _add_files(output: str, staged: Path, snapshot_id: str, expected_rows: int) 
                 f"Expected {expected_rows} rows in {staged}. Received: {rows} rows in {len(files)} files; "
                 "nothing was published"
             )
-        directory = local_path(output) / _TAGS / "data" / snapshot_id
+        directory = local_path(output) / paths.TAGS / "data" / snapshot_id
         make_directory(directory.parent)
         os.mkdir(directory)  # FileExistsError: ids never repeat, so nothing in there may be touched
         for path, file in files:

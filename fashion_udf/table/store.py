@@ -1,4 +1,4 @@
-"""The four functions a commit needs - list, read, create-only write, swap the current pointer - by URI scheme.
+"""The four functions a commit needs - list, read, create-only write, replace the pointer - by URI scheme.
 
 Keys are relative to the output's root, parts joined by "/". `create` is the only operation that decides anything: of
 any number of writers of one key exactly one gets `True`. A store reports trouble as `OSError`; a `TimeoutError` or
@@ -29,14 +29,14 @@ class Store:
         list_names: prefix -> the names directly under it, sorted; empty where the prefix does not exist.
         read: (key, limit) -> at most `limit` bytes of a plain object; `FileNotFoundError` where there is none.
         create: (key, data) -> True if this call created the object, whole and durable; False if one was there.
-        swap: (prefix, target, sql) -> makes `prefix/current` name `target` (a path relative to `prefix`) where the
-            store has links, and `prefix/current.sql` hold `sql`, each in one atomic step.
+        replace_pointer: (prefix, target, sql) -> makes `prefix/current` name `target` (a path relative to `prefix`)
+            where the store has links, and `prefix/current.sql` hold `sql`, each in one atomic step.
     """
 
     list_names: Callable[[str], list[str]]
     read: Callable[[str, int], bytes]
     create: Callable[[str, bytes], bool]
-    swap: Callable[[str, str, bytes], None]
+    replace_pointer: Callable[[str, str, bytes], None]
 
 
 def open_store(output: str) -> Store:
@@ -76,7 +76,7 @@ def local(output: str) -> Store:
         list_names=lambda prefix: _list_names(root / prefix),
         read=lambda key, limit: _read(root / key, limit),
         create=lambda key, data: _create(root / key, data),
-        swap=lambda prefix, target, sql: _swap(root / prefix, target, sql),
+        replace_pointer=lambda prefix, target, sql: _replace_pointer(root / prefix, target, sql),
     )
 
 
@@ -127,7 +127,7 @@ def _create(path: Path, data: bytes) -> bool:
     return True
 
 
-def _swap(directory: Path, target: str, sql: bytes) -> None:
+def _replace_pointer(directory: Path, target: str, sql: bytes) -> None:
     temporary = files.temporary(directory / "current")
     try:
         os.symlink(target, temporary)
@@ -163,7 +163,7 @@ class MemoryStore:
 
     def __call__(self, output: str) -> Store:
         """The store; its content is shared by all stores made from this instance, whatever their `output`."""
-        return Store(self.list_names, self.read, self.create, self.swap)
+        return Store(self.list_names, self.read, self.create, self.replace_pointer)
 
     def list_names(self, prefix: str) -> list[str]:
         """Names directly under a prefix, sorted."""
@@ -186,9 +186,9 @@ class MemoryStore:
             self.objects[key] = data
             return True
 
-    def swap(self, prefix: str, target: str, sql: bytes) -> None:
+    def replace_pointer(self, prefix: str, target: str, sql: bytes) -> None:
         """Point `current` at a snapshot."""
-        with self._operation(f"swap {prefix}"):
+        with self._operation(f"replace_pointer {prefix}"):
             self.objects[f"{prefix}/current"] = target.encode()
             self.objects[f"{prefix}/current.sql"] = sql
 

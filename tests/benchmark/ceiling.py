@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fashion_udf.config import Engine
-from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.model import bundle, tokenizer
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
+from fashion_udf.model.engines.prediction import Predict
 from fashion_udf.photos import decode
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def _work(
 ) -> None:
     model = bundle.read(reference)
     engine, precision = mode.split("-")
-    predict = engines.create(engine, model, precision, threads=1)
+    predict = registry.create(engine, model, precision, threads=1)
     own = batches(model, catalog, part, parts)
     _score(model, predict, own[:1])  # the first call of an engine is slower
     barrier.wait(_START_SECONDS)
@@ -73,7 +75,7 @@ def _work(
     times.put((start, time.monotonic(), rows))
 
 
-def _score(model: Bundle, predict: engines.Predict, own: Sequence[Batch]) -> int:
+def _score(model: Bundle, predict: Predict, own: Sequence[Batch]) -> int:
     rows = 0
     for photos, token_ids in own:
         decoded = [decode.decode(photo, model.manifest.image.size).pixels for photo in photos]

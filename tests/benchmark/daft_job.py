@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.model import bundle, tokenizer
+from fashion_udf.model.engines import registry
+from fashion_udf.model.engines.prediction import calibrated
 from fashion_udf.schema import Modality
 from tests.benchmark import plain_model
 
@@ -28,7 +30,7 @@ class Scorer:
         engine, precision = mode.split("-")
         self._model = bundle.read(reference)
         self._tokenizer = tokenizer.tokenizer_from_bytes(self._model.files["tokenizer.json"])
-        self._predict = engines.create(engine, self._model, precision, threads=1)
+        self._predict = registry.create(engine, self._model, precision, threads=1)
 
     def score(self, titles: list[str], descriptions: list[str], photos: list[bytes]) -> pa.RecordBatch:
         """Return category, confidence and embedding of at most a few dozen rows."""
@@ -37,7 +39,7 @@ class Scorer:
         predicted = self._predict(
             pixels, np.ones((len(photos), 1), np.float32), tokenizer.encode(self._tokenizer, texts)
         )
-        probabilities = engines.calibrated(predicted.logits, self._model.manifest.temperature[Modality.BOTH.value])
+        probabilities = calibrated(predicted.logits, self._model.manifest.temperature[Modality.BOTH.value])
         columns = plain_model.results(self._model.manifest.labels, predicted.embedding, probabilities)
         embedding = pa.array(list(columns["embedding"]), pa.list_(pa.float32()))
         return pa.RecordBatch.from_pydict({**columns, "embedding": embedding})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from fashion_udf import config
+from fashion_udf import cli, config
 from fashion_udf.config import JobConfig
 from fashion_udf.pipeline import planning
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.spark import session
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths
 
 
 def main() -> None:
@@ -20,9 +20,9 @@ def main() -> None:
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
     settings = config.load(JobConfig, arguments.config, arguments.set)
-    run = planning.start(session.session("fingerprints"), settings, Scope(), snapshot.new_run_id())
+    run = planning.start(session.start("fingerprints"), settings, Scope(), paths.new_run_id())
     run.rows.select("product_id", "fingerprint").write.parquet(arguments.output)
 
 
 if __name__ == "__main__":
-    session.run(main)
+    cli.run(main)

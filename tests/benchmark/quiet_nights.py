@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from fashion_udf.model import bundle
 from fashion_udf.schema import EMBEDDING_SIZE, TAGS
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.benchmark import measured_rows
 from tests.benchmark.catalogs import Catalogs
 from tests.benchmark.measured_rows import Options, Row
@@ -80,8 +80,8 @@ def _catalog(products: Catalogs, count: int) -> pa.Table:
 
 
 def _publish(fingerprints: Path, output: Path, options: Options) -> None:
-    model_version, run_id = bundle.read(options.bundle).model_version, snapshot.new_run_id()
-    staged = snapshot.staging_dir(str(output), run_id) / "tags-0"
+    model_version, run_id = bundle.read(options.bundle).model_version, paths.new_run_id()
+    staged = paths.staging_dir(str(output), run_id) / "tags-0"
     staged.mkdir(parents=True)
     rows = ds.dataset(fingerprints, format="parquet").to_table()
     for number, first in enumerate(range(0, len(rows), FILE_ROWS)):

@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fashion_udf.config import Engine, JobConfig, Limits
-from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.model import bundle, tokenizer
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.photos import decode, fetch
 from fashion_udf.scoring import scorer
 from tests.benchmark import plain_model
@@ -106,7 +107,7 @@ def library_pass(
     timer, size = Timer(), Engine().batch_size
     data = [_fetched(photo, timer) if isinstance(photo, str) else photo for photo in photo_column]
     settings = _settings(engine, precision, size)
-    predict = engines.create(engine, model, precision, threads=1)
+    predict = registry.create(engine, model, precision, threads=1)
     ready = scorer.Scorer(model, settings, timer.timed("predict", predict), timer.timed("decode", decode.decode))
     ready.score(titles[:size], descriptions[:size], data[:size])  # the first call of an engine is slower
     fetching = timer.seconds.pop("fetch", 0.0)

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.model import bundle, tokenizer
+from fashion_udf.model.engines import registry
 from fashion_udf.photos import decode
 from tests.benchmark import catalogs, daft_job
 from tests.submit import REPOSITORY
@@ -23,7 +24,7 @@ def test_its_model_gives_the_results_of_the_reference_engine(tmp_path: Path) -> 
     columns = [table[name].to_pylist() for name in ("title", "description", "image")]
     scored = daft_job.Scorer("builtin", "openvino-f32").score(*columns).to_pylist()
     model = bundle.read("builtin")
-    predict = engines.create("openvino", model, "f32", threads=1)
+    predict = registry.create("openvino", model, "f32", threads=1)
     reader = tokenizer.tokenizer_from_bytes(model.files["tokenizer.json"])
     for found, title, description, photo in zip(scored, *columns, strict=True):
         pixels = decode.decode(photo, model.manifest.image.size).pixels

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashion_udf.model import bundle, engines, tokenizer
+from fashion_udf.model import bundle, tokenizer
+from fashion_udf.model.engines import registry
 from fashion_udf.photos import decode
 from tests.benchmark import catalogs, plain_job, plain_model, stages
 from tests.submit import REPOSITORY
@@ -45,7 +46,7 @@ def test_both_udfs_give_the_results_of_the_reference_engine(udf: str, spark: Spa
     frame = spark.read.parquet(str(products.folder / "bytes")).coalesce(1)
     scored = {row["product_id"]: row["score"] for row in _scored(frame, score)}
     table = pq.read_table(products.folder / "bytes").to_pylist()
-    predict = engines.create("openvino", model, "f32", threads=1)
+    predict = registry.create("openvino", model, "f32", threads=1)
     reader = tokenizer.tokenizer_from_bytes(model.files["tokenizer.json"])
     for row in table:
         pixels = decode.decode(row["image"], model.manifest.image.size).pixels

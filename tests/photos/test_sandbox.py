@@ -16,7 +16,7 @@ from PIL import Image
 
 from fashion_udf.photos import decode, sandbox
 from fashion_udf.photos.decode import Decoded
-from fashion_udf.photos.sandbox import IsolatedDecoder
+from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.schema import Status
 
 LIMITS = (32, 1_000_000, 1_000_000)  # size, bytes, pixels
@@ -40,13 +40,13 @@ def hostile(data: bytes, size: int, max_bytes: int, max_pixels: int) -> Decoded:
 
 
 @pytest.fixture(params=[20.0])
-def careful(request: pytest.FixtureRequest) -> Iterator[IsolatedDecoder]:
-    decoder = IsolatedDecoder(timeout=request.param, memory_limit=2_500_000_000, decoder=f"{__name__}:hostile")
+def careful(request: pytest.FixtureRequest) -> Iterator[SandboxedDecoder]:
+    decoder = SandboxedDecoder(timeout=request.param, memory_limit=2_500_000_000, decoder=f"{__name__}:hostile")
     yield decoder
     decoder.close()
 
 
-def _child(decoder: IsolatedDecoder) -> int:
+def _child(decoder: SandboxedDecoder) -> int:
     decoded = decoder.decode(b"well", *LIMITS)
     assert decoded.status == Status.IMAGE_CORRUPT
     return int(decoded.error or 0)
@@ -64,7 +64,7 @@ def _is_gone(process: int) -> bool:
     ("photo", "code"), [(b"segfault", -signal.SIGSEGV), (b"allocate", 1), (b"exit", 7), (b"raise", 1)]
 )
 def test_a_photo_that_kills_the_decoder_is_crashed_and_the_next_is_fine(
-    careful: IsolatedDecoder, photo: bytes, code: int
+    careful: SandboxedDecoder, photo: bytes, code: int
 ) -> None:
     first = _child(careful)
     assert _child(careful) == first, "one child serves many photos"
@@ -75,7 +75,7 @@ def test_a_photo_that_kills_the_decoder_is_crashed_and_the_next_is_fine(
 
 
 @pytest.mark.parametrize("careful", [5.0], indirect=True)
-def test_a_photo_that_hangs_the_decoder_is_timed_out_and_the_next_is_fine(careful: IsolatedDecoder) -> None:
+def test_a_photo_that_hangs_the_decoder_is_timed_out_and_the_next_is_fine(careful: SandboxedDecoder) -> None:
     first, start = _child(careful), time.monotonic()
     decoded = careful.decode(b"sleep", *LIMITS)
     assert decoded == Decoded(None, Status.IMAGE_TIMEOUT, "the decoder took more than 5 seconds")
@@ -84,25 +84,25 @@ def test_a_photo_that_hangs_the_decoder_is_timed_out_and_the_next_is_fine(carefu
     assert _child(careful) != first
 
 
-def test_a_child_that_was_killed_between_two_photos_costs_one_row(careful: IsolatedDecoder) -> None:
+def test_a_child_that_was_killed_between_two_photos_costs_one_row(careful: SandboxedDecoder) -> None:
     os.kill(_child(careful), signal.SIGKILL)
     assert careful.decode(b"well", *LIMITS).status == Status.IMAGE_CRASHED
     assert _child(careful)
 
 
-def test_the_child_has_no_thread_for_each_core_which_would_use_up_its_memory(careful: IsolatedDecoder) -> None:
+def test_the_child_has_no_thread_for_each_core_which_would_use_up_its_memory(careful: SandboxedDecoder) -> None:
     threads = careful.decode(b"threads", *LIMITS).error
     assert threads is not None and int(threads) <= 2, "its own and pyarrow's"
 
 
 def test_a_decoder_that_cannot_start_is_a_status_for_every_photo() -> None:
-    decoder = IsolatedDecoder(decoder="no_such_module:decode")
+    decoder = SandboxedDecoder(decoder="no_such_module:decode")
     for _ in range(2):
         assert decoder.decode(bytes(1_000_000), *LIMITS).status == Status.IMAGE_CRASHED
     decoder.close()
 
 
-def test_closing_ends_the_child_and_may_be_repeated(careful: IsolatedDecoder) -> None:
+def test_closing_ends_the_child_and_may_be_repeated(careful: SandboxedDecoder) -> None:
     before = len(os.listdir("/proc/self/fd"))
     child = _child(careful)
     careful.close()
@@ -111,7 +111,7 @@ def test_closing_ends_the_child_and_may_be_repeated(careful: IsolatedDecoder) ->
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_file_over_the_limit_never_reaches_the_child(careful: IsolatedDecoder) -> None:
+def test_a_file_over_the_limit_never_reaches_the_child(careful: SandboxedDecoder) -> None:
     first = _child(careful)
     decoded = careful.decode(b"segfault", 32, 7, 1_000_000)
     assert decoded == Decoded(None, Status.IMAGE_TOO_LARGE, "8 bytes, at most 7 are accepted")
@@ -126,8 +126,8 @@ def _photo(form: str, size: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def real() -> Iterator[IsolatedDecoder]:
-    decoder = IsolatedDecoder()
+def real() -> Iterator[SandboxedDecoder]:
+    decoder = SandboxedDecoder()
     yield decoder
     decoder.close()
 
@@ -146,7 +146,7 @@ def real() -> Iterator[IsolatedDecoder]:
     ],
     ids=["jpeg", "png", "large", "cut", "many pixels", "html", "newline", "empty"],
 )
-def test_the_child_decodes_exactly_as_this_process_does(real: IsolatedDecoder, photo: bytes) -> None:
+def test_the_child_decodes_exactly_as_this_process_does(real: SandboxedDecoder, photo: bytes) -> None:
     limits = (224, 10_000_000, 1_000_000)
     here, there = decode.decode(photo, *limits), real.decode(photo, *limits)
     assert (there.status, there.error) == (here.status, here.error)
@@ -156,7 +156,7 @@ def test_the_child_decodes_exactly_as_this_process_does(real: IsolatedDecoder, p
 
 
 def test_two_decoders_in_two_threads_do_not_mix_their_photos() -> None:
-    decoders = [IsolatedDecoder(), IsolatedDecoder()]
+    decoders = [SandboxedDecoder(), SandboxedDecoder()]
     photos = [_photo("PNG", 32), _photo("PNG", 33)]
     limits = (33, 1_000_000, 1_000_000)
 

@@ -132,13 +132,13 @@ def test_a_large_published_table_is_not_shuffled_for_a_few_products(spark: Spark
 
 
 def test_products_that_were_looked_at_and_stay_are_told_with_the_cause(spark: SparkSession) -> None:
-    kept = assembly.kept(*_inputs(spark, CASES, "text")).collect()
-    assert {row["product_id"]: (row["cause"], row["error"]) for row in kept} == {
+    unchanged = assembly.unchanged(*_inputs(spark, CASES, "text")).collect()
+    assert {row["product_id"]: (row["cause"], row["error"]) for row in unchanged} == {
         "failure over good": ("image_io", "no answer"),
         "failure over corrupt": ("image_timeout", None),
         "same bytes": ("same_photo", None),
     }
-    assert len(kept) == 3
+    assert len(unchanged) == 3
 
 
 @pytest.mark.parametrize("name", ["new", "changed"])

@@ -19,7 +19,7 @@ from fashion_udf.catalog import columns
 from fashion_udf.config import Input
 from fashion_udf.pipeline import chunks
 from fashion_udf.pipeline.chunks import Chunk
-from fashion_udf.pipeline.comparison import Counts
+from fashion_udf.pipeline.comparison import PlanCounts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -122,8 +122,8 @@ def _todo(spark: SparkSession, rows: int) -> DataFrame:
     return spark.range(rows).selectExpr("string(id) product_id", "'a' file", "string(id) fingerprint")
 
 
-def _counts(rows: int) -> Counts:
-    return Counts(to_score=rows, files={"a": rows})
+def _counts(rows: int) -> PlanCounts:
+    return PlanCounts(to_score=rows, files={"a": rows})
 
 
 def test_chunks_are_a_sixtieth_of_the_rows_and_numbered_from_the_first(
@@ -159,7 +159,7 @@ def test_a_few_rows_are_one_chunk_and_none_are_no_chunk(spark: SparkSession, mon
     assert chunks.score(_job(todo, todo), _counts(chunks.MIN_CHUNK_ROWS), 1_000_000) == 1
     assert done == [Chunk(0, ("a",), 0, 1, chunks.MIN_CHUNK_ROWS)]
     nothing = _todo(spark, 0)
-    assert chunks.score(_job(nothing, nothing), Counts(), 1_000_000, first=3) == 3
+    assert chunks.score(_job(nothing, nothing), PlanCounts(), 1_000_000, first=3) == 3
 
 
 def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
@@ -196,7 +196,7 @@ def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
 )
 def test_readers_hold_no_more_photos_than_fit_in_a_batch(spark: SparkSession, largest: int, rows: int) -> None:
     frame = spark.range(1).selectExpr("string(id) product_id", "null image")
-    chunks._bound_memory(_job(frame, frame), Counts(with_photo=10, largest_photo=largest), 32_000_000)
+    chunks._bound_memory(_job(frame, frame), PlanCounts(with_photo=10, largest_photo=largest), 32_000_000)
     assert spark.conf.get("spark.sql.parquet.columnarReaderBatchSize") == str(rows)
     assert spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == str(rows)
     assert spark.conf.get("spark.sql.execution.arrow.maxBytesPerBatch") == "32000000"

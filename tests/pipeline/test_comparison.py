@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fashion_udf.pipeline import comparison
-from fashion_udf.pipeline.comparison import Counts, Scope
-from fashion_udf.schema import SOUND, TRANSIENT, Status
+from fashion_udf.pipeline.comparison import PlanCounts, Scope
+from fashion_udf.schema import NOT_A_FAILURE, RETRY_EVERY_RUN, Status
 from tests.tag_rows import TIME, fingerprint, results, tags
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
             staged.append({**result, "image_sha256": case.get("staged_sha256", "s")})
     frame = spark.createDataFrame(rows, ROWS)
     usable = results(spark, *staged).withColumnRenamed("planned_fingerprint", "key")
-    found = comparison.compared(frame, tags(spark, *published), usable, scope)
+    found = comparison.with_actions(frame, tags(spark, *published), usable, scope)
     assert found.columns == [*frame.columns, "action", "reason", "known_sha256"]
     decided = found.collect()
     assert len(decided) == len(cases), "each row once"
@@ -59,7 +59,7 @@ NIGHTLY: dict[str, tuple[dict[str, Any], tuple[str, str | None, str | None]]] = 
     "text over model": ({"text": "x", "versions": "w"}, ("score", "text", None)),
     "image over retry": ({"image": "j", "status": "image_io"}, ("score", "image", None)),
     "model over retry": ({"versions": "w", "status": "image_io"}, ("score", "model", None)),
-    **{f"retry {status}": ({"status": status.value}, ("score", "retry", None)) for status in TRANSIENT},
+    **{f"retry {status}": ({"status": status.value}, ("score", "retry", None)) for status in RETRY_EVERY_RUN},
     "staged new": ({"published": False, "unchanged": False}, ("staged", "new", None)),
     "staged text": ({"text": "x", "unchanged": False}, ("staged", "text", None)),
     "staged retry": ({"status": "image_io", "unchanged": False}, ("staged", "retry", None)),
@@ -82,7 +82,7 @@ def test_a_retry_of_failures_scores_every_failed_row_and_no_sound_one(spark: Spa
     cases: dict[str, dict[str, Any]] = {status.value: {"status": status.value} for status in Status}
     cases["staged"] = {"status": "image_corrupt", "unchanged": False}
     expected: Decisions = {status.value: ("score", "retry", None) for status in Status}
-    expected |= {status.value: ("carry", None, "s") for status in SOUND}
+    expected |= {status.value: ("carry", None, "s") for status in NOT_A_FAILURE}
     assert _decided(spark, cases, Scope(retry_failed=True)) == {**expected, "staged": ("staged", "retry", None)}
 
 
@@ -130,7 +130,7 @@ def _planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
 def test_one_row_of_each_fingerprint_is_scored_for_all_and_skipped_only_if_all_have_that_photo(
     spark: SparkSession,
 ) -> None:
-    found = comparison.representatives(_planned(spark, PLANNED)).collect()
+    found = comparison.one_per_fingerprint(_planned(spark, PLANNED)).collect()
     assert sorted((row["fingerprint"], row["product_id"], row["known_sha256"]) for row in found) == [
         ("four", "h", None),
         ("one", "a", "s"),
@@ -140,11 +140,11 @@ def test_one_row_of_each_fingerprint_is_scored_for_all_and_skipped_only_if_all_h
 
 
 def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None:
-    expected = Counts(
+    expected = PlanCounts(
         accepted=9,
         carried=1,
         staged=1,
-        gone=2,
+        removed=2,
         to_score=4,
         duplicates=3,
         with_photo=3,
@@ -155,11 +155,11 @@ def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None
     )
     planned = _planned(spark, PLANNED)
     assert comparison.count(planned, 10) == expected, "ten are published: eight of those planned, and two"
-    assert comparison.count(planned, None) == replace(expected, gone=0)
+    assert comparison.count(planned, None) == replace(expected, removed=0)
 
 
 def test_an_empty_catalog_counts_nothing(spark: SparkSession) -> None:
-    assert comparison.count(_planned(spark, []), 0) == Counts()
+    assert comparison.count(_planned(spark, []), 0) == PlanCounts()
 
 
 #: name -> (result, the key it may be used by in run r1, and in r1 when it was told to score again).
@@ -187,7 +187,7 @@ def test_each_usable_result_is_found_by_one_key(spark: SparkSession, own_alone: 
         {"planned_fingerprint": f"planned {name}", "fingerprint": f"scored {name}", "run_id": "r0", "error": name} | row
         for name, (row, _, _) in STAGED.items()
     ]
-    found = comparison.usable(results(spark, *rows), "r1", own_alone)
+    found = comparison.usable_results(results(spark, *rows), "r1", own_alone)
     assert found.columns[-1] == "key"
     keys = [(row["key"], row["error"]) for row in found.collect()]
     expected = {name: case[2] if own_alone else case[1] for name, case in STAGED.items()}
@@ -206,9 +206,11 @@ def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSe
         ("same photo", None, None, bytearray(b"jpeg"), None, None),
     ]
     source = spark.createDataFrame(rows, CATALOG.format(photo="image binary"))
-    planned = comparison.wanted(source, "v1", "f32", (), versioned=False)
+    planned = comparison.with_fingerprints(source, "v1", "f32", (), versioned=False)
     assert planned.columns == ["product_id", "fingerprint", "file", "has_photo", "photo_bytes"]
-    other = comparison.wanted(source, "v1", "int8", (), versioned=False).withColumnRenamed("fingerprint", "int8")
+    other = comparison.with_fingerprints(source, "v1", "int8", (), versioned=False).withColumnRenamed(
+        "fingerprint", "int8"
+    )
     found = {row["product_id"]: row for row in planned.join(other.select("product_id", "int8"), "product_id").collect()}
     parts = {name: row["fingerprint"].split("-") for name, row in found.items()}
     assert {len(part) for value in parts.values() for part in value} == {32}
@@ -237,13 +239,13 @@ def test_a_photo_without_a_version_is_looked_at_and_no_other_is(
         values = [str(tmp_path / "o"), str(tmp_path / "n")]
     rows = [(f"{version} {at}", "t", None, values[at], version, "f") for version in ("1", None) for at in (0, 1)]
     source = spark.createDataFrame(rows, CATALOG.format(photo=photo))
-    planned = comparison.wanted(source, "v1", "f32", (str(tmp_path),), versioned=False).collect()
+    planned = comparison.with_fingerprints(source, "v1", "f32", (str(tmp_path),), versioned=False).collect()
     assert len({row["fingerprint"] for row in planned}) == 4
     rows = [(name, title, text, values[0], version, file) for name, title, text, _, version, file in rows]
     if "uri" in photo:
         os.utime(tmp_path / "o", ns=(1, 1))
     source = spark.createDataFrame(rows, CATALOG.format(photo=photo))
-    again = comparison.wanted(source, "v1", "f32", (str(tmp_path),), versioned=False).collect()
+    again = comparison.with_fingerprints(source, "v1", "f32", (str(tmp_path),), versioned=False).collect()
     same = [old["fingerprint"] == new["fingerprint"] for old, new in zip(planned, again, strict=True)]
     assert same == ([True, False, False, False] if "uri" in photo else [True, True, True, False])
 
@@ -256,7 +258,7 @@ def test_where_the_catalog_gives_versions_no_photo_is_looked_at(spark: SparkSess
         ("a", "t", None, value, "2", "f"),
         ("none", "t", None, None, None, "f"),
     ]
-    planned = comparison.wanted(
+    planned = comparison.with_fingerprints(
         spark.createDataFrame(rows, CATALOG.format(photo=photo)), "v1", "f32", (), versioned=True
     )
     first, second, none = planned.collect()

@@ -24,24 +24,24 @@ def _commit(*files: tuple[int, int]) -> Commit:
 
 
 def test_bytes_follow_the_published_rows() -> None:
-    assert estimate.table(_commit((1000, 10), (2000, 20)), 7) == {"table_rows": 7, "bytes_to_write": 700}
+    assert estimate.table_bytes(_commit((1000, 10), (2000, 20)), 7) == 700
 
 
 @pytest.mark.parametrize("published", [None, _commit(), _commit((500, 0))])
 def test_a_first_table_is_estimated_by_the_row(published: Commit | None) -> None:
-    assert estimate.table(published, 10) == {"table_rows": 10, "bytes_to_write": 10 * estimate.ROW_BYTES}
+    assert estimate.table_bytes(published, 10) == 10 * estimate.ROW_BYTES
 
 
 def test_seconds_follow_the_newest_run_that_scored(tmp_path: Path) -> None:
     _ran(tmp_path, "20260101", {"rows_per_core_second": 1.0})
     _ran(tmp_path, "20260102", {"rows_per_core_second": 50.0})
     _ran(tmp_path, "20260103", {"seconds": {}})
-    assert estimate.scoring(str(tmp_path), 1000, 2) == {"expected_seconds": 10, "expected_core_seconds": 20}
-    assert estimate.scoring(f"file://{tmp_path}", 0, 2) == {"expected_seconds": 0, "expected_core_seconds": 0}
+    assert estimate.core_seconds(str(tmp_path), 1000) == 20
+    assert estimate.core_seconds(f"file://{tmp_path}", 0) == 0
 
 
 def test_without_a_run_nothing_is_told(tmp_path: Path) -> None:
-    assert estimate.scoring(str(tmp_path / "nowhere"), 1000, 2) == {}
+    assert estimate.core_seconds(str(tmp_path / "nowhere"), 1000) is None
 
 
 @pytest.mark.parametrize("metrics", ["", "{", "[]", "null", "\ud800", {"rows_per_core_second": None}])
@@ -55,13 +55,13 @@ def test_a_damaged_report_is_passed_over(tmp_path: Path, metrics: Any, rate: Any
         _ran(tmp_path, "20260102", metrics)
     _ran(tmp_path, "20260103", {"rows_per_core_second": rate})
     (tmp_path / "runs" / "20260104" / "metrics.json").mkdir(parents=True)
-    assert estimate.scoring(str(tmp_path), 100, 1)["expected_seconds"] == 2
+    assert estimate.core_seconds(str(tmp_path), 100) == 2
 
 
 def test_no_more_than_the_newest_runs_are_looked_through(tmp_path: Path) -> None:
     _ran(tmp_path, "000", {"rows_per_core_second": 1.0})
     for index in range(1, 30):
         _ran(tmp_path, f"{index:03d}", {})
-    assert estimate.scoring(str(tmp_path), 1, 1) != {}
+    assert estimate.core_seconds(str(tmp_path), 1) is not None
     _ran(tmp_path, "030", {})
-    assert estimate.scoring(str(tmp_path), 1, 1) == {}
+    assert estimate.core_seconds(str(tmp_path), 1) is None

@@ -13,10 +13,10 @@ from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import BundleError, CatalogError, SnapshotError
 from fashion_udf.pipeline import assembly, chunks, planning, staging
-from fashion_udf.pipeline.comparison import Counts, Scope
+from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import RESULT, TAGS
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.tables import head
 from tests.tag_rows import results, tags
 
@@ -41,7 +41,7 @@ def _publish(spark: SparkSession, folder: Path, **fingerprints: str) -> None:
         str(staged)
     )
     snapshot.publish(
-        str(folder / "out"), staged, snapshot.new_run_id(), "v1", expected_rows=len(fingerprints), parent=None
+        str(folder / "out"), staged, paths.new_run_id(), "v1", expected_rows=len(fingerprints), parent=None
     )
 
 
@@ -59,11 +59,11 @@ def parent(tmp_path: Path) -> Any:
 
 def _planned(parent: Any, **counts: Any) -> Planned:
     nothing: Any = None
-    return Planned(parent, nothing, nothing, nothing, nothing, Counts(**counts))
+    return Planned(parent, nothing, nothing, nothing, nothing, PlanCounts(**counts))
 
 
 def test_the_next_table_has_the_published_rows_and_the_new_ones_without_those_gone(parent: Any) -> None:
-    assert _planned(parent, gone=1, reasons={"new": 5, "text": 3}).table_rows == 5
+    assert _planned(parent, removed=1, reasons={"new": 5, "text": 3}).table_rows == 5
     assert _planned(parent).table_rows == 1
     assert _planned(None, reasons={"new": 5}).table_rows == 5
 
@@ -76,7 +76,7 @@ def test_there_is_nothing_to_do_only_where_nothing_would_change_and_a_table_is_p
     assert not _planned(None).changes_nothing, "the first table is published, even an empty one"
     assert not _planned(parent, to_score=1).changes_nothing
     assert not _planned(parent, staged=1).changes_nothing
-    assert not _planned(parent, gone=1).changes_nothing
+    assert not _planned(parent, removed=1).changes_nothing
     monkeypatch.setattr(assembly, "override_changes", lambda *_: 1)
     assert not _planned(parent, accepted=1, carried=1).changes_nothing
 
@@ -114,7 +114,7 @@ def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
 def test_the_first_plan_has_no_table_before_it(spark: SparkSession, tmp_path: Path) -> None:
     planned = planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), tmp_path / "plan-0")
     assert planned.parent is None
-    assert planned.counts == Counts(accepted=1, to_score=1, files={"f": 1}, reasons={"new": 1})
+    assert planned.counts == PlanCounts(accepted=1, to_score=1, files={"f": 1}, reasons={"new": 1})
     assert (planned.table_rows, planned.changes_nothing) == (1, False)
     assert planned.previous.schema.names == TAGS.names
     assert pq.read_table(tmp_path / "plan-0").to_pydict()["product_id"] == ["a"], "the plan is kept"
@@ -135,14 +135,14 @@ def test_a_plan_carries_resumes_and_drops_and_without_a_target_writes_nothing(
     planned = planning.on_current(_run(spark, tmp_path, Scope(), **rows), None)
     assert _files(tmp_path) == before
     assert planned.parent == head(tmp_path / "out")
-    assert (planned.counts.carried, planned.counts.staged, planned.counts.gone) == (2, 1, 1)
+    assert (planned.counts.carried, planned.counts.staged, planned.counts.removed) == (2, 1, 1)
     assert (planned.counts.to_score, planned.table_rows) == (1, 4)
-    assert [row["product_id"] for row in planned.gone.collect()] == ["gone"]
+    assert [row["product_id"] for row in planned.removed.collect()] == ["gone"]
     # A backfill leaves to the nightly run what it is not about.
     selected = spark.createDataFrame([("changed",), ("gone",)], "product_id string")
     planned = planning.on_current(_run(spark, tmp_path, Scope(selected), **rows), None)
-    assert (planned.counts.accepted, planned.counts.to_score, planned.counts.gone) == (1, 1, 0)
-    assert planned.table_rows == 4 and planned.gone.isEmpty()
+    assert (planned.counts.accepted, planned.counts.to_score, planned.counts.removed) == (1, 1, 0)
+    assert planned.table_rows == 4 and planned.removed.isEmpty()
     # A run that was told to score again does not take what another one has scored.
     assert planning.results(_run(spark, tmp_path, Scope(forced=True))).isEmpty()
     assert planning.results(_run(spark, tmp_path, Scope(retry_failed=True))).isEmpty()
@@ -150,7 +150,7 @@ def test_a_plan_carries_resumes_and_drops_and_without_a_target_writes_nothing(
 
 def test_rows_of_a_damaged_table_are_not_planned_on(spark: SparkSession, tmp_path: Path) -> None:
     _publish(spark, tmp_path, a="fa")
-    (file,) = snapshot.data_dir(str(tmp_path / "out"), head(tmp_path / "out")).iterdir()
+    (file,) = paths.data_dir(str(tmp_path / "out"), head(tmp_path / "out")).iterdir()
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(SnapshotError, match="as commit 1 describes it"):
         planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), None)

@@ -50,7 +50,7 @@ def after(spark: SparkSession) -> DataFrame:
     )  # fmt: skip
 
 
-KEPT = "product_id string, cause string, error string"
+UNCHANGED = "product_id string, cause string, error string"
 
 
 def test_the_tables_of_a_run_hold_what_people_ask_for(
@@ -58,10 +58,10 @@ def test_the_tables_of_a_run_hold_what_people_ask_for(
 ) -> None:
     (tmp_path / "changes.parquet").mkdir()
     (tmp_path / "changes.parquet" / "part-0.parquet").write_bytes(b"of an earlier plan")
-    kept = [("a", "image_io", "no answer"), ("b", "same_photo", None), ("c", "image_io", None)]
-    frame = spark.createDataFrame(kept, KEPT)
+    unchanged = [("a", "image_io", "no answer"), ("b", "same_photo", None), ("c", "image_io", None)]
+    frame = spark.createDataFrame(unchanged, UNCHANGED)
     assert run_tables.write(tmp_path, after, before, frame, "r2") == {"image_io": 2, "same_photo": 1}
-    assert sorted(tuple(row.values()) for row in pq.read_table(tmp_path / "kept.parquet").to_pylist()) == kept
+    assert sorted(tuple(row.values()) for row in pq.read_table(tmp_path / "unchanged.parquet").to_pylist()) == unchanged
     changes, failures, review = (
         pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("changes", "failures", "review")
     )
@@ -88,8 +88,8 @@ def test_the_tables_of_a_run_hold_what_people_ask_for(
 
 
 def test_a_first_run_has_empty_tables_with_their_columns(spark: SparkSession, tmp_path: Path) -> None:
-    table, kept = tags(spark, {"product_id": "a", "run_id": "r2"}), spark.createDataFrame([], KEPT)
-    assert run_tables.write(tmp_path, table, tags(spark), kept, "r2") == {}
-    found = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("changes", "failures", "review", "kept")]
+    table, unchanged = tags(spark, {"product_id": "a", "run_id": "r2"}), spark.createDataFrame([], UNCHANGED)
+    assert run_tables.write(tmp_path, table, tags(spark), unchanged, "r2") == {}
+    found = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("changes", "failures", "review", "unchanged")]
     assert [table.num_rows for table in found] == [0, 0, 0, 0]
     assert found[0].column_names == ["product_id", "from", "to", "confidence", "cause"]

@@ -30,7 +30,7 @@ from fashion_udf.pipeline import chunks, planning, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.samples import catalog
 from fashion_udf.schema import TAGS, Status
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -62,7 +62,7 @@ def _config(path: str, output: Path, **changes: Any) -> JobConfig:
 def _published(output: Path) -> Any:
     commit = snapshot.current(str(output))
     assert commit is not None
-    return ds.dataset(snapshot.data_dir(str(output), commit), format="parquet").to_table().to_pandas()
+    return ds.dataset(paths.data_dir(str(output), commit), format="parquet").to_table().to_pandas()
 
 
 def test_every_row_is_published_with_its_status(spark: SparkSession, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_every_row_is_published_with_its_status(spark: SparkSession, tmp_path: P
     scored = rows[rows["category"].notna()]
     assert np.allclose([np.linalg.norm(vector) for vector in scored["embedding"]], 1, atol=1e-3)
     assert scored["confidence"].between(0, 1).all()
-    assert outcome.counts["accepted"] == outcome.counts["scored"] == len(photos)
+    assert outcome.counts.accepted == outcome.counts.scored == len(photos)
     recorded = json.loads((tmp_path / "out" / "runs" / outcome.run_id / "outcome.json").read_text())
     assert recorded["exit_code"] == 0
     assert recorded["counts"]["status.ok"] == 1
@@ -164,7 +164,7 @@ def test_a_second_run_on_the_same_catalog_scores_nothing_and_publishes_nothing(
     second = tagging.tag(spark, _config(path, tmp_path / "out"))
     assert (first.published, second.published) == (True, False)
     assert second.number == 1
-    assert (second.counts["scored"], second.counts["carried"]) == (0, 1)
+    assert (second.counts.scored, second.counts.carried) == (0, 1)
     assert os.listdir(tmp_path / "out" / "staging") == []
 
 
@@ -180,7 +180,7 @@ def test_a_photo_with_a_new_date_and_the_same_bytes_is_carried(spark: SparkSessi
     os.utime(photos[0], ns=(1, 1))
     outcome = tagging.tag(spark, settings)
     after = _published(tmp_path / "out").set_index("product_id")
-    assert outcome.published and outcome.counts["reason.image"] == outcome.counts["kept.same_photo"] == 1
+    assert outcome.published and outcome.counts.reasons["image"] == outcome.counts.unchanged["same_photo"] == 1
     changed = {(row, name) for row in "ab" for name in before if str(before[name][row]) != str(after[name][row])}
     assert changed == {("a", "fingerprint")}
     assert not tagging.tag(spark, settings).published
@@ -198,7 +198,7 @@ def test_a_photo_without_a_version_among_others_is_scored_once(spark: SparkSessi
     settings = _config(
         path, tmp_path / "out", input__image_roots=[str(tmp_path)], input__columns={"image_version": "version"}
     )
-    assert tagging.tag(spark, settings).counts["scored"] == 2
+    assert tagging.tag(spark, settings).counts.scored == 2
     assert _published(tmp_path / "out")["modality"].tolist() == ["both", "both"]
     assert not tagging.tag(spark, settings).published
 
@@ -222,11 +222,7 @@ def test_only_what_changed_is_scored_and_every_other_row_is_carried_as_it_was(
     )  # fmt: skip
     outcome = tagging.tag(spark, settings)
     after = _published(tmp_path / "out").set_index("product_id")
-    assert {name: outcome.counts[name] for name in ("scored", "carried", "gone")} == {
-        "scored": 3,
-        "carried": 1,
-        "gone": 1,
-    }
+    assert (outcome.counts.scored, outcome.counts.carried, outcome.counts.removed) == (3, 1, 1)
     assert sorted(after.index) == sorted(new)
     assert after["reason"].to_dict() == {"same": "new", "text": "text", "photo": "image", "fresh": "new"}
     assert after.loc["same"].drop("embedding").equals(before.loc["same"].drop("embedding"))
@@ -238,7 +234,7 @@ def test_products_with_the_same_text_and_photo_are_scored_once(spark: SparkSessi
         tmp_path / "in", product_id=["a", "b", "c"], title=["Red shirt"] * 3, image=[_jpeg(), _jpeg(), _jpeg(9)]
     )
     outcome = tagging.tag(spark, _config(path, tmp_path / "out"))
-    assert (outcome.counts["scored"], outcome.counts["duplicates"]) == (3, 1)
+    assert (outcome.counts.scored, outcome.counts.duplicates) == (3, 1)
     rows = _published(tmp_path / "out").set_index("product_id")
     assert rows.loc["a", "confidence"] == rows.loc["b", "confidence"]
     assert np.array_equal(rows.loc["a", "embedding"], rows.loc["b", "embedding"])
@@ -271,11 +267,11 @@ def test_a_run_that_died_leaves_its_chunks_to_the_next_one(
     titles[3] = "Blue hat"
     _catalog(tmp_path / "in", product_id=names, title=titles)
     outcome = tagging.tag(spark, settings)
-    assert outcome.counts["staged"] >= 3
-    assert outcome.counts["accepted"] == 12
+    assert outcome.counts.staged >= 3
+    assert outcome.counts.accepted == 12
     assert sorted(_published(tmp_path / "out")["product_id"]) == sorted(names)
     clean = tagging.tag(spark, _config(path, tmp_path / "clean"))
-    assert clean.counts["staged"] == 0
+    assert clean.counts.staged == 0
     resumed, fresh = (
         _published(tmp_path / name).set_index("product_id").sort_index()[["category", "confidence", "fingerprint"]]
         for name in ("out", "clean")
@@ -363,10 +359,10 @@ def test_a_corrupt_photo_is_not_tried_again_unless_somebody_asks(spark: SparkSes
     photos = pa.array([b"\xff\xd8\xff\xe0" + b"x" * 500, _jpeg()], pa.binary())
     path = _catalog(tmp_path / "in", product_id=["corrupt", "sound"], title=["Red shirt"] * 2, image=photos)
     settings = _config(path, tmp_path / "out")
-    assert tagging.tag(spark, settings).counts["status.ok"] == 1
+    assert tagging.tag(spark, settings).counts.statuses["ok"] == 1
     assert not tagging.tag(spark, settings).published
     again = tagging.tag(spark, settings, Scope(retry_failed=True))
-    assert (again.counts["reason.retry"], again.counts["carried"]) == (1, 1)
+    assert (again.counts.reasons["retry"], again.counts.carried) == (1, 1)
 
 
 def test_people_overrule_the_model_until_they_withdraw(spark: SparkSession, tmp_path: Path) -> None:
@@ -376,7 +372,7 @@ def test_people_overrule_the_model_until_they_withdraw(spark: SparkSession, tmp_
     settings = _config(path, tmp_path / "out", overrides={"path": given})
     outcome = tagging.tag(spark, settings)
     rows = _published(tmp_path / "out").set_index("product_id")
-    assert outcome.counts["carried"] == 2
+    assert outcome.counts.carried == 2
     assert rows["category"]["a"] == "Kites" != rows["model_category"]["a"]
     assert rows["category_source"].to_dict() == {"a": "override", "b": "model"}
     assert not tagging.tag(spark, settings).published
@@ -423,9 +419,10 @@ def test_a_bad_bundle_engine_or_precision_is_refused_before_any_row_is_read(
 
 def test_a_plan_counts_and_writes_nothing(spark: SparkSession, tmp_path: Path) -> None:
     path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["t"] * 2, image=[b"123", None])
-    told = tagging.forecast(spark, _config(path, tmp_path / "out"))
-    assert (told["accepted"], told["rejected"], told["reason.new"], told["table_rows"]) == (2, 0, 2, 2)
-    assert told["bytes_to_write"] > 0
+    preview = tagging.preview(spark, _config(path, tmp_path / "out"))
+    counts = preview.counts
+    assert (counts.accepted, counts.rejected, counts.reasons["new"], preview.table_rows) == (2, 0, 2, 2)
+    assert preview.table_bytes > 0
     assert not (tmp_path / "out").exists()
 
 

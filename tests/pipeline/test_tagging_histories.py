@@ -66,7 +66,7 @@ def test_after_any_history_the_table_is_what_scoring_everything_anew_gives(
     assert held(str(tmp_path / "out")) == shop.expected(), told
     head = snapshot.current(str(tmp_path / "out"))
     outcome = tagging.tag(spark, settings)
-    assert outcome.counts["scored"] == 0 and not outcome.published
+    assert outcome.counts.scored == 0 and not outcome.published
     assert snapshot.current(str(tmp_path / "out")) == head
 
 

@@ -129,7 +129,7 @@ def test_runs_that_are_killed_again_and_again_lose_the_chunks_in_flight_alone(
         spark.conf.set("spark.sql.shuffle.partitions", 2)
         outcome = tagging.tag(spark, settings)
         assert held(str(folder / "out")) == new
-        needed = outcome.counts["accepted"]
+        needed = outcome.counts.accepted
         assert sum(small_chunks) <= needed + 3 * chunks.IN_FLIGHT * 3, "more than two chunks of three rows at each kill"
         shutil.rmtree(folder)
 

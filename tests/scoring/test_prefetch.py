@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_udf.scoring.prefetch import read_ahead
+from fashion_udf.scoring.prefetch import prefetch
 
 
 def own_threads() -> list[str]:
@@ -19,7 +19,7 @@ def own_threads() -> list[str]:
 
 @given(st.lists(st.integers(), max_size=30), st.integers(0, 4), st.integers(0, 10))
 def test_results_come_in_the_order_of_the_items(items: list[int], threads: int, ahead: int) -> None:
-    assert list(read_ahead(str, items, threads, ahead)) == [str(item) for item in items]
+    assert list(prefetch(str, items, threads, ahead)) == [str(item) for item in items]
     assert own_threads() == []
 
 
@@ -27,14 +27,14 @@ def test_results_come_in_the_order_of_the_items(items: list[int], threads: int, 
 def test_an_exception_is_raised_at_its_item_s_turn_and_ends_the_threads(threads: int) -> None:
     found = []
     with pytest.raises(ZeroDivisionError):
-        for result in read_ahead(lambda item: 6 // item, [3, 2, 1, 0, 6, 6, 6], threads, 5):
+        for result in prefetch(lambda item: 6 // item, [3, 2, 1, 0, 6, 6, 6], threads, 5):
             found.append(result)
     assert found == [2, 3, 6]
     assert own_threads() == []
 
 
 def test_closing_it_early_ends_the_threads() -> None:
-    results = read_ahead(lambda item: item, range(1000), 3, 5)
+    results = prefetch(lambda item: item, range(1000), 3, 5)
     assert next(results) == 0
     results.close()
     assert own_threads() == []
@@ -50,11 +50,11 @@ def test_no_more_items_are_taken_ahead_than_allowed(threads: int, ahead: int) ->
             taken += 1
             yield taken
 
-    for used, _ in enumerate(read_ahead(abs, items(), threads, ahead), start=1):
+    for used, _ in enumerate(prefetch(abs, items(), threads, ahead), start=1):
         assert taken - used <= ahead
 
 
 def test_waiting_is_shared_between_the_threads() -> None:
     start = time.monotonic()
-    list(read_ahead(lambda _: time.sleep(0.05), range(16), 8, 16))
+    list(prefetch(lambda _: time.sleep(0.05), range(16), 8, 16))
     assert time.monotonic() - start < 16 * 0.05 / 2

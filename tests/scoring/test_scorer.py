@@ -20,7 +20,7 @@ from PIL import Image
 
 from fashion_udf.model import manifest
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import Prediction
+from fashion_udf.model.engines.prediction import Prediction
 from fashion_udf.model.manifest import Manifest
 from fashion_udf.model.tokenizer import train_tokenizer
 from fashion_udf.photos import decode

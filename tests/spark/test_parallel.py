@@ -38,9 +38,9 @@ def test_results_come_in_the_order_of_the_queries_that_run_at_once() -> None:
 
         return run
 
-    assert parallel.at_once(context, "name", [query(number) for number in range(3)], 3) == [0, 1, 2]
+    assert parallel.run_concurrently(context, "name", [query(number) for number in range(3)], 3) == [0, 1, 2]
     assert len(context.groups) == 3 and len({*context.groups}) == 1 and context.cancelled == []
-    assert parallel.at_once(context, "name", [], 1) == []
+    assert parallel.run_concurrently(context, "name", [], 1) == []
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -59,6 +59,6 @@ def test_when_one_fails_those_that_run_are_cancelled_and_those_that_wait_do_not_
         assert cancelled.wait(20), "it would have run to its end"
 
     with pytest.raises(error, match="the first"):
-        parallel.at_once(context, "name", [fails, *[waits] * 10], 2)
+        parallel.run_concurrently(context, "name", [fails, *[waits] * 10], 2)
     assert context.cancelled == context.groups[:1]
     assert len(begun) <= 2, "one ran beside it, and one may have begun in its place"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fashion_udf.errors import SnapshotError
 from fashion_udf.schema import TAGS
-from fashion_udf.table import diff, snapshot
+from fashion_udf.table import diff, paths, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.diff import Confidence, Diff
 from tests import tables
@@ -24,7 +24,7 @@ _COLUMNS = ("product_id", "category", "confidence", "status", "reason", "model_v
 
 
 def _publish(output: Path, rows: list[dict[str, Any]], columns: tuple[str, ...] = _COLUMNS, files: int = 2) -> Commit:
-    run_id = snapshot.new_run_id()
+    run_id = paths.new_run_id()
     staged = output / "staging" / run_id
     staged.mkdir(parents=True)
     for index in range(files):
@@ -152,7 +152,7 @@ def test_embeddings_are_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("damage", [os.unlink, lambda path: os.truncate(path, 8)])
 def test_a_missing_or_damaged_file_is_named(tmp_path: Path, both: tuple[Commit, Commit], damage: Any) -> None:
-    path = snapshot.data_dir(str(tmp_path), both[0]) / both[0].files[1].name
+    path = paths.data_dir(str(tmp_path), both[0]) / both[0].files[1].name
     damage(path)
     with pytest.raises(SnapshotError, match=f"Expected a Parquet file of tags. Received: {path}"):
         diff.diff(str(tmp_path), *both)

@@ -20,7 +20,7 @@ def output(tmp_path: Path) -> str:
     rollback(str(tmp_path), 1)
     pins.pin(str(tmp_path), commits[1], "before the new model")
     pins.pin(str(tmp_path), commits[1], "held by run-9", "run-9")
-    pins.bury(str(tmp_path), commits[2], "expiry")
+    pins.write_tombstone(str(tmp_path), commits[2], "expiry")
     shutil.rmtree(tmp_path / "tags/data")
     return str(tmp_path)
 
@@ -67,7 +67,7 @@ def test_the_tree_holds_plain_values(output: str) -> None:
 def test_the_current_snapshot_is_never_called_expired(output: str) -> None:
     """A killed call of expire leaves a tombstone that the rollback before it did not see."""
     log = snapshot.read_log(output)
-    pins.bury(output, log[0], "killed")
+    pins.write_tombstone(output, log[0], "killed")
     assert listing.facts(output, log)[0].state == "current"
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from fashion_udf.errors import ConfigError
 from fashion_udf.schema import TAGS, to_spark
-from fashion_udf.table import snapshot
-from fashion_udf.table.metastore import move, quoted_name, quoted_text
+from fashion_udf.table import paths, snapshot
+from fashion_udf.table.metastore import point_to, quoted_name, quoted_text
 from tests.tables import publish
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def table(spark: SparkSession) -> Iterator[str]:
 
 
 def _next(output: Path, *ids: str) -> Path:
-    return snapshot.data_dir(str(output), publish(output, list(ids)))
+    return paths.data_dir(str(output), publish(output, list(ids)))
 
 
 def _ids(spark: SparkSession, table: str) -> list[str]:
@@ -37,7 +37,7 @@ def _ids(spark: SparkSession, table: str) -> list[str]:
 def test_the_table_is_made_at_first_use_with_the_schema_of_the_tags(
     spark: SparkSession, table: str, tmp_path: Path
 ) -> None:
-    assert move(spark, table, _next(tmp_path, "1", "2"))
+    assert point_to(spark, table, _next(tmp_path, "1", "2"))
     assert _ids(spark, table) == ["1", "2"]
     assert [(f.name, f.dataType) for f in spark.table(table).schema] == [(f.name, f.dataType) for f in to_spark(TAGS)]
     described = {row["col_name"]: row["data_type"] for row in spark.sql(f"DESCRIBE TABLE EXTENDED {table}").collect()}
@@ -45,11 +45,11 @@ def test_the_table_is_made_at_first_use_with_the_schema_of_the_tags(
 
 
 def test_a_query_planned_before_the_move_keeps_the_old_rows(spark: SparkSession, table: str, tmp_path: Path) -> None:
-    move(spark, table, _next(tmp_path, "old"))
+    point_to(spark, table, _next(tmp_path, "old"))
     planned = spark.sql(f"SELECT product_id FROM {table}")
     other = spark.newSession()
     assert _ids(other, table) == ["old"]
-    assert move(spark, table, _next(tmp_path, "new", "newer"))
+    assert point_to(spark, table, _next(tmp_path, "new", "newer"))
     assert [row[0] for row in planned.collect()] == ["old"]
     assert _ids(spark, table) == ["new", "newer"]
     other.sql(f"REFRESH TABLE {table}")
@@ -58,7 +58,7 @@ def test_a_query_planned_before_the_move_keeps_the_old_rows(spark: SparkSession,
 
 def test_dropping_the_table_leaves_the_files(spark: SparkSession, table: str, tmp_path: Path) -> None:
     directory = _next(tmp_path, "1")
-    move(spark, table, directory)
+    point_to(spark, table, directory)
     spark.sql(f"DROP TABLE {table}")
     assert len(list(directory.glob("*.parquet"))) == 1
 
@@ -66,7 +66,7 @@ def test_dropping_the_table_leaves_the_files(spark: SparkSession, table: str, tm
 @pytest.mark.parametrize("name", ["a b", "it's", "env=prod", "ü#%20", "semi; DROP TABLE shop.tags"])
 def test_any_directory_can_be_shown(spark: SparkSession, table: str, tmp_path: Path, name: str) -> None:
     for ids in (["1"], ["2", "3"]):
-        assert move(spark, table, _next(tmp_path / name, *ids))
+        assert point_to(spark, table, _next(tmp_path / name, *ids))
         assert _ids(spark, table) == ids
 
 
@@ -74,7 +74,7 @@ def test_any_directory_can_be_shown(spark: SparkSession, table: str, tmp_path: P
 def test_a_directory_that_spark_takes_for_a_pattern_is_named(
     spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    assert not move(spark, table, tmp_path / name)
+    assert not point_to(spark, table, tmp_path / name)
     reason = f"Spark would take file:{tmp_path / name} for a pattern; choose another output.path"
     assert any(reason in message for message in caplog.messages)  # `text` may be JSON, with the backslash escaped
     assert not spark.catalog.tableExists(table)
@@ -94,7 +94,7 @@ def test_somebody_elses_table_is_not_moved(
     (tmp_path / "theirs").mkdir()
     spark.sql(statement.format(tmp_path / "theirs"))
     try:
-        assert not move(spark, table, _next(tmp_path, "1"))
+        assert not point_to(spark, table, _next(tmp_path, "1"))
     finally:
         if statement.startswith("CREATE VIEW"):
             spark.sql("DROP VIEW shop.tags")
@@ -106,7 +106,7 @@ def test_a_failing_metastore_is_a_warning_that_says_what_to_run(
 ) -> None:
     directory = _next(tmp_path, "1")
     with caplog.at_level(logging.WARNING):
-        assert not move(spark, "nowhere.tags", directory)
+        assert not point_to(spark, "nowhere.tags", directory)
     assert "the snapshot is published, but `nowhere`.`tags` stays behind (" in caplog.text
     assert f"run `ALTER TABLE `nowhere`.`tags` SET LOCATION 'file:{directory}'`" in caplog.text
     assert snapshot.current(str(tmp_path)) is not None
@@ -119,7 +119,7 @@ def test_a_lost_connection_is_a_warning_too(tmp_path: Path, caplog: pytest.LogCa
         def __getattr__(self, name: str) -> Any:
             raise Py4JNetworkError("Answer from Java side is empty")
 
-    assert not move(Gone(), "shop.tags", tmp_path)  # type: ignore[arg-type]
+    assert not point_to(Gone(), "shop.tags", tmp_path)  # type: ignore[arg-type]
     assert "stays behind (Answer from Java side is empty)" in caplog.text
 
 

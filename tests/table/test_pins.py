@@ -51,7 +51,7 @@ def test_a_note_that_would_break_a_line_is_refused(tmp_path: Path, first: Commit
 
 
 def test_a_snapshot_that_has_expired_is_not_pinned(tmp_path: Path, first: Commit) -> None:
-    pins.bury(str(tmp_path), first, "expiry")
+    pins.write_tombstone(str(tmp_path), first, "expiry")
     assert pins.expired(str(tmp_path)) == {"one"}
     with pytest.raises(SnapshotError, match="Received: commit 1, whose snapshot one has expired; .*list. shows those"):
         pins.pin(str(tmp_path), first)
@@ -65,7 +65,7 @@ def test_a_tombstone_written_while_the_pin_is_written_takes_the_pin_back(
 
     def overtaken(output: str, key: str, tree: dict[str, object]) -> bool:
         if key.startswith("tags/pins"):
-            pins.bury(output, first, "expiry")
+            pins.write_tombstone(output, first, "expiry")
         return create(output, key, tree)
 
     monkeypatch.setattr(pins, "_create", overtaken)
@@ -75,13 +75,13 @@ def test_a_tombstone_written_while_the_pin_is_written_takes_the_pin_back(
 
 
 def test_each_call_of_expire_takes_back_its_own_tombstone_only(tmp_path: Path, first: Commit) -> None:
-    pins.bury(str(tmp_path), first, "a")
-    pins.bury(str(tmp_path), first, "b")
-    pins.exhume(str(tmp_path), first, "a")
+    pins.write_tombstone(str(tmp_path), first, "a")
+    pins.write_tombstone(str(tmp_path), first, "b")
+    pins.remove_tombstone(str(tmp_path), first, "a")
     assert pins.expired(str(tmp_path)) == {"one"}
     with pytest.raises(SnapshotError, match=r"create tags/expired/one\.b\.json\. Received: an existing file; nothing"):
-        pins.bury(str(tmp_path), first, "b")
-    pins.exhume(str(tmp_path), first, "b")
+        pins.write_tombstone(str(tmp_path), first, "b")
+    pins.remove_tombstone(str(tmp_path), first, "b")
     assert pins.expired(str(tmp_path)) == set()
 
 

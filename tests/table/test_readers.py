@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.soak import SOAK
 from tests.tables import publish, without_syncs
 
@@ -104,7 +104,7 @@ def test_a_snapshot_of_an_older_release_is_read_together_with_a_new_one(spark: S
         pq.write_table(pa.table(columns), staged / "part-0.parquet")
         parent = snapshot.current(str(tmp_path))
         commit = snapshot.publish(str(tmp_path), staged, name, "v", expected_rows=1, parent=parent)
-        return snapshot.data_dir(str(tmp_path), commit)
+        return paths.data_dir(str(tmp_path), commit)
 
     old = published("old", product_id=["a"], category=["Hats"])
     new = published("new", product_id=["b"], category=["Hats"], reason=["new"])

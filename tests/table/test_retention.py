@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.table import pins, retention, snapshot
+from fashion_udf.table import paths, pins, retention, snapshot
 from fashion_udf.table.retention import Policy, Removal
 from fashion_udf.table.rollback import rollback
 from tests import tables
@@ -81,7 +81,7 @@ def test_a_plan_names_what_expire_removes_and_writes_nothing(tmp_path: Path) -> 
     stage(tmp_path, ["x"], name="dead")
     backdate(tmp_path / "staging", 3 * DAY)
     before = _digests(tmp_path)
-    planned = retention.plan(str(tmp_path), Policy(keep=1))
+    planned = retention.to_remove(str(tmp_path), Policy(keep=1))
     assert _digests(tmp_path) == before
     assert _names(planned) == ["s1", "s2", "dead"]
     assert _expire(tmp_path, Policy(keep=1)) == _names(planned)
@@ -157,7 +157,7 @@ def test_grace_holds_where_older_than_is_shorter(tmp_path: Path) -> None:
 
 def test_a_slow_reader_finishes_on_the_snapshot_it_opened(tmp_path: Path) -> None:
     publish(tmp_path, [str(n) for n in range(1000)], ["x"], run_id="s1")
-    directory = snapshot.data_dir(str(tmp_path), tables.head(tmp_path))
+    directory = paths.data_dir(str(tmp_path), tables.head(tmp_path))
     with duckdb.connect() as connection:
         connection.execute((tmp_path / "tags/current.sql").read_text())
         opened = ds.dataset(directory, format="parquet")
@@ -234,9 +234,9 @@ def test_reports_go_with_age_unless_their_run_or_snapshot_is_there(tmp_path: Pat
 
 
 def test_reports_stay_with_what_their_run_published_under_another_id(tmp_path: Path) -> None:
-    run_id = snapshot.new_run_id()
+    run_id = paths.new_run_id()
     _publish(tmp_path, 1)
-    publish(tmp_path, ["a"], run_id=snapshot.attempt_id(run_id, "1"))
+    publish(tmp_path, ["a"], run_id=paths.attempt_id(run_id, "1"))
     (tmp_path / "runs" / run_id).mkdir(parents=True)
     backdate(tmp_path / "runs", 400 * DAY)
     assert _expire(tmp_path, Policy()) == []

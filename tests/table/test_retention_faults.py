@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_udf.errors import FashionError, SnapshotError
-from fashion_udf.table import log, pins, retention, snapshot
+from fashion_udf.table import log, paths, pins, retention, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.retention import Policy
 from fashion_udf.table.rollback import rollback
@@ -193,7 +193,7 @@ def test_expire_between_two_steps_of_a_rollback_leaves_a_whole_current_snapshot(
 
 #: What decides between a rollback and a call of expire, each a step.
 STEPS = (
-    *((pins, name) for name in ("pins", "expired", "bury", "_create", "_remove")),
+    *((pins, name) for name in ("pins", "expired", "write_tombstone", "_create", "_remove")),
     *((snapshot, name) for name in ("current", "verify")),
     (log, "append"),
 )
@@ -239,11 +239,11 @@ def _handed_over(output: Path, first: int, second: int) -> tuple[bool, bool]:
 
     rolled_back = threading.Event()
     threads = [threading.Thread(target=roll_back, name="rollback"), threading.Thread(target=expire, name="expire")]
-    planned = retention.plan(
+    planned = retention.to_remove(
         str(output), ALL
     )  # before the rollback's pin, which would have kept the snapshot out of it
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retention, "plan", lambda *_: planned)
+        patch.setattr(retention, "to_remove", lambda *_: planned)
         for module, name in STEPS:
             patch.setattr(module, name, watched(getattr(module, name)))
         for thread in threads:
@@ -273,9 +273,9 @@ def test_a_tombstone_is_taken_back_when_the_snapshot_is_wanted_again(
     copy: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = copy(1)
-    planned = retention.plan(str(output), ALL)
+    planned = retention.to_remove(str(output), ALL)
     rollback(str(output), 1)
-    monkeypatch.setattr(retention, "plan", lambda *_: planned)
+    monkeypatch.setattr(retention, "to_remove", lambda *_: planned)
     removed, problems = retention.expire(str(output), ALL)
     assert "snapshot s1 is pinned or current again: its files stay" in caplog.text
     assert [removal.path.name for removal in removed] == ["s2", "dead"] and problems == []
@@ -287,7 +287,7 @@ def test_a_planted_tombstone_removes_nothing_that_is_protected(copy: Callable[[i
     first, second, third = snapshot.read_log(str(output))
     pins.pin(str(output), first)
     for commit in (first, second, third):
-        pins.bury(str(output), commit, "planted")
+        pins.write_tombstone(str(output), commit, "planted")
     publish(output, ["4"])
     assert _expire(output) == ["s2", "dead"], "the first is pinned, and the third was current a moment ago"
     snapshot.verify(str(output), first)
@@ -399,7 +399,7 @@ class _History:
         assert set(pins.pins(str(self.output))) == self.pinned
         for commit in self.log():
             if commit.snapshot_id in self.gone:
-                assert not snapshot.data_dir(str(self.output), commit).exists()
+                assert not paths.data_dir(str(self.output), commit).exists()
             else:
                 snapshot.verify(str(self.output), commit)
 

@@ -97,7 +97,7 @@ def test_a_damaged_snapshot_is_not_published_again(tmp_path: Path, first: Commit
 
 
 def test_an_expired_snapshot_is_refused(tmp_path: Path, first: Commit) -> None:
-    pins.bury(str(tmp_path), first, "expiry")
+    pins.write_tombstone(str(tmp_path), first, "expiry")
     with pytest.raises(SnapshotError, match="Expected a snapshot that is kept. Received: commit 1, .*one has expired"):
         rollback(str(tmp_path), 1)
     assert tables.head(tmp_path).number == 2

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.errors import CommitConflictError, ConfigError, SnapshotError
-from fashion_udf.table import snapshot, store
+from fashion_udf.table import paths, snapshot, store
 from tests.tables import publish, stage
 
 
@@ -44,13 +44,13 @@ def test_the_next_commit_keeps_the_one_before(tmp_path: Path) -> None:
     assert (second.number, second.parent) == (2, 1)
     assert snapshot.read_log(str(tmp_path)) == [first, second]
     snapshot.verify(str(tmp_path), first)
-    assert (tmp_path / "tags/current").resolve() == snapshot.data_dir(str(tmp_path), second)
+    assert (tmp_path / "tags/current").resolve() == paths.data_dir(str(tmp_path), second)
 
 
 def test_nothing_is_published_where_nothing_was(tmp_path: Path) -> None:
     assert snapshot.current(str(tmp_path / "absent")) is None
     assert snapshot.read_log(str(tmp_path / "absent")) == []
-    assert snapshot.repair(str(tmp_path / "absent")) is None
+    assert snapshot.repair_pointer(str(tmp_path / "absent")) is None
     assert not (tmp_path / "absent").exists()
 
 
@@ -59,7 +59,7 @@ def test_every_reader_sees_the_committed_files_and_no_other(tmp_path: Path, name
     output = tmp_path / name
     publish(output, ["stale"])
     commit = publish(output, ["1", "2"], [], ["3"])
-    directory = snapshot.data_dir(str(output), commit)
+    directory = paths.data_dir(str(output), commit)
     assert sorted(path.name for path in directory.glob("*.parquet")) == [file.name for file in commit.files]
     assert sorted(os.listdir(directory)) == [file.name for file in commit.files]
     assert pq.read_table(directory)["product_id"].to_pylist() == ["1", "2", "3"]
@@ -81,7 +81,7 @@ def test_the_view_is_a_statement_anyone_can_copy() -> None:
 def test_an_empty_table_is_a_table(tmp_path: Path) -> None:
     commit = publish(tmp_path, [])
     assert commit.rows == 0
-    assert pq.read_table(snapshot.data_dir(str(tmp_path), commit)).column_names == ["product_id"]
+    assert pq.read_table(paths.data_dir(str(tmp_path), commit)).column_names == ["product_id"]
 
 
 def test_a_file_uri_names_the_same_table(tmp_path: Path) -> None:
@@ -98,24 +98,24 @@ def test_an_unsupported_scheme_is_refused_before_anything_is_read() -> None:
 
 
 def test_run_ids_are_unique_within_one_second_and_sort_by_time() -> None:
-    ids = [snapshot.new_run_id() for _ in range(1000)]
+    ids = [paths.new_run_id() for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert all(re.fullmatch(r"\d{8}T\d{12}Z-[0-9a-f]{8}", run_id) for run_id in ids)
     assert [run_id[:22] for run_id in ids] == sorted(run_id[:22] for run_id in ids)
 
 
 def test_the_run_is_known_by_everything_it_publishes() -> None:
-    run_id = snapshot.new_run_id()
-    ids = [run_id, snapshot.attempt_id(run_id, "2"), snapshot.attempt_id(run_id, "accepted")]
-    assert [snapshot.run_of(published) for published in ids] == [run_id] * 3
+    run_id = paths.new_run_id()
+    ids = [run_id, paths.attempt_id(run_id, "2"), paths.attempt_id(run_id, "accepted")]
+    assert [paths.run_of(published) for published in ids] == [run_id] * 3
 
 
 def test_a_run_has_its_own_directories() -> None:
-    assert snapshot.staging_dir("/out", "run-1") == Path("/out/staging/run-1")
-    assert snapshot.run_dir("/out", "run-1") == Path("/out/runs/run-1")
+    assert paths.staging_dir("/out", "run-1") == Path("/out/staging/run-1")
+    assert paths.run_dir("/out", "run-1") == Path("/out/runs/run-1")
 
 
-@pytest.mark.parametrize("directory", [snapshot.staging_dir, snapshot.run_dir])
+@pytest.mark.parametrize("directory", [paths.staging_dir, paths.run_dir])
 def test_a_run_id_cannot_climb_out(directory: Callable[[str, str], Path]) -> None:
     with pytest.raises(SnapshotError, match=r"Expected run_id of .* Received: '\.\./x'"):
         directory("/out", "../x")
@@ -190,22 +190,22 @@ def test_a_used_snapshot_id_is_not_written_into(tmp_path: Path) -> None:
     snapshot.verify(str(tmp_path), parent)
 
 
-def test_current_follows_the_log_after_a_slow_run_swapped_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another run publishes between this run's commit and its swap: the link must not go back in time."""
+def test_current_follows_the_log_after_a_slow_run_wrote_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run publishes between this run's commit and its replace_pointer: the link must not go back in time."""
     publish(tmp_path, ["1"], run_id="run-1")
     local, others = store.local, ["run-2"]
 
     def interrupted(output: str) -> store.Store:
         plain = local(output)
 
-        def swap(prefix: str, target: str, sql: bytes) -> None:
+        def replace_pointer(prefix: str, target: str, sql: bytes) -> None:
             if others:
                 publish(tmp_path, ["2"], run_id=others.pop())
-            plain.swap(prefix, target, sql)
+            plain.replace_pointer(prefix, target, sql)
 
-        return dataclasses.replace(plain, swap=swap)
+        return dataclasses.replace(plain, replace_pointer=replace_pointer)
 
     monkeypatch.setitem(store.STORES, "", interrupted)
-    snapshot.repair(str(tmp_path))
+    snapshot.repair_pointer(str(tmp_path))
     assert os.readlink(tmp_path / "tags/current") == "data/run-2"
     assert "run-2" in (tmp_path / "tags/current.sql").read_text()

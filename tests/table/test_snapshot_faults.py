@@ -99,7 +99,7 @@ def test_a_link_that_cannot_follow_is_a_warning_and_repair_fixes_it(
     assert f"run `jobs/snapshots.py repair --output {tmp_path}`" in caplog.text
     assert snapshot.current(str(tmp_path)) == commit
     assert os.readlink(tmp_path / "tags/current") == "data/old"
-    assert snapshot.repair(str(tmp_path)) == commit
+    assert snapshot.repair_pointer(str(tmp_path)) == commit
     assert os.readlink(tmp_path / "tags/current") == "data/new"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fashion_udf.errors import SnapshotError
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.tables import publish
 
 
@@ -20,7 +20,7 @@ def test_verify_catches_every_flipped_byte(tmp_path: Path) -> None:
     commit = publish(tmp_path, ["1", "2"], ["3"])
     seeded = random.Random(0)
     for _ in range(300):
-        path = snapshot.data_dir(str(tmp_path), commit) / seeded.choice(commit.files).name
+        path = paths.data_dir(str(tmp_path), commit) / seeded.choice(commit.files).name
         data = path.read_bytes()
         changed = bytearray(data)
         changed[seeded.randrange(len(data))] ^= seeded.randrange(1, 256)
@@ -64,7 +64,7 @@ def _link_directory(directory: Path) -> None:
 )
 def test_verify_names_each_problem(tmp_path: Path, damage: Callable[[Path], object], received: str) -> None:
     commit = publish(tmp_path, ["1", "2"], ["three"], run_id="r")
-    damage(snapshot.data_dir(str(tmp_path), commit))
+    damage(paths.data_dir(str(tmp_path), commit))
     with pytest.raises(SnapshotError, match=f"as commit 1 describes it. Received: {received}"):
         snapshot.verify(str(tmp_path), commit)
 

@@ -109,26 +109,26 @@ def test_only_plain_files_are_read(tmp_path: Path, plant: Callable[[Path], None]
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_swap_moves_the_link_and_the_view(tmp_path: Path) -> None:
+def test_replacing_the_pointer_moves_the_link_and_the_view(tmp_path: Path) -> None:
     for snapshot in ("one", "two"):
         (tmp_path / "tags/data" / snapshot).mkdir(parents=True)
-        open_store(str(tmp_path)).swap("tags", f"data/{snapshot}", f"-- {snapshot}\n".encode())
+        open_store(str(tmp_path)).replace_pointer("tags", f"data/{snapshot}", f"-- {snapshot}\n".encode())
         assert os.readlink(tmp_path / "tags/current") == f"data/{snapshot}"
         assert (tmp_path / "tags/current.sql").read_text() == f"-- {snapshot}\n"
     assert sorted(os.listdir(tmp_path / "tags")) == ["current", "current.sql", "data"]
 
 
-def test_a_failed_swap_leaves_the_old_one_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_replacement_leaves_the_old_one_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tags").mkdir()
-    swap = open_store(str(tmp_path)).swap
-    swap("tags", "data/one", b"one")
+    replace_pointer = open_store(str(tmp_path)).replace_pointer
+    replace_pointer("tags", "data/one", b"one")
 
     def full(source: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
-        swap("tags", "data/two", b"two")
+        replace_pointer("tags", "data/two", b"two")
     assert sorted(os.listdir(tmp_path / "tags")) == ["current", "current.sql"]
     assert os.readlink(tmp_path / "tags/current") == "data/one"
 

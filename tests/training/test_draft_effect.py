@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashion_udf.model.engines import Prediction
+from fashion_udf.model.engines.prediction import Prediction
 from fashion_udf.model.tokenizer import train_tokenizer
 from fashion_udf.photos import decode, resize
 from fashion_udf.schema import Modality

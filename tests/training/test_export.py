@@ -18,8 +18,10 @@ import yaml
 from safetensors.numpy import load, save_file
 
 from fashion_udf.errors import BundleError
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
+from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.engines.tensorflow import load_weights, weights_by_name
 from tests import tiny_model
 from tests.submit import REPOSITORY
@@ -89,18 +91,18 @@ def test_nothing_in_the_bundle_names_this_machine(exported: Bundle) -> None:
 def test_an_engine_that_fails_parity_is_not_offered(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle
 ) -> None:
-    actual = engines.ENGINES["openvino"]
+    actual = registry.ENGINES["openvino"]
 
-    def inexact(model: Bundle, precision: str, threads: int) -> engines.Predict:
+    def inexact(model: Bundle, precision: str, threads: int) -> Predict:
         predict = actual(model, precision, threads)
 
-        def shifted(*inputs: Any) -> engines.Prediction:
+        def shifted(*inputs: Any) -> Prediction:
             prediction = predict(*inputs)
             return dataclasses.replace(prediction, embedding=prediction.embedding + np.float32(0.01))
 
         return shifted
 
-    monkeypatch.setitem(engines.ENGINES, "openvino", inexact)
+    monkeypatch.setitem(registry.ENGINES, "openvino", inexact)
     monkeypatch.setattr(export.openvino_ir, "convert", lambda model: ir(exported))
     export.export(tiny_model.model(), tiny_model.facts(), tmp_path / "bundle")
     found = bundle.read(str(tmp_path / "bundle"))
@@ -112,13 +114,13 @@ def test_an_engine_that_fails_parity_is_not_offered(
 def test_an_export_that_no_engine_reproduces_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle
 ) -> None:
-    def nothing(model: Bundle, precision: str, threads: int) -> engines.Predict:
-        return lambda pixels, *_: engines.Prediction(
+    def nothing(model: Bundle, precision: str, threads: int) -> Predict:
+        return lambda pixels, *_: Prediction(
             np.full((len(pixels), 256), np.nan, np.float32), np.full((len(pixels), 5), np.nan, np.float32)
         )
 
-    monkeypatch.setitem(engines.ENGINES, "openvino", nothing)
-    monkeypatch.setitem(engines.ENGINES, "tensorflow", nothing)
+    monkeypatch.setitem(registry.ENGINES, "openvino", nothing)
+    monkeypatch.setitem(registry.ENGINES, "tensorflow", nothing)
     monkeypatch.setattr(export.openvino_ir, "convert", lambda model: ir(exported))
     with pytest.raises(BundleError, match="Expected an engine that agrees with the Keras model. Received: "):
         export.export(tiny_model.model(), tiny_model.facts(), tmp_path / "bundle")

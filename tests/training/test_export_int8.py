@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from fashion_udf.errors import CatalogError
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
+from fashion_udf.model.engines.prediction import Predict, Prediction
 from tests import tiny_model, training_set
 from training import export
 from training.fitting import run_directory
@@ -35,23 +37,23 @@ def export_int8(
     monkeypatch: pytest.MonkeyPatch, exported: Bundle, data: Path, output: Path, factor: float
 ) -> tuple[Bundle, list[int]]:
     """Export with a graph in place of the int8 one that is float, and with logits multiplied where it runs."""
-    actual, calibrated = engines.ENGINES["openvino"], []
+    actual, calibrated = registry.ENGINES["openvino"], []
 
     def quantize(files: dict[str, bytes], rows: list[Any]) -> dict[str, bytes]:
         calibrated.append(len(rows))
         return {f"openvino/model_int8.{kind}": files[f"openvino/model.{kind}"] for kind in ("xml", "bin")}
 
-    def build(model: Bundle, precision: str, threads: int) -> engines.Predict:
+    def build(model: Bundle, precision: str, threads: int) -> Predict:
         exact = actual(model, precision, threads)
 
-        def predict(*inputs: Any) -> engines.Prediction:
+        def predict(*inputs: Any) -> Prediction:
             prediction = exact(*inputs)
             scale = np.float32(factor if precision == "int8" else 1)
             return dataclasses.replace(prediction, logits=prediction.logits * scale)
 
         return predict
 
-    monkeypatch.setitem(engines.ENGINES, "openvino", build)
+    monkeypatch.setitem(registry.ENGINES, "openvino", build)
     monkeypatch.setattr(export.parity, "has_bf16", lambda: False)
     monkeypatch.setattr(export.quantization, "quantize", quantize)
     monkeypatch.setattr(export.openvino_ir, "convert", lambda model: float_graph(exported))
@@ -75,7 +77,7 @@ def test_int8_that_agrees_is_offered_with_its_files_and_its_figures(
     assert "| openvino int8 | yes | 16 of 16 |" in card
     assert "| openvino int8 | image | 32 of 32 (100.00%) |" in card
     assert "openvino bf16 is not offered, for it was not measured: the CPU of the export has no bf16." in card
-    engines.create("openvino", found, "int8", 1)
+    registry.create("openvino", found, "int8", 1)
 
 
 def test_int8_that_fails_parity_is_left_out_and_its_figures_are_stated(

@@ -93,7 +93,7 @@ def test_a_training_set_that_is_not_there_ends_with_exit_code_2(tmp_path: Path) 
     arguments = ["--set", f"data={tmp_path}/none", "--set", f"output={tmp_path}/run"]
     done = _run("train", "--config", str(REPOSITORY / "conf" / "train.yaml"), *arguments)
     assert done.returncode == 2
-    assert "error: Expected Parquet files, as jobs/make_training_set.py writes them." in done.stderr
+    assert "error: Expected Parquet files, as fashion-udf training-set writes them." in done.stderr
 
 
 def test_backbone_weights_that_cannot_be_had_end_with_exit_code_2(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from fashion_udf.photos.decode import decode
 if TYPE_CHECKING:
     import tensorflow as tf
 
-#: What `jobs/make_training_set.py` writes. No column is null: petastorm turns a null string into the word "None".
+#: What `fashion-udf training-set` writes. No column is null: petastorm turns a null string into the word "None".
 TRAINING_SET = pa.schema(
     [
         pa.field("product_id", pa.string(), nullable=False),
@@ -77,7 +77,7 @@ def require_plain_parquet(folder: Path) -> list[Path]:
     """
     files = sorted(folder.glob("*.parquet"))
     if not files:
-        raise CatalogError(f"Expected Parquet files, as jobs/make_training_set.py writes them. Received: {folder}")
+        raise CatalogError(f"Expected Parquet files, as fashion-udf training-set writes them. Received: {folder}")
     for name in ("_metadata", "_common_metadata"):
         if (folder / name).exists():
             raise CatalogError(f"Expected a plain Parquet folder: {name} may carry pickled code. Received: {folder}")

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from training.data import dataset
+from . import dataset
 
 
 def column(folder: Path, name: str) -> list[str]:

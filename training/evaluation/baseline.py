@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from fashion_udf.errors import CatalogError
 
-logger = logging.getLogger("training")
+logger = logging.getLogger(__name__)
 
 #: Inverse strengths of regularisation tried on the validation split. Of equally good ones the first is taken.
 CHOICES = (1.0, 10.0, 100.0)

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashion_udf.schema import Modality
-from training.data import labelled_rows, split
-from training.evaluation import baseline, category_words, evaluated_model, measures, mistakes
-from training.evaluation.evaluated_model import FREQUENT, EvaluatedModel, EvaluatedRows
-from training.evaluation.mistakes import Mistake
-from training.evaluation.modality_logits import ModalityLogits, accuracies
-from training.evaluation.report import Evaluation
-from training.evaluation.tables import PUBLISHED
+
+from ..data import labelled_rows, split
+from . import baseline, category_words, evaluated_model, measures, mistakes
+from .evaluated_model import FREQUENT, EvaluatedModel, EvaluatedRows
+from .mistakes import Mistake
+from .modality_logits import ModalityLogits, accuracies
+from .report import Evaluation
+from .tables import PUBLISHED
 
 _SUREST, _SUSPICIOUS = 24, 12  # rows shown
 

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashion_udf.errors import CatalogError
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
+from fashion_udf.model.engines import registry
+from fashion_udf.model.engines.prediction import Predict
 from fashion_udf.model.manifest import Manifest
 from fashion_udf.progress import progress
 from fashion_udf.schema import Modality
-from training.data import dataset, labelled_rows
-from training.evaluation.modality_logits import MODALITIES, ModalityLogits, modality_logits
+
+from ..data import dataset, labelled_rows
+from .modality_logits import MODALITIES, ModalityLogits, modality_logits
 
 #: A category with fewer labelled products than this can hardly be learned, nor measured.
 FREQUENT = 10
@@ -30,7 +33,7 @@ class EvaluatedModel:
 
     manifest: Manifest
     version: str
-    predict: engines.Predict
+    predict: Predict
     preparation: dataset.Preparation
     data: Path
 
@@ -74,7 +77,7 @@ def read(reference: str, data: Path, engine: str, precision: str) -> EvaluatedMo
     return EvaluatedModel(
         manifest=model.manifest,
         version=model.model_version,
-        predict=engines.create(engine, model, precision, threads=2),
+        predict=registry.create(engine, model, precision, threads=2),
         preparation=dataset.Preparation(
             model.files["tokenizer.json"], tuple(model.manifest.labels), model.manifest.image.size
         ),

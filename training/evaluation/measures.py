@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from fashion_udf.model.engines import calibrated
+from fashion_udf.model.engines.prediction import calibrated
 
 CALIBRATION_BINS = 15  # as in Guo et al. 2017
 _CHUNK = 512  # rows whose similarities are held at once

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score
 
 from fashion_udf.model.architecture import BLANK_SIZE
-from fashion_udf.model.engines import Predict
+from fashion_udf.model.engines.prediction import Predict
 from fashion_udf.schema import Modality
-from training.evaluation import measures
+
+from . import measures
 
 MODALITIES = (Modality.BOTH, Modality.IMAGE, Modality.TEXT)
 _FIGURES = ("rows", "accuracy", "precision", "recall", "f1")

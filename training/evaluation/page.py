@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import jinja2
 
-from training.evaluation.mistakes import Mistake
-from training.evaluation.tables import Table
+from .mistakes import Mistake
+from .tables import Table
 
 _TEMPLATE = """\
 <!doctype html>

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation import measures
+from . import measures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation import measures, page, pictures, tables
-from training.evaluation.mistakes import Mistake
+from . import measures, page, pictures, tables
+from .mistakes import Mistake
 
 _DIGITS = 6  # of a figure in JSON and CSV: the last ones of a sum may differ between processors
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.evaluation.measures import CALIBRATION_BINS, CategoryFigures
+from .measures import CALIBRATION_BINS, CategoryFigures
 
 #: Accuracy, precision, recall and F1 (weighted) as published for this task.
 PUBLISHED: Mapping[str, Mapping[str, float]] = {

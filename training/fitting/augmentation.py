@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fashion_udf.model.tokenizer import PADDING_ID, UNKNOWN_ID
-from training.fitting.recipe import Augmentation
+
+from .recipe import Augmentation
 
 if TYPE_CHECKING:
     import tensorflow as tf

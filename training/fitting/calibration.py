@@ -12,7 +12,8 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import beta
 
 from fashion_udf.schema import Modality
-from training.evaluation.modality_logits import ModalityLogits
+
+from ..evaluation.modality_logits import ModalityLogits
 
 #: Probability that the true precision is at least the lower bound (one-sided).
 CONFIDENCE_LEVEL = 0.9

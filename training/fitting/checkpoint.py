@@ -24,7 +24,7 @@ from fashion_udf.files import make_directory, replace_file
 if TYPE_CHECKING:
     import keras
 
-logger = logging.getLogger("training")
+logger = logging.getLogger(__name__)
 
 KEPT = 2
 

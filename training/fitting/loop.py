@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_udf.errors import ConfigError
 from fashion_udf.progress import progress
-from training.data import dataset
-from training.data.dataset import Preparation, Shard
-from training.fitting import averaging, checkpoint, run_directory
-from training.fitting.augmentation import augment
-from training.fitting.checkpoint import Position
-from training.fitting.recipe import Recipe, Stage
-from training.fitting.step import train_step
-from training.fitting.strategy import distribute, is_chief
+
+from ..data import dataset
+from ..data.dataset import Preparation, Shard
+from . import averaging, checkpoint, run_directory
+from .augmentation import augment
+from .checkpoint import Position
+from .recipe import Recipe, Stage
+from .step import train_step
+from .strategy import distribute, is_chief
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-logger = logging.getLogger("training")
+logger = logging.getLogger(__name__)
 
 #: Accuracy by modality of the model as it stands, on photos of one size.
 Validate = Callable[[Preparation], Mapping[str, float]]

@@ -20,9 +20,10 @@ import yaml
 
 from fashion_udf.errors import ConfigError
 from fashion_udf.files import make_directory, replace_file
-from training.data import dataset, split
-from training.fitting.calibration import Calibration
-from training.fitting.recipe import Recipe
+
+from ..data import dataset, split
+from .calibration import Calibration
+from .recipe import Recipe
 
 #: What may change between the start of a run and its end: where things are, and how often it is saved.
 _FREE = ("data", "output", "checkpoint_minutes")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fashion_udf.model.tokenizer import PADDING_ID
-from training.fitting.recipe import Recipe
-from training.fitting.word_head import word_loss
+
+from .recipe import Recipe
+from .word_head import word_loss
 
 if TYPE_CHECKING:
     import keras

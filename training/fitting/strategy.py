@@ -13,7 +13,7 @@ from fashion_udf.errors import ConfigError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-logger = logging.getLogger("training")
+logger = logging.getLogger(__name__)
 
 #: A GPU computes in bfloat16 from this compute capability (NVIDIA Ampere). It has float32's range, so losses need no
 #: scaling, as they would in float16.

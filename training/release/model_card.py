@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from fashion_udf.model.engines import golden
 from fashion_udf.model.manifest import Agreement, Manifest
-from training.release import parity
+
+from . import parity
 
 
 def render(manifest: Manifest) -> str:

@@ -17,16 +17,17 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from fashion_udf.model import engines
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import golden
+from fashion_udf.model.engines import golden, registry
 from fashion_udf.model.engines.openvino import has_bf16
+from fashion_udf.model.engines.prediction import Predict
 from fashion_udf.model.manifest import Agreement, Parity
 from fashion_udf.schema import Modality
-from training.data import dataset, labelled_rows
-from training.evaluation.modality_logits import ModalityLogits, modality_logits
 
-logger = logging.getLogger("training")
+from ..data import dataset, labelled_rows
+from ..evaluation.modality_logits import ModalityLogits, modality_logits
+
+logger = logging.getLogger(__name__)
 
 #: What is measured, f32 first: engine -> precisions.
 CANDIDATES = {"openvino": ("f32", "bf16", "int8"), "tensorflow": ("f32",)}
@@ -62,7 +63,7 @@ def compare(candidate: Bundle, data: Path | None) -> Comparison:
                 logger.info("%s is not measured, so it is not offered: %s", key, reason)
                 found.not_measured[key] = reason
                 continue
-            predict = engines.build(engine, candidate, precision, threads=1)
+            predict = registry.build(engine, candidate, precision, threads=1)
             facts = _on_golden_rows(predict, candidate)
             if data and len(precisions) > 1:
                 outcome = _outcome(predict, candidate, data)
@@ -117,7 +118,7 @@ def _obstacle(found: Comparison, engine: str, precision: str, data: Path | None)
     return None
 
 
-def _on_golden_rows(predict: engines.Predict, candidate: Bundle) -> Parity:
+def _on_golden_rows(predict: Predict, candidate: Bundle) -> Parity:
     outcome = golden.differences(predict, candidate)
     largest = float(outcome.largest.max())
     return Parity(
@@ -127,7 +128,7 @@ def _on_golden_rows(predict: engines.Predict, candidate: Bundle) -> Parity:
     )
 
 
-def _outcome(predict: engines.Predict, candidate: Bundle, data: Path) -> ModalityLogits:
+def _outcome(predict: Predict, candidate: Bundle, data: Path) -> ModalityLogits:
     manifest = candidate.manifest
     preparation = dataset.Preparation(candidate.files["tokenizer.json"], tuple(manifest.labels), manifest.image.size)
     splits = (labelled_rows.batches(data / split, preparation, _BATCH) for split in SPLITS)

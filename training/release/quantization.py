@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from fashion_udf.model.engines.openvino import load_openvino
 from fashion_udf.model.manifest import OPENVINO_IR
-from training.data import dataset
-from training.release import hard_swish, openvino_ir
+
+from ..data import dataset
+from . import hard_swish, openvino_ir
 
 CALIBRATION_ROWS = 300  # NNCF's default
 _SEED = 0

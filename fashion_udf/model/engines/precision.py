@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fashion_udf.model.bundle import Bundle
 
-logger = logging.getLogger("fashion_udf")
+logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 

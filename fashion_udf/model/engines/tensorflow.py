@@ -18,7 +18,7 @@ from fashion_udf.model.engines.prediction import Predict, Prediction
 if TYPE_CHECKING:
     import keras
 
-logger = logging.getLogger("fashion_udf")
+logger = logging.getLogger(__name__)
 
 
 def build(bundle: Bundle, precision: str, threads: int) -> Predict:

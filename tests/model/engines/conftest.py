@@ -10,10 +10,11 @@ import importlib.util
 
 import pytest
 
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
 
-INSTALLED = [name for name in sorted(engines.ENGINES) if importlib.util.find_spec(name)]
+INSTALLED = [name for name in sorted(registry.ENGINES) if importlib.util.find_spec(name)]
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fashion_udf.errors import BundleError, EngineError
-from fashion_udf.model import engines
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import golden
+from fashion_udf.model.engines import golden, registry
+from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.manifest import Parity
 
 
@@ -46,7 +46,7 @@ def pylist(column: object) -> list[object]:
 
 
 def test_all_golden_rows_are_reproduced(model: Bundle, engine: str) -> None:
-    outcome = golden.differences(engines.build(engine, model, "f32", 1), model)
+    outcome = golden.differences(registry.build(engine, model, "f32", 1), model)
     assert outcome.same_top1.all() and len(outcome.largest) == 16
     assert outcome.largest.max() <= {"tensorflow": 1e-5, "openvino": 1e-4}[engine]
 
@@ -58,7 +58,7 @@ def test_a_host_that_computes_otherwise_is_named(model: Bundle) -> None:
     with pytest.raises(
         EngineError, match="Expected openvino f32 to reproduce the golden rows of model .* within 0.001"
     ) as error:
-        engines.create("openvino", wrong, "f32", 1)
+        registry.create("openvino", wrong, "f32", 1)
     message = str(error.value)
     assert "a largest difference of 0.5 and 0 of 8 other categories" in message
     assert f"on host {platform.node()}, CPU " in message
@@ -69,14 +69,12 @@ def test_another_best_category_is_refused_even_within_the_tolerance(model: Bundl
     categories = golden.read(model)["category"].to_pylist()
     categories[2] = next(label for label in model.manifest.labels if label != categories[2])
     with pytest.raises(EngineError, match="and 1 of 8 other categories"):
-        engines.create("openvino", altered_golden(model, category=categories), "f32", 1)
+        registry.create("openvino", altered_golden(model, category=categories), "f32", 1)
 
 
 def test_an_engine_that_yields_nan_is_refused(model: Bundle) -> None:
-    def predict(
-        pixels: NDArray[np.uint8], present: NDArray[np.float32], token_ids: NDArray[np.int32]
-    ) -> engines.Prediction:
-        return engines.Prediction(
+    def predict(pixels: NDArray[np.uint8], present: NDArray[np.float32], token_ids: NDArray[np.int32]) -> Prediction:
+        return Prediction(
             np.full((len(pixels), 256), np.nan, np.float32),
             np.full((len(pixels), len(model.manifest.labels)), np.nan, np.float32),
         )
@@ -98,14 +96,14 @@ def test_a_model_of_another_preprocessing_is_refused(model: Bundle) -> None:
     image = model.manifest.image.model_copy(update={"preprocessing_version": "0"})
     other = dataclasses.replace(model, manifest=model.manifest.model_copy(update={"image": image}))
     with pytest.raises(BundleError, match=r"preprocessing_version and max_tokens .* Received: \('0', 100\)"):
-        engines.create("openvino", other, "f32", 1)
+        registry.create("openvino", other, "f32", 1)
 
 
 def test_a_tokenizer_with_more_ids_than_the_embedding_has_rows_is_refused(model: Bundle) -> None:
     text = model.manifest.text.model_copy(update={"vocabulary_size": 10})
     other = dataclasses.replace(model, manifest=model.manifest.model_copy(update={"text": text}))
     with pytest.raises(BundleError, match="Expected tokenizer.json with at most 10 ids. Received: "):
-        engines.create("openvino", other, "f32", 1)
+        registry.create("openvino", other, "f32", 1)
 
 
 # --- int8 and bf16, of which the golden rows hold what f32 says ----------------------------------------------------
@@ -118,11 +116,11 @@ def stating(model: Bundle, largest: float | None, same_top1: int = 16) -> Bundle
     return dataclasses.replace(model, manifest=model.manifest.model_copy(update={"parity": parity}))
 
 
-def off_by(model: Bundle, difference: float) -> engines.Predict:
+def off_by(model: Bundle, difference: float) -> Predict:
     """An engine that is right but for one component of one embedding."""
-    exact = engines.build("openvino", model, "f32", 1)
+    exact = registry.build("openvino", model, "f32", 1)
 
-    def predict(*inputs: NDArray[np.generic]) -> engines.Prediction:
+    def predict(*inputs: NDArray[np.generic]) -> Prediction:
         prediction = exact(*inputs)
         embedding = prediction.embedding.copy()
         embedding[3, 5] += difference
@@ -148,7 +146,7 @@ def test_int8_that_was_exact_at_export_may_round_otherwise_here(model: Bundle) -
 
 @pytest.mark.parametrize(("same_top1", "allowed"), [(16, 1), (15, 2)])
 def test_int8_may_have_one_other_category_more_than_at_its_export(model: Bundle, same_top1: int, allowed: int) -> None:
-    exact = engines.build("openvino", model, "f32", 1)
+    exact = registry.build("openvino", model, "f32", 1)
     categories = golden.read(model)["category"].to_pylist()
     for row in range(allowed + 1):
         golden.require(exact, stating(altered_golden(model, category=categories), 0.1, same_top1), "openvino", "int8")
@@ -159,8 +157,8 @@ def test_int8_may_have_one_other_category_more_than_at_its_export(model: Bundle,
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 def test_int8_that_says_the_same_of_every_row_is_refused(model: Bundle, value: float) -> None:
-    def predict(pixels: NDArray[np.uint8], *_: NDArray[np.generic]) -> engines.Prediction:
-        return engines.Prediction(
+    def predict(pixels: NDArray[np.uint8], *_: NDArray[np.generic]) -> Prediction:
+        return Prediction(
             np.full((len(pixels), 256), 1 / 16, np.float32),
             np.full((len(pixels), len(model.manifest.labels)), value, np.float32),
         )
@@ -173,11 +171,11 @@ def test_int8_that_says_the_same_of_every_row_is_refused(model: Bundle, value: f
 
 
 def test_int8_that_answers_in_another_order_is_refused(model: Bundle) -> None:
-    exact = engines.build("openvino", model, "f32", 1)
+    exact = registry.build("openvino", model, "f32", 1)
 
-    def predict(*inputs: NDArray[np.generic]) -> engines.Prediction:
+    def predict(*inputs: NDArray[np.generic]) -> Prediction:
         prediction = exact(*inputs)
-        return engines.Prediction(np.roll(prediction.embedding, 1, axis=0), np.roll(prediction.logits, 1, axis=0))
+        return Prediction(np.roll(prediction.embedding, 1, axis=0), np.roll(prediction.logits, 1, axis=0))
 
     with pytest.raises(EngineError, match="Expected openvino int8 to reproduce the golden rows"):
         golden.require(predict, stating(model, golden.REDUCED_LIMIT), "openvino", "int8")

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from fashion_udf.errors import ConfigError
-from fashion_udf.model import engines
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import precision
+from fashion_udf.model.engines import precision, registry
 from tests import fake_bundle
 
 
@@ -40,22 +39,22 @@ def test_auto_is_the_fastest_precision_of_model_and_cpu_and_says_why(
 ) -> None:
     monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset(flags.split()))
     with caplog.at_level(logging.INFO, logger="fashion_udf"):
-        assert engines.resolve_precision("openvino", offering(*offered), "auto") == chosen
+        assert registry.resolve_precision("openvino", offering(*offered), "auto") == chosen
     assert f"engine.precision auto is {chosen}: " in caplog.text and reason in caplog.text
 
 
 def test_the_reference_engine_stays_at_f32_on_any_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"avx512_vnni", "avx512_bf16"}))
-    assert engines.resolve_precision("tensorflow", offering("f32", "bf16", "int8"), "auto") == "f32"
+    assert registry.resolve_precision("tensorflow", offering("f32", "bf16", "int8"), "auto") == "f32"
 
 
 def test_a_precision_that_is_named_is_taken_or_refused_and_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"avx512_vnni"}))
-    assert engines.resolve_precision("openvino", offering("f32", "int8"), "f32") == "f32"
+    assert registry.resolve_precision("openvino", offering("f32", "int8"), "f32") == "f32"
     with pytest.raises(ConfigError, match=r"offers for openvino: \['f32'\]. Received: 'int8'"):
-        engines.resolve_precision("openvino", offering("f32"), "int8")
+        registry.resolve_precision("openvino", offering("f32"), "int8")
     with pytest.raises(ConfigError, match=r"offers for openvino: \['int8'\]. Received: 'f32'"):
-        engines.resolve_precision("openvino", offering("int8"), "f32")
+        registry.resolve_precision("openvino", offering("int8"), "f32")
 
 
 @pytest.mark.parametrize(

@@ -20,28 +20,29 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from fashion_udf.errors import ConfigError, EngineError, EnvironmentUnsupportedError
-from fashion_udf.model import engines
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
+from fashion_udf.model.engines.prediction import Predict, calibrated
 from tests.model.engines.drawn_rows import rows
 from tests.submit import REPOSITORY
 
 
 @pytest.fixture(scope="module")
-def predict(engine: str, model: Bundle) -> engines.Predict:
-    return engines.create(engine, model, "f32", threads=1)
+def predict(engine: str, model: Bundle) -> Predict:
+    return registry.create(engine, model, "f32", threads=1)
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------
 
 
-def test_outputs_have_the_declared_shapes_and_unit_length(model: Bundle, predict: engines.Predict) -> None:
+def test_outputs_have_the_declared_shapes_and_unit_length(model: Bundle, predict: Predict) -> None:
     prediction = predict(*rows(5))
     assert (prediction.embedding.shape, prediction.embedding.dtype) == ((5, 256), np.float32)
     assert (prediction.logits.shape, prediction.logits.dtype) == ((5, len(model.manifest.labels)), np.float32)
     np.testing.assert_allclose(np.linalg.norm(prediction.embedding, axis=1), 1.0, atol=1e-5)
 
 
-def test_a_row_scores_alone_as_in_a_batch(predict: engines.Predict) -> None:
+def test_a_row_scores_alone_as_in_a_batch(predict: Predict) -> None:
     pixels, present, token_ids = rows(20)
     together = predict(pixels, present, token_ids)
     for row in range(len(pixels)):
@@ -50,7 +51,7 @@ def test_a_row_scores_alone_as_in_a_batch(predict: engines.Predict) -> None:
         np.testing.assert_allclose(alone.embedding[0], together.embedding[row], atol=1e-5)
 
 
-def test_padding_to_100_tokens_changes_nothing(predict: engines.Predict) -> None:
+def test_padding_to_100_tokens_changes_nothing(predict: Predict) -> None:
     pixels, present, token_ids = rows(12)
     padded = np.pad(token_ids, ((0, 0), (0, 100 - token_ids.shape[1])))
     np.testing.assert_allclose(
@@ -58,7 +59,7 @@ def test_padding_to_100_tokens_changes_nothing(predict: engines.Predict) -> None
     )
 
 
-def test_the_pixels_of_an_absent_photo_change_nothing(predict: engines.Predict) -> None:
+def test_the_pixels_of_an_absent_photo_change_nothing(predict: Predict) -> None:
     pixels, _, token_ids = rows(4)
     absent = np.zeros((4, 1), np.float32)
     blank = np.full((4, 32, 32, 3), 255, np.uint8)
@@ -67,14 +68,14 @@ def test_the_pixels_of_an_absent_photo_change_nothing(predict: engines.Predict) 
     )
 
 
-def test_a_prediction_survives_the_next_one(predict: engines.Predict) -> None:
+def test_a_prediction_survives_the_next_one(predict: Predict) -> None:
     first = predict(*rows(4, seed=1))
     kept = first.logits.copy()
     predict(*rows(4, seed=2))
     np.testing.assert_array_equal(first.logits, kept)
 
 
-def test_inputs_are_not_written_to(predict: engines.Predict) -> None:
+def test_inputs_are_not_written_to(predict: Predict) -> None:
     inputs = rows(3)
     for array in inputs:
         array.setflags(write=False)
@@ -88,7 +89,7 @@ LOGITS = arrays.arrays(np.float32, (3, 4), elements=st.floats(-1e4, 1e4, width=3
 def test_calibrated_probabilities_sum_to_one_and_keep_the_order(
     logits: NDArray[np.float32], temperature: float
 ) -> None:
-    probabilities = engines.calibrated(logits, temperature)
+    probabilities = calibrated(logits, temperature)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
     best = probabilities[np.arange(3), logits.argmax(axis=1)]
@@ -97,7 +98,7 @@ def test_calibrated_probabilities_sum_to_one_and_keep_the_order(
 
 def test_a_temperature_for_each_row() -> None:
     logits = np.log(np.asarray([[1, 3], [1, 3]], np.float32))
-    probabilities = engines.calibrated(logits, np.asarray([[1.0], [0.5]]))
+    probabilities = calibrated(logits, np.asarray([[1.0], [0.5]]))
     np.testing.assert_allclose(probabilities, [[0.25, 0.75], [0.1, 0.9]], atol=1e-6)
 
 
@@ -106,12 +107,12 @@ def test_a_temperature_for_each_row() -> None:
 
 def test_an_unknown_engine_lists_the_known_ones(model: Bundle) -> None:
     with pytest.raises(ConfigError, match=r"one of \['openvino', 'tensorflow'\]. Received: 'onnx'"):
-        engines.create("onnx", model, "f32", 1)
+        registry.create("onnx", model, "f32", 1)
 
 
 def test_a_precision_that_the_bundle_does_not_offer_is_refused(model: Bundle) -> None:
     with pytest.raises(ConfigError, match=r"offers for openvino: \['f32'\]. Received: 'int8'"):
-        engines.create("openvino", model, "int8", 1)
+        registry.create("openvino", model, "int8", 1)
 
 
 @pytest.mark.parametrize("name", ["openvino", "tensorflow"])
@@ -119,13 +120,13 @@ def test_missing_package_names_the_extra_to_install(model: Bundle, monkeypatch: 
     for package in (name, "keras"):  # the tensorflow engine imports Keras first
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EnvironmentUnsupportedError, match=rf"pip install 'fashion-udf\[{name}\]'. Received: "):
-        engines.create(name, model, "f32", 1)
+        registry.create(name, model, "f32", 1)
 
 
 def test_an_ir_that_openvino_cannot_read_is_an_engine_error(model: Bundle) -> None:
     broken = dataclasses.replace(model, files={**model.files, "openvino/model.xml": b"<net/>"})
     with pytest.raises(EngineError, match="Expected openvino to start with model .* Received: RuntimeError: "):
-        engines.create("openvino", broken, "f32", 1)
+        registry.create("openvino", broken, "f32", 1)
 
 
 def test_int8_runs_the_int8_graph_alone(model: Bundle) -> None:
@@ -133,15 +134,15 @@ def test_int8_runs_the_int8_graph_alone(model: Bundle) -> None:
     for kind in ("xml", "bin"):  # which graph is run is what is asked here
         files[f"openvino/model_int8.{kind}"] = model.files[f"openvino/model.{kind}"]
     moved = dataclasses.replace(model, files=files)
-    assert engines.build("openvino", moved, "int8", 1)(*rows(2)).logits.shape == (2, len(model.manifest.labels))
+    assert registry.build("openvino", moved, "int8", 1)(*rows(2)).logits.shape == (2, len(model.manifest.labels))
     with pytest.raises(EngineError, match="Expected openvino to start with model .* Received: KeyError: "):
-        engines.build("openvino", moved, "f32", 1)
+        registry.build("openvino", moved, "f32", 1)
 
 
 def test_a_cpu_without_bf16_is_refused_by_name(model: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines.openvino, "has_bf16", lambda: False)
+    monkeypatch.setattr(registry.openvino, "has_bf16", lambda: False)
     with pytest.raises(EngineError, match=f"Expected a CPU with bf16 .* Received: host {platform.node()} without it"):
-        engines.build("openvino", model, "bf16", 1)
+        registry.build("openvino", model, "bf16", 1)
 
 
 @pytest.mark.parametrize(("precision", "hint"), [("f32", "f32"), ("bf16", "bf16"), ("int8", "f32")])
@@ -158,11 +159,11 @@ def test_what_is_float_runs_in_the_precision_that_was_measured(
             compiled.append((device, settings["INFERENCE_PRECISION_HINT"], settings["INFERENCE_NUM_THREADS"]))
 
     compiled: list[tuple[object, ...]] = []
-    monkeypatch.setattr(engines.openvino, "has_bf16", lambda: True)
-    monkeypatch.setattr(engines.openvino, "load_openvino", lambda: SimpleNamespace(Core=Core))
+    monkeypatch.setattr(registry.openvino, "has_bf16", lambda: True)
+    monkeypatch.setattr(registry.openvino, "load_openvino", lambda: SimpleNamespace(Core=Core))
     graph = "openvino/model_int8" if precision == "int8" else "openvino/model"
     files = {f"{graph}.xml": b"xml", f"{graph}.bin": b"bin"}
-    engines.build("openvino", dataclasses.replace(model, files=files), precision, 3)
+    registry.build("openvino", dataclasses.replace(model, files=files), precision, 3)
     assert compiled == [("CPU", hint, 3)]
 
 
@@ -184,12 +185,13 @@ def test_scoring_with_openvino_loads_no_tensorflow_opens_no_connection_and_write
         "def refuse(event, arguments):\n"
         "    if event.startswith('socket.'): sys.stdout.write(f'{event} {arguments}\\n')\n"
         "sys.addaudithook(refuse)\n"
-        "from fashion_udf.model import engines\n"
+        "from fashion_udf.model.engines import registry\n"
         "assert not {'openvino', 'tensorflow', 'keras'} & set(sys.modules)\n"
         "from fashion_udf.scoring.scorer import Scorer, Settings\n"
         "model = pickle.load(open(sys.argv[1], 'rb'))\n"
         "settings = Settings('openvino', 'f32', 16, 5, 'none', (), 1, 1)\n"
-        "scores = Scorer(model, settings, engines.create('openvino', model, 'f32', 1)).score(['hat'], [None], [None])\n"
+        "predict = registry.create('openvino', model, 'f32', 1)\n"
+        "scores = Scorer(model, settings, predict).score(['hat'], [None], [None])\n"
         "assert scores['model_category'][0] in model.manifest.labels\n"
         "assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)\n"
         "sys.stdout.write(f'{threading.active_count()} thread\\n')\n"

@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from fashion_udf.errors import BundleError, EnvironmentUnsupportedError
-from fashion_udf.model import engines
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
 from fashion_udf.model.engines import tensorflow as tensorflow_engine
+from fashion_udf.model.engines.prediction import calibrated
 from tests import tiny_model
 from tests.model.engines.drawn_rows import rows
 from tests.submit import REPOSITORY
@@ -63,9 +64,11 @@ def test_a_task_with_a_gpu_scores_on_it_and_takes_no_more_memory_than_it_needs()
     program = (
         "import sys\n"
         "from pyspark.resource import ResourceInformation\n"
-        "from fashion_udf.model import bundle, engines\nfrom fashion_udf.scoring import udf\n"
+        "from fashion_udf.model import bundle\n"
+        "from fashion_udf.model.engines import registry\n"
+        "from fashion_udf.scoring import udf\n"
         "assert udf.take_gpu({'gpu': ResourceInformation('gpu', ['0'])})\n"
-        "engines.create('tensorflow', bundle.read(sys.argv[1]), 'f32', 1)\n"
+        "registry.create('tensorflow', bundle.read(sys.argv[1]), 'f32', 1)\n"
         "import tensorflow as tf\n"
         "(gpu,) = tf.config.list_physical_devices('GPU')\n"
         "assert tf.config.experimental.get_memory_growth(gpu)\n"
@@ -80,8 +83,8 @@ def test_a_task_with_a_gpu_scores_on_it_and_takes_no_more_memory_than_it_needs()
 
 def test_the_engines_agree_on_rows_that_no_golden_row_holds(model: Bundle) -> None:
     inputs = rows(24)
-    first, second = (engines.create(name, model, "f32", 1)(*inputs) for name in ("openvino", "tensorflow"))
-    one, other = (engines.calibrated(prediction.logits, 1.0) for prediction in (first, second))
+    first, second = (registry.create(name, model, "f32", 1)(*inputs) for name in ("openvino", "tensorflow"))
+    one, other = (calibrated(prediction.logits, 1.0) for prediction in (first, second))
     assert (one.argmax(axis=1) == other.argmax(axis=1)).all()
     assert len(set(one.argmax(axis=1).tolist())) > 1, "rows of one category prove little"
     np.testing.assert_allclose(one, other, atol=1e-3)
@@ -93,4 +96,4 @@ def test_keras_on_another_backend_is_refused(model: Bundle, monkeypatch: pytest.
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(EnvironmentUnsupportedError, match="Expected Keras on TensorFlow.* Received: KERAS_BACKEND=jax"):
-        engines.create("tensorflow", model, "f32", 1)
+        registry.create("tensorflow", model, "f32", 1)

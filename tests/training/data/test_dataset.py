@@ -130,5 +130,5 @@ def test_a_footer_with_petastorms_schema_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_parquet_names_the_job_that_writes_it(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match="as jobs/make_training_set.py writes them. Received: .*/nowhere"):
+    with pytest.raises(CatalogError, match="as fashion-udf training-set writes them. Received: .*/nowhere"):
         dataset.count(tmp_path / "nowhere")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashion_udf.model.engines import Prediction
+from fashion_udf.model.engines.prediction import Prediction
 from fashion_udf.schema import Modality
 from training.evaluation import modality_logits
 from training.evaluation.modality_logits import ModalityLogits, metrics

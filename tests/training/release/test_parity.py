@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fashion_udf.model import bundle, engines
+from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import golden
+from fashion_udf.model.engines import golden, registry
+from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.manifest import Agreement, Parity
 from fashion_udf.schema import Modality
 from tests import tiny_model, training_set
@@ -72,20 +73,20 @@ def replace_engine(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[str, NDArray[np.float32]], NDArray[np.float32]]
 ) -> list[str]:
     """Put an engine in openvino's place that runs f32 and changes its logits; return a list of what is built."""
-    actual = engines.ENGINES["openvino"]
+    actual = registry.ENGINES["openvino"]
     built = []
 
-    def build(candidate: Bundle, precision: str, threads: int) -> engines.Predict:
+    def build(candidate: Bundle, precision: str, threads: int) -> Predict:
         built.append(precision)
         exact = actual(candidate, "f32", threads)
 
-        def predict(*inputs: NDArray[np.generic]) -> engines.Prediction:
+        def predict(*inputs: NDArray[np.generic]) -> Prediction:
             prediction = exact(*inputs)
-            return engines.Prediction(prediction.embedding, change(precision, prediction.logits))
+            return Prediction(prediction.embedding, change(precision, prediction.logits))
 
         return predict
 
-    monkeypatch.setitem(engines.ENGINES, "openvino", build)
+    monkeypatch.setitem(registry.ENGINES, "openvino", build)
     monkeypatch.setattr(parity, "CANDIDATES", {"openvino": ("f32", "bf16", "int8")})
     return built
 

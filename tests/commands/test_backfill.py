@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.submit import REPOSITORY, error_line, submit
 
 CONFIG = str(REPOSITORY / "conf" / "nightly.yaml")
@@ -29,7 +29,7 @@ def _paths(source: Path, output: Path) -> list[str]:
 def _published(output: Path) -> dict[str, dict[str, Any]]:
     commit = snapshot.current(str(output))
     assert commit is not None
-    table = ds.dataset(snapshot.data_dir(str(output), commit), format="parquet").to_table()
+    table = ds.dataset(paths.data_dir(str(output), commit), format="parquet").to_table()
     return {row["product_id"]: row for row in table.to_pylist()}
 
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fashion_udf.commands import show
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.schema import TAGS
 from fashion_udf.table import snapshot
-from jobs import show_tags
 
 
 def _row(
@@ -38,9 +38,9 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_it_shows_each_query_above_its_result(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_tags.main(["--output", str(output)])
+    show.main(["--output", str(output)])
     text = capsys.readouterr().out
-    for heading, sql in show_tags.QUERIES.items():
+    for heading, sql in show.QUERIES.items():
         assert f"\n{heading}\n\n{sql}\n\n" in text
     assert "Shirts    ok                   12\n" in text
     assert "null      image_missing         1\n" in text
@@ -54,16 +54,16 @@ def test_it_shows_each_query_above_its_result(output: Path, capsys: pytest.Captu
 def test_the_printed_queries_can_be_copied(output: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute((output / "tags/current.sql").read_text())
-        for sql in show_tags.QUERIES.values():
+        for sql in show.QUERIES.values():
             assert connection.execute(sql).fetchall()
 
 
 def test_an_output_without_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Expected a published tags table in --output\. Received: .*current\.sql"):
-        show_tags.main(["--output", str(tmp_path)])
+        show.main(["--output", str(tmp_path)])
 
 
 def test_a_missing_duckdb_names_the_extra(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(EnvironmentUnsupportedError, match=r"Expected duckdb: install 'fashion-udf\[dev\]'"):
-        show_tags.main(["--output", str(output)])
+        show.main(["--output", str(output)])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fashion_udf.commands import import_catalog
 from fashion_udf.errors import CatalogError, InputError
-from jobs import import_catalog
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashion_udf.table import snapshot
+from fashion_udf.table import paths, snapshot
 from tests.submit import REPOSITORY, error_line, submit
 
 CONFIG = str(REPOSITORY / "conf" / "nightly.yaml")
@@ -47,7 +47,7 @@ def _paths(source: Path, output: Path) -> list[str]:
 def _published(output: Path) -> dict[str, str]:
     commit = snapshot.current(str(output))
     assert commit is not None
-    table = ds.dataset(snapshot.data_dir(str(output), commit), format="parquet").to_table(["product_id", "status"])
+    table = ds.dataset(paths.data_dir(str(output), commit), format="parquet").to_table(["product_id", "status"])
     return dict(zip(table["product_id"].to_pylist(), table["status"].to_pylist(), strict=True))
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from fashion_udf.commands import snapshots
 from fashion_udf.errors import InputError, SnapshotError
 from fashion_udf.table import pins, snapshot
-from jobs import snapshots
 from tests.submit import REPOSITORY
 from tests.tables import publish
 

@@ -1,4 +1,4 @@
-"""jobs/make_training_set.py: every labelled product once, in the split of its group, with no null for petastorm."""
+"""training.data.training_set: every labelled product once, in the split of its group, with no null for petastorm."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.errors import CatalogError, InputError
-from jobs import make_training_set
-from training.data import dataset, split
+from training.data import dataset, split, training_set
 from training.data.dataset import TRAINING_SET
 
 if TYPE_CHECKING:
@@ -28,14 +27,14 @@ def _catalog(spark: SparkSession) -> DataFrame:
 
 
 def test_every_product_has_one_split_and_groups_stay_together(spark: SparkSession) -> None:
-    rows = make_training_set.with_split(_catalog(spark)).toPandas().set_index("product_id")
+    rows = training_set.with_split(_catalog(spark)).toPandas().set_index("product_id")
     assert len(rows) == 31
     assert set(rows["split"]) == set(split.SPLITS)
     assert rows.loc[["000", "001", "002", "003"], "split"].nunique() == 1
 
 
 def test_absent_texts_and_photos_become_empty_ones(spark: SparkSession) -> None:
-    rows = make_training_set.as_training_set(_catalog(spark)).toPandas().set_index("product_id")
+    rows = training_set.as_training_set(_catalog(spark)).toPandas().set_index("product_id")
     assert [rows.index.name, *rows.columns] == TRAINING_SET.names
     assert (rows.loc["900", "text"], bytes(rows.loc["900", "image"])) == ("", b"")
     assert rows.loc["001", "text"] == "red  SHIRT"
@@ -43,7 +42,7 @@ def test_absent_texts_and_photos_become_empty_ones(spark: SparkSession) -> None:
 
 
 def test_the_folders_hold_what_training_reads(spark: SparkSession, tmp_path: Path) -> None:
-    counts, rare = make_training_set.write(_catalog(spark), tmp_path / "set")
+    counts, rare = training_set.write(_catalog(spark), tmp_path / "set")
     assert not rare
     assert sum(counts.values()) == 31
     for name, count in counts.items():
@@ -54,8 +53,8 @@ def test_the_folders_hold_what_training_reads(spark: SparkSession, tmp_path: Pat
 def test_rare_categories_are_left_out_and_named_and_the_split_stays(spark: SparkSession, tmp_path: Path) -> None:
     hats = spark.createDataFrame([("h1", "A hat", None, b"h1", "Hats"), ("h2", "Hat", None, b"h2", "Hats")], COLUMNS)
     catalog = _catalog(spark).unionByName(hats)
-    _, rare = make_training_set.write(catalog, tmp_path / "without", min_products=3)
-    make_training_set.write(_catalog(spark), tmp_path / "never", min_products=3)
+    _, rare = training_set.write(catalog, tmp_path / "without", min_products=3)
+    training_set.write(_catalog(spark), tmp_path / "never", min_products=3)
     assert rare == {"Hats": 2}
     for name in split.SPLITS:
         left, right = (pq.read_table(tmp_path / folder / name).to_pydict() for folder in ("without", "never"))
@@ -65,14 +64,14 @@ def test_rare_categories_are_left_out_and_named_and_the_split_stays(spark: Spark
 def test_a_repeated_id_is_named(spark: SparkSession) -> None:
     doubled = _catalog(spark).unionByName(_catalog(spark).where("product_id = '007'"))
     with pytest.raises(CatalogError, match="Expected every product_id once. Received: 007"):
-        make_training_set.with_split(doubled)
+        training_set.with_split(doubled)
 
 
 def test_a_catalog_without_labels_or_photos_is_refused(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="Expected a labelled catalog, .* Received: one without category, image"):
-        make_training_set.write(_catalog(spark).drop("category", "image"), tmp_path / "set")
+        training_set.write(_catalog(spark).drop("category", "image"), tmp_path / "set")
 
 
 def test_nothing_is_written_over(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Expected a new directory for --output. Received: .*, which exists"):
-        make_training_set.write(_catalog(spark), tmp_path)
+        training_set.write(_catalog(spark), tmp_path)

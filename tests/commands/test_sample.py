@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from fashion_udf.commands import sample
 from fashion_udf.errors import InputError
+from fashion_udf.samples import parquet
 from fashion_udf.samples.catalog import CATEGORIES, broken_products, products
-from jobs import make_sample_catalog
 from tests.conftest import REPOSITORY
 
 PRODUCTS = 26
@@ -73,7 +74,7 @@ def test_the_catalog_has_four_files_of_one_schema(written: tuple[Path, subproces
 
 def test_a_row_group_has_at_most_64_rows(tmp_path: Path) -> None:
     rows = [row for row in broken_products(0) for _ in range(8)]
-    for path in make_sample_catalog.write(rows, tmp_path / "catalog"):
+    for path in parquet.write(rows, tmp_path / "catalog"):
         metadata = pq.read_metadata(path)
         assert metadata.num_rows > 64
         assert max(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)) == 64
@@ -103,11 +104,11 @@ def test_a_directory_with_something_in_it_is_refused_and_left_alone(tmp_path: Pa
 def test_a_file_as_output_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="Expected a new or empty directory"):
-        make_sample_catalog.main(["--output", str(tmp_path / "file")])
+        sample.main(["--output", str(tmp_path / "file")])
 
 
 def test_an_empty_directory_is_written_to(tmp_path: Path) -> None:
-    make_sample_catalog.main(["--output", str(tmp_path), "--products", "0"])
+    sample.main(["--output", str(tmp_path), "--products", "0"])
     assert _table(tmp_path).num_rows == len(list(broken_products(0)))
 
 
@@ -116,7 +117,7 @@ def test_a_contact_sheet_without_a_folder_is_refused_before_anything_is_written(
     with pytest.raises(
         InputError, match="Expected a file in an existing directory for --contact-sheet. Received: .*absent"
     ):
-        make_sample_catalog.main(["--output", str(tmp_path / "catalog"), "--contact-sheet", sheet])
+        sample.main(["--output", str(tmp_path / "catalog"), "--contact-sheet", sheet])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,6 +127,6 @@ def test_a_count_that_is_no_whole_number_is_refused(
     option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        make_sample_catalog.main(["--output", str(tmp_path / "catalog"), f"{option}={value}"])
+        sample.main(["--output", str(tmp_path / "catalog"), f"{option}={value}"])
     assert stopped.value.code == 2
     assert f"Expected a whole number, zero or more. Received: '{value}'" in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""Tag some products at once, on top of the published table; all other rows stay as they are.
+
+    fashion-udf backfill --config conf/nightly.yaml --set ... --ids a,b,c
+    spark-submit jobs/backfill.py --config conf/nightly.yaml --set ... --ids a,b,c
+
+Without a selection: the products that are not in the table yet. Several selections together choose what any of them
+chooses. A product whose text, photo and model are those of its published row is left alone, but for --force.
+
+Exit codes are those of `tag`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fashion_udf import config, console
+from fashion_udf.commands.tag import add_run_arguments, summary
+from fashion_udf.config import JobConfig
+from fashion_udf.pipeline import selection, tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.spark import session
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> None:
+    """Tag the selected products, and say where the table is; `arguments` defaults to the command line's."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_run_arguments(parser)
+    parser.add_argument("--ids", default="", metavar="A,B,C", help="product ids")
+    parser.add_argument("--ids-file", metavar="FILE", help="a file with one product id a line")
+    parser.add_argument("--category", action="append", default=[], help="products published in this category")
+    parser.add_argument("--status", action="append", default=[], help="products published with this status")
+    parser.add_argument(
+        "--since", metavar="TIME", help="products tagged at this time or later, e.g. 2026-11-25T20:00:00Z"
+    )
+    parser.add_argument("--force", action="store_true", help="score the selected products whatever their fingerprint")
+    options = parser.parse_args(arguments)
+    settings = config.load(JobConfig, options.config, options.set)
+    chosen = selection.Selection(
+        ids=selection.ids(options.ids, options.ids_file),
+        categories=tuple(options.category),
+        statuses=tuple(options.status),
+        since=options.since,
+    )
+    spark = session.start("backfill")
+    scope = Scope(selected=selection.select(spark, settings, chosen), forced=options.force)
+    if options.plan:
+        sys.stdout.write(console.summary(tagging.preview(spark, settings, scope).as_dict()))
+    else:
+        sys.stdout.write(summary(tagging.tag(spark, settings, scope)))

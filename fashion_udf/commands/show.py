@@ -1,0 +1,68 @@
+"""Show what is in the current snapshot, with the DuckDB queries that found it, ready to copy.
+
+.venv/bin/python jobs/show_tags.py --output DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fashion_udf import console
+from fashion_udf.errors import EnvironmentUnsupportedError, InputError
+from fashion_udf.table.store import local_path
+
+#: What to show, by heading.
+QUERIES = {
+    "Products by category and status": """\
+SELECT category, status, count(*) AS products
+FROM tags
+GROUP BY category, status
+ORDER BY category, products DESC;""",
+    "Products by decision and modality": """\
+SELECT decision, modality, count(*) AS products, round(avg(confidence), 3) AS mean_confidence
+FROM tags
+GROUP BY decision, modality
+ORDER BY decision, modality;""",
+    "The ten least certain": """\
+SELECT product_id, category, confidence, status, decision
+FROM tags
+WHERE confidence IS NOT NULL
+ORDER BY confidence, product_id
+LIMIT 10;""",
+}
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "show_tags.py") -> None:
+    """Print each query of `QUERIES` and its result; `arguments` defaults to the command line's."""
+    parser = argparse.ArgumentParser(prog=prog, description="Show what is in the current snapshot.")
+    parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
+    options = parser.parse_args(arguments)
+    view = local_path(options.output) / "tags" / "current.sql"
+    sys.stdout.write(f"The view `tags` of the current snapshot: duckdb -init {shlex.quote(str(view))}\n")
+    for heading, sql in QUERIES.items():
+        columns, rows = _query(view, sql)
+        sys.stdout.write(f"\n{heading}\n\n{sql}\n\n{console.table(columns, rows)}")
+
+
+def _query(view: Path, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise EnvironmentUnsupportedError(
+            f"Expected duckdb: install 'fashion-udf[dev]', or use another Parquet reader. Received: {error}"
+        ) from error
+    try:
+        definition = view.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"Expected a published tags table in --output. Received: {error}; if there are commits, "
+            "run `jobs/snapshots.py repair`"
+        ) from error
+    with duckdb.connect() as connection:
+        connection.execute(definition)
+        result = connection.execute(sql)
+        return [column[0] for column in result.description], result.fetchall()

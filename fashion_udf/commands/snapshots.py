@@ -1,0 +1,221 @@
+"""Look at and manage the snapshots of a tags table. No Spark is started.
+
+fashion-udf snapshots list [--json] --output DIR
+fashion-udf snapshots path|show|verify --output DIR [--number N]
+fashion-udf snapshots diff A B --output DIR
+fashion-udf snapshots pin --number N [--note TEXT] --output DIR
+fashion-udf snapshots unpin --number N --output DIR
+fashion-udf snapshots rollback --to N --output DIR
+fashion-udf snapshots expire --older-than 30d --keep 7 [--grace 24h] [--dry-run] --output DIR
+fashion-udf snapshots publish --run ID --accept GATE --output DIR
+fashion-udf snapshots repair --output DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+
+from fashion_udf import console
+from fashion_udf.errors import InputError, SnapshotError
+from fashion_udf.pipeline import refused
+from fashion_udf.table import diff, listing, log, paths, pins, retention, snapshot
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.rollback import rollback
+from fashion_udf.table.store import open_store
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "snapshots.py") -> None:
+    """Run one subcommand; `arguments` defaults to the command line's."""
+    options = _parser(prog).parse_args(arguments)
+    sys.stdout.write(COMMANDS[options.command][0](options))
+
+
+def _newest(options: Namespace) -> Commit:
+    newest = snapshot.current(options.output)
+    if newest is None:
+        raise InputError(
+            f"Expected a published tags table in --output. Received: {options.output}, which has no commit"
+        )
+    return newest
+
+
+def _chosen(options: Namespace, number: int | None) -> Commit:
+    newest = _newest(options)
+    # Older commits are read only when asked for: one damaged file among them must not hide today's table.
+    commit = newest if number is None else log.find(open_store(options.output), number)
+    if commit is None:
+        raise InputError(f"Expected the number of a commit up to {newest.number}. Received: {number}")
+    return commit
+
+
+def _require_kept(options: Namespace, commit: Commit) -> None:
+    # The current snapshot is never removed: no damaged tombstone of another may hide it.
+    if commit.snapshot_id != _newest(options).snapshot_id:
+        pins.require_not_expired(options.output, commit)
+
+
+def _list(options: Namespace) -> str:
+    _newest(options)
+    listed = listing.facts(options.output, snapshot.read_log(options.output))
+    return _json([fact.tree() for fact in listed]) if options.json else listing.text(listed)
+
+
+def _path(options: Namespace) -> str:
+    commit = _chosen(options, options.number)
+    _require_kept(options, commit)
+    return f"{paths.data_dir(options.output, commit)}\n"
+
+
+def _show(options: Namespace) -> str:
+    (fact,) = listing.facts(options.output, [commit := _chosen(options, options.number)])
+    files = [dataclasses.asdict(file) for file in commit.files]
+    if options.json:
+        return _json({**fact.tree(), "files": files})
+    lines = {name: str(value) for name, value in fact.tree().items() if name not in ("current", "expired", "pins")}
+    lines["state"] = fact.state
+    columns = ("name", "rows", "size", "sha256")
+    table = console.table(columns, [[file[name] for name in columns] for file in files])
+    return f"{console.table(('commit', ''), lines.items())}\n{table}"
+
+
+def _diff(options: Namespace) -> str:
+    before, after = _chosen(options, options.before), _chosen(options, options.after)
+    for commit in (before, after):
+        _require_kept(options, commit)
+    changes = diff.diff(options.output, before, after, options.rows)
+    return _json(dataclasses.asdict(changes)) if options.json else diff.text(changes)
+
+
+def _verify(options: Namespace) -> str:
+    if not options.all:
+        return _verified(options, _chosen(options, options.number))
+    _newest(options)
+    lines, problems = [], []
+    for fact in listing.facts(options.output, snapshot.read_log(options.output)):
+        commit = fact.commit
+        if fact.expired:
+            lines.append(f"commit {commit.number}: its snapshot has expired\n")
+            continue
+        try:
+            lines.append(_verified(options, commit))
+        except SnapshotError as error:
+            problems.append(str(error))
+    if problems:
+        raise SnapshotError(" | ".join(problems))
+    return "".join(lines)
+
+
+def _verified(options: Namespace, commit: Commit) -> str:
+    _require_kept(options, commit)
+    try:
+        snapshot.verify(options.output, commit)
+    except SnapshotError:
+        _require_kept(options, commit)  # it may have expired while its files were read
+        raise
+    return (
+        f"commit {commit.number}: {len(commit.files)} files, {commit.rows} rows, {commit.size} bytes are as committed\n"
+    )
+
+
+def _pin(options: Namespace) -> str:
+    commit = _chosen(options, options.number)
+    created = pins.pin(options.output, commit, options.note)
+    return f"snapshot {commit.snapshot_id} {'is' if created else 'was already'} pinned\n"
+
+
+def _unpin(options: Namespace) -> str:
+    commit = _chosen(options, options.number)
+    removed = pins.unpin(options.output, commit)
+    return f"snapshot {commit.snapshot_id} {'is no longer' if removed else 'was not'} pinned\n"
+
+
+def _rollback(options: Namespace) -> str:
+    _newest(options)
+    commit = rollback(options.output, options.to)
+    return f"commit {commit.number} names snapshot {commit.snapshot_id}, {commit.rows} rows\n"
+
+
+def _expire(options: Namespace) -> str:
+    _newest(options)
+    policy, now = retention.Policy(options.older_than, options.keep, options.grace), time.time()
+    problems: list[str] = []
+    if options.dry_run:
+        removed = retention.to_remove(options.output, policy, now)
+    else:
+        removed, problems = retention.expire(options.output, policy, now)
+    rows = [(r.kind, r.path.name, f"{(now - r.since) / 86400:.1f}", r.size) for r in removed]
+    total = sum(removal.size for removal in removed)
+    text = f"{console.table(('removed', 'name', 'days old', 'bytes'), rows)}\n{total} bytes"
+    text += " would be removed; nothing was\n" if options.dry_run else " removed\n"
+    if problems:
+        sys.stdout.write(text)
+        raise SnapshotError(f"Expected to remove all that is old. Received: {'; '.join(problems)}; run expire again")
+    return text
+
+
+def _repair(options: Namespace) -> str:
+    newest = snapshot.repair_pointer(options.output) or _newest(options)
+    return f"tags/current and tags/current.sql name commit {newest.number}\n"
+
+
+def _json(tree: object) -> str:
+    return json.dumps(tree, sort_keys=True, indent=2, allow_nan=False) + "\n"
+
+
+def _publish(options: Namespace) -> str:
+    commit = refused.publish(options.output, options.run, options.accept)
+    return f"published snapshot {commit.number}: {paths.data_dir(options.output, commit)}\n"
+
+
+#: Subcommands: name -> (options -> text to print, help).
+COMMANDS: dict[str, tuple[Callable[[Namespace], str], str]] = {
+    "list": (_list, "every commit, oldest first"),
+    "path": (_path, "the directory of a snapshot: resolve it once, then read '<directory>/*.parquet'"),
+    "show": (_show, "one commit and its files"),
+    "diff": (_diff, "what changed between the snapshots of two commits"),
+    "verify": (_verify, "read a snapshot's files back and compare names, sizes, sha256 and row counts"),
+    "pin": (_pin, "keep a snapshot until it is unpinned"),
+    "unpin": (_unpin, "let a snapshot expire again"),
+    "rollback": (_rollback, "make an older snapshot the current one again, by a new commit"),
+    "expire": (_expire, "remove old snapshots, the staging of dead runs, and old reports"),
+    "publish": (_publish, "publish the table of a run that the audit refused, after a look at it"),
+    "repair": (_repair, "make tags/current and tags/current.sql name the newest commit again"),
+}
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description="Manage the snapshots of a tags table.")
+    subcommands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add = {}
+    for name, (_, text) in COMMANDS.items():
+        subcommand = subcommands.add_parser(name, help=text, description=text)
+        subcommand.add_argument("--output", required=True, help="the output.path of the job that publishes the table")
+        add[name] = subcommand.add_argument
+    for name in ("list", "show", "diff"):
+        add[name]("--json", action="store_true", help="print JSON, for programs")
+    for name in ("path", "show", "verify"):
+        add[name]("--number", type=int, help="number of the commit (default: the newest)")
+    for name in ("pin", "unpin"):
+        add[name]("--number", type=int, required=True, help="number of the commit")
+    add["diff"]("before", type=int, metavar="A", help="number of the earlier commit")
+    add["diff"]("after", type=int, metavar="B", help="number of the later commit")
+    add["diff"]("--rows", type=int, default=10, help="examples to name of each kind (default: 10)")
+    add["verify"]("--all", action="store_true", help="every snapshot that has not expired")
+    add["pin"]("--note", default="", help="why")
+    add["publish"]("--run", required=True, help="id of the refused run")
+    add["publish"]("--accept", action="append", default=[], metavar="GATE", help="a gate that refused; once for each")
+    add["rollback"]("--to", type=int, required=True, help="number of the commit whose snapshot to take")
+    for name, value, text in (
+        ("--older-than", "30d", "what was current or written to within this time stays (default: 30d)"),
+        ("--grace", "24h", "nothing younger than this is ever removed (default: 24h)"),
+    ):
+        add["expire"](name, type=retention.seconds, default=value, metavar="TIME", help=text)
+    add["expire"]("--keep", type=int, default=7, help="newest snapshots that stay, however old (default: 7)")
+    add["expire"]("--dry-run", action="store_true", help="print what would be removed, and remove nothing")
+    return parser

@@ -1,0 +1,56 @@
+"""Tag a catalog: score every product that is new or changed, and publish the tags table.
+
+    fashion-udf tag --config conf/nightly.yaml --set input.path=DIR --set output.path=DIR
+    spark-submit jobs/tag_catalog.py --config conf/nightly.yaml --set input.path=DIR --set output.path=DIR
+
+Exit codes: 0 published, or nothing to do; 2 bad arguments, config or input; 3 an audit gate refused; 4 other runs
+published first; 1 anything else. They are also in runs/<run_id>/outcome.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fashion_udf import config, console
+from fashion_udf.config import JobConfig
+from fashion_udf.pipeline import tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.pipeline.outcome import Outcome
+from fashion_udf.spark import session
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -> None:
+    """Tag, and say where the table is; `arguments` defaults to the command line's."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="score what failed again, also where nothing changed"
+    )
+    parser.add_argument("--force", action="store_true", help="score every product again")
+    options = parser.parse_args(arguments)
+    settings = config.load(JobConfig, options.config, options.set)
+    spark = session.start("tag_catalog")
+    scope = Scope(forced=options.force, retry_failed=options.retry_failed)
+    if options.plan:
+        sys.stdout.write(console.summary(tagging.preview(spark, settings, scope).as_dict()))
+    else:
+        sys.stdout.write(summary(tagging.tag(spark, settings, scope)))
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every command that tags."""
+    parser.add_argument("--config", required=True, help="YAML file, e.g. conf/nightly.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_argument(
+        "--plan", "--dry-run", action="store_true", help="check everything, print the counts, write nothing"
+    )
+
+
+def summary(outcome: Outcome) -> str:
+    """The counts of a run, and where the table is."""
+    done = "published" if outcome.published else "nothing to do; the table is still"
+    return f"{console.summary(outcome.counts.as_dict())}{done} snapshot {outcome.number}: {outcome.data_dir}\n"

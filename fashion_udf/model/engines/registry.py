@@ -1,0 +1,86 @@
+"""Engines: a bundle to a predict function. Chosen by name; every one runs the bundle's golden rows before use.
+
+Importing this package loads no framework: that happens when an engine is built, in the process that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fashion_udf.errors import ConfigError, EngineError, EnvironmentUnsupportedError, FashionError
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import golden, openvino, tensorflow
+from fashion_udf.model.engines.precision import AUTO, choose
+from fashion_udf.model.engines.prediction import Predict
+
+#: name -> function of a bundle, a precision and a number of threads.
+ENGINES: dict[str, Callable[[Bundle, str, int], Predict]] = {"openvino": openvino.build, "tensorflow": tensorflow.build}
+
+
+def create(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
+    """Build an engine and prove it on this host.
+
+    Args:
+        name: a key of `ENGINES`.
+        bundle: a verified bundle.
+        precision: one that the bundle's manifest offers for this engine.
+        threads: CPU threads of one prediction.
+
+    Raises:
+        ConfigError: the name is unknown, or the bundle does not offer the precision.
+        EnvironmentUnsupportedError: the engine's package is not installed.
+        EngineError: the engine does not start, or its golden rows differ on this host.
+    """
+    require_offered(name, bundle, precision)
+    predict = build(name, bundle, precision, threads)
+    golden.require(predict, bundle, name, precision)
+    return predict
+
+
+def resolve_precision(name: str, bundle: Bundle, precision: str) -> str:
+    """Return the precision to run: the one given, or for `auto` the fastest for this host. To be called on the driver.
+
+    Raises:
+        ConfigError: the name is unknown, or the bundle does not offer the precision.
+    """
+    found = choose(name, bundle) if precision == AUTO else precision
+    require_offered(name, bundle, found)
+    return found
+
+
+def require_offered(name: str, bundle: Bundle, precision: str) -> None:
+    """Check a choice of engine without building it: on the driver, before anything is read.
+
+    Raises:
+        ConfigError: the name is unknown, or the bundle does not offer the precision.
+    """
+    if name not in ENGINES:
+        raise ConfigError(f"Expected engine.name to be one of {sorted(ENGINES)}. Received: {name!r}")
+    offered = bundle.manifest.engines.get(name, [])
+    if precision not in offered:
+        raise ConfigError(
+            f"Expected a precision that model {bundle.model_version[:12]} offers for {name}: {offered}. "
+            f"Received: {precision!r}"
+        )
+
+
+def build(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
+    """Build an engine, without golden rows: for the export, which measures the engines before any is offered.
+
+    Raises:
+        EnvironmentUnsupportedError: the engine's package is not installed.
+        EngineError: the engine does not start.
+    """
+    try:
+        return ENGINES[name](bundle, precision, threads)
+    except FashionError:
+        raise
+    except ImportError as error:
+        raise EnvironmentUnsupportedError(
+            f"Expected the {name} package: pip install 'fashion-udf[{name}]'. Received: {error}"
+        ) from error
+    except Exception as error:  # whatever a framework raises on a model that it cannot run
+        raise EngineError(
+            f"Expected {name} to start with model {bundle.model_version[:12]}. "
+            f"Received: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        ) from error

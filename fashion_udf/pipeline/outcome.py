@@ -1,0 +1,147 @@
+"""How a run ended: its counts, and what programs read of it in `runs/<run_id>/outcome.json` and `metrics.json`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fashion_udf.errors import FashionError
+from fashion_udf.files import make_directory, replace_file
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """Rows of a run by what became of them.
+
+    Attributes:
+        accepted: rows of the catalog that the run looked at.
+        rejected: rows of the catalog with a null or repeated id.
+        scored: rows that are not carried over: scored now, or by an interrupted run.
+        carried: rows that stay as they are published.
+        removed: published products that are not in the catalog any more.
+        duplicates: scored rows that share the result of another one.
+        staged: scored rows whose result an interrupted run left.
+        reasons: scored rows by reason.
+        unchanged: rows that were looked at and stay as published all the same, by cause.
+        statuses: rows of the next table by status; empty where none was made.
+        decisions: likewise, by decision.
+        modalities: likewise, by modality.
+    """
+
+    accepted: int = 0
+    rejected: int = 0
+    scored: int = 0
+    carried: int = 0
+    removed: int = 0
+    duplicates: int = 0
+    staged: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    unchanged: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    modalities: Mapping[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name, those of a group as `group.name`, as `outcome.json` holds them."""
+        rows = ("accepted", "rejected", "scored", "carried", "removed", "duplicates", "staged")
+        groups = {
+            "reason": self.reasons,
+            "unchanged": self.unchanged,
+            "status": self.statuses,
+            "decision": self.decisions,
+            "modality": self.modalities,
+        }
+        named = {f"{group}.{name}": count for group, counts in groups.items() for name, count in counts.items()}
+        return {name: int(getattr(self, name)) for name in rows} | named
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did; `number` and `data_dir` are those of the current snapshot, whether or not it is of this run."""
+
+    run_id: str
+    number: int
+    data_dir: Path
+    published: bool
+    counts: RunCounts
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do, and what it would take."""
+
+    counts: RunCounts
+    table_rows: int  # of the table to write; 0 where the published one is the next one too
+    table_bytes: int  # of the same, about
+    core_seconds: float | None  # that scoring should take by the newest run that scored; None where none has
+    cores: int
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name, then rows and bytes of the table and the time of scoring."""
+        named = {**self.counts.as_dict(), "table_rows": self.table_rows, "bytes_to_write": self.table_bytes}
+        if self.core_seconds is not None:
+            named["expected_seconds"] = round(self.core_seconds / self.cores)
+            named["expected_core_seconds"] = round(self.core_seconds)
+        return named
+
+
+@dataclass
+class Record:
+    """What a run knows of itself so far: a run that fails tells how far it came."""
+
+    counts: RunCounts | None = None
+
+
+@contextlib.contextmanager
+def recorded(directory: Path) -> Iterator[Record]:
+    """Write `outcome.json` however the run inside ends.
+
+    A report that cannot be written is a warning: it must change neither the outcome nor the error a person sees.
+    """
+    record = Record()
+    exit_code, message = 0, "done"
+    try:
+        yield record
+    except Exception as error:
+        exit_code = error.exit_code if isinstance(error, FashionError) else 1
+        message = str(error) if isinstance(error, FashionError) else f"{type(error).__name__}: {error}"
+        raise
+    except BaseException as error:  # Ctrl-C, or a scheduler's SIGTERM turned into SystemExit
+        exit_code, message = 1, f"stopped by {type(error).__name__}"
+        raise
+    finally:
+        counts = record.counts.as_dict() if record.counts else {}
+        try:
+            write_outcome(directory, exit_code, counts, message)
+        except OSError as error:
+            logger.warning("the run ended with exit code %d, but outcome.json was not written: %s", exit_code, error)
+
+
+def write_outcome(directory: Path, exit_code: int, counts: Mapping[str, int], message: str) -> None:
+    """Write `outcome.json`: how the run ended, for schedulers that hide its exit code (YARN cluster mode does)."""
+    _write_json(directory / "outcome.json", {"exit_code": exit_code, "counts": counts, "message": message})
+
+
+def write_metrics(directory: Path, metrics: Mapping[str, object]) -> None:
+    """Write `metrics.json`; a number that is not finite becomes null, which every JSON reader accepts."""
+    _write_json(directory / "metrics.json", metrics)
+
+
+def _write_json(path: Path, tree: Mapping[str, object]) -> None:
+    make_directory(path.parent)
+    replace_file(path, json.dumps(_finite(tree), sort_keys=True, indent=2, allow_nan=False).encode() + b"\n")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

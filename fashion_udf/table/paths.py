@@ -1,0 +1,57 @@
+"""Ids of runs and snapshots, and the directories that they name below `<output>/`.
+
+    tags/data/<snapshot_id>/   the files of a snapshot
+    staging/<run_id>/          what a run keeps until it publishes
+    runs/<run_id>/             its reports
+
+A run that publishes at its first attempt names the snapshot after itself; a later attempt adds a suffix.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fashion_udf.table.commit import Commit, require_id
+from fashion_udf.table.store import local_path
+
+TAGS = "tags"
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{12}Z-[0-9a-f]{8}")  # as `new_run_id` makes them
+
+
+def new_run_id() -> str:
+    """An id that sorts by time (UTC, microseconds) and is unique however many runs start at once."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
+
+
+def attempt_id(run_id: str, name: str) -> str:
+    """Snapshot id for a later attempt of a run.
+
+    The first attempt's id cannot be reused: its data directory may already exist.
+    """
+    return f"{run_id}-{name}"
+
+
+def run_of(published_id: str) -> str:
+    """The run whose reports tell of a commit: `published_id` is its `run_id`, which `attempt_id` may have made."""
+    found = _RUN_ID.match(published_id)
+    return found[0] if found else published_id
+
+
+def staging_dir(output: str, run_id: str) -> Path:
+    """Where a run keeps what it has not published yet; on the same file system as the table."""
+    require_id("run_id", run_id)
+    return local_path(output) / "staging" / run_id
+
+
+def run_dir(output: str, run_id: str) -> Path:
+    """Where a run leaves its reports."""
+    require_id("run_id", run_id)
+    return local_path(output) / "runs" / run_id
+
+
+def data_dir(output: str, commit: Commit) -> Path:
+    """The resolved directory of a snapshot: what a reader opens, and keeps through later publishes."""
+    return local_path(output).resolve() / TAGS / "data" / commit.snapshot_id
