@@ -63,6 +63,8 @@ EXTRAS = {
         "types-PyYAML",
         "duckdb>=1",
         "psutil>=5.9",
+        # 2.5 has no wheels for Python 3.11: the lock would hold two numpys, and tests on 3.11 say nothing of 3.13.
+        "numpy<2.5",
         "build>=1.2",
         "setuptools",
         "wheel",

@@ -25,9 +25,8 @@ lock() { # The lock $1, for Python 3.11, with uv's arguments $2...
     fi
 }
 
-# Universal: one lock for every Python from 3.11 on. numpy 2.5 has no wheels for 3.11, so without the cap the lock would
-# hold two numpys, and tests on 3.11 would say nothing of 3.13.
-lock requirements.lock --universal --constraints <(echo "numpy<2.5") --extra spark --extra openvino "$@"
+# Universal: one lock for every Python from 3.11 on.
+lock requirements.lock --universal --extra spark --extra openvino "$@"
 # Not universal: tensorflow asks for numpy 2 from Python 3.13 on, petastorm's pyarrow for numpy 1. Resolved for 3.12 it
 # was the same, line by line.
 lock requirements-training.lock --extra training "$@"

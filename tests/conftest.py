@@ -26,6 +26,20 @@ ONLY_TRAINING = ("tests/training", "tests/model/engines/test_tensorflow.py", "te
 #: What runs in both, each time with the engines that are installed.
 IN_BOTH = ("tests/model/engines/test_registry.py", "tests/model/engines/test_golden.py")
 
+#: Warnings of the versions that petastorm holds back; in `.venv` each would be an error.
+TRAINING_WARNINGS = (
+    # TensorFlow 2.21 and Keras touch NumPy and protobuf names that those deprecate.
+    "ignore::DeprecationWarning:(tensorflow|keras|google|flatbuffers|astunparse|gast)",
+    "ignore:In the future `np.object` will be defined:FutureWarning",
+    # petastorm 0.13 imports names that pyarrow 14 and setuptools deprecate; it is the last release.
+    "ignore::DeprecationWarning:petastorm",
+    "ignore::FutureWarning:petastorm",
+    "ignore:pkg_resources is deprecated:UserWarning",
+    # pyspark 4.0 calls deprecated pandas and distutils interfaces.
+    "ignore::DeprecationWarning:pyspark",
+    "ignore::FutureWarning:pyspark",
+)
+
 # Machines are shared: how long an example takes says nothing.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
@@ -34,7 +48,7 @@ settings.load_profile("shared")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# As .ci/spark_submit.sh has it: tests with Spark took 46 s instead of 67 s.
+# The one session of all tests compiles the plans of short runs alone: tests with Spark took 46 s instead of 67 s.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseParallelGC")
 
 
@@ -56,8 +70,12 @@ def runs_elsewhere(path: Path) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave out what the command line names and the other environment runs: pytest collects what is named, whatever
-    `pytest_ignore_collect` says, and an import of Keras would fail there."""
+    """Set the filters, and leave out what the command line names and the other environment runs.
+
+    What is named is collected whatever `pytest_ignore_collect` says, and an import of Keras would fail there.
+    """
+    for line in TRAINING_WARNINGS if TRAINING else ():
+        config.addinivalue_line("filterwarnings", line)
     started_in = config.invocation_params.dir
     config.args[:] = [word for word in config.args if not runs_elsewhere((started_in / word.split("::")[0]).resolve())]
 

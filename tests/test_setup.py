@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import IN_BOTH, ONLY_TRAINING, runs_elsewhere
 from tests.submit import REPOSITORY
 
 ROW_JOB = """
@@ -71,11 +72,11 @@ def test_a_lock_names_no_url_no_index_and_no_path(lock: str) -> None:
 
 def test_the_locks_hold_what_their_extras_ask_for_and_scoring_nothing_of_training() -> None:
     metadata = _text("setup.py")
-    parts = {name: _required(metadata, rf'"{name}": \[') for name in ("spark", "training", "dev")}
-    base, tensorflow = _required(metadata, r"BASE = \["), {"tensorflow", "keras"}
+    both = _required(metadata, r"BASE = \[") | _required(metadata, r'"dev": \[') | {"openvino", "rich", "pyspark"}
+    tensorflow = {"tensorflow", "keras"}
     scoring, training = map(_locked, LOCKS)
-    assert base | parts["spark"] | parts["dev"] | {"openvino"} <= scoring.keys()
-    assert base | parts["training"] | parts["dev"] | {"openvino"} | tensorflow <= training.keys()
+    assert both - scoring.keys() == set()
+    assert (both | _required(metadata, r'"training": \[') | tensorflow) - training.keys() == set()
     assert not scoring.keys() & (tensorflow | {"petastorm", "nncf", "scikit-learn", "daft", "getdaft"})
     assert scoring["pyspark"] >= (4, 3) and scoring["pyarrow"] >= (26,) and scoring["numpy"] >= (2, 4)
     # numpy 2.5 has no wheel for Python 3.11, pandas 3 is another interface.
@@ -196,3 +197,10 @@ def test_the_wheel_holds_every_module_and_every_bundle_file(tmp_path: Path) -> N
         for file in tree.glob(f"{name}/**/*.py")
     }
     assert packed - {"fashion_udf/py.typed"} == expected
+
+
+def test_each_test_has_an_environment() -> None:
+    assert [name for name in (*ONLY_TRAINING, *IN_BOTH) if not (REPOSITORY / name).exists()] == []
+    here, there = REPOSITORY / "tests" / "table", REPOSITORY / "tests" / "training" / "test_train.py"
+    assert (runs_elsewhere(here), runs_elsewhere(there)) == (False, True), "this file runs in .venv"
+    assert not any(map(runs_elsewhere, (REPOSITORY, REPOSITORY / "tests", REPOSITORY / IN_BOTH[0])))
