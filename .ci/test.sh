@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-declare -A folders=([scoring]=.venv [training]=.venv-training) pids codes
+declare -A folders=([scoring]=.venv [training]=.venv-training) pids=() codes=()
 kinds=(scoring)
 if [ -f .venv-training/.stamp ]; then
     kinds+=(training)
