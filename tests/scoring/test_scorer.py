@@ -9,10 +9,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,9 +24,12 @@ from fashion_udf.model.engines.prediction import Prediction
 from fashion_udf.model.manifest import Manifest
 from fashion_udf.model.tokenizer import train_tokenizer
 from fashion_udf.photos import decode
-from fashion_udf.schema import SCORE, Status
+from fashion_udf.schema import SCORE, Status, to_spark
 from fashion_udf.scoring import scorer
 from fashion_udf.scoring.scorer import Scorer, Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 LABELS = ["Hats", "Shirts", "Shoes"]
 SETTINGS = Settings("fake", "f32", 4, 2, "bytes", (), 100_000, 1_000_000)
@@ -286,13 +289,14 @@ def test_no_more_photos_are_decoded_at_a_time_than_the_task_has_cores(tmp_path: 
     assert most == 2
 
 
-def test_scores_pass_spark_s_conversion_to_arrow() -> None:
-    pandas_conversion = pytest.importorskip("pyspark.sql.pandas.serializers", reason="needs Spark's conversion")
-    if not hasattr(pandas_conversion, "ArrowStreamPandasUDFSerializer"):
-        pytest.skip("needs Spark 4.0's conversion to Arrow; others are tried by tagging 100 rows")
-    scores = _scores([_photo(), None, None], ["hat", "shirt", None])
-    converter = pandas_conversion.ArrowStreamPandasUDFSerializer("UTC", True, True)
-    found = converter._create_struct_array(scores, pa.struct(list(SCORE))).to_pylist()
+def test_scores_pass_spark_s_conversion_to_arrow(spark: SparkSession) -> None:
+    from pyspark.sql.pandas.functions import pandas_udf
+
+    def score(ids: pd.Series) -> pd.DataFrame:
+        return _scores([_photo(), None, None], ["hat", "shirt", None])
+
+    scored = spark.range(3, numPartitions=1).select(pandas_udf(score, to_spark(SCORE))("id").alias("score"))
+    found = scored.select("score.*").collect()
     assert [len(row["embedding"] or []) for row in found] == [256, 256, 0]
     assert [top["category"] for top in found[0]["top_categories"]] == ["Hats", "Shirts"]
     assert found[2]["top_categories"] is None and found[2]["confidence"] is None
