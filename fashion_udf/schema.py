@@ -136,6 +136,16 @@ SCORE = pa.schema(
     ]
 )
 
+#: What the public API tells of a row: the columns of `TAGS` that follow from the row and the model alone. Nullable, as
+#: those of `SCORE` are.
+TAG = pa.schema(
+    [
+        pa.field("category", pa.string()),  # the model's
+        *(field for field in SCORE if field.name not in ("model_category", "image_identity", "unchanged")),
+        pa.field("model_version", pa.string()),
+    ]
+)
+
 #: A score as a run keeps it until it is published: of every row whose fingerprint in `PLAN` is `planned_fingerprint`.
 RESULT = pa.schema(
     [

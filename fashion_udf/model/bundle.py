@@ -46,6 +46,21 @@ class Bundle:
     files: Mapping[str, bytes]
     model_version: str
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The categories that the model knows."""
+        return tuple(self.manifest.labels)
+
+    @property
+    def version(self) -> str:
+        """The `model_version`: what `PATH@<model_version>` pins."""
+        return self.model_version
+
+    @property
+    def card(self) -> str:
+        """The model card, in Markdown; empty where the bundle has none."""
+        return self.files.get("MODEL_CARD.md", b"").decode("utf-8", "replace")
+
 
 def read(reference: str) -> Bundle:
     """Read and verify a bundle.

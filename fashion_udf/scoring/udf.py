@@ -12,7 +12,7 @@ import re
 import sys
 import zipimport
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -22,8 +22,9 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
 from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.photos.sandbox import SandboxedDecoder
-from fashion_udf.schema import SCORE, to_spark
+from fashion_udf.schema import SCORE, TAG, to_spark
 from fashion_udf.scoring.scorer import Scorer, Settings
+from fashion_udf.scoring.tagger import tags, values
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
@@ -52,19 +53,43 @@ def score_udf(
     from pyspark.sql.pandas.functions import pandas_udf
 
     def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
-        scorer = _scorer(bundle.value, settings, sandboxed)
-        forget_zip_importers()
-        for columns in batches:
-            # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
-            faulthandler.dump_traceback_later(batch_timeout, exit=True)
-            try:
-                scores = scorer.score(*(_values(column) for column in columns))
-            finally:
-                faulthandler.cancel_dump_traceback_later()
+        for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout):
             rows_done.add(len(scores))
             yield scores
 
     return pandas_udf(score, to_spark(SCORE))  # type: ignore[call-overload, no-any-return]
+
+
+def tag_udf(
+    bundle: Broadcast[Bundle], settings: Settings, sandboxed: bool, batch_timeout: float
+) -> Callable[..., Column]:
+    """Return a UDF over (title, description, photo) that yields a struct with the fields of `TAG`.
+
+    The arguments are those of `score_udf`.
+    """
+    from pyspark.sql.pandas.functions import pandas_udf
+
+    def tag(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
+        for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout):
+            yield tags(scores, bundle.value.model_version)
+
+    return pandas_udf(tag, to_spark(TAG))  # type: ignore[call-overload, no-any-return]
+
+
+def _scored(
+    batches: Iterator[tuple[pd.Series, ...]], bundle: Bundle, settings: Settings, sandboxed: bool, batch_timeout: float
+) -> Iterator[pd.DataFrame]:
+    """Score the batches of a task, in a Python worker."""
+    scorer = _scorer(bundle, settings, sandboxed)
+    forget_zip_importers()
+    for columns in batches:
+        # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
+        faulthandler.dump_traceback_later(batch_timeout, exit=True)
+        try:
+            scores = scorer.score(*(values(column) for column in columns))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        yield scores
 
 
 def forget_zip_importers() -> None:
@@ -121,7 +146,3 @@ def photo_threads(settings: Settings, sandboxed: bool, on_gpu: bool) -> int:
     decodes in the sandbox takes one photo after the other.
     """
     return settings.fetch_threads if (settings.photo == "uri" or on_gpu) and not sandboxed else 0
-
-
-def _values(column: pd.Series) -> list[Any]:
-    return [None if value is None or value is pd.NA else value for value in column.tolist()]
