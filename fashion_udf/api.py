@@ -105,8 +105,7 @@ def tag_udf(
         batch_timeout: seconds after which a batch is taken for hung, and its worker ends.
 
     Raises:
-        ConfigError: the engine is unknown, or the bundle does not offer the precision.
-        EnvironmentUnsupportedError: the session is no classic one of Spark 3.5 or 4.x.
+        InputError: the engine, the precision or the session cannot be used; the message says why.
     """
     session.require_usable(spark)
     settings = usual_settings(bundle, engine, precision, top_k, photo, image_roots)

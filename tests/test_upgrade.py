@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf import config
+from fashion_udf.commands import snapshots
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import SnapshotError
 from fashion_udf.model import bundle
 from fashion_udf.pipeline import tagging
-from fashion_udf.table import snapshot
-from jobs import snapshots
+from fashion_udf.table import paths, snapshot
 from tests.submit import REPOSITORY
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _rows(output: Path, number: int | None = None) -> dict[str, dict[str, Any]]:
     log = {commit.number: commit for commit in snapshot.read_log(str(output))}
     commit = log[number or max(log)]
     snapshot.verify(str(output), commit)
-    rows = ds.dataset(snapshot.data_dir(str(output), commit), format="parquet").to_table().to_pylist()
+    rows = ds.dataset(paths.data_dir(str(output), commit), format="parquet").to_table().to_pylist()
     found = {row["product_id"]: row for row in rows}
     assert len(found) == len(rows) == commit.rows
     return found
@@ -146,7 +146,7 @@ def test_pins_and_tombstones_are_written_as_the_old_release_wrote_them(
     ((name, content),) = old["expired"]
     renamed = name.replace(commits[0].snapshot_id, commits[1].snapshot_id), content.replace(b'r": 1,', b'r": 2,')
     assert {_timeless(path) for path in marks["expired"].iterdir()} == {(name, content), renamed}
-    assert not snapshot.data_dir(str(output), commits[1]).exists()
+    assert not paths.data_dir(str(output), commits[1]).exists()
 
 
 def _timeless(path: Path) -> tuple[str, bytes]:
@@ -179,8 +179,8 @@ def test_a_bundle_of_the_old_release_opens_from_a_directory_by_its_version(tmp_p
 def test_a_night_finds_nothing_to_do_where_the_old_release_was_done(spark: SparkSession, output: Path) -> None:
     outcome = tagging.tag(spark, _config("today", output))
     assert (outcome.published, outcome.number) == (False, 4)
-    names = ("accepted", "carried", "scored", "staged", "gone")
-    assert [outcome.counts[name] for name in names] == [len(TODAY), len(TODAY), 0, 0, 0]
+    names = ("accepted", "carried", "scored", "staged", "removed")
+    assert [getattr(outcome.counts, name) for name in names] == [len(TODAY), len(TODAY), 0, 0, 0]
     assert sorted(path.name for path in (output / "staging").iterdir()) == [REFUSED, KILLED]
 
 
@@ -190,9 +190,9 @@ def test_a_plan_goes_by_the_speed_that_the_old_release_measured(
     new = {"product_id": [f"n{number}" for number in range(900)], "title": [f"Hat {n}" for n in range(900)]}
     (tmp_path / "many").mkdir()
     pq.write_table(pa.table(new), tmp_path / "many" / "part.parquet")
-    told = tagging.forecast(spark, _config(tmp_path / "many", output))
-    assert (told["scored"], told["gone"], told["table_rows"]) == (900, len(TODAY), 900)
-    assert told["expected_core_seconds"] == round(900 / 33.18210326085026)
+    preview = tagging.preview(spark, _config(tmp_path / "many", output))
+    assert (preview.counts.scored, preview.counts.removed, preview.table_rows) == (900, len(TODAY), 900)
+    assert preview.core_seconds == pytest.approx(900 / 33.18210326085026)
 
 
 def test_what_a_killed_run_of_the_old_release_scored_is_not_scored_again(spark: SparkSession, output: Path) -> None:
@@ -200,8 +200,8 @@ def test_what_a_killed_run_of_the_old_release_scored_is_not_scored_again(spark: 
     outcome = tagging.tag(spark, _config("next", output))
     assert outcome.published and outcome.number == 5
     counts = outcome.counts
-    assert (counts["staged"], counts["scored"], counts["duplicates"]) == (len(STAGED), len(STAGED), 0)
-    assert (counts["carried"], counts["reason.new"], counts["reason.text"]) == (len(TODAY) - 1, 4, 1)
+    assert (counts.staged, counts.scored, counts.duplicates) == (len(STAGED), len(STAGED), 0)
+    assert (counts.carried, counts.reasons["new"], counts.reasons["text"]) == (len(TODAY) - 1, 4, 1)
     after = _rows(output)
     assert after.keys() == TODAY | STAGED
     assert {name: after[name] for name in TODAY - STAGED} == {name: before[name] for name in TODAY - STAGED}
@@ -223,7 +223,7 @@ def test_columns_that_an_older_table_lacks_are_null_and_a_night_goes_on_top(
     assert all(any(row[name] is not None for row in before.values()) for name in lacking)
     staged = output / "staging" / "older"
     staged.mkdir()
-    (file,) = snapshot.data_dir(str(output), parent).iterdir()
+    (file,) = paths.data_dir(str(output), parent).iterdir()
     # Spark's own note of the columns goes too: from that it would read the missing ones as null by itself.
     older = pq.read_table(file).drop_columns(lacking).replace_schema_metadata(None)
     pq.write_table(older, staged / "part-0.parquet")
@@ -233,7 +233,7 @@ def test_columns_that_an_older_table_lacks_are_null_and_a_night_goes_on_top(
     assert (changes["added"], changes["gone"], changes["categories"], changes["statuses"]) == (0, 0, [], [])
 
     outcome = tagging.tag(spark, _config("next", output))
-    assert (outcome.number, outcome.counts["carried"]) == (6, len(TODAY) - 1)
+    assert (outcome.number, outcome.counts.carried) == (6, len(TODAY) - 1)
     after = _rows(output)
     for name in TODAY - STAGED:
         assert after[name] == before[name] | dict.fromkeys(lacking)
