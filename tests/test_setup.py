@@ -21,6 +21,14 @@ from pyspark.sql.functions import udf
 spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 sys.stdout.write(spark.range(1).select(udf(lambda i: sys.executable)("id")).first()[0])
 """
+FLAGS_JOB = """
+import sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+beans = spark.sparkContext._jvm.java.lang.management.ManagementFactory
+sys.stdout.write(str(beans.getRuntimeMXBean().getInputArguments()))
+"""
+LOCKS = ("requirements.lock", "requirements-training.lock")
 
 
 def run_bare(command: list[str | Path], home: Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -43,32 +51,50 @@ def lay_out_environment(folder: Path) -> Path:
 def test_make_without_a_target_prints_the_help(tmp_path: Path) -> None:
     result = run_bare(["make", "-C", REPOSITORY], tmp_path, tmp_path)
     assert result.returncode == 0, result.stderr
-    listed = re.findall(r"^make (\w+) +\S", result.stdout, flags=re.MULTILINE)
-    assert listed == ["help", "env", "demo", "test", "check", "bench", "soak", "lock", "dist", "clean"]
+    listed = re.findall(r"^make ([\w-]+) +\S", result.stdout, flags=re.MULTILINE)
+    assert listed == ["help", "env", "env-training", "demo", "test", "check", "bench", "soak", "lock", "dist", "clean"]
 
 
-def test_every_locked_requirement_has_a_version_and_a_hash() -> None:
-    text = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
-    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_requirement_has_a_version_and_a_hash(lock: str) -> None:
+    blocks = re.split(r"^(?=[A-Za-z0-9])", _text(lock), flags=re.MULTILINE)[1:]
     assert len(blocks) > 50
-    unpinned = [
-        block.splitlines()[0] for block in blocks if not re.match(r"[\w.\[\]-]+==\S+ \\\n +--hash=sha256:", block)
-    ]
-    assert unpinned == []
+    pinned = re.compile(r"[\w.\[\]-]+==\S+ (; .+ )?\\\n +--hash=sha256:")
+    assert [block.splitlines()[0] for block in blocks if not pinned.match(block)] == []
 
 
-def test_the_lock_names_no_url_no_index_and_no_path() -> None:
-    text = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_url_no_index_and_no_path(lock: str) -> None:
+    text = _text(lock)
     assert re.findall(r"^.*(?:://|--index|--extra-index|--find-links|/\w+/).*$", text, flags=re.MULTILINE) == []
 
 
-def test_the_lock_holds_every_requirement_of_the_package() -> None:
-    locked = set(re.findall(r"^([a-z0-9-]+)==", (REPOSITORY / "requirements.lock").read_text(), flags=re.MULTILINE))
-    names = re.findall(
-        r'^ +"([A-Za-z0-9-]+)(?:[<>=][^"]*)?",', (REPOSITORY / "setup.py").read_text(), flags=re.MULTILINE
-    )
-    assert len(names) > 20
-    assert {name.lower() for name in names} - locked == set()
+def test_the_locks_hold_what_their_extras_ask_for_and_scoring_nothing_of_training() -> None:
+    metadata = _text("setup.py")
+    parts = {name: _required(metadata, rf'"{name}": \[') for name in ("spark", "training", "dev")}
+    base, tensorflow = _required(metadata, r"BASE = \["), {"tensorflow", "keras"}
+    scoring, training = map(_locked, LOCKS)
+    assert base | parts["spark"] | parts["dev"] | {"openvino"} <= scoring.keys()
+    assert base | parts["training"] | parts["dev"] | {"openvino"} | tensorflow <= training.keys()
+    assert not scoring.keys() & (tensorflow | {"petastorm", "nncf", "scikit-learn", "daft", "getdaft"})
+    assert scoring["pyspark"] >= (4, 3) and scoring["pyarrow"] >= (26,) and scoring["numpy"] >= (2, 4)
+    # numpy 2.5 has no wheel for Python 3.11, pandas 3 is another interface.
+    assert scoring["numpy"] < (2, 5) and scoring["pandas"] < (3,)
+
+
+def _text(name: str) -> str:
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def _required(metadata: str, start: str) -> set[str]:
+    found = re.search(rf"{start}(.*?)^ *\]", metadata, flags=re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return {name.lower() for name in re.findall(r'^ +"([A-Za-z0-9-]+)(?:[<>=][^"]*)?",', found[1], flags=re.MULTILINE)}
+
+
+def _locked(lock: str) -> dict[str, tuple[int, ...]]:
+    pins = re.findall(r"^([a-z0-9-]+)==([0-9.]+)", _text(lock), flags=re.MULTILINE)
+    return {name: tuple(int(part) for part in version.strip(".").split(".")) for name, version in pins}
 
 
 @pytest.mark.timeout(120)
@@ -83,18 +109,38 @@ def test_spark_submit_runs_a_python_function_under_a_path_with_a_space(tmp_path:
     assert result.stdout.strip() == str(wrapper.parent / "python")
 
 
-def test_spark_submit_keeps_the_python_and_the_java_options_that_the_user_set(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [{}, {"PYSPARK_PYTHON": "/chosen/python", "SPARK_CONF_DIR": "/chosen/conf"}])
+def test_spark_submit_sets_four_variables_and_those_of_the_user_stay(tmp_path: Path, chosen: dict[str, str]) -> None:
     wrapper = lay_out_environment(tmp_path)
-    show = tmp_path / "spark-submit"
-    show.write_text('#!/bin/bash\necho "$PYSPARK_PYTHON|$PYSPARK_DRIVER_PYTHON|$SPARK_SUBMIT_OPTS|$*"\n')
-    show.chmod(0o755)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "spark-defaults.conf").touch()
     (wrapper.parents[1] / "lib").unlink()
-    home = wrapper.parents[1] / "lib" / "python3.11" / "site-packages" / "pyspark" / "bin"
-    home.mkdir(parents=True)
-    show.rename(home / "spark-submit")
-    chosen = {"PYSPARK_PYTHON": "/chosen/python", "JAVA_HOME": "/any", "SPARK_SUBMIT_OPTS": ""}
-    result = run_bare([wrapper, "a b"], tmp_path, tmp_path, **chosen)
-    assert result.stdout == "/chosen/python|/chosen/python||a b\n", result.stderr
+    show = wrapper.parents[1] / "lib" / "python3.11" / "site-packages" / "pyspark" / "bin" / "spark-submit"
+    show.parent.mkdir(parents=True)
+    show.write_text('#!/bin/bash\necho "$*"; export -p | grep -oE "(SPARK|PYSPARK|JAVA)_.*"\n')
+    show.chmod(0o755)
+    result = run_bare([wrapper, "a b"], tmp_path, tmp_path, JAVA_HOME="/any", **chosen)
+    arguments, *variables = result.stdout.splitlines()
+    assert arguments == "a b"
+    expected = {
+        "JAVA_HOME": "/any",
+        "SPARK_HOME": str(show.parents[1]),
+        "PYSPARK_PYTHON": str(wrapper.parent / "python"),
+        "SPARK_CONF_DIR": str(tmp_path / "conf"),
+        **chosen,
+    }
+    assert dict(line.replace('"', "").split("=") for line in variables) == expected
+
+
+@pytest.mark.timeout(120)
+def test_the_defaults_of_the_checkout_reach_the_driver_and_give_way(tmp_path: Path) -> None:
+    wrapper = lay_out_environment(tmp_path)
+    shutil.copytree(REPOSITORY / "conf", tmp_path / "conf")
+    job = tmp_path / "job.py"
+    job.write_text(FLAGS_JOB, encoding="utf-8")
+    result = run_bare([wrapper, "--driver-memory", "700m", job], tmp_path, tmp_path)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "-XX:+UseParallelGC" in result.stdout and "-Xmx700m" in result.stdout
 
 
 def test_spark_submit_without_pyspark_says_what_to_run(tmp_path: Path) -> None:

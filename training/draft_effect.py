@@ -106,7 +106,7 @@ def measure(model: EvaluatedModel, rows: pa.Table, form: str) -> dict[str, Effec
         for done, (name, margin) in enumerate(DECODES.items(), start=1):
             squares, milliseconds = _timed(photos, name, margin, model.manifest.image.size)
             full = squares if name == FULL else full
-            difference = np.stack([_difference(square, other) for square, other in zip(squares, full, strict=True)])
+            difference = np.array([_difference(*pair) for pair in zip([*squares], [*full], strict=True)])
             logits = modality_logits(model.predict, _batches(model, rows, squares), _MODALITIES)
             effects[name] = Effect(milliseconds, difference, logits)
             shown.update(done * len(rows))

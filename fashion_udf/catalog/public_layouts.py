@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 
 from fashion_udf.catalog import csv_records
@@ -223,12 +222,14 @@ def _generated(
 ) -> DataFrame:
     """Run `rows` on an executor for each source."""
 
-    def batches(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for frame in frames:
-            for source in frame["source"]:
+    def batches(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for part in parts:
+            for source in part["source"].to_pylist():
                 found = rows(source)
                 while chunk := list(islice(found, 4096)):
-                    yield pd.DataFrame(chunk, columns=schema.names)
+                    # Not as pandas: a column that no row of the chunk has would be one of NaN there, a number, which
+                    # pyarrow refuses to write as a string.
+                    yield pa.RecordBatch.from_pylist(chunk, schema=schema)
 
     frame = spark.createDataFrame([(source,) for source in sources], "source string")
-    return frame.repartition(max(1, len(sources))).mapInPandas(batches, to_spark(schema))
+    return frame.repartition(max(1, len(sources))).mapInArrow(batches, to_spark(schema))

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -112,7 +112,7 @@ class Scorer:
         known = [None] * len(texts) if known_sha256 is None else known_sha256
         photo_rows, embedding, logits = self._predictions(photo_column, known, token_ids, has_text)
         has_photo = np.asarray([photo.status is Status.OK for photo in photo_rows], bool)
-        scored = np.isfinite(logits).all(axis=1) & np.isfinite(embedding).all(axis=1)
+        scored = np.all(np.isfinite(logits), axis=1) & np.all(np.isfinite(embedding), axis=1)
         unchanged = np.asarray([photo.unchanged for photo in photo_rows], bool)
         accepted = scored | unchanged | ~(has_photo | has_text)
         columns = self._categories(logits, has_photo, has_text)
@@ -186,7 +186,7 @@ class Scorer:
 
     def _categories(
         self, logits: NDArray[np.float32], has_photo: NDArray[np.bool_], has_text: NDArray[np.bool_]
-    ) -> dict[str, Sequence[object]]:
+    ) -> dict[str, Sequence[Any]]:
         """Return the columns that follow from the logits; a row with a NaN among them has no category."""
         kind = 2 * has_photo + has_text  # int64[n], of `_MODALITIES`
         known = np.flatnonzero(np.isfinite(logits).all(axis=1))

@@ -6,10 +6,12 @@ import os
 import platform
 import subprocess
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 #: Instructions that decide how fast an engine is.
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+_MODULES = {"pillow": "PIL"}
 _LIBRARIES = ("pyspark", "pyarrow", "pandas", "numpy", "pillow", "tensorflow", "keras", "openvino", "tokenizers")
 
 
@@ -26,7 +28,7 @@ def facts(repository: Path) -> dict[str, object]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "load_average": os.getloadavg()[0],  # above 0 something else ran when the benchmark began
         "python": platform.python_version(),
-        "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+        "libraries": {name: metadata.version(name) for name in _LIBRARIES if find_spec(_MODULES.get(name, name))},
         "commit": _git(repository, "rev-parse", "HEAD"),
         "changed_files": _git(repository, "status", "--porcelain", "--untracked-files=no").splitlines(),
     }

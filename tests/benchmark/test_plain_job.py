@@ -15,6 +15,7 @@ from fashion_udf.model import bundle, tokenizer
 from fashion_udf.model.engines import registry
 from fashion_udf.photos import decode
 from tests.benchmark import catalogs, plain_job, plain_model, stages
+from tests.submit import REPOSITORY
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -63,9 +64,8 @@ def _scored(frame, score):  # type: ignore[no-untyped-def]
     return frame.select("product_id", score("title", "description", "image").alias("score")).collect()
 
 
-def test_its_stages_are_measured_by_its_own_functions(tmp_path: Path) -> None:
+def test_its_stages_are_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     products = catalogs.prepare(tmp_path, 4, None)
-    photos = [products.photo(index).read_bytes() for index in range(4)]
-    seconds = stages.plain_pass(bundle.read("builtin"), ["a"] * 4, ["b"] * 4, photos)
+    seconds = stages.measure("plain", products.folder / "bytes", "builtin", 4, REPOSITORY)
     assert seconds.keys() == {"fetch", "decode", "tokenize", "predict", "assemble"}
     assert seconds["predict"] > seconds["tokenize"] > 0 and seconds["decode"] > 0

@@ -40,9 +40,9 @@ spark.range(10, numPartitions=3).select(pandas_udf(score, "long")("id")).write.p
 #: A process with the benchmark's `worker_site` on its path, which reads a photo as a worker does.
 _WORKER = """
 import sys, time
-from fashion_udf import photos
+from fashion_udf.photos import fetch
 start = time.perf_counter()
-photo = photos.read(sys.argv[1], [sys.argv[2]], 1000)
+photo = fetch.read(sys.argv[1], [sys.argv[2]], 1000)
 sys.stdout.write(f"{time.perf_counter() - start} {photo.data}")
 """
 

@@ -24,13 +24,13 @@ POISON = b"\xff\xd8 poison"
 #: Python runs this in every process that finds it on its path: Spark's workers, and the children of careful mode.
 SITECUSTOMIZE = """
 import os, signal
-from fashion_udf import images
-whole = images.decode
+from fashion_udf.photos import decode as photo_decode
+whole = photo_decode.decode
 def decode(data, *limits):
     if data == {poison!r}:
         os.kill(os.getpid(), signal.SIGSEGV)
     return whole(data, *limits)
-images.decode = decode
+photo_decode.decode = decode
 """
 
 

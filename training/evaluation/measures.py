@@ -125,7 +125,7 @@ def confusion_matrix(labels: NDArray[np.int32], predicted: NDArray[np.int64], ca
 def by_category(confusion: NDArray[np.int64], names: Sequence[str]) -> list[CategoryFigures]:
     """Return the figures of every category that has rows, in the order of `names`."""
     found = []
-    for index in np.flatnonzero(confusion.sum(axis=1)):
+    for index in np.flatnonzero(confusion.sum(axis=1)).tolist():
         hits, rows = int(confusion[index, index]), int(confusion[index].sum())
         given = int(confusion[:, index].sum())
         wrong = confusion[index].copy()

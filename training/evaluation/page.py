@@ -113,7 +113,7 @@ def render(
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    return environment.from_string(_TEMPLATE).render(
+    page: str = environment.from_string(_TEMPLATE).render(
         title=title,
         facts=facts,
         tables=tables,
@@ -122,3 +122,4 @@ def render(
         surest=surest,
         suspicious=suspicious,
     )
+    return page

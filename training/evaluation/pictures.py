@@ -38,7 +38,7 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
     with _figure(size, size) as figure:
         axes = figure.add_subplot()
         axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)  # by the root, for a single confusion to be seen
-        labels = [_shortened(names[index]) for index in shown]
+        labels = [_shortened(names[index]) for index in shown.tolist()]
         axes.set_xticks(range(len(shown)), labels, rotation=90, fontsize=7)
         axes.set_yticks(range(len(shown)), labels, fontsize=7)
         axes.set_xlabel("predicted category")

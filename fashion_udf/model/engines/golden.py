@@ -125,8 +125,8 @@ def prepare(
 def probabilities(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> NDArray[np.float32]:
     """Return float32[n, K], calibrated with the temperature of what each row has: photo, text or both."""
     temperatures = [
-        manifest.temperature[_modality(bool(photo), bool(words)).value]
-        for photo, words in zip(inputs.image_present[:, 0], inputs.token_ids.any(axis=1), strict=True)
+        manifest.temperature[_modality(bool(photo), bool(words.any())).value]
+        for photo, words in zip(inputs.image_present[:, 0], inputs.token_ids, strict=True)
     ]
     return calibrated(prediction.logits, np.asarray(temperatures)[:, None])
 
