@@ -63,6 +63,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "training.release": (*_SHARED, _DATA, _EVALUATION),
     "fashion_udf.api": (*_RUN, "fashion_udf.pipeline"),
     "fashion_udf": ("fashion_udf.api",),
+    "fashion_udf.__main__": ("fashion_udf.commands",),
     "fashion_udf.commands": (*_RUN, "fashion_udf.cli", "fashion_udf.samples", "fashion_udf.pipeline"),
     "jobs": ("fashion_udf.cli", "fashion_udf.commands"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from fashion_udf.errors import EnvironmentUnsupportedError
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 #: Session settings a result depends on; pinned so that a cluster's defaults cannot change what is published.
@@ -71,19 +73,32 @@ def require_usable(spark: SparkSession) -> None:
     """Refuse a session that this project cannot work in.
 
     Raises:
-        EnvironmentUnsupportedError: its Spark is not 3.5 or 4.x, it is a Spark Connect one, or its committer can leave
-            part of a failed task's files.
+        EnvironmentUnsupportedError: its Spark is not 3.5 or 4.x, it is a Spark Connect one, its workers run another
+            Python, or its committer can leave part of a failed task's files.
     """
     require_supported_spark(spark.version)
     if not hasattr(spark, "_jsparkSession"):
         raise EnvironmentUnsupportedError(
             "Expected a classic Spark session (local, standalone, YARN, Kubernetes). Received: Spark Connect"
         )
+    _require_own_python(spark.sparkContext)
     committer = spark.sparkContext.getConf().get("spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version", "1")
     if committer != "1":
         raise EnvironmentUnsupportedError(
             "Expected spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version=1 (version 2 can leave part of a "
             f"failed task's files behind). Received: {committer}"
+        )
+
+
+def _require_own_python(context: SparkContext) -> None:
+    """Refuse a local session whose workers run the `python3` of PATH where that is another one than the driver's."""
+    if not str(context.master).startswith("local") or context.pythonExec != "python3":
+        return
+    found = shutil.which("python3")
+    if found is None or os.path.dirname(found) != os.path.dirname(sys.executable):
+        raise EnvironmentUnsupportedError(
+            f"Expected Spark's Python workers to run {sys.executable}, which has this library. Received: {found}. "
+            "Set the environment variable PYSPARK_PYTHON before the session starts, or activate the environment"
         )
 
 
