@@ -23,7 +23,7 @@ class Status(StrEnum):
     OK = "ok"
     IMAGE_NONE = "image_none"  # no photo was given: not a failure
     IMAGE_MISSING = "image_missing"
-    IMAGE_TRUNCATED = "image_truncated"
+    IMAGE_TRUNCATED = "image_truncated"  # where the decoder can tell; a cut WebP or TIFF is mostly image_corrupt
     IMAGE_UNSUPPORTED = "image_unsupported"
     IMAGE_CORRUPT = "image_corrupt"
     IMAGE_TOO_LARGE = "image_too_large"
