@@ -101,7 +101,10 @@ setup(
     ],
     package_dir={"fashion_training": "training"},
     # `**` does not match files at the folder's own level in every setuptools, so both patterns are named.
-    package_data={"fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*"]},
+    package_data={
+        "fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*"],
+        "fashion_training.evaluation": ["templates/*.html"],
+    },
     entry_points={"console_scripts": ["fashion-udf = fashion_udf.commands.main:main"]},
     install_requires=BASE,
     extras_require=EXTRAS,
