@@ -9,8 +9,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import re
-import sys
-import zipimport
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -81,7 +79,6 @@ def _scored(
 ) -> Iterator[pd.DataFrame]:
     """Score the batches of a task, in a Python worker."""
     scorer = _scorer(bundle, settings, sandboxed)
-    forget_zip_importers()
     for columns in batches:
         # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
         faulthandler.dump_traceback_later(batch_timeout, exit=True)
@@ -90,17 +87,6 @@ def _scored(
         finally:
             faulthandler.cancel_dump_traceback_later()
         yield scores
-
-
-def forget_zip_importers() -> None:
-    """Take the importers of zip files out of Python's cache; an import that needs one makes it again.
-
-    Before each task pyspark invalidates the caches of all importers, and that of a zip file reads its whole directory
-    then, in Python. `pyspark.zip` is on every worker's path: of 16 ms a row 2 went there, in tasks of 62 rows.
-    """
-    for path, importer in [*sys.path_importer_cache.items()]:
-        if isinstance(importer, zipimport.zipimporter):
-            del sys.path_importer_cache[path]
 
 
 def own_error(error: Exception) -> FashionError | None:
