@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,21 @@ def test_the_examples_in_the_docstrings_run(
     assert runner.summarize().failed == 0
     examples = {name for name, count in shown.items() if count}
     assert examples == {"load_bundle", "load_config", "tag_udf", "tag_catalog", "TagsTable"}
+
+
+def test_the_example_of_the_readme_runs(
+    spark: SparkSession, places: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```$", readme, flags=re.DOTALL | re.MULTILINE)
+    example = example.replace("/data/catalog", places["catalog"]).replace("/data/tags", places["output"])
+    monkeypatch.chdir(REPOSITORY)
+    rows = [("7", "Blue jeans", None, _jpeg())]
+    frame = spark.createDataFrame(rows, "sku string, title string, description string, image binary")
+    names: dict[str, Any] = {"spark": spark, "df": frame}
+    exec(compile(example, "README.md", "exec"), names)
+    assert [row["status"] for row in names["tagged"].collect()] == ["ok"]
+    assert names["outcome"].published and len(names["table"].to_pandas()) == 2
 
 
 def test_the_notebook_runs(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
