@@ -84,6 +84,16 @@ def read(reference: str) -> Bundle:
     return _read(reference, None, foreign=True)
 
 
+def in_memory(manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Return a bundle of files that are written nowhere yet: the export measures one before it is released.
+
+    Raises:
+        BundleError: a file name is not one that a bundle may hold, or a value of the manifest is out of range.
+    """
+    version = hashlib.sha256(canonical(validated(manifest, files))).hexdigest()
+    return Bundle(manifest, files, version)
+
+
 def write(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
     """Write a new bundle directory and read it back.
 
