@@ -81,17 +81,17 @@ def tag_udf(
     image_roots: Sequence[str] = (),
     sandbox: bool = False,
     batch_timeout: float = 600.0,
-) -> Callable[[str | Column, str | Column, str | Column], Column]:
+) -> Callable[..., Column]:
     """Return a function of the columns title, description and photo, for any data frame; it gives a struct column.
 
-    Its fields are those of `Tagger.tag`. With photos in the rows, 64 is plenty for
-    `spark.sql.execution.arrow.maxRecordsPerBatch`, and Spark's 10,000 may be more than fits.
+    Its fields are those of `Tagger.tag`. Description and photo may be left out. With photos in the rows, 64 is plenty
+    for `spark.sql.execution.arrow.maxRecordsPerBatch`, and Spark's 10,000 may be more than fits.
 
     Example:
         >>> import fashion_udf as fu
-        >>> tag = fu.tag_udf(spark, fu.load_bundle("builtin"), photo="none")
-        >>> frame = spark.createDataFrame([("7", "Blue jeans", None)], "sku string, title string, photo binary")
-        >>> tagged = frame.withColumn("tag", tag("title", "title", "photo")).select("sku", "tag.*")
+        >>> tag = fu.tag_udf(spark, fu.load_bundle("builtin"))
+        >>> frame = spark.createDataFrame([("7", "Blue jeans")], "sku string, title string")
+        >>> tagged = frame.withColumn("tag", tag("title")).select("sku", "tag.*")
         >>> [(row.sku, row.status, row.modality) for row in tagged.collect()]
         [('7', 'image_none', 'text')]
 

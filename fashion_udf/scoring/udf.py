@@ -10,7 +10,7 @@ import faulthandler
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 #: What Spark says of a Python worker that is gone.
 _WORKER_DEATHS = ("Python worker exited unexpectedly", "Python worker failed")
+
+#: A column of a data frame, by name or as an expression; None where the data frame has none.
+Name: TypeAlias = "str | Column | None"
 
 _scorers: dict[tuple[str, Settings, bool, int], Scorer] = {}
 
@@ -63,15 +66,22 @@ def tag_udf(
 ) -> Callable[..., Column]:
     """Return a UDF over (title, description, photo) that yields a struct with the fields of `TAG`.
 
-    The arguments are those of `score_udf`.
+    Columns that are left out count as null. The arguments are those of `score_udf`.
     """
+    from pyspark.sql import functions as F
     from pyspark.sql.pandas.functions import pandas_udf
 
     def tag(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
         for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout):
             yield tags(scores, bundle.value.model_version)
 
-    return pandas_udf(tag, to_spark(TAG))  # type: ignore[call-overload, no-any-return]
+    tag_all: Callable[..., Column] = pandas_udf(tag, to_spark(TAG))  # type: ignore[call-overload]
+
+    def tag_columns(title: Name, description: Name = None, photo: Name = None) -> Column:
+        absent = F.lit(None).cast("string")
+        return tag_all(*(absent if column is None else column for column in (title, description, photo)))
+
+    return tag_columns
 
 
 def _scored(
