@@ -96,9 +96,18 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=find_packages(include=["fashion_udf", "fashion_udf.*", "training", "training.*"]),
+    # `training` is a name that others have too: installed, the package is called fashion_training.
+    packages=[
+        *find_packages(include=["fashion_udf", "fashion_udf.*"]),
+        *(f"fashion_{name}" for name in find_packages(include=["training", "training.*"])),
+    ],
+    package_dir={"fashion_training": "training"},
     # `**` does not match files at the folder's own level in every setuptools, so both patterns are named.
-    package_data={"fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*"]},
+    package_data={
+        "fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*"],
+        "fashion_training.evaluation": ["templates/*.html"],
+    },
+    entry_points={"console_scripts": ["fashion-udf = fashion_udf.commands.main:main"]},
     install_requires=BASE,
     extras_require=EXTRAS,
 )

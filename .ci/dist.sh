@@ -24,11 +24,13 @@ install_to_tree() {
 install_to_tree --require-hashes --only-binary :all: -r build/executor.lock
 install_to_tree dist/*.whl
 
-# Console scripts name this machine's Python, direct_url.json its paths: neither belongs in the archive.
-rm -rf "$tree/bin"
+# Console scripts name this machine's Python, direct_url.json its paths: neither belongs in the archive. The drawings of
+# the sample catalog are made on the driver; no executor imports them.
+rm -rf "$tree/bin" "$tree/fashion_udf/samples"
 find "$tree" -name __pycache__ -type d -prune -exec rm -rf {} +
 find "$tree" -path '*.dist-info/direct_url.json' -delete
-find "$tree" -path '*.dist-info/RECORD' -exec sed -i '/^\.\.\/\.\.\/bin\/\|direct_url\.json,\|__pycache__/d' {} +
+find "$tree" -path '*.dist-info/RECORD' -exec sed -i \
+    '/^\.\.\/\.\.\/bin\/\|^fashion_udf\/samples\/\|direct_url\.json,\|__pycache__/d' {} +
 
 # LC_ALL: --sort=name follows the locale.
 LC_ALL=C tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX,go-w \

@@ -93,6 +93,7 @@ add_own_files() {
     echo ../../../.. >"$site/fashion_udf_checkout.pth"
     install -m 755 .ci/java_home.sh "$folder/bin/java-home"
     install -m 755 .ci/spark_submit.sh "$folder/bin/spark-submit"
+    install -m 755 .ci/spark_submit.sh "$folder/bin/fashion-udf"
 }
 
 check_java() {

@@ -30,3 +30,4 @@ lock requirements.lock --universal --extra spark --extra openvino "$@"
 # Not universal: tensorflow asks for numpy 2 from Python 3.13 on, petastorm's pyarrow for numpy 1. Resolved for 3.12 it
 # was the same, line by line.
 lock requirements-training.lock --extra training "$@"
+rm -rf fashion_udf.egg-info # from reading setup.py; `pip freeze` would list it as installed

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# spark-submit of this environment. `make env` puts this file at .venv/bin/spark-submit in place of pyspark's own,
-# which looks for a `python3` on PATH that has pyspark and so fails where no environment is activated.
+# spark-submit and fashion-udf of this environment, by the name that the file has. `make env` puts it at
+# .venv/bin/spark-submit in place of pyspark's own, which looks for a `python3` on PATH that has pyspark and so fails
+# where no environment is activated.
 set -euo pipefail
 
 # Follow links to this file (a user's ~/bin/spark-submit), but keep the folder's name as it was given.
@@ -32,4 +33,7 @@ if [ -z "${SPARK_CONF_DIR:-}" ] && [ -f "$conf/spark-defaults.conf" ]; then
     export SPARK_CONF_DIR=$conf
 fi
 
+if [ "$(basename "$self")" = fashion-udf ]; then
+    exec "$bin/python" -m fashion_udf "$@"
+fi
 exec "$SPARK_HOME/bin/spark-submit" "$@"

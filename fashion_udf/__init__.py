@@ -1,7 +1,40 @@
 """Tag a fashion catalog with Spark: rows -> decoded arrays -> predictions -> a published tags table.
 
-Importing this package is cheap on purpose: executors import it in every Python worker, so tensorflow, openvino,
-pyspark and boto3 load inside the functions that need them, after Spark has forked the worker.
+    import fashion_udf as fu
+
+    bundle = fu.load_bundle("builtin")
+    fu.Tagger(bundle).tag(title="Blue jeans")["category"]
+
+Importing this package is cheap on purpose: executors import it in every Python worker. So the names below load when
+they are used, and tensorflow, openvino, pyspark and boto3 inside the functions that need them, after Spark has forked
+the worker.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fashion_udf.api import Tagger, TagsTable, load_bundle, load_config, tag_catalog, tag_udf
+
 __version__ = "0.1.0"
+__all__ = ["Tagger", "TagsTable", "load_bundle", "load_config", "tag_catalog", "tag_udf"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public API when one of its names is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module 'fashion_udf' has no attribute {name!r}; it has {', '.join(__all__)}")
+    try:
+        from fashion_udf import api
+    except ImportError as error:
+        raise ImportError(
+            f"Expected the packages that fashion-udf stands on: pip install 'fashion-udf[spark,openvino]'. "
+            f"Received: {error}"
+        ) from error
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    """List the public names too, for completion in a notebook."""
+    return sorted([*globals(), *__all__])

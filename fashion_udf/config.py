@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import yaml
@@ -122,12 +123,17 @@ class JobConfig(Section):
 SectionT = TypeVar("SectionT", bound=Section)
 
 
-def load(model: type[SectionT], path: str | Path, overrides: Sequence[str] = ()) -> SectionT:
-    """Read a YAML file, apply `key.path=value` overrides (values are YAML) and validate.
+def load(model: type[SectionT], path: str | Path, overrides: Mapping[str, Any] = MappingProxyType({})) -> SectionT:
+    """Read a YAML file, put the overrides in and validate.
+
+    Args:
+        model: what the file describes.
+        path: of the file.
+        overrides: value by dotted key, such as `input.path`, in the order in which they apply.
 
     Raises:
-        ConfigError: the file cannot be read or parsed, an override is malformed, or a key or value is not accepted;
-            the message names every offending key.
+        ConfigError: the file cannot be read or parsed, or a key or value is not accepted; the message names every
+            offending key.
     """
     try:
         tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -139,9 +145,27 @@ def load(model: type[SectionT], path: str | Path, overrides: Sequence[str] = ())
         tree = {}
     if not isinstance(tree, dict):
         raise ConfigError(f"Expected a mapping at the top of {path}. Received: {type(tree).__name__}")
-    for override in overrides:
-        _override(tree, override)
+    for key, value in overrides.items():
+        _override(tree, key, value)
     return validate(model, tree, str(path))
+
+
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """Read `key.path=value` words of a command line, whose values are YAML.
+
+    Raises:
+        ConfigError: a word is malformed.
+    """
+    overrides: dict[str, Any] = {}
+    for word in words:
+        key, separator, text = word.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"Expected --set key=value. Received: {word!r}")
+        try:
+            overrides[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"Expected a YAML value in --set {key}=... Received: {text!r}") from error
+    return overrides
 
 
 def validate(model: type[SectionT], tree: Mapping[str, Any], origin: str) -> SectionT:
@@ -160,19 +184,12 @@ def _plain(kind: str, message: str) -> str:
     return {"extra_forbidden": "unknown key", "missing": "required, but not given"}.get(kind, message)
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"Expected --set key=value. Received: {override!r}")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"Expected a YAML value in --set {key}=... Received: {text!r}") from error
+def _override(tree: dict[str, Any], key: str, value: object) -> None:
     *parents, last = key.split(".")
     node = tree
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise ConfigError(f"Expected {parent!r} in --set {key} to be a section. Received: {child!r}")
+            raise ConfigError(f"Expected {parent!r} in {key} to be a section. Received: {child!r}")
         node = child
     node[last] = value

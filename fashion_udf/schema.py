@@ -23,7 +23,7 @@ class Status(StrEnum):
     OK = "ok"
     IMAGE_NONE = "image_none"  # no photo was given: not a failure
     IMAGE_MISSING = "image_missing"
-    IMAGE_TRUNCATED = "image_truncated"
+    IMAGE_TRUNCATED = "image_truncated"  # where the decoder can tell; a cut WebP or TIFF is mostly image_corrupt
     IMAGE_UNSUPPORTED = "image_unsupported"
     IMAGE_CORRUPT = "image_corrupt"
     IMAGE_TOO_LARGE = "image_too_large"
@@ -133,6 +133,16 @@ SCORE = pa.schema(
         pa.field("image_sha256", pa.string()),
         # The photo's bytes are those of the published row: nothing was scored, and the row is carried.
         pa.field("unchanged", pa.bool_()),
+    ]
+)
+
+#: What the public API tells of a row: the columns of `TAGS` that follow from the row and the model alone. Nullable, as
+#: those of `SCORE` are.
+TAG = pa.schema(
+    [
+        pa.field("category", pa.string()),  # the model's
+        *(field for field in SCORE if field.name not in ("model_category", "image_identity", "unchanged")),
+        pa.field("model_version", pa.string()),
     ]
 )
 

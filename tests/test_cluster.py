@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,10 @@ from tests.submit import REPOSITORY, submit
 
 def test_executors_with_a_bare_python_score_from_the_archive(tmp_path: Path) -> None:
     subprocess.run(["make", "dist"], cwd=REPOSITORY, check=True, capture_output=True)
+    with tarfile.open(REPOSITORY / "dist" / "env.tar.gz") as archive:
+        packed = archive.getnames()
+    assert "./fashion_udf/scoring/udf.py" in packed
+    assert [name for name in packed if "samples" in name.split("/")] == []  # drawings, which no executor makes
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     bare = tmp_path / "bare" / "bin" / "python"
     for package in ("fashion_udf", "openvino", "PIL", "pandas", "pyarrow"):

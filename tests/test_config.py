@@ -41,7 +41,14 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
     loaded = config.load(
         JobConfig,
         _write(tmp_path, MINIMAL),
-        ["input.max_rejected=5", "input.columns.title=null", "input.image_roots=[/a, /b c]", "engine.name=tensorflow"],
+        config.parse_overrides(
+            [
+                "input.max_rejected=5",
+                "input.columns.title=null",
+                "input.image_roots=[/a, /b c]",
+                "engine.name=tensorflow",
+            ]
+        ),
     )
     assert loaded.input.max_rejected == 5
     assert loaded.input.columns.title is None
@@ -78,7 +85,7 @@ def test_a_loaded_config_cannot_be_changed(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_named_in_one_line(tmp_path: Path, text: str, overrides: list[str], message: str | None) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        config.load(JobConfig, _write(tmp_path, text), overrides)
+        config.load(JobConfig, _write(tmp_path, text), config.parse_overrides(overrides))
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
 
@@ -89,5 +96,5 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_section_cannot_replace_a_value(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Expected 'path' in --set input.path.more to be a section. Received: 'in'"):
-        config.load(JobConfig, _write(tmp_path, MINIMAL), ["input.path.more=1"])
+    with pytest.raises(ConfigError, match="Expected 'path' in input.path.more to be a section. Received: 'in'"):
+        config.load(JobConfig, _write(tmp_path, MINIMAL), config.parse_overrides(["input.path.more=1"]))

@@ -61,6 +61,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     _EVALUATION: (*_SHARED, _DATA),
     "training.fitting": (*_SHARED, _DATA, _EVALUATION),
     "training.release": (*_SHARED, _DATA, _EVALUATION),
+    "fashion_udf.api": (*_RUN, "fashion_udf.pipeline"),
+    "fashion_udf": ("fashion_udf.api",),
+    "fashion_udf.__main__": ("fashion_udf.commands",),
     "fashion_udf.commands": (*_RUN, "fashion_udf.cli", "fashion_udf.samples", "fashion_udf.pipeline"),
     "jobs": ("fashion_udf.cli", "fashion_udf.commands"),
 }
@@ -138,7 +141,9 @@ def test_petastorm_is_named_in_one_file() -> None:
 
 
 def test_the_library_has_no_import_cycle() -> None:
-    graph = {name: imported(path) & LIBRARY.keys() - {name} for name, path in LIBRARY.items()}
+    # `from fashion_udf import config` needs nothing of the root package, which loads the API only when asked for it.
+    modules = {name: path for name, path in LIBRARY.items() if name != "fashion_udf"}
+    graph = {name: imported(path) & modules.keys() - {name} for name, path in modules.items()}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
 
 
@@ -179,7 +184,8 @@ def test_a_file_opens_with_a_docstring_and_stays_short(path: str) -> None:
 @pytest.mark.parametrize("path", CODE)
 def test_functions_are_typed_and_public_ones_have_a_docstring(path: str) -> None:
     assert [node.name for node in functions(CODE[path]) if untyped(node)] == []
-    assert [node.name for node in public_functions(CODE[path]) if not ast.get_docstring(node)] == []
+    undocumented = [node for node in public_functions(CODE[path]) if not ast.get_docstring(node)]
+    assert [node.name for node in undocumented if "overload" not in map(ast.unparse, node.decorator_list)] == []
 
 
 @pytest.mark.parametrize("path", TESTS)

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from fashion_udf.commands.main import COMMANDS as COMMANDS_BY_NAME
 from fashion_udf.photos.decode import ALLOWED_FORMATS
 from fashion_udf.samples import catalog, parquet
 from fashion_udf.schema import TAGS, Status
@@ -80,6 +81,15 @@ def options_not_in_help(command: str) -> list[str]:
         check=True,
     ).stdout
     return [word for word in rest if word.startswith("--") and word not in shown]
+
+
+def test_every_command_is_listed_with_the_job_that_it_is() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| `jobs/(\w+)\.py` \|", README, flags=re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(COMMANDS_BY_NAME)
+    for name, job in rows:
+        text = (REPOSITORY / "jobs" / f"{job}.py").read_text(encoding="utf-8")
+        assert f"`fashion-udf {name}` for spark-submit" in text
+    assert len(rows) == len([*(REPOSITORY / "jobs").glob("*.py")])
 
 
 def test_the_output_table_lists_every_column_in_order() -> None:

@@ -164,16 +164,16 @@ def test_only_java_17_and_21_are_accepted(tmp_path: Path, version: str, accepted
     assert (result.stdout.strip() == str(tmp_path)) is accepted
 
 
-@pytest.mark.timeout(120)
-def test_the_wheel_holds_every_module_and_every_bundle_file(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    ignore = shutil.ignore_patterns("__pycache__")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a copy of the checkout whose bundle has two files more, one of them deeper."""
+    folder = tmp_path_factory.mktemp("wheel")
+    tree = folder / "tree"
     for package in ("fashion_udf", "training"):
-        shutil.copytree(REPOSITORY / package, tree / package, ignore=ignore)
+        shutil.copytree(REPOSITORY / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.py", "LICENSE"):
         shutil.copy(REPOSITORY / name, tree)
     nested = tree / "fashion_udf" / "bundles" / "builtin" / "openvino"
-    nested.mkdir(parents=True, exist_ok=True)
     for file in (nested / "probe.bin", nested.parent / "probe.json"):
         file.write_bytes(b"probe")
     command = [
@@ -184,19 +184,46 @@ def test_the_wheel_holds_every_module_and_every_bundle_file(tmp_path: Path) -> N
         "--wheel",
         "--no-isolation",
         "--outdir",
-        str(tmp_path),
+        str(folder),
         str(tree),
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    expected = {file.relative_to(tree).as_posix() for file in tree.glob("fashion_udf/bundles/**/*") if file.is_file()}
-    expected |= {
-        file.relative_to(tree).as_posix()
-        for name in ("fashion_udf", "training")
-        for file in tree.glob(f"{name}/**/*.py")
-    }
-    assert packed - {"fashion_udf/py.typed"} == expected
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.mark.timeout(120)
+def test_the_wheel_holds_every_module_and_every_data_file_and_no_package_called_training(wheel: Path) -> None:
+    tree = wheel.parent / "tree"
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    files = [file for name in ("fashion_udf", "training") for file in (tree / name).rglob("*") if file.is_file()]
+    names = [file.relative_to(tree).as_posix() for file in files if "__pycache__" not in file.parts]
+    assert packed == {re.sub(r"^training/", "fashion_training/", name) for name in names}
+
+
+@pytest.mark.timeout(120)
+def test_the_installed_wheel_has_a_command_and_training_under_its_own_name(wheel: Path, tmp_path: Path) -> None:
+    # pip refuses a bundle that was changed; here it is only unpacked.
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+        (entry,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert "fashion-udf = fashion_udf.commands.main:main" in archive.read(entry).decode()
+    program = (
+        "import sys; sys.path = [path for path in sys.path if path != sys.argv[1]]\n"
+        "from fashion_udf.commands import training_set\n"
+        "import fashion_udf\n"
+        "sys.stdout.write(f'{fashion_udf.__file__} {training_set._training_set().__name__}')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(REPOSITORY)],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path / "site")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    expected = f"{tmp_path}/site/fashion_udf/__init__.py fashion_training.data.training_set"
+    assert (done.stdout, done.returncode) == (expected, 0), done.stderr
 
 
 def test_each_test_has_an_environment() -> None:

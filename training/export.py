@@ -86,7 +86,7 @@ def export(model: keras.Model, facts: Facts, output: Path, data: Path | None = N
     files["golden.parquet"] = goldens.compute(model, manifest, facts.tokenizer)
     if data:
         files |= _quantized(files, facts, data)
-    manifest = _with_parity(Bundle(manifest, files, "of this export"), data)
+    manifest = _with_parity(bundle.in_memory(manifest, files), data)
     files["MODEL_CARD.md"] = model_card.render(manifest).encode()
     return bundle.write(output, manifest, {name: files[name] for name in sorted(manifest.required_files())})
 

@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--config", required=True, help="a recipe, e.g. conf/train.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the recipe")
     arguments = parser.parse_args()
-    train(config.load(Recipe, arguments.config, arguments.set))
+    train(config.load(Recipe, arguments.config, config.parse_overrides(arguments.set)))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> N
     )
     parser.add_argument("--force", action="store_true", help="score the selected products whatever their fingerprint")
     options = parser.parse_args(arguments)
-    settings = config.load(JobConfig, options.config, options.set)
+    settings = config.load(JobConfig, options.config, config.parse_overrides(options.set))
     chosen = selection.Selection(
         ids=selection.ids(options.ids, options.ids_file),
         categories=tuple(options.category),

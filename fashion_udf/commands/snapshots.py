@@ -22,12 +22,11 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 
 from fashion_udf import console
-from fashion_udf.errors import InputError, SnapshotError
+from fashion_udf.errors import SnapshotError
 from fashion_udf.pipeline import refused
-from fashion_udf.table import diff, listing, log, paths, pins, retention, snapshot
+from fashion_udf.table import diff, listing, paths, pins, retention, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.rollback import rollback
-from fashion_udf.table.store import open_store
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "snapshots.py") -> None:
@@ -36,39 +35,25 @@ def main(arguments: Sequence[str] | None = None, prog: str = "snapshots.py") -> 
     sys.stdout.write(COMMANDS[options.command][0](options))
 
 
-def _newest(options: Namespace) -> Commit:
-    newest = snapshot.current(options.output)
-    if newest is None:
-        raise InputError(
-            f"Expected a published tags table in --output. Received: {options.output}, which has no commit"
-        )
-    return newest
-
-
 def _chosen(options: Namespace, number: int | None) -> Commit:
-    newest = _newest(options)
-    # Older commits are read only when asked for: one damaged file among them must not hide today's table.
-    commit = newest if number is None else log.find(open_store(options.output), number)
-    if commit is None:
-        raise InputError(f"Expected the number of a commit up to {newest.number}. Received: {number}")
-    return commit
+    return snapshot.newest(options.output) if number is None else snapshot.numbered(options.output, number)
 
 
-def _require_kept(options: Namespace, commit: Commit) -> None:
+def _require_not_expired(options: Namespace, commit: Commit) -> None:
     # The current snapshot is never removed: no damaged tombstone of another may hide it.
-    if commit.snapshot_id != _newest(options).snapshot_id:
+    if commit.snapshot_id != snapshot.newest(options.output).snapshot_id:
         pins.require_not_expired(options.output, commit)
 
 
 def _list(options: Namespace) -> str:
-    _newest(options)
+    snapshot.newest(options.output)
     listed = listing.facts(options.output, snapshot.read_log(options.output))
     return _json([fact.tree() for fact in listed]) if options.json else listing.text(listed)
 
 
 def _path(options: Namespace) -> str:
     commit = _chosen(options, options.number)
-    _require_kept(options, commit)
+    _require_not_expired(options, commit)
     return f"{paths.data_dir(options.output, commit)}\n"
 
 
@@ -87,7 +72,7 @@ def _show(options: Namespace) -> str:
 def _diff(options: Namespace) -> str:
     before, after = _chosen(options, options.before), _chosen(options, options.after)
     for commit in (before, after):
-        _require_kept(options, commit)
+        _require_not_expired(options, commit)
     changes = diff.diff(options.output, before, after, options.rows)
     return _json(dataclasses.asdict(changes)) if options.json else diff.text(changes)
 
@@ -95,7 +80,7 @@ def _diff(options: Namespace) -> str:
 def _verify(options: Namespace) -> str:
     if not options.all:
         return _verified(options, _chosen(options, options.number))
-    _newest(options)
+    snapshot.newest(options.output)
     lines, problems = [], []
     for fact in listing.facts(options.output, snapshot.read_log(options.output)):
         commit = fact.commit
@@ -112,11 +97,11 @@ def _verify(options: Namespace) -> str:
 
 
 def _verified(options: Namespace, commit: Commit) -> str:
-    _require_kept(options, commit)
+    _require_not_expired(options, commit)
     try:
         snapshot.verify(options.output, commit)
     except SnapshotError:
-        _require_kept(options, commit)  # it may have expired while its files were read
+        _require_not_expired(options, commit)  # it may have expired while its files were read
         raise
     return (
         f"commit {commit.number}: {len(commit.files)} files, {commit.rows} rows, {commit.size} bytes are as committed\n"
@@ -136,13 +121,13 @@ def _unpin(options: Namespace) -> str:
 
 
 def _rollback(options: Namespace) -> str:
-    _newest(options)
+    snapshot.newest(options.output)
     commit = rollback(options.output, options.to)
     return f"commit {commit.number} names snapshot {commit.snapshot_id}, {commit.rows} rows\n"
 
 
 def _expire(options: Namespace) -> str:
-    _newest(options)
+    snapshot.newest(options.output)
     policy, now = retention.Policy(options.older_than, options.keep, options.grace), time.time()
     problems: list[str] = []
     if options.dry_run:
@@ -160,7 +145,7 @@ def _expire(options: Namespace) -> str:
 
 
 def _repair(options: Namespace) -> str:
-    newest = snapshot.repair_pointer(options.output) or _newest(options)
+    newest = snapshot.repair_pointer(options.output) or snapshot.newest(options.output)
     return f"tags/current and tags/current.sql name commit {newest.number}\n"
 
 

@@ -46,6 +46,21 @@ class Bundle:
     files: Mapping[str, bytes]
     model_version: str
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The categories that the model knows."""
+        return tuple(self.manifest.labels)
+
+    @property
+    def version(self) -> str:
+        """The `model_version`: what `PATH@<model_version>` pins."""
+        return self.model_version
+
+    @property
+    def card(self) -> str:
+        """The model card, in Markdown; empty where the bundle has none."""
+        return self.files.get("MODEL_CARD.md", b"").decode("utf-8", "replace")
+
 
 def read(reference: str) -> Bundle:
     """Read and verify a bundle.
@@ -67,6 +82,16 @@ def read(reference: str) -> Bundle:
     if pinned:
         return _read(pinned["path"], pinned["version"], foreign=True)
     return _read(reference, None, foreign=True)
+
+
+def in_memory(manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Return a bundle of files that are written nowhere yet: the export measures one before it is released.
+
+    Raises:
+        BundleError: a file name is not one that a bundle may hold, or a value of the manifest is out of range.
+    """
+    version = hashlib.sha256(canonical(validated(manifest, files))).hexdigest()
+    return Bundle(manifest, files, version)
 
 
 def write(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:

@@ -1,4 +1,4 @@
-"""What a photo's bytes are before any decoder sees them: its format, whether all of it is there, how it was held.
+"""What a photo's bytes are before any decoder sees them: its format, how it was held, whether a JPEG or PNG is cut.
 
 The format is told by the first bytes, never by a name. Everything here reads a few dozen bytes of the file and trusts
 none of them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 #: Formats that shops and phones deliver. No format whose decoder runs a program (EPS), is a document (PDF, PSD) or has
 #: no use in a catalog and a parser that fails often (FLI, SGI, DDS, ICNS...). A phone's MPO is a JPEG with more behind.
@@ -31,9 +31,9 @@ _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _JPEG_SCAN = re.compile(rb"\xff\xda\0(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 _AVIF_BRANDS = (b"avif", b"avis")
 
-_ORIENTATION, _STRIP_OFFSETS, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES = 274, 273, 279, 324, 325
+_ORIENTATION = 274
 _INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF types: byte, short, long
-_MAX_VALUES = 100_000  # of one tag; a strip is at least one row
+_MAX_VALUES = 100_000  # of one tag; more is garbage, which must not take the memory it asks for
 
 
 def sniff(data: bytes) -> str | None:
@@ -62,10 +62,14 @@ def starts_a_photo(data: bytes) -> bool:
 
 
 def is_cut_short(name: str, data: bytes) -> bool:
-    """Whether a file of format `name`, which could not be decoded, ends before it says it does."""
+    """Whether a JPEG or PNG, which could not be decoded, ends before it says it does; False for other formats.
+
+    Pillow refuses every photo that lacks pixels, and where pixels of a JPEG or PNG are missing it says "truncated".
+    Where the file ends earlier, in the blocks before the pixels, it says other things of these two.
+    """
     try:
-        return _CUT_SHORT[name](data)
-    except (struct.error, IndexError):  # what would say so is cut off itself
+        return _CUT_SHORT[name](data) if name in _CUT_SHORT else False
+    except struct.error:  # what would say so is cut off itself
         return True
 
 
@@ -107,32 +111,32 @@ def jpeg_scans(data: bytes) -> int:
 def orientation(exif: bytes) -> int:
     """Return the EXIF orientation, 1 to 8; 1 where the block is garbage or says anything else."""
     try:
-        value = _integers(exif.removeprefix(b"Exif\0\0"), (_ORIENTATION,)).get(_ORIENTATION, (1,))[0]
+        value = _orientation(exif.removeprefix(b"Exif\0\0"))
     except struct.error:
         return 1
     return value if 1 <= value <= 8 else 1
 
 
-def _integers(tiff: bytes, wanted: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """Return the wanted integer tags in the first directory of a TIFF structure.
+def _orientation(tiff: bytes) -> int:
+    """Return the first value of the orientation in the first directory of a TIFF structure; 1 where there is none.
 
     Raises:
         struct.error: the structure ends early.
     """
-    found: dict[int, tuple[int, ...]] = {}
+    value = None
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
-        return found
+        return 1
     (start,) = struct.unpack_from(order + "I", tiff, 4)
     (entries,) = struct.unpack_from(order + "H", tiff, start)
     for at in range(start + 2, start + 2 + 12 * entries, 12):
         tag, kind, count = struct.unpack_from(order + "HHI", tiff, at)
-        if tag not in wanted or tag in found or kind not in _INTEGERS or not 0 < count <= _MAX_VALUES:
+        if tag != _ORIENTATION or value is not None or kind not in _INTEGERS or not 0 < count <= _MAX_VALUES:
             continue
         layout = f"{order}{count}{_INTEGERS[kind]}"
         place = at + 8 if struct.calcsize(layout) <= 4 else struct.unpack_from(order + "I", tiff, at + 8)[0]
-        found[tag] = struct.unpack_from(layout, tiff, place)
-    return found
+        value = int(struct.unpack_from(layout, tiff, place)[0])
+    return 1 if value is None else value
 
 
 def _jpeg_cut_short(data: bytes) -> bool:
@@ -150,46 +154,4 @@ def _png_cut_short(data: bytes) -> bool:
     return False
 
 
-def _gif_cut_short(data: bytes) -> bool:
-    return data.rstrip(b"\0")[-1:] != b";"
-
-
-def _webp_cut_short(data: bytes) -> bool:
-    return 8 + int(struct.unpack_from("<I", data, 4)[0]) > len(data)
-
-
-def _bmp_cut_short(data: bytes) -> bool:
-    return int(struct.unpack_from("<I", data, 2)[0]) > len(data)
-
-
-def _avif_cut_short(data: bytes) -> bool:
-    at = 0
-    while at < len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", data, at + 8)
-        if length < 8:  # 0: this box goes to the end of the file; others are nonsense
-            return False
-        at += length
-    return at > len(data)
-
-
-def _tiff_cut_short(data: bytes) -> bool:
-    pairs = ((_STRIP_OFFSETS, _STRIP_SIZES), (_TILE_OFFSETS, _TILE_SIZES))
-    tags = _integers(data, [tag for pair in pairs for tag in pair])
-    for offsets, sizes in pairs:
-        parts = zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False)
-        if any(offset + size > len(data) for offset, size in parts):
-            return True
-    return False
-
-
-_CUT_SHORT: dict[str, Callable[[bytes], bool]] = {
-    "JPEG": _jpeg_cut_short,
-    "PNG": _png_cut_short,
-    "GIF": _gif_cut_short,
-    "WEBP": _webp_cut_short,
-    "BMP": _bmp_cut_short,
-    "AVIF": _avif_cut_short,
-    "TIFF": _tiff_cut_short,
-}
+_CUT_SHORT: dict[str, Callable[[bytes], bool]] = {"JPEG": _jpeg_cut_short, "PNG": _png_cut_short}

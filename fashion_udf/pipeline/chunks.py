@@ -25,7 +25,7 @@ from fashion_udf.progress import progress
 from fashion_udf.schema import RESULT, SCORE
 from fashion_udf.scoring import udf
 from fashion_udf.scoring.scorer import Settings
-from fashion_udf.spark import parallel
+from fashion_udf.spark import parallel, session
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
@@ -97,13 +97,12 @@ def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int 
         FashionError: an engine failed on a worker, for a reason it states.
     """
     spark = job.source.sparkSession
-    _bound_memory(job, counts, batch_bytes)
     cores = spark.sparkContext.defaultParallelism
     rows = max(MIN_CHUNK_ROWS, min(int(counts.to_score * CHUNK_SHARE), MAX_CHUNK_ROWS_PER_CORE * cores))
     found = list(divided(counts.files, rows, _most_parts(job, counts), first))
     done = spark.sparkContext.accumulator(0)
     scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in found)
-    with _progress(counts.to_score, done):
+    with session.settings(spark, _memory_bounds(counts, batch_bytes)), _progress(counts.to_score, done):
         parallel.run_concurrently(spark.sparkContext, "chunks", scored, IN_FLIGHT)
     return first + len(found)
 
@@ -216,13 +215,15 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
     )
 
 
-def _bound_memory(job: Job, counts: comparison.PlanCounts, batch_bytes: int) -> None:
-    conf = job.source.sparkSession.conf
+def _memory_bounds(counts: comparison.PlanCounts, batch_bytes: int) -> dict[str, int]:
+    """Return the session settings that bound the photos which Spark holds at a time."""
     rows = max(1, min(BATCH_ROWS, batch_bytes // max(counts.largest_photo, 1)))
-    conf.set("spark.sql.parquet.columnarReaderBatchSize", rows)
-    conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", rows)
-    # Honoured from Spark 4.0.4 on; older ones are bounded by the largest photo above.
-    conf.set("spark.sql.execution.arrow.maxBytesPerBatch", batch_bytes)
+    return {
+        "spark.sql.parquet.columnarReaderBatchSize": rows,
+        "spark.sql.execution.arrow.maxRecordsPerBatch": rows,
+        # Honoured from Spark 4.0.4 on; older ones are bounded by the largest photo above.
+        "spark.sql.execution.arrow.maxBytesPerBatch": batch_bytes,
+    }
 
 
 @contextmanager

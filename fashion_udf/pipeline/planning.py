@@ -15,7 +15,7 @@ from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
-from fashion_udf.pipeline import assembly, chunks, comparison, staging
+from fashion_udf.pipeline import assembly, comparison, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
@@ -91,7 +91,6 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     model = bundle.read(config.bundle)
     precision = registry.resolve_precision(config.engine.name, model, config.engine.precision)
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
-    spark.conf.set("spark.sql.parquet.columnarReaderBatchSize", chunks.BATCH_ROWS)
     source = columns.read(spark, config.input)
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)

@@ -40,6 +40,7 @@ from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import TAGS
 from fashion_udf.scoring.scorer import Settings
+from fashion_udf.spark import session
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
@@ -48,6 +49,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Of the session while a run goes on; whose it is gets it back as it was.
+SETTINGS: dict[str, str | int] = {
+    **session.PINNED,
+    "spark.sql.parquet.columnarReaderBatchSize": chunks.BATCH_ROWS,
+}
 #: Times a run plans: once, and three times more where another run published first.
 PLANS = 4
 #: Fewer scored rows say nothing about the speed of the next run.
@@ -69,7 +75,11 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
     """
     run_id, output = paths.new_run_id(), config.output.path
     directory = paths.staging_dir(output, run_id)
-    with outcome.recorded(paths.run_dir(output, run_id)) as record, staging.alive(directory):
+    with (
+        session.settings(spark, SETTINGS),
+        outcome.recorded(paths.run_dir(output, run_id)) as record,
+        staging.alive(directory),
+    ):
         run = planning.start(spark, config, scope or Scope(), run_id)
         if run.rejected_rows:
             run.rejected.write.parquet(str(run.directory / "rejected.parquet"))
@@ -83,10 +93,11 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
-    run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
-    planned = planning.on_current(run, None)
+    with session.settings(spark, SETTINGS):
+        run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
+        planned = planning.on_current(run, None)
+        rows = 0 if planned.changes_nothing else planned.table_rows
     cores = spark.sparkContext.defaultParallelism
-    rows = 0 if planned.changes_nothing else planned.table_rows
     size = estimate.table_bytes(planned.parent, rows)
     core_seconds = estimate.core_seconds(config.output.path, planned.counts.to_score)
     return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores)

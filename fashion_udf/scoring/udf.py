@@ -9,10 +9,8 @@ from __future__ import annotations
 import faulthandler
 import os
 import re
-import sys
-import zipimport
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
@@ -22,8 +20,9 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
 from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.photos.sandbox import SandboxedDecoder
-from fashion_udf.schema import SCORE, to_spark
+from fashion_udf.schema import SCORE, TAG, to_spark
 from fashion_udf.scoring.scorer import Scorer, Settings
+from fashion_udf.scoring.tagger import tags, values
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
 
 #: What Spark says of a Python worker that is gone.
 _WORKER_DEATHS = ("Python worker exited unexpectedly", "Python worker failed")
+
+#: A column of a data frame, by name or as an expression; None where the data frame has none.
+Name: TypeAlias = "str | Column | None"
 
 _scorers: dict[tuple[str, Settings, bool, int], Scorer] = {}
 
@@ -52,30 +54,49 @@ def score_udf(
     from pyspark.sql.pandas.functions import pandas_udf
 
     def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
-        scorer = _scorer(bundle.value, settings, sandboxed)
-        forget_zip_importers()
-        for columns in batches:
-            # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
-            faulthandler.dump_traceback_later(batch_timeout, exit=True)
-            try:
-                scores = scorer.score(*(_values(column) for column in columns))
-            finally:
-                faulthandler.cancel_dump_traceback_later()
+        for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout):
             rows_done.add(len(scores))
             yield scores
 
     return pandas_udf(score, to_spark(SCORE))  # type: ignore[call-overload, no-any-return]
 
 
-def forget_zip_importers() -> None:
-    """Take the importers of zip files out of Python's cache; an import that needs one makes it again.
+def tag_udf(
+    bundle: Broadcast[Bundle], settings: Settings, sandboxed: bool, batch_timeout: float
+) -> Callable[..., Column]:
+    """Return a UDF over (title, description, photo) that yields a struct with the fields of `TAG`.
 
-    Before each task pyspark invalidates the caches of all importers, and that of a zip file reads its whole directory
-    then, in Python. `pyspark.zip` is on every worker's path: of 16 ms a row 2 went there, in tasks of 62 rows.
+    Columns that are left out count as null. The arguments are those of `score_udf`.
     """
-    for path, importer in [*sys.path_importer_cache.items()]:
-        if isinstance(importer, zipimport.zipimporter):
-            del sys.path_importer_cache[path]
+    from pyspark.sql import functions as F
+    from pyspark.sql.pandas.functions import pandas_udf
+
+    def tag(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
+        for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout):
+            yield tags(scores, bundle.value.model_version)
+
+    tag_all: Callable[..., Column] = pandas_udf(tag, to_spark(TAG))  # type: ignore[call-overload]
+
+    def tag_columns(title: Name, description: Name = None, photo: Name = None) -> Column:
+        absent = F.lit(None).cast("string")
+        return tag_all(*(absent if column is None else column for column in (title, description, photo)))
+
+    return tag_columns
+
+
+def _scored(
+    batches: Iterator[tuple[pd.Series, ...]], bundle: Bundle, settings: Settings, sandboxed: bool, batch_timeout: float
+) -> Iterator[pd.DataFrame]:
+    """Score the batches of a task, in a Python worker."""
+    scorer = _scorer(bundle, settings, sandboxed)
+    for columns in batches:
+        # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
+        faulthandler.dump_traceback_later(batch_timeout, exit=True)
+        try:
+            scores = scorer.score(*(values(column) for column in columns))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        yield scores
 
 
 def own_error(error: Exception) -> FashionError | None:
@@ -121,7 +142,3 @@ def photo_threads(settings: Settings, sandboxed: bool, on_gpu: bool) -> int:
     decodes in the sandbox takes one photo after the other.
     """
     return settings.fetch_threads if (settings.photo == "uri" or on_gpu) and not sandboxed else 0
-
-
-def _values(column: pd.Series) -> list[Any]:
-    return [None if value is None or value is pd.NA else value for value in column.tolist()]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fashion_udf.errors import EnvironmentUnsupportedError
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 #: Session settings a result depends on; pinned so that a cluster's defaults cannot change what is published.
@@ -38,38 +44,78 @@ def start(app_name: str) -> SparkSession:
     """Create, or join, a classic Spark session with the pinned settings.
 
     Raises:
-        EnvironmentUnsupportedError: pyspark is not installed, is older than 3.5 or is not 3.5 or 4.x, or the session is
-            a Spark Connect one.
+        EnvironmentUnsupportedError: pyspark is not installed, or `require_usable` refuses the session.
     """
     try:
-        import pyspark
         from pyspark import SparkConf
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise EnvironmentUnsupportedError(
             f"Expected pyspark: run the job with spark-submit, or install 'fashion-udf[spark]'. Received: {error}"
         ) from error
-    require_supported_spark(pyspark.__version__)
+    conf = SparkConf()
+    if not conf.contains("spark.pyspark.python"):
+        # Spark takes the `python3` of PATH for the workers, which need not be the one that has this library.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
     settings = {**STARTED_WITH, **PINNED}
-    if not SparkConf().contains("spark.log.level"):
-        settings["spark.log.level"] = (
-            "WARN"  # Spark's INFO is hundreds of lines, between which nobody sees the progress
-        )
+    if not conf.contains("spark.log.level"):
+        # Spark's INFO is hundreds of lines, between which nobody sees the progress.
+        settings["spark.log.level"] = "WARN"
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
+    require_usable(spark)
+    return spark
+
+
+def require_usable(spark: SparkSession) -> None:
+    """Refuse a session that this project cannot work in.
+
+    Raises:
+        EnvironmentUnsupportedError: its Spark is not 3.5 or 4.x, it is a Spark Connect one, its workers run another
+            Python, or its committer can leave part of a failed task's files.
+    """
+    require_supported_spark(spark.version)
     if not hasattr(spark, "_jsparkSession"):
         raise EnvironmentUnsupportedError(
             "Expected a classic Spark session (local, standalone, YARN, Kubernetes). Received: Spark Connect"
         )
+    _require_own_python(spark.sparkContext)
     committer = spark.sparkContext.getConf().get("spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version", "1")
     if committer != "1":
         raise EnvironmentUnsupportedError(
             "Expected spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version=1 (version 2 can leave part of a "
             f"failed task's files behind). Received: {committer}"
         )
-    return spark
+
+
+def _require_own_python(context: SparkContext) -> None:
+    """Refuse a local session whose workers run the `python3` of PATH where that is another one than the driver's."""
+    if not str(context.master).startswith("local") or context.pythonExec != "python3":
+        return
+    found = shutil.which("python3")
+    if found is None or os.path.dirname(found) != os.path.dirname(sys.executable):
+        raise EnvironmentUnsupportedError(
+            f"Expected Spark's Python workers to run {sys.executable}, which has this library. Received: {found}. "
+            "Set the environment variable PYSPARK_PYTHON before the session starts, or activate the environment"
+        )
+
+
+@contextmanager
+def settings(spark: SparkSession, values: Mapping[str, str | int]) -> Iterator[None]:
+    """Set session settings for the time of a call, and leave the session as it was."""
+    before = {key: spark.conf.get(key, None) for key in values}
+    try:
+        for key, value in values.items():
+            spark.conf.set(key, value)
+        yield
+    finally:
+        for key, old in before.items():
+            if old is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, old)
 
 
 def require_supported_spark(version: str) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fashion_udf.errors import SnapshotError
+from fashion_udf.errors import InputError, SnapshotError
 from fashion_udf.files import make_directory, sync
 from fashion_udf.table import log, paths
 from fashion_udf.table.commit import Commit, DataFile, file_name, require_id, utc_now
@@ -41,6 +41,34 @@ def current(output: str) -> Commit | None:
     store = open_store(output)
     numbers = log.numbers(store)
     return log.read(store, numbers[-1]) if numbers else None
+
+
+def newest(output: str) -> Commit:
+    """The newest commit of a table that there must be.
+
+    Raises:
+        InputError: nothing was published.
+        SnapshotError: the log is damaged; the message names the file.
+    """
+    commit = current(output)
+    if commit is None:
+        raise InputError(f"Expected a published tags table in --output. Received: {output}, which has no commit")
+    return commit
+
+
+def numbered(output: str, number: int) -> Commit:
+    """The commit of a number.
+
+    Raises:
+        InputError: there is none.
+        SnapshotError: the log is damaged; the message names the file.
+    """
+    last = newest(output).number
+    # Older commits are read only when asked for: one damaged file among them must not hide today's table.
+    commit = log.find(open_store(output), number)
+    if commit is None:
+        raise InputError(f"Expected the number of a commit up to {last}. Received: {number}")
+    return commit
 
 
 def read_log(output: str) -> list[Commit]:

@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
-    settings = config.load(JobConfig, arguments.config, arguments.set)
+    settings = config.load(JobConfig, arguments.config, config.parse_overrides(arguments.set))
     run = planning.start(session.start("fingerprints"), settings, Scope(), paths.new_run_id())
     run.rows.select("product_id", "fingerprint").write.parquet(arguments.output)
 

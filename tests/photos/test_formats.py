@@ -150,28 +150,12 @@ def test_any_bytes_are_split_or_end_before_a_scan(tail: bytes) -> None:
     assert len(picture) + len(exif) <= len(tail) + 2 and b"\xff\xda" in picture
 
 
-CASES = [
-    *((form, {}) for form in ALLOWED_FORMATS),
-    ("JPEG", {"progressive": True}),
-    ("WEBP", {"lossless": True}),
-    ("TIFF", {"compression": "tiff_lzw"}),
-]
-
-
-@pytest.mark.parametrize(("form", "options"), CASES)
+@pytest.mark.parametrize(("form", "options"), [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {})])
 def test_a_whole_file_is_not_cut_short_and_its_beginning_is(form: str, options: dict[str, Any]) -> None:
     whole = _encoded(form, **options)
     assert not is_cut_short(form, whole)
     assert is_cut_short(form, whole[: len(whole) // 2])
     assert is_cut_short(form, whole[: len(whole) * 49 // 50])
-
-
-def test_zeros_behind_a_gif_and_a_last_box_of_any_length_are_no_cut() -> None:
-    assert not is_cut_short("GIF", _encoded("GIF") + bytes(9))
-    assert not is_cut_short("AVIF", struct.pack(">I4s", 8, b"ftyp") + struct.pack(">I4s", 0, b"mdat") + b"data")
-    long_box = struct.pack(">I4sQ", 1, b"mdat", 20) + b"data"
-    assert not is_cut_short("AVIF", long_box)
-    assert is_cut_short("AVIF", long_box[:-1])
 
 
 @settings(max_examples=300, deadline=None)

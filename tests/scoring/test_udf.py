@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
-import zipfile
-import zipimport
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,23 +74,6 @@ def test_an_engine_sees_the_gpu_of_its_task_alone(
     given = {name: ResourceInformation(name, addresses) for name, addresses in resources.items()}
     assert take_gpu(given) is ("gpu" in resources)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
-
-
-def test_zip_files_on_the_path_are_not_read_again_and_still_imported_from(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with zipfile.ZipFile(tmp_path / "library.zip", "w") as library:
-        for name in ("first_in_zip", "second_in_zip"):
-            library.writestr(f"{name}.py", "")
-    monkeypatch.syspath_prepend(tmp_path / "library.zip")
-    importlib.import_module("first_in_zip")
-    assert any(isinstance(importer, zipimport.zipimporter) for importer in sys.path_importer_cache.values())
-    udf.forget_zip_importers()
-    read: list[str] = []
-    monkeypatch.setattr(zipimport, "_read_directory", lambda archive: read.append(archive) or {})
-    importlib.invalidate_caches()
-    assert read == []
-    assert importlib.import_module("second_in_zip")
 
 
 def test_an_engine_has_a_thread_for_each_core_of_its_task_and_is_kept_for_the_next(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +36,24 @@ def test_a_session_with_the_committer_that_can_leave_part_of_a_task_is_refused(
     monkeypatch.setattr(spark.sparkContext, "getConf", lambda: started_with.set(COMMITTER, "2"))
     with pytest.raises(EnvironmentUnsupportedError, match=r"Expected .*algorithm\.version=1 .* Received: 2"):
         session.start("tests")
+
+
+def test_workers_of_another_python_are_refused(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark.sparkContext, "pythonExec", "python3")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EnvironmentUnsupportedError, match="Expected Spark's Python workers to run .* Received: None"):
+        session.require_usable(spark)
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
+    session.require_usable(spark)
+
+
+def test_settings_hold_for_a_call_and_are_given_back_after_a_failure_too(spark: SparkSession) -> None:
+    key, own = "spark.sql.session.timeZone", "fashion_udf.of.nobody"
+    before = spark.conf.get(key)
+    with pytest.raises(RuntimeError), session.settings(spark, {key: "Asia/Tokyo", own: 7}):
+        assert (spark.conf.get(key), spark.conf.get(own)) == ("Asia/Tokyo", "7")
+        raise RuntimeError
+    assert (spark.conf.get(key), spark.conf.get(own, None)) == (before, None)
 
 
 def test_a_damaged_or_missing_file_of_the_catalog_never_goes_unnoticed(spark: SparkSession) -> None:

@@ -18,8 +18,10 @@ from fashion_udf.model.manifest import OPENVINO_IR
 def load_openvino() -> Any:
     """Import openvino with its telemetry switched off.
 
-    `import openvino` reports itself over the network and writes to the home directory through `openvino_telemetry`,
-    unless that package is missing; it has no setting for a library to use, so it is made to look missing.
+    `import openvino` starts a thread that reports the import over the network, and writes two files to `~/intel`,
+    unless `openvino_telemetry` is missing (seen with strace, openvino 2026.4.1). The documented refusal, the command
+    `opt_in_out --opt_out`, writes a file to the home directory of each host; a library has no setting, so the package
+    is made to look missing.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # the documented way to block an import
     import openvino

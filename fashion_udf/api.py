@@ -1,0 +1,140 @@
+"""The public API: a model bundle, tags for a data frame or a single product, the nightly job, and its table.
+
+Names are imported from the package itself: `import fashion_udf as fu`, then `fu.load_bundle("builtin")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from fashion_udf import config as configuration
+from fashion_udf.config import JobConfig
+from fashion_udf.model import bundle as bundles
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.pipeline import tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.pipeline.outcome import Outcome
+from fashion_udf.scoring import udf
+from fashion_udf.scoring.tagger import Tagger, usual_settings
+from fashion_udf.spark import session
+from fashion_udf.table.tags_table import TagsTable
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, SparkSession
+
+__all__ = ["Tagger", "TagsTable", "load_bundle", "load_config", "tag_catalog", "tag_udf"]
+
+
+def load_bundle(reference: str = "builtin") -> Bundle:
+    """Read and verify a model bundle.
+
+    Example:
+        >>> import fashion_udf as fu
+        >>> bundle = fu.load_bundle("builtin")
+        >>> len(bundle.labels)
+        75
+        >>> bundle.card.splitlines()[0].startswith("# ")
+        True
+
+    Args:
+        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only.
+
+    Returns:
+        The bundle: `labels`, `version` (what pins it) and `card` (Markdown) are for people.
+
+    Raises:
+        BundleError: a file is missing, extra, altered, too large, or may be written by anybody.
+    """
+    return bundles.read(reference)
+
+
+def load_config(path: str | Path, overrides: Mapping[str, Any] = MappingProxyType({})) -> JobConfig:
+    """Read the configuration of a job.
+
+    Example:
+        >>> import fashion_udf as fu
+        >>> config = fu.load_config("conf/nightly.yaml", {"input.path": "catalog", "output.path": "out"})
+        >>> config.input.path
+        'catalog'
+
+    Args:
+        path: a YAML file, such as conf/nightly.yaml.
+        overrides: value by dotted key, in place of the file's.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or value is not accepted.
+    """
+    return configuration.load(JobConfig, path, overrides)
+
+
+def tag_udf(
+    spark: SparkSession,
+    bundle: Bundle,
+    *,
+    photo: Literal["bytes", "uri", "none"] = "bytes",
+    engine: str = "openvino",
+    precision: str = "f32",
+    top_k: int = 5,
+    image_roots: Sequence[str] = (),
+    sandbox: bool = False,
+    batch_timeout: float = 600.0,
+) -> Callable[..., Column]:
+    """Return a function of the columns title, description and photo, for any data frame; it gives a struct column.
+
+    Its fields are those of `Tagger.tag`. Description and photo may be left out. With photos in the rows, 64 is plenty
+    for `spark.sql.execution.arrow.maxRecordsPerBatch`, and Spark's 10,000 may be more than fits.
+
+    Example:
+        >>> import fashion_udf as fu
+        >>> tag = fu.tag_udf(spark, fu.load_bundle("builtin"))
+        >>> frame = spark.createDataFrame([("7", "Blue jeans")], "sku string, title string")
+        >>> tagged = frame.withColumn("tag", tag("title")).select("sku", "tag.*")
+        >>> [(row.sku, row.status, row.modality) for row in tagged.collect()]
+        [('7', 'image_none', 'text')]
+
+    Args:
+        spark: a classic session; its settings stay as they are.
+        bundle: of `load_bundle`.
+        photo: whether the photo column holds `bytes`, a `uri` of a file below one of `image_roots`, or nothing.
+        engine, precision, top_k: as of `Tagger`; `auto` looks at the driver's CPU.
+        image_roots: directories that photos named by a URI must lie in.
+        sandbox: decode every photo in a child process, so that one which kills the decoder costs its row alone. Slower.
+        batch_timeout: seconds after which a batch is taken for hung, and its worker ends.
+
+    Raises:
+        InputError: the engine, the precision or the session cannot be used; the message says why.
+    """
+    session.require_usable(spark)
+    settings = usual_settings(bundle, engine, precision, top_k, photo, image_roots)
+    return udf.tag_udf(spark.sparkContext.broadcast(bundle), settings, sandbox, batch_timeout)
+
+
+def tag_catalog(spark: SparkSession, config: JobConfig, *, force: bool = False, retry_failed: bool = False) -> Outcome:
+    """Do what `fashion-udf tag` does: score what is new or changed, audit the next table and publish it.
+
+    Example:
+        >>> import fashion_udf as fu
+        >>> config = fu.load_config("conf/nightly.yaml", {"input.path": catalog, "output.path": output})
+        >>> outcome = fu.tag_catalog(spark, config)
+        >>> outcome.published, outcome.counts.scored
+        (True, 2)
+
+    Args:
+        spark: a classic session; its settings are the job's while it runs, and afterwards as they were.
+        config: of `load_config`.
+        force: score every product again.
+        retry_failed: score what failed again, also where nothing changed.
+
+    Returns:
+        The number and directory of the current snapshot, whether this run published it, and `counts` of rows.
+
+    Raises:
+        InputError: the configuration, catalog or bundle cannot be used; nothing was published.
+        GateRefusedError: the audit refused the table; yesterday's stays published.
+        CommitConflictError: other runs published first, again and again.
+    """
+    session.require_usable(spark)
+    return tagging.tag(spark, config, Scope(forced=force, retry_failed=retry_failed))

@@ -1,0 +1,138 @@
+"""Tags without Spark: one product, or a pandas data frame of them, scored in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+import pandas as pd
+
+from fashion_udf.config import Engine, Limits
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
+from fashion_udf.schema import TAG
+from fashion_udf.scoring.scorer import Scorer, Settings
+
+#: Columns of a data frame that are read; those that it lacks count as null.
+COLUMNS = ("title", "description", "image")
+
+
+class Tagger:
+    """A bundle ready to tag products in this process, one call at a time."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        engine: str = "openvino",
+        precision: str = "f32",
+        top_k: int = 5,
+        threads: int | None = None,
+    ) -> None:
+        """Build the engine and run the golden rows of the bundle.
+
+        Args:
+            bundle: of `load_bundle`.
+            engine: `openvino` or `tensorflow`.
+            precision: one that the bundle offers for the engine, or `auto`: the fastest of them on this CPU.
+            top_k: categories named in `top_categories`.
+            threads: CPU threads of the engine; all of them by default.
+
+        Raises:
+            ConfigError: the engine is unknown, or the bundle does not offer the precision.
+            EnvironmentUnsupportedError: the engine's package is not installed; the message names the extra.
+            EngineError: the engine does not start here, or its golden rows differ.
+        """
+        settings = usual_settings(bundle, engine, precision, top_k)
+        predict = registry.create(engine, bundle, settings.precision, threads or os.cpu_count() or 1)
+        self._scorer = Scorer(bundle, settings, predict)
+        self._model_version = bundle.model_version
+
+    @overload
+    def tag(self, products: pd.DataFrame) -> pd.DataFrame: ...
+
+    @overload
+    def tag(
+        self,
+        products: None = None,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        image: bytes | None = None,
+    ) -> dict[str, Any]: ...
+
+    def tag(
+        self,
+        products: pd.DataFrame | None = None,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        image: bytes | None = None,
+    ) -> pd.DataFrame | dict[str, Any]:
+        """Tag one product, or every row of a data frame. A bad photo is a `status`, and never an error.
+
+        Args:
+            products: with any of the columns `title`, `description` and `image` (bytes); others are not read.
+            title: of one product, where no data frame is given.
+            description: likewise.
+            image: the photo's bytes, likewise.
+
+        Returns:
+            The columns of the output table that follow from a product alone: `category`, `confidence`, `decision`,
+            `top_categories` (a list of `category` and `confidence`), `embedding` (float32[256], or None), `modality`,
+            `status`, `error`, `image_sha256` and `model_version`. Of one product as a dict, of a data frame as one with
+            the same index.
+        """
+        if products is None:
+            one = pd.DataFrame({"title": [title], "description": [description], "image": [image]}, dtype=object)
+            return {str(name): column.iloc[0] for name, column in self.tag(one).items()}
+        columns = [values(products[name]) if name in products else [None] * len(products) for name in COLUMNS]
+        tagged = tags(self._scorer.score(*columns), self._model_version)
+        # Spark takes pairs and memory views in half the time; people expect names and arrays.
+        best = [pairs and [_named(*pair) for pair in pairs] for pairs in tagged["top_categories"]]
+        vectors = [None if row is None else np.asarray(row) for row in tagged["embedding"]]
+        changed = {"top_categories": pd.Series(best, dtype=object), "embedding": pd.Series(vectors, dtype=object)}
+        return tagged.assign(**changed).set_index(products.index)
+
+
+def usual_settings(
+    bundle: Bundle,
+    engine: str,
+    precision: str,
+    top_k: int,
+    photo: Literal["bytes", "uri", "none"] = "bytes",
+    image_roots: Sequence[str] = (),
+) -> Settings:
+    """Return settings with the limits that a job has where its configuration states none.
+
+    Raises:
+        ConfigError: the engine is unknown, or the bundle does not offer the precision.
+    """
+    return Settings(
+        engine=engine,
+        precision=registry.resolve_precision(engine, bundle, precision),
+        batch_size=Engine().batch_size,
+        top_k=top_k,
+        photo=photo,
+        image_roots=tuple(image_roots),
+        max_image_bytes=Limits().max_image_bytes,
+        max_image_pixels=Limits().max_image_pixels,
+    )
+
+
+def tags(scores: pd.DataFrame, model_version: str) -> pd.DataFrame:
+    """Return the columns of `TAG` from those of `SCORE`."""
+    renamed = scores.rename(columns={"model_category": "category"})
+    renamed["model_version"] = pd.Series([model_version] * len(scores), dtype=object)
+    return pd.DataFrame(renamed, columns=TAG.names)
+
+
+def _named(category: str, confidence: float) -> dict[str, str | float]:
+    return {"category": category, "confidence": confidence}
+
+
+def values(column: pd.Series) -> list[Any]:
+    """Return the values of a column; whatever pandas takes for missing (NaN, NA, NaT) is None."""
+    return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]

@@ -1,0 +1,122 @@
+"""The published table for notebooks and programs: which snapshot is current, its rows, its history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fashion_udf.schema import TAGS, to_spark
+from fashion_udf.table import diff, listing, paths, pins, rollback, snapshot
+from fashion_udf.table.commit import Commit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame, SparkSession
+
+
+class TagsTable:
+    """The tags table below an `output.path`. Every call looks at the log anew.
+
+    Example:
+        >>> import fashion_udf as fu
+        >>> table = fu.TagsTable(output)
+        >>> table.current().number
+        1
+        >>> table.to_pandas(columns=["product_id", "status"]).sort_values("product_id").values.tolist()
+        [['a', 'ok'], ['b', 'image_none']]
+        >>> [fact.commit.rows for fact in table.history()]
+        [2]
+    """
+
+    def __init__(self, output: str | Path) -> None:
+        """Remember where the table is; nothing is read.
+
+        Args:
+            output: the `output.path` of the job that publishes it.
+        """
+        self._output = str(output)
+
+    def __repr__(self) -> str:
+        """Name the table's place."""
+        return f"TagsTable({self._output!r})"
+
+    def current(self) -> Commit | None:
+        """The newest commit: `number`, `rows`, `snapshot_id`, `model_version`, `time`; None before the first night."""
+        return snapshot.current(self._output)
+
+    def directory(self, number: int | None = None) -> Path:
+        """The directory of a snapshot's Parquet files: read `*.parquet` in it.
+
+        Args:
+            number: of a commit; the newest by default.
+
+        Raises:
+            InputError: nothing was published, or there is no such commit.
+            SnapshotError: the snapshot has expired, or the log is damaged.
+        """
+        return paths.data_dir(self._output, self._commit(number))
+
+    def to_spark(self, spark: SparkSession, number: int | None = None) -> DataFrame:
+        """The rows as a Spark data frame; raises as `directory` does."""
+        return spark.read.schema(to_spark(TAGS)).parquet(str(self.directory(number)))
+
+    def to_pandas(self, columns: Sequence[str] | None = None, number: int | None = None) -> pd.DataFrame:
+        """The rows as a pandas data frame; raises as `directory` does.
+
+        Args:
+            columns: which to read, all by default. One that an older release did not write is null.
+            number: of a commit; the newest by default.
+        """
+        commit = self._commit(number)
+        names = list(TAGS.names if columns is None else columns)
+        wanted = pa.schema([TAGS.field(name) for name in names])
+        directory = paths.data_dir(self._output, commit)
+        parts = [_read(directory / file.name, wanted) for file in commit.files]
+        frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+        return frame
+
+    def history(self) -> list[listing.Facts]:
+        """Every commit, oldest first, and whether its snapshot is the current one, has expired or is pinned."""
+        return listing.facts(self._output, snapshot.read_log(self._output))
+
+    def diff(self, before: int, after: int) -> diff.Diff:
+        """What changed from the snapshot of one commit to that of another.
+
+        Raises:
+            InputError: nothing was published, or there is no such commit.
+            SnapshotError: a snapshot has expired, or is damaged.
+        """
+        return diff.diff(self._output, self._commit(before), self._commit(after))
+
+    def rollback(self, number: int) -> Commit:
+        """Make the snapshot of an older commit the current one, by a new commit; returns that.
+
+        Raises:
+            InputError: there is no such commit.
+            SnapshotError: the snapshot has expired, or its files are not as committed; nothing is published.
+            CommitConflictError: another run published meanwhile; nothing is published.
+        """
+        return rollback.rollback(self._output, number)
+
+    def _commit(self, number: int | None) -> Commit:
+        newest = snapshot.newest(self._output)
+        commit = newest if number is None else snapshot.numbered(self._output, number)
+        # The current snapshot is never removed: no damaged tombstone of another may hide it.
+        if commit.snapshot_id != newest.snapshot_id:
+            pins.require_not_expired(self._output, commit)
+        return commit
+
+
+def _read(file: Path, wanted: pa.Schema) -> pa.Table:
+    with pq.ParquetFile(file) as source:
+        names = [name for name in wanted.names if name in source.schema_arrow.names]
+        found = source.read(names)
+    columns = [
+        found[field.name].cast(field.type) if field.name in names else pa.nulls(len(found), field.type)
+        for field in wanted
+    ]
+    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in wanted]))

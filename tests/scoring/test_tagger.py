@@ -1,0 +1,62 @@
+"""Tags without Spark: a product or a data frame, whatever pandas calls missing."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fashion_udf.errors import ConfigError
+from fashion_udf.model import bundle
+from fashion_udf.schema import TAG
+from fashion_udf.scoring.tagger import Tagger, values
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    return Tagger(bundle.read("builtin"), threads=1)
+
+
+def _photo() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (50, 50), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_product_is_a_dict_of_the_documented_columns(tagger: Tagger) -> None:
+    tag = tagger.tag(title="Red shirt", image=_photo())
+    assert [*tag] == TAG.names
+    assert (tag["status"], tag["modality"], tag["error"]) == ("ok", "both", None)
+    assert tag["embedding"].shape == (256,) and np.linalg.norm(tag["embedding"]) == pytest.approx(1, abs=1e-5)
+    assert tag["top_categories"][0] == {"category": tag["category"], "confidence": pytest.approx(tag["confidence"])}
+    assert len(tag["top_categories"]) == 5
+
+
+def test_a_frame_keeps_its_index_and_needs_no_column(tagger: Tagger) -> None:
+    frame = pd.DataFrame({"title": ["Red shirt", "Blue jeans"], "price": [1, 2]}, index=["x", "y"])
+    tagged = tagger.tag(frame)
+    assert tagged.index.tolist() == ["x", "y"] and tagged.columns.tolist() == TAG.names
+    assert tagged["status"].tolist() == ["image_none", "image_none"]
+    assert tagger.tag(pd.DataFrame({"price": [1]}))["modality"].tolist() == ["none"]
+    assert tagger.tag(frame.iloc[:0]).columns.tolist() == TAG.names
+
+
+def test_a_bad_photo_is_a_status(tagger: Tagger) -> None:
+    tag = tagger.tag(image=b"no photo")
+    assert (tag["status"], tag["category"], tag["decision"]) == ("image_unsupported", None, "abstain")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
+def test_whatever_pandas_calls_missing_is_none(missing: object) -> None:
+    assert values(pd.Series([missing, "a"], dtype=object)) == [None, "a"]
+    assert values(pd.Series(["a", missing], dtype="string")) == ["a", None]
+
+
+def test_an_unknown_engine_or_precision_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Expected engine.name to be one of"):
+        Tagger(bundle.read("builtin"), engine="torch")
+    with pytest.raises(ConfigError, match="Expected a precision that model .* offers for openvino"):
+        Tagger(bundle.read("builtin"), precision="f8")
