@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score
 
 from fashion_udf.model.architecture import BLANK_SIZE
 from fashion_udf.model.engines.prediction import Predict
+from fashion_udf.model.manifest import Thresholds
 from fashion_udf.schema import Modality
 
 from . import measures
@@ -37,21 +38,17 @@ class ModalityLogits:
         )
 
 
-class _Threshold(Protocol):
-    @property
-    def auto(self) -> float: ...
+@dataclass(frozen=True)
+class Calibration:
+    """Per modality (`both`, `image`, `text`): probabilities = softmax(logits / temperature), and thresholds on them."""
 
+    temperature: Mapping[str, float]
+    thresholds: Mapping[str, Thresholds]
 
-class Calibrated(Protocol):
-    """What says how sure logits are, by modality: a manifest, or a `training.fitting.calibration.Calibration`."""
-
-    @property
-    def temperature(self) -> Mapping[str, float]:
-        """Logits are divided by it."""
-
-    @property
-    def thresholds(self) -> Mapping[str, _Threshold]:
-        """Calibrated confidence from which a row is `auto`."""
+    def as_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        thresholds = {name: limits.model_dump() for name, limits in self.thresholds.items()}
+        return {"temperature": dict(self.temperature), "thresholds": thresholds}
 
 
 def modality_logits(
@@ -97,7 +94,7 @@ def accuracies(outcome: ModalityLogits) -> dict[str, float]:
 
 
 def metrics(
-    outcome: ModalityLogits, minimum: int = 1, calibration: Calibrated | None = None
+    outcome: ModalityLogits, minimum: int = 1, calibration: Calibration | None = None
 ) -> dict[str, dict[str, float]]:
     """Return accuracy and weighted precision, recall and F1 per modality; with a calibration, five more figures.
 

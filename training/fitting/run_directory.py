@@ -22,7 +22,7 @@ from fashion_udf.errors import ConfigError
 from fashion_udf.files import make_directory, replace_file
 
 from ..data import dataset, split
-from .calibration import Calibration
+from ..evaluation.modality_logits import Calibration
 from .recipe import Recipe
 
 #: What may change between the start of a run and its end: where things are, and how often it is saved.
