@@ -30,7 +30,7 @@ from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.tokenizer import train_tokenizer
 
-from .data import dataset
+from .data import dataset, labelled_rows
 from .evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
 from .fitting import calibration, run_directory
 from .fitting.loop import Trained, fit
@@ -161,7 +161,7 @@ def _predict(model: keras.Model) -> Predict:
 
 
 def _outcome(recipe: Recipe, predict: Predict, preparation: dataset.Preparation, split: str) -> ModalityLogits:
-    return modality_logits(predict, dataset.ordered_batches(recipe.data / split, preparation, 64))
+    return modality_logits(predict, labelled_rows.batches(recipe.data / split, preparation, 64))
 
 
 def main() -> None:

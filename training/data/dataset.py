@@ -119,12 +119,7 @@ def training_batches(
     return _prepared(rows.batch(batch_size, drop_remainder=True).skip(skip), preparation)
 
 
-def ordered_batches(folder: Path, preparation: Preparation, batch_size: int) -> tf.data.Dataset:
-    """Read every row once in file order, as `training_batches` without shuffling, the last batch included."""
-    return _prepared(_rows(folder, None, WHOLE).batch(batch_size), preparation)
-
-
-def _rows(folder: Path, seed: int | None, shard: Shard) -> tf.data.Dataset:
+def _rows(folder: Path, seed: int, shard: Shard) -> tf.data.Dataset:
     import tensorflow as tf
 
     expected = count(folder)
@@ -146,7 +141,7 @@ def _rows(folder: Path, seed: int | None, shard: Shard) -> tf.data.Dataset:
                 schema_fields=TRAINING_SET.names,
                 num_epochs=1,
                 workers_count=1,
-                shuffle_row_groups=seed is not None,
+                shuffle_row_groups=True,
                 seed=seed,
                 cur_shard=shard.index if shard.count > 1 else None,
                 shard_count=shard.count if shard.count > 1 else None,

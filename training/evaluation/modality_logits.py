@@ -58,7 +58,7 @@ def modality_logits(
 
     Args:
         predict: the model.
-        batches: pairs of inputs and labels, as `training.data.dataset.ordered_batches` gives them, or of arrays.
+        batches: pairs of inputs and labels, as `training.data.labelled_rows.batches` gives them.
         modalities: which of the three to run; there are embeddings if `both` is one.
     """
     labels: list[NDArray[np.int32]] = []
