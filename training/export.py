@@ -156,11 +156,15 @@ def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str
 
 
 def _with_parity(candidate: Bundle, data: Path | None) -> Manifest:
-    found = parity.compare(candidate, data)
-    if not found.offered:
-        raise BundleError(f"Expected an engine that agrees with the Keras model. Received: {found.parity}")
+    comparison = parity.compare(candidate, data)
+    if not comparison.offered:
+        raise BundleError(f"Expected an engine that agrees with the Keras model. Received: {comparison.parity}")
     return candidate.manifest.model_copy(
-        update={"engines": found.offered, "parity": found.parity, "not_measured": found.not_measured}
+        update={
+            "engines": comparison.offered,
+            "parity": comparison.parity,
+            "not_measured": comparison.not_measured,
+        }
     )
 
 

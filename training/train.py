@@ -119,12 +119,12 @@ def _prepare(recipe: Recipe, initial: Bundle | None) -> dataset.Preparation:
     if initial is None:
         tokenizer = train_tokenizer(dataset.texts(train_folder), recipe.vocabulary_size)
     else:
-        found, tokenizer = initial.manifest, initial.files["tokenizer.json"]
-        if (tuple(found.labels), found.text.vocabulary_size) != (labels, recipe.vocabulary_size):
+        manifest, tokenizer = initial.manifest, initial.files["tokenizer.json"]
+        if (tuple(manifest.labels), manifest.text.vocabulary_size) != (labels, recipe.vocabulary_size):
             raise ConfigError(
                 f"Expected initial_bundle with the {len(labels)} categories of {train_folder} and vocabulary_size "
-                f"{recipe.vocabulary_size}. Received: {len(found.labels)} categories, "
-                f"{len({*found.labels} & {*labels})} of these, and {found.text.vocabulary_size}"
+                f"{recipe.vocabulary_size}. Received: {len(manifest.labels)} categories, "
+                f"{len({*manifest.labels} & {*labels})} of these, and {manifest.text.vocabulary_size}"
             )
     logger.info("%d rows, %d categories in %s", dataset.count(train_folder), len(labels), train_folder)
     return dataset.Preparation(tokenizer, labels, recipe.stages[-1].image_size)

@@ -1,4 +1,4 @@
-"""What a model says of labelled rows with both inputs and with either alone, and the figures of it."""
+"""A model's logits for labelled rows, with both inputs and with either alone, and figures computed from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CALIBRATED_FIGURES = ("macro_f1", "top3", "ece", "auto_share", "auto_precision"
 
 @dataclass(frozen=True)
 class ModalityLogits:
-    """What a model says of n labelled rows."""
+    """The labels of n rows, and the logits that a model gives them."""
 
     labels: NDArray[np.int32]  # [n]; -1: unknown category
     logits: Mapping[Modality, NDArray[np.float32]]  # [n, K] each
@@ -59,7 +59,7 @@ def modality_logits(
     Args:
         predict: the model.
         batches: pairs of inputs and labels, as `training.data.labelled_rows.batches` gives them.
-        modalities: which of the three to run; there are embeddings if `both` is one.
+        modalities: which of the three to run; there are embeddings if `both` is one of these.
     """
     labels: list[NDArray[np.int32]] = []
     embedding: list[NDArray[np.float32]] = []
@@ -67,13 +67,13 @@ def modality_logits(
     for inputs, label in batches:
         pixels, present, token_ids = (np.asarray(inputs[name]) for name in ("image", "image_present", "token_ids"))
         no_photo = np.full((len(pixels), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8)
-        given = {
+        inputs_of = {
             Modality.BOTH: (pixels, present, token_ids),
             Modality.IMAGE: (pixels, present, np.zeros((len(pixels), 1), np.int32)),
             Modality.TEXT: (no_photo, np.zeros_like(present), token_ids),
         }
         for modality in modalities:
-            prediction = predict(*given[modality])
+            prediction = predict(*inputs_of[modality])
             logits[modality].append(prediction.logits)
             if modality is Modality.BOTH:
                 embedding.append(prediction.embedding)

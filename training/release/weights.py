@@ -28,7 +28,7 @@ def round_to_half(model: keras.Model) -> bytes:
     for name, variable in weights_by_name(model).items():
         value = np.asarray(variable)
         if value.dtype == np.float32:
-            with np.errstate(over="ignore"):  # told below, with the name
+            with np.errstate(over="ignore"):  # the BundleError below names the weight
                 value = value.astype(np.float16)
             if not np.isfinite(value).all():
                 raise BundleError(

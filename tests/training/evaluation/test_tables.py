@@ -60,7 +60,7 @@ def test_neighbours_are_shown_if_they_were_looked_at() -> None:
     assert "Similar products" not in [table.title for table in tables.tables(figures(neighbours=None))]
 
 
-def test_left_out_rows_and_a_foreign_split_are_told() -> None:
+def test_the_note_names_left_out_rows_and_a_foreign_split() -> None:
     data = {**figures()["data"], "unknown_category_rows": 3, "split_of_the_model": False}
     note = _table("All rows", data=data).note
     assert "3 rows of categories that the model does not know are left out." in note
