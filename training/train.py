@@ -1,15 +1,15 @@
 """Train the multimodal model: `python -m training.train --config conf/train.yaml --set data=DIR --set output=DIR`.
 
-Started again after an interruption, the same command goes on. On several machines the same command runs on each, with
-TF_CONFIG set as TensorFlow documents it, and `output` on a file system that all of them see.
+Started again after an interruption, the same command continues the run. On several machines the same command runs on
+each, with TF_CONFIG set as TensorFlow documents it, and `output` on a file system that all of them see.
 
 Phases, in this order because each needs the one before:
     1. the strategy: one device, every GPU of this machine, or every worker of TF_CONFIG;
-    2. the run directory, which must be new or of the same recipe and data;
+    2. the run directory, which must be new or hold a run of the same recipe and data;
     3. labels and tokenizer, from the training split alone, or from the bundle that training starts with;
     4. model and optimizer, built under the strategy, and the model that holds the averaged weights;
     5. the last complete checkpoint, if this run was interrupted, and the steps that are left;
-    6. weights rounded to half precision, as they are released; everything after is computed from these;
+    6. weights rounded to half precision, as they are released; the later phases use the rounded weights;
     7. temperatures and thresholds from the validation split, figures from validation and test;
     8. the run directory, which `python -m training.export` turns into a bundle.
 """
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(recipe: Recipe) -> Path:
-    """Run a recipe, or go on with it from its last checkpoint.
+    """Run a recipe, or continue its run from the last checkpoint.
 
     Returns:
         The run directory `recipe.output`.

@@ -162,7 +162,7 @@ def _rows(folder: Path, seed: int, shard: Shard) -> tf.data.Dataset:
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep what TensorFlow frees, for the next step to use again.
+    """Let glibc keep the memory that TensorFlow frees, for the next step to use again.
 
     TensorFlow's generator dataset sets M_TRIM_THRESHOLD to 128 KB when it is made. Without this function the memory of
     each tensor then goes back to the system and is faulted in anew: 170,000 page faults a second, and steps of 1.08 s

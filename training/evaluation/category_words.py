@@ -1,4 +1,4 @@
-"""Titles without the words that name a category: what is left tells how much a photo adds.
+"""Titles without the words that name a category: accuracy on them shows how much a photo adds.
 
 Most titles of a shop name the category ("Blue Jeans"), so a text classifier reads the answer. The words are taken from
 the category names mechanically, in singular and plural; no synonym is listed ("Tee" stays for "Tshirts").

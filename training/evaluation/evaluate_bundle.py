@@ -156,7 +156,7 @@ def _evaluation(
     suspicious = mistakes.suspicious_labels(labels, by_photo, by_text, _SUSPICIOUS)
     shown = [
         _mistakes(model, rows, surest, predicted[Modality.BOTH], sure[Modality.BOTH][0]),
-        # The less sure of the two that agree: the other one says more.
+        # The confidence that is shown is the lower one of photo and text.
         _mistakes(model, rows, suspicious, by_photo[0], np.minimum(by_photo[1], by_text[1])),
     ]
     photos = labelled_rows.photos(model.data / part, {row.product_id for rows_shown in shown for row in rows_shown})

@@ -1,4 +1,4 @@
-"""A bundle, ready to run over the splits of a training set, and the rows it is measured on."""
+"""A bundle, ready to run over the splits of a training set, and the rows that the bundle is measured on."""
 
 from __future__ import annotations
 

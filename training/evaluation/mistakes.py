@@ -18,7 +18,7 @@ _PHOTO_SIZE = 224  # pixels
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row whose label is not what the model says."""
+    """A row whose label is another category than the predicted one."""
 
     product_id: str
     title: str
@@ -64,7 +64,7 @@ def with_photos(rows: Sequence[Mistake], photos: Mapping[str, bytes]) -> list[Mi
 def data_uri(photo: bytes) -> str:
     """Return a photo as a JPEG in a data URI, or "" if it cannot be decoded.
 
-    It is encoded anew from the decoder's pixels: the catalog's own bytes never reach a browser.
+    The JPEG is encoded anew from the decoder's pixels: the catalog's own bytes never reach a browser.
     """
     pixels = decode(photo, _PHOTO_SIZE).pixels
     if pixels is None:

@@ -47,7 +47,7 @@ class Table:
     def as_text(self) -> str:
         """Return aligned lines: the columns, a rule below them, the rows, the note."""
         first, *others = zip(self.columns, *self.rows, strict=True)
-        # `console.table` moves numbers to the right; these are text already, with as many digits as each figure needs.
+        # `console.table` moves numbers to the right. These cells are text: each figure has its own number of digits.
         padded = [[cell.rjust(max(map(len, column))) for cell in column] for column in others]
         head, *rows = zip(first, *padded, strict=True)
         return console.table(head, rows) + (f"{self.note}\n" if self.note else "")

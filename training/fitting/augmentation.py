@@ -14,7 +14,7 @@ from .recipe import Augmentation
 if TYPE_CHECKING:
     import tensorflow as tf
 
-WHITE = 255.0  # what the decoder pads photos with
+WHITE = 255.0  # the decoder pads photos with it
 
 
 def augment(

@@ -18,7 +18,7 @@ from ..evaluation.modality_logits import Calibration, ModalityLogits
 CONFIDENCE_LEVEL = 0.9
 #: Below this a calibrated category is more likely wrong than right: nothing is suggested.
 REVIEW_CONFIDENCE = 0.5
-#: No confidence reaches it: the target precision could not be shown for any threshold.
+#: A threshold that no confidence reaches, for a target precision that could not be shown for any other threshold.
 NEVER = 2.0
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Accuracy by modality of the model as it stands, on photos of one size.
+#: Returns the accuracy by modality of the averaged model, on photos of one size.
 Validate = Callable[[Preparation], Mapping[str, float]]
 _Scalars = Callable[[Mapping[str, float], int], None]
 
@@ -43,7 +43,7 @@ class Trained:
     model: keras.Model
     averaged: keras.Model  # unfused, holds the running average of the weights; it is validated and released
     optimizer: keras.optimizers.Optimizer
-    word_head: keras.layers.Layer | None  # where the recipe has a weight for it
+    word_head: keras.layers.Layer | None  # None where its weight in the recipe is 0
 
     @property
     def variables(self) -> list[keras.Variable]:

@@ -1,4 +1,4 @@
-"""The directory of one training run: what `training.train` leaves and `training.export` reads.
+"""The directory of one training run, written by `training.train` and read by `training.export`.
 
 recipe.yaml, data.json  recipe and data of the run
 checkpoints/          to continue after an interruption

@@ -40,11 +40,11 @@ _BATCH = 32  # rows
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was measured, and what may be offered; keys of the last two are `<engine> <precision>`."""
+    """Which engines may be offered, and why. Keys of `parity` and `not_measured` are `<engine> <precision>`."""
 
-    offered: dict[str, list[str]] = field(default_factory=dict)
+    offered: dict[str, list[str]] = field(default_factory=dict)  # engine -> precisions
     parity: dict[str, Parity] = field(default_factory=dict)
-    not_measured: dict[str, str] = field(default_factory=dict)  # -> why
+    not_measured: dict[str, str] = field(default_factory=dict)  # -> reason
 
 
 def compare(candidate: Bundle, data: Path | None) -> Comparison:

@@ -1,4 +1,4 @@
-"""Weights as they are released: half precision, and a model that computes with exactly those."""
+"""Weights as they are released: half precision, and a model that computes with exactly the rounded weights."""
 
 from __future__ import annotations
 
