@@ -46,9 +46,17 @@ _GROUND = (
     "fashion_udf.console",
 )
 _BASE = (*_GROUND, "fashion_udf.config", "fashion_udf.photos", "fashion_udf.spark")
-_SHARED = (*_BASE, "fashion_udf.samples", "fashion_udf.model")
 _RUN = (*_BASE, "fashion_udf.model", "fashion_udf.catalog", "fashion_udf.table", "fashion_udf.scoring")
-_DATA, _EVALUATION = "training.data", "training.evaluation"
+#: What training shares with scoring. Never `fashion_udf.spark`: the caller opens the session of a training set.
+_SHARED = (
+    *_GROUND,
+    "fashion_udf.config",
+    "fashion_udf.cli",
+    "fashion_udf.samples",
+    "fashion_udf.photos",
+    "fashion_udf.model",
+)
+_DATA, _EVALUATION, _FITTING, _RELEASE = "training.data", "training.evaluation", "training.fitting", "training.release"
 ALLOWED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_GROUND, _GROUND),
     "fashion_udf.samples": ("fashion_udf.errors", "fashion_udf.files"),
@@ -56,11 +64,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("fashion_udf.model", "fashion_udf.catalog", "fashion_udf.table"), _BASE),
     "fashion_udf.scoring": (*_BASE, "fashion_udf.model"),
     "fashion_udf.pipeline": _RUN,
-    "training": (*_SHARED, "fashion_udf.cli", "training"),
     _DATA: _SHARED,
     _EVALUATION: (*_SHARED, _DATA),
-    "training.fitting": (*_SHARED, _DATA, _EVALUATION),
-    "training.release": (*_SHARED, _DATA, _EVALUATION),
+    _FITTING: (*_SHARED, _DATA, _EVALUATION),
+    _RELEASE: (*_SHARED, _DATA, _EVALUATION),
+    "training": (*_SHARED, _DATA, _EVALUATION, _FITTING, _RELEASE),  # the commands
     "fashion_udf.api": (*_RUN, "fashion_udf.pipeline"),
     "fashion_udf": ("fashion_udf.api",),
     "fashion_udf.__main__": ("fashion_udf.commands",),

@@ -6,5 +6,5 @@ see the same pixels and the same token ids. Never imports the UDF, the job or th
 
 import os
 
-# TensorFlow reads it when it is imported. By default it leaves oneDNN off where a CPU has no AVX-512.
+# Set before TensorFlow is imported, which reads it then. By default oneDNN is off on a CPU without AVX-512.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -2,8 +2,8 @@
 
 `fashion_udf.photos.resize.DRAFT_MARGIN` is chosen by this table. Each photo of a split is enlarged to sizes that shops
 deliver, written as a JPEG of about 130 KB, and decoded at its full size and with several margins. Printed are processor
-time, the difference of pixels from the full decode (in levels, 0 to 255), and what the model makes of it. The yardstick
-is the same photo written once more, as a JPEG of quality 75, and decoded at its full size: image servers do that.
+time, the difference of pixels from the full decode (in levels, 0 to 255), and how the model's answers change. For
+comparison, the same photo is written once more as a JPEG of quality 75, as image servers do, and decoded at full size.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _BATCH = 32  # photos
 
 @dataclass(frozen=True)
 class Effect:
-    """What one decode made of n photos, and what the model makes of that."""
+    """Time and pixels of one decode of n photos, and the model's logits for these pixels."""
 
     milliseconds: NDArray[np.float64]  # [n], processor time of the decode
     difference: NDArray[np.float64]  # [n, 3]: mean, largest and mean squared difference from the full decode
@@ -132,7 +132,7 @@ def decoded(data: bytes, size: int, margin: float | None) -> NDArray[np.uint8]:
 
 
 def table(forms: Sequence[Mapping[str, Effect]], manifest: Manifest) -> Table:
-    """Return what was measured of one form, or of several taken together."""
+    """Return the table of one form, or of several forms taken together."""
     asked = [
         f"{figure}, {name.value}" for name in _MODALITIES for figure in ("other top-1", "accuracy", "confidence +-")
     ]

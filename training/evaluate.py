@@ -20,7 +20,7 @@ from .evaluation import evaluate_bundle, report, tables
 
 
 def main() -> None:
-    """Parse arguments, evaluate, print tables and write what was asked for."""
+    """Parse arguments, evaluate, print tables and write the files that the arguments name."""
     parser = _parser()
     arguments = parser.parse_args()
     if arguments.neighbours < 0:

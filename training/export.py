@@ -131,7 +131,7 @@ def _manifest(facts: Facts) -> Manifest:
             max_tokens=tokenizer.MAX_TOKENS,
             vocabulary_size=facts.recipe["vocabulary_size"],
         ),
-        engines={},  # until they are measured
+        engines={},  # parity adds those that may be offered
         temperature=dict(facts.temperature),
         thresholds={name: Thresholds(**values) for name, values in facts.thresholds.items()},
         metrics=dict(facts.metrics),
@@ -144,7 +144,7 @@ def _manifest(facts: Facts) -> Manifest:
 def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str, bytes]:
     digest = run_directory.describe(data)["digest"]
     if digest != facts.data["digest"]:
-        # Rows of this one's test split may be among those that the model was trained on.
+        # The model may have been trained on rows that this training set has in its test split.
         raise CatalogError(
             f"Expected the training set of the run, whose split has the digest {facts.data['digest']}. "
             f"Received: {data} with {digest}"
@@ -156,16 +156,20 @@ def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str
 
 
 def _with_parity(candidate: Bundle, data: Path | None) -> Manifest:
-    found = parity.compare(candidate, data)
-    if not found.offered:
-        raise BundleError(f"Expected an engine that agrees with the Keras model. Received: {found.parity}")
+    comparison = parity.compare(candidate, data)
+    if not comparison.offered:
+        raise BundleError(f"Expected an engine that agrees with the Keras model. Received: {comparison.parity}")
     return candidate.manifest.model_copy(
-        update={"engines": found.offered, "parity": found.parity, "not_measured": found.not_measured}
+        update={
+            "engines": comparison.offered,
+            "parity": comparison.parity,
+            "not_measured": comparison.not_measured,
+        }
     )
 
 
 def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    # A released bundle tells how it was trained, not where.
+    # A released bundle states how its model was trained, not on which machine.
     kept = {key: value for key, value in recipe.items() if key not in ("data", "output")}
     kept["backbone_weights"] = Path(kept.get("backbone_weights", "none")).name
     if reference := kept.get("initial_bundle"):

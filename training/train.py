@@ -1,15 +1,15 @@
 """Train the multimodal model: `python -m training.train --config conf/train.yaml --set data=DIR --set output=DIR`.
 
-Started again after an interruption, the same command goes on. On several machines the same command runs on each, with
-TF_CONFIG set as TensorFlow documents it, and `output` on a file system that all of them see.
+Started again after an interruption, the same command continues the run. On several machines the same command runs on
+each, with TF_CONFIG set as TensorFlow documents it, and `output` on a file system that all of them see.
 
 Phases, in this order because each needs the one before:
     1. the strategy: one device, every GPU of this machine, or every worker of TF_CONFIG;
-    2. the run directory, which must be new or of the same recipe and data;
+    2. the run directory, which must be new or hold a run of the same recipe and data;
     3. labels and tokenizer, from the training split alone, or from the bundle that training starts with;
     4. model and optimizer, built under the strategy, and the model that holds the averaged weights;
     5. the last complete checkpoint, if this run was interrupted, and the steps that are left;
-    6. weights rounded to half precision, as they are released; everything after is computed from these;
+    6. weights rounded to half precision, as they are released; the later phases use the rounded weights;
     7. temperatures and thresholds from the validation split, figures from validation and test;
     8. the run directory, which `python -m training.export` turns into a bundle.
 """
@@ -30,7 +30,7 @@ from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.tokenizer import train_tokenizer
 
-from .data import dataset
+from .data import dataset, labelled_rows
 from .evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
 from .fitting import calibration, run_directory
 from .fitting.loop import Trained, fit
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(recipe: Recipe) -> Path:
-    """Run a recipe, or go on with it from its last checkpoint.
+    """Run a recipe, or continue its run from the last checkpoint.
 
     Returns:
         The run directory `recipe.output`.
@@ -119,12 +119,12 @@ def _prepare(recipe: Recipe, initial: Bundle | None) -> dataset.Preparation:
     if initial is None:
         tokenizer = train_tokenizer(dataset.texts(train_folder), recipe.vocabulary_size)
     else:
-        found, tokenizer = initial.manifest, initial.files["tokenizer.json"]
-        if (tuple(found.labels), found.text.vocabulary_size) != (labels, recipe.vocabulary_size):
+        manifest, tokenizer = initial.manifest, initial.files["tokenizer.json"]
+        if (tuple(manifest.labels), manifest.text.vocabulary_size) != (labels, recipe.vocabulary_size):
             raise ConfigError(
                 f"Expected initial_bundle with the {len(labels)} categories of {train_folder} and vocabulary_size "
-                f"{recipe.vocabulary_size}. Received: {len(found.labels)} categories, "
-                f"{len({*found.labels} & {*labels})} of these, and {found.text.vocabulary_size}"
+                f"{recipe.vocabulary_size}. Received: {len(manifest.labels)} categories, "
+                f"{len({*manifest.labels} & {*labels})} of these, and {manifest.text.vocabulary_size}"
             )
     logger.info("%d rows, %d categories in %s", dataset.count(train_folder), len(labels), train_folder)
     return dataset.Preparation(tokenizer, labels, recipe.stages[-1].image_size)
@@ -161,7 +161,7 @@ def _predict(model: keras.Model) -> Predict:
 
 
 def _outcome(recipe: Recipe, predict: Predict, preparation: dataset.Preparation, split: str) -> ModalityLogits:
-    return modality_logits(predict, dataset.ordered_batches(recipe.data / split, preparation, 64))
+    return modality_logits(predict, labelled_rows.batches(recipe.data / split, preparation, 64))
 
 
 def main() -> None:

@@ -38,11 +38,11 @@ def _model(predict: Callable[..., Prediction]) -> EvaluatedModel:
     return EvaluatedModel(MANIFEST, "v", predict, preparation, Path())
 
 
-def _brightness(given: np.ndarray, present: np.ndarray, token_ids: np.ndarray) -> Prediction:
+def _brightness(pixels: np.ndarray, present: np.ndarray, token_ids: np.ndarray) -> Prediction:
     """Answer with the photo's mean level, and whether there is a text."""
-    level = given.reshape(len(given), -1).mean(axis=1) * present[:, 0]
+    level = pixels.reshape(len(pixels), -1).mean(axis=1) * present[:, 0]
     logits = np.stack([level, token_ids.any(axis=1)], axis=1).astype(np.float32)
-    return Prediction(np.zeros((len(given), 256), np.float32), logits)
+    return Prediction(np.zeros((len(pixels), 256), np.float32), logits)
 
 
 @pytest.fixture

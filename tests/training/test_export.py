@@ -105,10 +105,10 @@ def test_an_engine_that_fails_parity_is_not_offered(
     monkeypatch.setitem(registry.ENGINES, "openvino", inexact)
     monkeypatch.setattr(export.openvino_ir, "convert", lambda model: ir(exported))
     export.export(tiny_model.model(), tiny_model.facts(), tmp_path / "bundle")
-    found = bundle.read(str(tmp_path / "bundle"))
-    assert found.manifest.engines == {"tensorflow": ["f32"]}
-    assert found.manifest.parity["openvino f32"].largest_difference == pytest.approx(0.01, abs=1e-4)
-    assert not [name for name in found.files if name.startswith("openvino")]
+    written = bundle.read(str(tmp_path / "bundle"))
+    assert written.manifest.engines == {"tensorflow": ["f32"]}
+    assert written.manifest.parity["openvino f32"].largest_difference == pytest.approx(0.01, abs=1e-4)
+    assert not [name for name in written.files if name.startswith("openvino")]
 
 
 def test_an_export_that_no_engine_reproduces_is_refused(

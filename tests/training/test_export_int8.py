@@ -65,32 +65,32 @@ def export_int8(
 def test_int8_that_agrees_is_offered_with_its_files_and_its_figures(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
 ) -> None:
-    found, calibrated = export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001)
+    written, calibrated = export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001)
     assert calibrated == [training_set.COUNTS["train"]]
-    assert found.manifest.engines == {"openvino": ["f32", "int8"], "tensorflow": ["f32"]}
-    assert {"openvino/model_int8.xml", "openvino/model_int8.bin"} <= found.files.keys()
-    assert {name: facts.rows for name, facts in found.manifest.parity["openvino int8"].labelled.items()} == {
+    assert written.manifest.engines == {"openvino": ["f32", "int8"], "tensorflow": ["f32"]}
+    assert {"openvino/model_int8.xml", "openvino/model_int8.bin"} <= written.files.keys()
+    assert {name: facts.rows for name, facts in written.manifest.parity["openvino int8"].labelled.items()} == {
         name: 32 for name in ("both", "image", "text")
     }
-    card = found.files["MODEL_CARD.md"].decode()
+    card = written.files["MODEL_CARD.md"].decode()
     assert "at least 99.5% keep their category and at most 0.3 points of accuracy are lost" in card
     assert "| openvino int8 | yes | 16 of 16 |" in card
     assert "| openvino int8 | image | 32 of 32 (100.00%) |" in card
     assert "openvino bf16 is not offered, for it was not measured: the CPU of the export has no bf16." in card
-    registry.create("openvino", found, "int8", 1)
+    registry.create("openvino", written, "int8", 1)
 
 
 def test_int8_that_fails_parity_is_left_out_and_its_figures_are_stated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
 ) -> None:
-    found, _ = export_int8(monkeypatch, exported, data, tmp_path / "bundle", -1)
-    assert found.manifest.engines == {"openvino": ["f32"], "tensorflow": ["f32"]}
-    assert {name for name in found.files if name.startswith("openvino/")} == {
+    written, _ = export_int8(monkeypatch, exported, data, tmp_path / "bundle", -1)
+    assert written.manifest.engines == {"openvino": ["f32"], "tensorflow": ["f32"]}
+    assert {name for name in written.files if name.startswith("openvino/")} == {
         "openvino/model.xml",
         "openvino/model.bin",
     }
-    assert found.manifest.parity["openvino int8"].labelled["both"].same_top1 == 0
-    card = found.files["MODEL_CARD.md"].decode()
+    assert written.manifest.parity["openvino int8"].labelled["both"].same_top1 == 0
+    card = written.files["MODEL_CARD.md"].decode()
     assert "| openvino int8 | no | 0 of 16 |" in card
     assert "| openvino int8 | both | 0 of 32 (0.00%) |" in card
 

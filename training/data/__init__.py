@@ -1,1 +1,1 @@
-"""Labelled rows: which split each belongs to, and how training reads them."""
+"""Labelled rows: the split of each row, and the readers for training and for measuring."""

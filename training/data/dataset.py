@@ -59,7 +59,7 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Shard:
-    """Which row groups a worker reads: every `count`th from `index`. It starts again when they are used up."""
+    """Which row groups a worker reads: every `count`th from `index`. The worker reads them again after the last one."""
 
     index: int = 0
     count: int = 1
@@ -114,17 +114,12 @@ def training_batches(
         label index int32[n]; the last batch is dropped when it is not full.
     """
     rows = _rows(folder, seed, shard).shuffle(8192, seed=seed)  # encoded photos: about 64 MB at 8 KB each
-    if shard.count > 1:  # row groups are not equally many everywhere, and no worker may run dry before the others
+    if shard.count > 1:  # workers may have unequal numbers of row groups, and none may run dry before the others
         rows = rows.repeat()
     return _prepared(rows.batch(batch_size, drop_remainder=True).skip(skip), preparation)
 
 
-def ordered_batches(folder: Path, preparation: Preparation, batch_size: int) -> tf.data.Dataset:
-    """Read every row once in file order, as `training_batches` without shuffling, the last batch included."""
-    return _prepared(_rows(folder, None, WHOLE).batch(batch_size), preparation)
-
-
-def _rows(folder: Path, seed: int | None, shard: Shard) -> tf.data.Dataset:
+def _rows(folder: Path, seed: int, shard: Shard) -> tf.data.Dataset:
     import tensorflow as tf
 
     expected = count(folder)
@@ -146,16 +141,16 @@ def _rows(folder: Path, seed: int | None, shard: Shard) -> tf.data.Dataset:
                 schema_fields=TRAINING_SET.names,
                 num_epochs=1,
                 workers_count=1,
-                shuffle_row_groups=seed is not None,
+                shuffle_row_groups=True,
                 seed=seed,
                 cur_shard=shard.index if shard.count > 1 else None,
                 shard_count=shard.count if shard.count > 1 else None,
             ) as reader:
-                # It says "Cache cleanup complete." on standard output, where results go; nothing is cached here.
+                # The cleanup prints "Cache cleanup complete." on standard output, where results go. Nothing is cached.
                 reader.cleanup_cache = lambda: None
                 received = 0
-                # Asked twice, for petastorm can end too early: its pool looks whether all that was handed out is read,
-                # then whether all is handed out, and the thread that hands out may do so in between.
+                # Iterated twice, because petastorm can end too early: its pool checks that each row group handed out is
+                # read, then that all are handed out. Another thread may hand one out between the two checks.
                 for batch in chain(reader, reader):
                     received += len(batch.product_id)
                     yield {name: np.asarray(getattr(batch, name), dtype=object) for name in TRAINING_SET.names}
@@ -167,11 +162,12 @@ def _rows(folder: Path, seed: int | None, shard: Shard) -> tf.data.Dataset:
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep what TensorFlow frees, for the next step to use again.
+    """Let glibc keep the memory that TensorFlow frees, for the next step to use again.
 
-    TensorFlow's generator dataset sets M_TRIM_THRESHOLD to 128 KB when it is made, so each tensor is given back and
-    faulted in anew: 42,000 page faults a step instead of 2, and steps of 0.37 s instead of 0.29 s (TensorFlow 2.21, 32
-    photos of 64 pixels, two cores). No environment variable helps: TensorFlow's call comes later and wins.
+    TensorFlow's generator dataset sets M_TRIM_THRESHOLD to 128 KB when it is made. Without this function the memory of
+    each tensor then goes back to the system and is faulted in anew: 42,000 page faults a step instead of 2, and steps
+    of 0.37 s instead of 0.29 s (TensorFlow 2.21, 32 photos of 64 pixels, two cores). No environment variable helps:
+    TensorFlow's call comes later and wins.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
@@ -183,8 +179,8 @@ def input_arrays(
 ) -> Callable[[Sequence[bytes], Sequence[str], Sequence[str]], tuple[NDArray[Any], ...]]:
     """Return a function of n photos, texts and categories.
 
-    It gives the arrays of `INPUTS` (uint8[n, s, s, 3], float32[n, 1], int32[n, t]) and the label index int32[n], which
-    is -1 for a category that is not in `preparation.labels`.
+    The function returns the arrays of `INPUTS` (uint8[n, s, s, 3], float32[n, 1], int32[n, t]) and the label index
+    int32[n], which is -1 for a category that is not in `preparation.labels`.
     """
     tokenizer = tokenizer_from_bytes(preparation.tokenizer)
     index = {label: position for position, label in enumerate(preparation.labels)}

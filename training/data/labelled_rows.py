@@ -1,11 +1,12 @@
 """Labelled Parquet read by pyarrow, in file order: for measuring, which shuffles nothing and needs no TensorFlow.
 
-Photos are read batch by batch: those of a large catalog do not fit in memory.
+Rows are read a few at a time: the photos of a large catalog do not fit in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from . import dataset
+
+_ROWS = 64  # read at a time
 
 
 def column(folder: Path, name: str) -> list[str]:
@@ -29,31 +32,35 @@ def titles(texts: list[str]) -> list[str]:
 def batches(
     folder: Path, preparation: dataset.Preparation, size: int, edit: Callable[[str], str] = str
 ) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.int32]]]:
-    """Read every row of a split once, as `training.data.dataset.ordered_batches`, as arrays.
+    """Read every row of a split once, in file order.
+
+    Batches go on from one file into the next: a `tf.function` is traced anew for each number of rows that it meets.
 
     Args:
         folder: the split.
         preparation: how rows become model inputs.
-        size: rows of a batch; the last one of a file may be smaller.
+        size: rows of a batch; the last batch may be smaller.
         edit: applied to every text before it is tokenized.
 
     Returns:
         Pairs of inputs, by the names of `training.data.dataset.INPUTS`, and the label index int32[n].
     """
     arrays = dataset.input_arrays(preparation)
-    for file in dataset.require_plain_parquet(folder):
-        for rows in pq.ParquetFile(file).iter_batches(size, columns=dataset.TRAINING_SET.names):
-            texts = [edit(text) for text in rows["text"].to_pylist()]
-            *inputs, label = arrays(rows["image"].to_pylist(), texts, rows["category"].to_pylist())
-            yield dict(zip(dataset.INPUTS, inputs, strict=True)), label
+    rows = _rows(folder, dataset.TRAINING_SET.names)
+    while batch := list(islice(rows, size)):
+        texts = [edit(row["text"]) for row in batch]
+        *inputs, label = arrays([row["image"] for row in batch], texts, [row["category"] for row in batch])
+        yield dict(zip(dataset.INPUTS, inputs, strict=True)), label
 
 
 def photos(folder: Path, product_ids: Set[str]) -> dict[str, bytes]:
     """Return the photos of some products of a split; an absent photo is empty."""
-    found = {}
+    rows = _rows(folder, ["product_id", "image"])
+    return {row["product_id"]: row["image"] for row in rows if row["product_id"] in product_ids}
+
+
+def _rows(folder: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield every row of a split as a dict of `columns`, in file order."""
     for file in dataset.require_plain_parquet(folder):
-        for rows in pq.ParquetFile(file).iter_batches(64, columns=["product_id", "image"]):
-            for name, photo in zip(rows["product_id"].to_pylist(), rows["image"], strict=True):
-                if name in product_ids:
-                    found[name] = photo.as_py()
-    return found
+        for rows in pq.ParquetFile(file).iter_batches(_ROWS, columns=list(columns)):
+            yield from rows.to_pylist()

@@ -15,7 +15,7 @@ from .dataset import TRAINING_SET
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROW_GROUPS = 16  # per split; petastorm needs at least as many as it has readers, eight for each is comfortable
+ROW_GROUPS = 16  # per split; petastorm needs at least one for each reader, eight for each is comfortable
 
 
 def with_split(catalog: DataFrame) -> DataFrame:

@@ -1,6 +1,7 @@
-"""What titles alone give without a neural network: TF-IDF of words and a logistic regression.
+"""The baseline, a classifier of titles without a neural network: TF-IDF of words and a logistic regression.
 
-A published bundle must be better than this; a text branch that is not has learned nothing that counting words misses.
+A published bundle must be better than the baseline. A text branch that is not better has learned nothing beyond counts
+of words.
 """
 
 from __future__ import annotations

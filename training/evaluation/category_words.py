@@ -1,4 +1,4 @@
-"""Titles without the words that name a category: what is left tells how much a photo adds.
+"""Titles without the words that name a category: accuracy on them shows how much a photo adds.
 
 Most titles of a shop name the category ("Blue Jeans"), so a text classifier reads the answer. The words are taken from
 the category names mechanically, in singular and plural; no synonym is listed ("Tee" stays for "Tshirts").
@@ -22,8 +22,8 @@ def forms(labels: Iterable[str]) -> frozenset[str]:
 def without(title: str, words: frozenset[str]) -> str:
     """Return a title without `words`, whatever their case.
 
-    A word is what stands between spaces, with or without its punctuation: for `tshirts`, "T-shirts," goes. Where only
-    parts of it are words, as in "Shirt/Blazer", these go and the others stay.
+    A word stands between spaces, with or without punctuation: for `tshirts`, "T-shirts," is removed. Where only some
+    parts of it are in `words`, as in "Shirt/Blazer", those parts are removed and the others stay.
     """
     kept = []
     for word in title.split():
@@ -47,13 +47,13 @@ def _plurals(word: str) -> list[str]:
 
 
 def _singulars(word: str) -> list[str]:
-    found = []
+    singulars = []
     if word.endswith("s") and not word.endswith("ss"):
-        found.append(word[:-1])
+        singulars.append(word[:-1])
     if word.endswith(("ses", "xes", "zes", "ches", "shes")):
-        found.append(word[:-2])
+        singulars.append(word[:-2])
     if word.endswith("ies"):
-        found.append(word[:-3] + "y")
+        singulars.append(word[:-3] + "y")
     if word.endswith("ves"):
-        found.append(word[:-3] + "f")
-    return found
+        singulars.append(word[:-3] + "f")
+    return singulars

@@ -117,11 +117,11 @@ def _robustness(model: EvaluatedModel, part: str, rows: EvaluatedRows) -> dict[s
 
     changed = sum(category_words.without(title, words) != " ".join(title.split()) for title in rows.titles)
     left = model.run(part, (Modality.BOTH, Modality.TEXT), f"{part}, without category words: ran", without_words)
-    given, unnamed = accuracies(rows.outcome), accuracies(left.select(rows.known))
+    as_given, unnamed = accuracies(rows.outcome), accuracies(left.select(rows.known))
     return {
-        "as_given": {"both": given["both"], "text": given["text"]},
-        "photo_removed": {"both": given["text"], "text": given["text"]},
-        "text_removed": {"both": given["image"]},
+        "as_given": {"both": as_given["both"], "text": as_given["text"]},
+        "photo_removed": {"both": as_given["text"], "text": as_given["text"]},
+        "text_removed": {"both": as_given["image"]},
         "category_words_removed": {
             **unnamed,
             "both_minus_text": unnamed["both"] - unnamed["text"],
@@ -156,10 +156,10 @@ def _evaluation(
     suspicious = mistakes.suspicious_labels(labels, by_photo, by_text, _SUSPICIOUS)
     shown = [
         _mistakes(model, rows, surest, predicted[Modality.BOTH], sure[Modality.BOTH][0]),
-        # The less sure of the two that agree: the other one says more.
+        # The confidence that is shown is the lower one of photo and text.
         _mistakes(model, rows, suspicious, by_photo[0], np.minimum(by_photo[1], by_text[1])),
     ]
-    photos = labelled_rows.photos(model.data / part, {row.product_id for found in shown for row in found})
+    photos = labelled_rows.photos(model.data / part, {row.product_id for rows_shown in shown for row in rows_shown})
     return Evaluation(
         figures=figures,
         names=model.manifest.labels,

@@ -1,4 +1,4 @@
-"""A bundle, ready to run over the splits of a training set, and the rows it is measured on."""
+"""A bundle, ready to run over the splits of a training set, and the rows that the bundle is measured on."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class EvaluatedModel:
 
 @dataclass(frozen=True)
 class EvaluatedRows:
-    """The n measured rows of a split, all of categories that the model knows, and what the model says of them."""
+    """The n measured rows of a split, all of categories that the model knows, and the model's logits for them."""
 
     product_ids: Sequence[str]
     titles: Sequence[str]
@@ -63,7 +63,7 @@ class EvaluatedRows:
     known: NDArray[np.bool_]  # which rows of the split these are, by file order
 
     def groups(self) -> dict[str, NDArray[np.bool_]]:
-        """Return the sets of rows that figures are given for."""
+        """Return the groups of rows that are measured each by itself: name -> bool[n], which rows are in it."""
         return {"all": np.ones(len(self.frequent), bool), "frequent": self.frequent}
 
 
@@ -118,7 +118,7 @@ def run_three_ways(model: EvaluatedModel, split: str, products: Counter[str]) ->
 
 
 def _followed(batches: Iterator[tuple[Any, Any]], total: int, label: str) -> Iterator[tuple[Any, Any]]:
-    """Pass batches on, and show how many rows were done with."""
+    """Pass batches on, and show how many rows are done."""
     done = 0
     with progress(total, label=label) as shown:
         for inputs, labels in batches:

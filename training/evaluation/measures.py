@@ -30,22 +30,22 @@ class Bin:
 
 @dataclass(frozen=True)
 class CategoryFigures:
-    """How the rows of one category fare."""
+    """Figures of the rows of one category."""
 
     category: str
     rows: int
     precision: float
     recall: float
     f1: float
-    confusion: str  # the category its wrong rows get most often; "" if none is wrong
-    confused_rows: int  # how many get that one
+    confusion: str  # the category that its wrong rows get most often; "" if no row is wrong
+    confused_rows: int  # wrong rows that get the category `confusion`
 
 
 def classification(labels: NDArray[np.int32], scores: NDArray[np.floating[Any]]) -> dict[str, float]:
     """Return accuracy, top-3 accuracy, and precision, recall and F1, weighted by rows and as plain means (macro).
 
-    Macro figures are means over the categories that have rows: one that has none has no recall. Without any row, the
-    number of rows is the only figure.
+    Macro figures are means over the categories that have rows: a category without rows has no recall. If there is no
+    row at all, the number of rows is the only figure.
 
     Args:
         labels: int32[n].
@@ -103,12 +103,18 @@ def reliability(
 
 def calibration_error(confidence: NDArray[np.float64], hits: NDArray[np.bool_], bins: int = CALIBRATION_BINS) -> float:
     """Return the expected calibration error: the mean over rows of a bin's |accuracy - mean confidence|."""
-    found = [part for part in reliability(confidence, hits, bins) if part is not None]
-    return sum(part.rows * abs(part.accuracy - part.confidence) for part in found) / max(1, len(confidence))
+    filled = [part for part in reliability(confidence, hits, bins) if part is not None]
+    return sum(part.rows * abs(part.accuracy - part.confidence) for part in filled) / max(1, len(confidence))
 
 
 def decisions(confidence: NDArray[np.float64], hits: NDArray[np.bool_], auto: float) -> dict[str, float]:
-    """Return the share of rows (one or more) that are `auto`, and their precision; that is absent where no row is."""
+    """Return the share of the rows that are `auto`, and their precision, which is absent where no row is `auto`.
+
+    Args:
+        confidence: float64[n], at least one row.
+        hits: bool[n], whether the predicted category is the label.
+        auto: confidence from which a row is `auto`.
+    """
     taken = confidence >= auto
     figures = {"auto_share": float(taken.mean())}
     if taken.any():
@@ -124,25 +130,25 @@ def confusion_matrix(labels: NDArray[np.int32], predicted: NDArray[np.int64], ca
 
 def by_category(confusion: NDArray[np.int64], names: Sequence[str]) -> list[CategoryFigures]:
     """Return the figures of every category that has rows, in the order of `names`."""
-    found = []
+    figures = []
     for index in np.flatnonzero(confusion.sum(axis=1)).tolist():
         hits, rows = int(confusion[index, index]), int(confusion[index].sum())
-        given = int(confusion[:, index].sum())
+        predicted = int(confusion[:, index].sum())
         wrong = confusion[index].copy()
         wrong[index] = 0
         most = int(wrong.argmax())
-        found.append(
+        figures.append(
             CategoryFigures(
                 category=names[index],
                 rows=rows,
-                precision=hits / given if given else 0.0,
+                precision=hits / predicted if predicted else 0.0,
                 recall=hits / rows,
-                f1=2 * hits / (given + rows),
+                f1=2 * hits / (predicted + rows),
                 confusion=names[most] if wrong[most] else "",
                 confused_rows=int(wrong[most]),
             )
         )
-    return found
+    return figures
 
 
 def neighbours_of_category(

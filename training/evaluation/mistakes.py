@@ -18,7 +18,7 @@ _PHOTO_SIZE = 224  # pixels
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row whose label is not what the model says."""
+    """A row whose label is another category than the predicted one."""
 
     product_id: str
     title: str
@@ -42,8 +42,8 @@ def suspicious_labels(
 ) -> NDArray[np.int64]:
     """Return the positions of rows whose photo alone and text alone agree on another category than the label.
 
-    They see different things, so where both contradict the label in the same way, the label deserves a look. The surest
-    come first, by the product of the two confidences.
+    Photo and text show different things. Where both contradict the label in the same way, the label deserves a look.
+    The surest rows come first, by the product of the two confidences.
 
     Args:
         labels: int32[n].
@@ -52,8 +52,8 @@ def suspicious_labels(
         count: how many to return at most.
     """
     (by_photo, photo_confidence), (by_text, text_confidence) = photo_says, text_says
-    found = np.flatnonzero((by_photo == by_text) & (by_photo != labels))
-    return found[np.argsort(-(photo_confidence * text_confidence)[found], kind="stable")][:count]
+    suspicious = np.flatnonzero((by_photo == by_text) & (by_photo != labels))
+    return suspicious[np.argsort(-(photo_confidence * text_confidence)[suspicious], kind="stable")][:count]
 
 
 def with_photos(rows: Sequence[Mistake], photos: Mapping[str, bytes]) -> list[Mistake]:
@@ -64,7 +64,7 @@ def with_photos(rows: Sequence[Mistake], photos: Mapping[str, bytes]) -> list[Mi
 def data_uri(photo: bytes) -> str:
     """Return a photo as a JPEG in a data URI, or "" if it cannot be decoded.
 
-    It is encoded anew from the decoder's pixels: the catalog's own bytes never reach a browser.
+    The JPEG is encoded anew from the decoder's pixels: the catalog's own bytes never reach a browser.
     """
     pixels = decode(photo, _PHOTO_SIZE).pixels
     if pixels is None:

@@ -1,10 +1,10 @@
-"""What a model says of labelled rows with both inputs and with either alone, and the figures of it."""
+"""A model's logits for labelled rows, with both inputs and with either alone, and figures computed from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score
 
 from fashion_udf.model.architecture import BLANK_SIZE
 from fashion_udf.model.engines.prediction import Predict
+from fashion_udf.model.manifest import Thresholds
 from fashion_udf.schema import Modality
 
 from . import measures
@@ -23,7 +24,7 @@ _CALIBRATED_FIGURES = ("macro_f1", "top3", "ece", "auto_share", "auto_precision"
 
 @dataclass(frozen=True)
 class ModalityLogits:
-    """What a model says of n labelled rows."""
+    """The labels of n rows, and the logits that a model gives them."""
 
     labels: NDArray[np.int32]  # [n]; -1: unknown category
     logits: Mapping[Modality, NDArray[np.float32]]  # [n, K] each
@@ -37,21 +38,17 @@ class ModalityLogits:
         )
 
 
-class _Threshold(Protocol):
-    @property
-    def auto(self) -> float: ...
+@dataclass(frozen=True)
+class Calibration:
+    """Per modality (`both`, `image`, `text`): probabilities = softmax(logits / temperature), and thresholds on them."""
 
+    temperature: Mapping[str, float]
+    thresholds: Mapping[str, Thresholds]
 
-class Calibrated(Protocol):
-    """What says how sure logits are, by modality: a manifest, or a `training.fitting.calibration.Calibration`."""
-
-    @property
-    def temperature(self) -> Mapping[str, float]:
-        """Logits are divided by it."""
-
-    @property
-    def thresholds(self) -> Mapping[str, _Threshold]:
-        """Calibrated confidence from which a row is `auto`."""
+    def as_dict(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        thresholds = {name: limits.model_dump() for name, limits in self.thresholds.items()}
+        return {"temperature": dict(self.temperature), "thresholds": thresholds}
 
 
 def modality_logits(
@@ -61,8 +58,8 @@ def modality_logits(
 
     Args:
         predict: the model.
-        batches: pairs of inputs and labels, as `training.data.dataset.ordered_batches` gives them, or of arrays.
-        modalities: which of the three to run; there are embeddings if `both` is one.
+        batches: pairs of inputs and labels, as `training.data.labelled_rows.batches` gives them.
+        modalities: which of the three to run; there are embeddings if `both` is one of these.
     """
     labels: list[NDArray[np.int32]] = []
     embedding: list[NDArray[np.float32]] = []
@@ -70,13 +67,13 @@ def modality_logits(
     for inputs, label in batches:
         pixels, present, token_ids = (np.asarray(inputs[name]) for name in ("image", "image_present", "token_ids"))
         no_photo = np.full((len(pixels), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8)
-        given = {
+        inputs_of = {
             Modality.BOTH: (pixels, present, token_ids),
             Modality.IMAGE: (pixels, present, np.zeros((len(pixels), 1), np.int32)),
             Modality.TEXT: (no_photo, np.zeros_like(present), token_ids),
         }
         for modality in modalities:
-            prediction = predict(*given[modality])
+            prediction = predict(*inputs_of[modality])
             logits[modality].append(prediction.logits)
             if modality is Modality.BOTH:
                 embedding.append(prediction.embedding)
@@ -97,7 +94,7 @@ def accuracies(outcome: ModalityLogits) -> dict[str, float]:
 
 
 def metrics(
-    outcome: ModalityLogits, minimum: int = 1, calibration: Calibrated | None = None
+    outcome: ModalityLogits, minimum: int = 1, calibration: Calibration | None = None
 ) -> dict[str, dict[str, float]]:
     """Return accuracy and weighted precision, recall and F1 per modality; with a calibration, five more figures.
 

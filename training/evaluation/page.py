@@ -1,4 +1,4 @@
-"""The page of an evaluation: one HTML file that needs nothing beside it, and runs nothing.
+"""The page of an evaluation: one HTML file that needs no other file and runs no script.
 
 Titles, labels and file names come from strangers: jinja2 escapes every value, photos and pictures are data URIs
 made here, and the page's own policy forbids scripts and any other address.

@@ -25,7 +25,7 @@ _MARGIN = 3.0  # inches, for the labels
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
-    """Draw a confusion matrix: the darker, the larger the share of the label's rows; the number is how many of them.
+    """Draw a confusion matrix: a darker cell holds a larger share of its label's rows; its number counts rows.
 
     Args:
         matrix: int64[K, K], labels by predicted categories; categories that are neither are left out.

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: figures as JSON, a table by category as CSV, pictures, and a page with all of it.
+"""The files of an evaluation: figures as JSON, a table by category as CSV, pictures, and a page with all of these.
 
     evaluation.json   every figure
     categories.csv    a row per category

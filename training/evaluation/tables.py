@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fashion_udf import console
+
 from .measures import CALIBRATION_BINS, CategoryFigures
 
 #: Accuracy, precision, recall and F1 (weighted) as published for this task.
@@ -43,14 +45,12 @@ class Table:
     words: Sequence[str] = ()
 
     def as_text(self) -> str:
-        """Return aligned lines: the columns, the rows, the note."""
-        cells = [self.columns, *self.rows]
-        widths = [max(len(row[at]) for row in cells) for at in range(len(self.columns))]
-        lines = [
-            "  ".join(cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(pairs)).rstrip()
-            for pairs in (list(zip(row, widths, strict=True)) for row in cells)
-        ]
-        return "\n".join([*lines, *([self.note] if self.note else [])]) + "\n"
+        """Return aligned lines: the columns, a rule below them, the rows, the note."""
+        first, *others = zip(self.columns, *self.rows, strict=True)
+        # `console.table` moves numbers to the right. These cells are text: each figure has its own number of digits.
+        padded = [[cell.rjust(max(map(len, column))) for cell in column] for column in others]
+        head, *rows = zip(first, *padded, strict=True)
+        return console.table(head, rows) + (f"{self.note}\n" if self.note else "")
 
 
 def tables(figures: Mapping[str, Any]) -> list[Table]:

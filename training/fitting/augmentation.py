@@ -14,7 +14,7 @@ from .recipe import Augmentation
 if TYPE_CHECKING:
     import tensorflow as tf
 
-WHITE = 255.0  # what the decoder pads photos with
+WHITE = 255.0  # the decoder pads photos with it
 
 
 def augment(
@@ -27,7 +27,7 @@ def augment(
         seed: int32[2], different for every step.
         augmentation: ranges of the changes.
         crop: least share of a photo's area that is kept, a square anywhere in it, enlarged to the same size (Szegedy et
-            al. 2015). Seen so, a garment of a small training photo is as large as one at the size of scoring.
+            al. 2015). A garment of a small training photo is then as large as one at the size of scoring.
 
     Returns:
         Inputs of the same names, shapes and dtypes.
@@ -38,7 +38,7 @@ def augment(
     token_ids = inputs["token_ids"]
     dropped = tf.random.stateless_uniform(tf.shape(token_ids), text_seed) < augmentation.word_dropout
     image = _warp(inputs["image"], warp_seed, augmentation, crop)
-    darkness = WHITE - image  # of which the background, white, has none
+    darkness = WHITE - image  # 0 for the white background
     darkness = _recolour(darkness, colour_seed, augmentation.colour)
     darkness = _erase(darkness, erase_seed, augmentation.erase)
     return {

@@ -1,8 +1,8 @@
-"""The running average of the weights of a run: what is validated, checkpointed and released.
+"""The running average of a run's weights, which is validated, checkpointed and released.
 
 The last weights of a small-batch run depend on its last few batches: one epoch apart, the accuracy by the photo alone
 moved by up to 20 points. Their exponential average does not (Polyak and Juditsky 1992). Running means and variances of
-the batch normalisations are averaged too, so that they stay those of the averaged weights.
+the batch normalisations are averaged too, so that they belong to the averaged weights.
 """
 
 from __future__ import annotations

@@ -2,63 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 from scipy.stats import beta
 
+from fashion_udf.model.manifest import Thresholds
 from fashion_udf.schema import Modality
 
-from ..evaluation.modality_logits import ModalityLogits
+from ..evaluation import measures
+from ..evaluation.modality_logits import Calibration, ModalityLogits
 
 #: Probability that the true precision is at least the lower bound (one-sided).
 CONFIDENCE_LEVEL = 0.9
 #: Below this a calibrated category is more likely wrong than right: nothing is suggested.
 REVIEW_CONFIDENCE = 0.5
-#: No confidence reaches it: the target precision could not be shown for any threshold.
+#: A threshold that no confidence reaches, for a target precision that could not be shown for any other threshold.
 NEVER = 2.0
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """A row is `auto` from `auto` up, `review` from `review` up, else `abstain`."""
-
-    auto: float
-    review: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Per modality (`both`, `image`, `text`): probabilities = softmax(logits / temperature), and thresholds on them."""
-
-    temperature: Mapping[str, float]
-    thresholds: Mapping[str, Thresholds]
-
-    def as_dict(self) -> dict[str, object]:
-        """Return plain JSON values."""
-        return asdict(self)
 
 
 def fit(validation: ModalityLogits, target_precision: float) -> Calibration:
     """Fit a temperature and thresholds for every modality.
 
-    No weight was fitted to these rows. The temperature is a single number, fitted to all of them, and thresholds hold
-    for the confidences that it gives, as in scoring: with a temperature of its own for each of five folds, a fold that
-    held a sure mistake had higher confidences than the others, and no threshold was found where nine rows of ten have
-    three mistakes.
+    No weight was fitted to the validation rows. One temperature is fitted to all of them, and the thresholds hold for
+    the confidences that scoring gives with it. Five folds, each with a temperature of its own, were tried: a fold with
+    a sure mistake had higher confidences than the others, and no threshold reached the target on a validation set
+    whose surest nine tenths held three mistakes.
     """
     temperatures, thresholds = {}, {}
     for modality in (Modality.BOTH, Modality.IMAGE, Modality.TEXT):
         logits = validation.logits[modality]
-        hits = logits.argmax(axis=1) == validation.labels
         temperature = fit_temperature(logits, validation.labels)
-        confidence = softmax(logits / temperature, axis=1).max(axis=1)
+        auto = fit_threshold(*measures.confidences(validation.labels, logits, temperature), target_precision)
         temperatures[modality.value] = temperature
-        thresholds[modality.value] = Thresholds(fit_threshold(confidence, hits, target_precision), REVIEW_CONFIDENCE)
+        thresholds[modality.value] = Thresholds(auto=auto, review=REVIEW_CONFIDENCE)
     return Calibration(temperatures, thresholds)
 
 
@@ -81,7 +59,7 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int32]) -> f
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
 
-def fit_threshold(confidence: NDArray[np.float32], hits: NDArray[np.bool_], target: float) -> float:
+def fit_threshold(confidence: NDArray[np.float64], hits: NDArray[np.bool_], target: float) -> float:
     """Return the lowest threshold whose precision has a lower bound of at least `target`.
 
     The bound is Clopper-Pearson's, one-sided at 90 %. Returns `NEVER` where no threshold reaches the target.

@@ -3,8 +3,8 @@
     checkpoints/00001234.safetensors   every variable of model and optimizer, after 1,234 steps
     checkpoints/00001234.json          the position in the run, and size and sha256 of the file above; written last
 
-Both are written to another name, synced and renamed, so a name never holds half a file. The digest finds what a full
-disk or a copy left short.
+Each file is written under another name, synced and renamed, so these names never hold half a file. The digest finds a
+file that a full disk or a copy cut short.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KEPT = 2
 
 
 class Position(BaseModel):
-    """How far a run is: whole steps, in all and within the epoch that goes on, and what they gave so far."""
+    """How far a run is: its whole steps, those of the current epoch, and the loss and hits of that epoch so far."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,7 +75,7 @@ def save(directory: Path, position: Position, variables: Sequence[keras.Variable
     replace_file(file, data)
     replace_file(file.with_suffix(".json"), manifest.model_dump_json().encode())
     kept = {path.stem for path in sorted(directory.glob("*.json"))[-KEPT:]}
-    for path in directory.iterdir():  # what a killed process left half-written too
+    for path in directory.iterdir():  # half-written files of a killed process too
         if path.stem not in kept:
             path.unlink()
 

@@ -1,4 +1,4 @@
-"""The training loop: epochs of steps, stage by stage, each followed by validation; it goes on where it was killed."""
+"""The training loop: epochs of steps, stage by stage, each followed by validation. A killed run continues."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Accuracy by modality of the model as it stands, on photos of one size.
+#: Returns the accuracy by modality of the averaged model, on photos of one size.
 Validate = Callable[[Preparation], Mapping[str, float]]
 _Scalars = Callable[[Mapping[str, float], int], None]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What is fitted, and where."""
+    """The models and the optimizer of a run, and the devices they are on."""
 
     strategy: tf.distribute.Strategy
     model: keras.Model
-    averaged: keras.Model  # plain, with the running average of the weights: what is validated and released
+    averaged: keras.Model  # unfused, holds the running average of the weights; it is validated and released
     optimizer: keras.optimizers.Optimizer
-    word_head: keras.layers.Layer | None  # where the recipe has a weight for it
+    word_head: keras.layers.Layer | None  # None where its weight in the recipe is 0
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -53,9 +53,9 @@ class Trained:
 
 
 def fit(recipe: Recipe, trained: Trained, preparation: Preparation, validate: Validate) -> None:
-    """Run the epochs that the last complete checkpoint in `recipe.output` leaves to do.
+    """Run the epochs that follow the last complete checkpoint in `recipe.output`.
 
-    Only the chief validates and writes; the other workers wait for it in their next step.
+    Only the chief validates and writes; the other workers wait for the chief in their next step.
 
     Raises:
         ConfigError: a loss is not finite, or the checkpoint is of another recipe.
@@ -90,7 +90,7 @@ def _epoch(
     position: Position,
     scalars: _Scalars,
 ) -> tuple[Position, dict[str, float]]:
-    """Run the rest of an epoch of `stage`, with a checkpoint now and then; return where it ended, and its figures."""
+    """Run the rest of an epoch of `stage`, with a checkpoint now and then; return its last position and its figures."""
     steps = stage.steps(dataset.count(recipe.data / "train"), recipe.batch_size)
     batches = iter(_batches(recipe, trained.strategy, preparation, stage.crop, position))
     first, waited, started = position.step, 0.0, time.monotonic()
@@ -108,8 +108,8 @@ def _epoch(
                 averaging.update(trained.averaged, trained.model, recipe.average_decay, position.total_steps)
             detail = "loss {loss:.3f}, accuracy {accuracy:.3f}".format(**position.figures(recipe.batch_size))
             shown.update((position.step - first) * recipe.batch_size, detail)
-            told = {"train/loss": loss, "train/hits": hits / recipe.batch_size}
-            scalars({**told, "train/rate": float(trained.optimizer.learning_rate)}, position.total_steps)
+            values = {"train/loss": loss, "train/hits": hits / recipe.batch_size}
+            scalars({**values, "train/rate": float(trained.optimizer.learning_rate)}, position.total_steps)
             if is_chief(trained.strategy) and time.monotonic() - saved >= 60 * recipe.checkpoint_minutes:
                 checkpoint.save(recipe.output / "checkpoints", position, trained.variables)
                 saved = time.monotonic()

@@ -1,4 +1,4 @@
-"""What a training run is: one validated YAML file (see `conf/train.yaml`)."""
+"""The recipe of a training run: one validated YAML file (see `conf/train.yaml`)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fashion_udf.config import Section
 class Stage(Section):
     """Some epochs at one photo size.
 
-    `share` is how much of the training rows an epoch takes. `crop` is the least share of a photo's area that training
-    sees of it, enlarged to `image_size`; 1 is the whole photo.
+    `share` is how much of the training rows an epoch takes. `crop` is the least share of a photo's area that is
+    cut out and enlarged to `image_size`; 1 is the whole photo.
     """
 
     image_size: int = Field(ge=32, le=1024)
@@ -30,8 +30,8 @@ class Stage(Section):
 class Augmentation(Section):
     """Random changes of a training row.
 
-    `shift`, `zoom` and `erase` are at most these shares of the photo's width; what they uncover, or the square they
-    erase, is white. `colour` is the largest relative change of a channel's distance from white. `word_dropout` is the
+    `shift`, `zoom` and `erase` are at most these shares of the photo's width; uncovered borders and the erased square
+    are white. `colour` is the largest relative change of a channel's distance from white. `word_dropout` is the
     share of token ids that become the unknown one.
     """
 
@@ -77,7 +77,7 @@ class Recipe(Section):
     final_rate: float = Field(0.01, gt=0, le=1)  # of learning_rate, where the cosine ends
     batch_norm_momentum: float = Field(0.99, gt=0, lt=1)  # of the backbone; Keras' EfficientNet has 0.99
     weight_decay: float = Field(1e-4, ge=0)
-    average_decay: float = Field(0.995, ge=0, lt=1)  # per step, of the averaged weights, which are what is released
+    average_decay: float = Field(0.995, ge=0, lt=1)  # per step, of the averaged weights, which are released
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     dropout: float = Field(0.2, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()

@@ -1,7 +1,7 @@
-"""The directory of one training run: what `training.train` leaves and `training.export` reads.
+"""The directory of one training run, written by `training.train` and read by `training.export`.
 
-recipe.yaml, data.json  what the run was started with
-checkpoints/          for going on after an interruption
+recipe.yaml, data.json  recipe and data of the run
+checkpoints/          to continue after an interruption
 history.jsonl         a line per epoch
 tensorboard/          loss, accuracy and rate by step
 weights.safetensors   half precision, by name
@@ -22,22 +22,22 @@ from fashion_udf.errors import ConfigError
 from fashion_udf.files import make_directory, replace_file
 
 from ..data import dataset, split
-from .calibration import Calibration
+from ..evaluation.modality_logits import Calibration
 from .recipe import Recipe
 
-#: What may change between the start of a run and its end: where things are, and how often it is saved.
+#: Keys that may change between the start of a run and its end: where its files are, and how often it is saved.
 _FREE = ("data", "output", "checkpoint_minutes")
 
 
 def start(recipe: Recipe) -> None:
-    """Write down what a run is made of, or check that an interrupted one goes on with the same.
+    """Write down the recipe and the data of a run, or check that an interrupted run continues with the same ones.
 
     Raises:
         ConfigError: the directory holds a run of another recipe or of other data.
     """
     make_directory(recipe.output)
-    told = {key: value for key, value in recipe.model_dump(mode="json").items() if key not in _FREE}
-    for name, value in [("recipe.yaml", told), ("data.json", describe(recipe.data))]:
+    fixed = {key: value for key, value in recipe.model_dump(mode="json").items() if key not in _FREE}
+    for name, value in [("recipe.yaml", fixed), ("data.json", describe(recipe.data))]:
         path = recipe.output / name
         if not path.exists():
             text = yaml.safe_dump(value) if path.suffix == ".yaml" else json.dumps(value, indent=2) + "\n"
@@ -51,7 +51,10 @@ def start(recipe: Recipe) -> None:
 
 
 def cut_history(directory: Path, epochs: int) -> None:
-    """Keep the first `epochs` lines of `history.jsonl`: a run killed between a line and its checkpoint repeats it."""
+    """Keep the first `epochs` lines of `history.jsonl`.
+
+    A run that is killed between an epoch's line and its checkpoint repeats the epoch, and writes the line again.
+    """
     path = directory / "history.jsonl"
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -71,7 +74,7 @@ def write(
     calibration: Calibration,
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write what a finished run adds for the export; the weights, last, say that it is finished."""
+    """Write the files that the export reads. The weights are written last: their file says that the run is finished."""
     replace_file(directory / "tokenizer.json", preparation.tokenizer)
     for name, value in [
         ("labels.json", list(preparation.labels)),

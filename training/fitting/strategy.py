@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A GPU computes in bfloat16 from this compute capability (NVIDIA Ampere). It has float32's range, so losses need no
-#: scaling, as they would in float16.
+#: A GPU computes in bfloat16 from this compute capability (NVIDIA Ampere). bfloat16 has float32's range, so losses need
+#: no scaling, as they would in float16.
 BFLOAT16_CAPABILITY = (8, 0)
 
 

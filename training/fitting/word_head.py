@@ -1,8 +1,9 @@
 """A second task in training: the photo alone names the words of its title.
 
-A category is one fact of a photo; the title's words tell colour, kind, pattern and for whom it is. A network without
-pretrained weights learns from them what a few thousand categories do not teach (Joulin et al. 2016, "Learning Visual
-Features from Large Weakly Supervised Data", whose loss this is). Only training has this head; a bundle does not.
+A category is one fact of a photo; the title's words name colour, kind, pattern and for whom the product is. A network
+without pretrained weights learns from these words what a few thousand category labels do not teach (Joulin et al. 2016,
+"Learning Visual Features from Large Weakly Supervised Data", whose loss this is). Only training has this head; a bundle
+does not.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-#: Tokens of the text that count: a text begins with the title, whose words are of the photo; those of a description are
-#: of delivery and care as well.
+#: Tokens of the text that count. A text begins with the title, whose words describe the photo; a description also has
+#: words about delivery and care.
 TITLE_TOKENS = 12
 
 

@@ -1,4 +1,4 @@
-"""The golden rows of a bundle: generated garments with titles, and what the Keras model says of them."""
+"""The golden rows of a bundle: generated garments with titles, and the Keras model's answers for them."""
 
 from __future__ import annotations
 

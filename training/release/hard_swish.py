@@ -1,7 +1,7 @@
 """Swish to a hard swish of each channel's own scale and shift, before an OpenVINO graph is quantized.
 
-Swish, x / (1 + exp(-x)), took a third of an int8 prediction: the products of the convolutions are in int8, its
-exponential and its division are not. The hard swish x * clip(x + 3, 0, 6) / 6 (Howard et al., "Searching for
+Swish, x / (1 + exp(-x)), took a third of an int8 prediction: the products of the convolutions are in int8, but the
+exponential and the division of swish are not. The hard swish x * clip(x + 3, 0, 6) / 6 (Howard et al., "Searching for
 MobileNetV3", 2019) takes a tenth of that, but differs by up to 0.14. Here a channel gets c * hard_swish(a * x + b) + d
 that is nearest to its swish for the values it has in photos: 3 to 4 % of their spread, as much as int8 rounds by. a and
 b go into the convolution before; OpenVINO computes the rest with it.
@@ -33,8 +33,8 @@ _PLAIN = np.array([1.0, 0.0, 1.0, 0.0])
 def replace(graph: Any, rows: Sequence[Mapping[str, NDArray[Any]]]) -> None:
     """Replace swishes of an `openvino.Model`, in place, in the order in which photos meet them.
 
-    Each is fitted to what the graph had there before any was replaced, from what it has there now: so a fit takes back
-    what those before it changed.
+    Each hard swish is fitted from the values that now reach it to the swish of the values that reached it before any
+    replacement. So a fit corrects what the earlier replacements changed.
 
     Args:
         graph: with NCHW maps, and weights of its convolutions not yet quantized.
@@ -47,21 +47,21 @@ def replace(graph: Any, rows: Sequence[Mapping[str, NDArray[Any]]]) -> None:
     before = _values(graph, swishes, photos)
     for swish, original in zip(swishes, before, strict=True):
         (values,) = _values(graph, [swish], photos)
-        wanted = original / (1.0 + np.exp(-original))
-        fitted = np.array([fit(*channel) for channel in zip(values, wanted, strict=True)], np.float32)
+        targets = original / (1.0 + np.exp(-original))
+        fitted = np.array([fit(*channel) for channel in zip(values, targets, strict=True)], np.float32)
         a, b, c, d = (opset8.constant(column.reshape(1, -1, 1, 1)) for column in fitted.T)
         hard = opset8.hswish(opset8.add(opset8.multiply(swish.input_value(0), a), b))
         swish.output(0).replace(opset8.add(opset8.multiply(hard, c), d).output(0))
     graph.validate_nodes_and_infer_types()
 
 
-def fit(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return float64[4], a to d, with which c * hard_swish(a * values + b) + d is nearest to `wanted`, both [n]."""
+def fit(values: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return float64[4], a to d, with which c * hard_swish(a * values + b) + d is nearest to `targets`, both [n]."""
 
     def residuals(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         a, b, c, d = parameters
-        kept = _TOWARDS_PLAIN * np.sqrt(len(values)) * (parameters - _PLAIN)
-        return np.concatenate([c * hard_swish(a * values + b) + d - wanted, kept])
+        pull = _TOWARDS_PLAIN * np.sqrt(len(values)) * (parameters - _PLAIN)
+        return np.concatenate([c * hard_swish(a * values + b) + d - targets, pull])
 
     return np.asarray(least_squares(residuals, _PLAIN, method="lm").x)
 
@@ -82,14 +82,15 @@ def _is_replaced(operation: Any) -> bool:
 def _values(
     graph: Any, swishes: Sequence[Any], rows: Sequence[Mapping[str, NDArray[Any]]]
 ) -> list[NDArray[np.float64]]:
-    """Return what each swish is given: float64[channels, values], at places that depend on the number of the row."""
+    """Return the inputs of each swish: float64[channels, values], at places that depend on the number of the row."""
     openvino = load_openvino()
     part = openvino.Model([swish.input_value(0) for swish in swishes], graph.get_parameters())
     predict = openvino.Core().compile_model(part, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    found: list[list[NDArray[np.float64]]] = [[] for _ in swishes]
+    drawn_values: list[list[NDArray[np.float64]]] = [[] for _ in swishes]
     for number, row in enumerate(rows):
-        for kept, maps in zip(found, predict(dict(row)).values(), strict=True):
+        for drawn_of_swish, maps in zip(drawn_values, predict(dict(row)).values(), strict=True):
             flat = maps[0].reshape(maps.shape[1], -1)
-            drawn = np.random.default_rng(number).choice(flat.shape[1], min(PLACES, flat.shape[1]), replace=False)
-            kept.append(flat[:, drawn].astype(np.float64))  # a fit of float32 stops at once: its steps are too small
-    return [np.concatenate(kept, axis=1) for kept in found]
+            places = np.random.default_rng(number).choice(flat.shape[1], min(PLACES, flat.shape[1]), replace=False)
+            # float64: a fit in float32 stops at once, because its steps are too small.
+            drawn_of_swish.append(flat[:, places].astype(np.float64))
+    return [np.concatenate(parts, axis=1) for parts in drawn_values]

@@ -53,15 +53,15 @@ def _data(manifest: Manifest) -> str:
 
 def _figures(manifest: Manifest) -> str:
     """Return a table with a row for each split and input; `metrics` is split -> input -> measure -> number."""
-    found: dict[tuple[str, str], dict[str, float]] = {
+    measures_of: dict[tuple[str, str], dict[str, float]] = {
         (split, modality): measures
         for split, modalities in cast(dict[str, Any], manifest.metrics).items()
         for modality, measures in modalities.items()
     }
-    names = list(dict.fromkeys(name for measures in found.values() for name in measures))
+    names = list(dict.fromkeys(name for measures in measures_of.values() for name in measures))
     rows = [
         [*key, *(f"{measures[name]:.4g}" if name in measures else "-" for name in names)]
-        for key, measures in found.items()
+        for key, measures in measures_of.items()
     ]
     return _table(["split", "input", *names], rows)
 

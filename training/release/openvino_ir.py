@@ -50,7 +50,7 @@ def serialize(graph: Any, name: str) -> dict[str, bytes]:
 
 
 def _halve(graph: Any) -> None:
-    """Store in half precision the constants that lose nothing by it; the engine widens them when it compiles."""
+    """Store constants in half precision where that loses nothing; the engine widens them when it compiles the graph."""
     from openvino import Type, opset8
 
     for operation in graph.get_ordered_ops():

@@ -1,12 +1,13 @@
-"""Which engines and precisions a bundle may offer: each is measured, and the figures are kept of those refused too.
+"""Which engines and precisions a bundle may offer: each is measured, and refused ones keep their figures too.
 
 f32 is compared with the Keras model on the golden rows: values within 1e-3, and the same category on each.
 
 bf16 and int8 are compared with f32 of the same engine on all rows of validation and test. With photo and text, as most
 products are scored, at least 99.5 % of the rows must keep their category, and accuracy may fall by 0.3 points at most.
 With the photo alone and with the text alone the same figures are measured and stated, but decide nothing: the photo
-alone is a model's weakest input, with many rows between two categories. On the golden rows they must stay within
-`golden.REDUCED_LIMIT`: these are what a host is checked with before it scores, and could not tell more from garbage.
+alone is a model's weakest input, with many rows between two categories. On the golden rows, bf16 and int8 must stay
+within `golden.REDUCED_LIMIT`: a host is checked with these rows before it scores, and a larger difference would look
+like a broken engine.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ _BATCH = 32  # rows
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was measured, and what may be offered; keys of the last two are `<engine> <precision>`."""
+    """Which engines may be offered, and why. Keys of `parity` and `not_measured` are `<engine> <precision>`."""
 
-    offered: dict[str, list[str]] = field(default_factory=dict)
+    offered: dict[str, list[str]] = field(default_factory=dict)  # engine -> precisions
     parity: dict[str, Parity] = field(default_factory=dict)
-    not_measured: dict[str, str] = field(default_factory=dict)  # -> why
+    not_measured: dict[str, str] = field(default_factory=dict)  # -> reason
 
 
 def compare(candidate: Bundle, data: Path | None) -> Comparison:
@@ -53,15 +54,15 @@ def compare(candidate: Bundle, data: Path | None) -> Comparison:
         candidate: has golden rows, and the IR of each precision that can be measured.
         data: a training set with the splits validation and test; without one, f32 alone is measured.
     """
-    found = Comparison()
+    comparison = Comparison()
     for engine, precisions in CANDIDATES.items():
         reference = None
         for precision in precisions:
             key = f"{engine} {precision}"
-            reason = _obstacle(found, engine, precision, data)
+            reason = _obstacle(comparison, engine, precision, data)
             if reason:
                 logger.info("%s is not measured, so it is not offered: %s", key, reason)
-                found.not_measured[key] = reason
+                comparison.not_measured[key] = reason
                 continue
             predict = registry.build(engine, candidate, precision, threads=1)
             facts = _on_golden_rows(predict, candidate)
@@ -72,21 +73,21 @@ def compare(candidate: Bundle, data: Path | None) -> Comparison:
                     facts = facts.model_copy(update={"labelled": agreement(reference, outcome)})
             offer = passes(precision, facts)
             logger.info("%s is %s: %s", key, "offered" if offer else "not offered", facts)
-            found.parity[key] = facts
+            comparison.parity[key] = facts
             if offer:
-                found.offered.setdefault(engine, []).append(precision)
-    return found
+                comparison.offered.setdefault(engine, []).append(precision)
+    return comparison
 
 
 def agreement(reference: ModalityLogits, reduced: ModalityLogits) -> dict[str, Agreement]:
     """Return, by modality, how the categories of a reduced precision compare with those of f32 on the same rows."""
     counts = {}
     for modality, logits in reduced.logits.items():
-        expected, found = reference.logits[modality].argmax(axis=1), logits.argmax(axis=1)
+        expected, best = reference.logits[modality].argmax(axis=1), logits.argmax(axis=1)
         counts[modality.value] = Agreement(
-            rows=len(found),
-            same_top1=int((found == expected).sum()),
-            correct=int((found == reduced.labels).sum()),
+            rows=len(best),
+            same_top1=int((best == expected).sum()),
+            correct=int((best == reduced.labels).sum()),
             f32_correct=int((expected == reduced.labels).sum()),
         )
     return counts
@@ -105,13 +106,13 @@ def passes(precision: str, facts: Parity) -> bool:
     )
 
 
-def _obstacle(found: Comparison, engine: str, precision: str, data: Path | None) -> str | None:
+def _obstacle(comparison: Comparison, engine: str, precision: str, data: Path | None) -> str | None:
     """Return why a precision cannot be measured here, None where it can."""
     if precision == "f32":
         return None
     if data is None:
         return "the export was given no training set"
-    if "f32" not in found.offered.get(engine, []):
+    if "f32" not in comparison.offered.get(engine, []):
         return f"{engine} f32, which it is compared with, is not offered"
     if precision == "bf16" and not has_bf16():
         return "the CPU of the export has no bf16"

@@ -6,7 +6,7 @@
     4. the convolutions get int8 weights and inputs; the first one, the squeeze-and-excite gates, the text branch and
        all that follows the pooling stay float.
 
-On one machine the same run gives the same bytes; the CPU that computes the values of steps 2 and 3 has a part in them.
+On one machine the same run gives the same bytes. Another CPU may give others: it computes the values of steps 2 and 3.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ Row = Mapping[str, NDArray[Any]]
 
 
 def load_nncf() -> Any:
-    """Import NNCF with its telemetry switched off, and its messages where ours go.
+    """Import NNCF with its telemetry switched off, and its messages in the log of this process.
 
-    It reports itself through `openvino_telemetry`, which `load_openvino` makes look missing. It writes its messages to
-    standard output, where results go, and makes every logger that is created after it one of its own class.
+    NNCF reports its use through `openvino_telemetry`, which `load_openvino` makes look missing. It writes its messages
+    to standard output, where results go, and gives its own class to every logger that is created after the import.
     """
     load_openvino()
     logger_class = logging.getLoggerClass()
@@ -60,7 +60,7 @@ def load_nncf() -> Any:
 def calibration_rows(folder: Path, preparation: dataset.Preparation) -> list[Row]:
     """Draw rows of a split, at most `CALIBRATION_ROWS` and the same each time; by turns with one input taken away.
 
-    A row whose photo is taken away keeps its pixels: the model multiplies their features by zero, and white ones would
+    A row whose photo is taken away keeps its pixels: the model multiplies their features by zero. White pixels would
     narrow the ranges that are measured for photos.
     """
     files = [str(file) for file in dataset.require_plain_parquet(folder)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,10 +15,9 @@ import pytest
 
 from fashion_udf.errors import CatalogError
 from fashion_udf.model import tokenizer
-from fashion_udf.photos import decode
 from tests import training_set
-from training.data import dataset
-from training.data.dataset import TOKEN_STEP, TRAINING_SET, Preparation
+from training.data import dataset, labelled_rows
+from training.data.dataset import TRAINING_SET, Preparation
 
 
 @pytest.fixture(scope="module")
@@ -37,25 +37,23 @@ def _rows(path: Path, **columns: list[Any]) -> Path:
     return path
 
 
-def test_ordered_batches_hold_every_row_once_in_file_order(folder: Path, preparation: Preparation) -> None:
-    batches = list(dataset.ordered_batches(folder / "validation", preparation, 5))
-    assert [len(label) for _, label in batches] == [5, 5, 5, 1]
-    expected = pq.read_table(folder / "validation")["category"].to_pylist()
-    found = [preparation.labels[index] for _, label in batches for index in label.numpy()]
-    assert found == expected
+def test_training_batches_have_the_rows_that_measuring_reads(folder: Path, preparation: Preparation) -> None:
+    ((inputs, label),) = dataset.training_batches(folder / "test", preparation, 16, seed=1)
+    ((expected_inputs, expected_label),) = labelled_rows.batches(folder / "test", preparation, 16)
+    trained = [*(inputs[name].numpy() for name in dataset.INPUTS), label.numpy()]
+    measured = [*(expected_inputs[name] for name in dataset.INPUTS), expected_label]
+    assert [(part.dtype, part.shape) for part in trained] == [(part.dtype, part.shape) for part in measured]
+    assert Counter(_rows_as_bytes(trained)) == Counter(_rows_as_bytes(measured))
+    assert _rows_as_bytes(trained) != _rows_as_bytes(measured), "training shuffles"
 
 
-def test_pixels_and_token_ids_are_those_of_scoring(folder: Path, preparation: Preparation) -> None:
-    row = pq.read_table(folder / "test").slice(0, 1).to_pylist()[0]
-    inputs, _ = next(iter(dataset.ordered_batches(folder / "test", preparation, 4)))
-    assert np.array_equal(inputs["image"][0], decode.decode(row["image"], 32).pixels)
-    ids = tokenizer.encode(tokenizer.tokenizer_from_bytes(preparation.tokenizer), [row["text"]])[0]
-    assert np.array_equal(inputs["token_ids"][0][: len(ids)], ids)
-    assert not inputs["token_ids"][0][len(ids) :].numpy().any()
-    assert inputs["token_ids"].shape[1] == TOKEN_STEP
+def _rows_as_bytes(arrays: list[np.ndarray]) -> list[tuple[bytes, ...]]:
+    return [tuple(part.tobytes() for part in row) for row in zip(*arrays, strict=True)]
 
 
-def test_absent_photos_texts_and_labels_are_told(tmp_path: Path, preparation: Preparation) -> None:
+def test_absent_photos_and_texts_are_blank_and_unknown_labels_are_minus_one(
+    tmp_path: Path, preparation: Preparation
+) -> None:
     path = _rows(
         tmp_path / "train",
         product_id=["a", "b"],
@@ -63,10 +61,11 @@ def test_absent_photos_texts_and_labels_are_told(tmp_path: Path, preparation: Pr
         image=[b"", b"no photo"],
         category=["Unheard of", preparation.labels[1]],
     )
-    inputs, label = next(iter(dataset.ordered_batches(path, preparation, 2)))
-    assert label.numpy().tolist() == [-1, 1]
+    ((inputs, label),) = dataset.training_batches(path, preparation, 2, seed=1)
+    order = np.argsort(label.numpy())
+    assert label.numpy()[order].tolist() == [-1, 1]
     assert inputs["image_present"].numpy().tolist() == [[0.0], [0.0]]
-    assert inputs["token_ids"].numpy().any(axis=1).tolist() == [False, True]
+    assert inputs["token_ids"].numpy()[order].any(axis=1).tolist() == [False, True]
     assert (inputs["image"].numpy() == 255).all()
 
 
@@ -102,7 +101,7 @@ def test_an_epoch_is_whole_when_petastorm_ends_it_too_early(
 
     monkeypatch.setattr(ConcurrentVentilator, "_ventilate", ventilate_once_looked)
     monkeypatch.setattr(ThreadPool, "all_workers_done", look_then_wait)
-    batches = dataset.ordered_batches(folder / "train", preparation, 16)
+    batches = dataset.training_batches(folder / "train", preparation, 16, seed=1)
     assert sum(len(label) for _, label in batches) == training_set.COUNTS["train"]
 
 

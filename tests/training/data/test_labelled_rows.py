@@ -1,4 +1,4 @@
-"""Labelled rows: the batches of training's own reader, in the order of the columns, with photos by product."""
+"""Labelled rows: every row as scoring would prepare it, in the order of the files, with photos by product."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.model import tokenizer
+from fashion_udf.photos import decode
 from tests import training_set
 from training.data import dataset, labelled_rows
-from training.data.dataset import Preparation
+from training.data.dataset import INPUTS, TOKEN_STEP, Preparation
 
 
 @pytest.fixture(scope="module")
@@ -29,34 +30,38 @@ def preparation(folder: Path) -> Preparation:
     return Preparation(tokenizer.train_tokenizer(dataset.texts(folder), 300), dataset.labels(folder)[1:], 32)
 
 
-def test_batches_are_those_of_the_training_reader(folder: Path, preparation: Preparation) -> None:
-    found = list(labelled_rows.batches(folder, preparation, 4))
-    assert [len(label) for _, label in found] == [4, 4, 1, 4, 3]
-    expected = list(dataset.ordered_batches(folder, preparation, 16))
-    for name in dataset.INPUTS:
-        given = np.concatenate([inputs[name].numpy() for inputs, _ in expected])
-        assert np.array_equal(np.concatenate([inputs[name] for inputs, _ in found]), given), name
-    assert np.array_equal(np.concatenate([label for _, label in found]), expected[0][1].numpy())
-
-
-def test_columns_have_the_order_of_the_batches(folder: Path, preparation: Preparation) -> None:
-    labels = np.concatenate([label for _, label in labelled_rows.batches(folder, preparation, 4)])
-    categories = labelled_rows.column(folder, "category")
-    assert [preparation.labels[at] if at >= 0 else None for at in labels] == [
-        name if name in preparation.labels else None for name in categories
+def test_batches_hold_every_row_once_in_file_order_and_only_the_last_is_smaller(
+    folder: Path, preparation: Preparation
+) -> None:
+    batches = list(labelled_rows.batches(folder, preparation, 5))
+    assert [len(label) for _, label in batches] == [5, 5, 5, 1]
+    assert [preparation.labels[at] if at >= 0 else None for _, label in batches for at in label] == [
+        name if name in preparation.labels else None for name in labelled_rows.column(folder, "category")
     ]
 
 
+def test_pixels_and_token_ids_are_those_of_scoring(folder: Path, preparation: Preparation) -> None:
+    rows = pq.read_table(folder).slice(0, 4).to_pylist()
+    inputs, _ = next(labelled_rows.batches(folder, preparation, 4))
+    assert inputs["token_ids"].shape == (4, TOKEN_STEP)
+    reader = tokenizer.tokenizer_from_bytes(preparation.tokenizer)
+    for row, pixels, present, token_ids in zip(rows, *(inputs[name] for name in INPUTS), strict=True):
+        assert present == [1.0]
+        assert np.array_equal(pixels, decode.decode(row["image"], 32).pixels)
+        ids = tokenizer.encode(reader, [row["text"]])[0]
+        assert np.array_equal(token_ids, np.pad(ids, (0, TOKEN_STEP - len(ids))))
+
+
 def test_texts_are_edited_before_they_are_tokenized(folder: Path, preparation: Preparation) -> None:
-    found = list(labelled_rows.batches(folder, preparation, 16, edit=lambda title: ""))
-    assert not any(inputs["token_ids"].any() for inputs, _ in found)
+    batches = labelled_rows.batches(folder, preparation, 16, edit=lambda text: "")
+    assert [inputs["token_ids"].any() for inputs, _ in batches] == [False]
 
 
 def test_the_title_is_the_first_line() -> None:
     assert labelled_rows.titles(["Red shirt\nFor men.\nCotton.", "Shoe", ""]) == ["Red shirt", "Shoe", ""]
 
 
-def test_photos_come_as_the_catalog_gave_them_for_the_products_asked_for(folder: Path) -> None:
+def test_photos_are_those_of_the_catalog_for_the_products_asked_for(folder: Path) -> None:
     rows = pq.read_table(folder).to_pylist()
-    wanted = {row["product_id"]: row["image"] for row in rows[::5]}
-    assert labelled_rows.photos(folder, wanted.keys() | {"unheard of"}) == wanted
+    expected = {row["product_id"]: row["image"] for row in rows[::5]}
+    assert labelled_rows.photos(folder, expected.keys() | {"unheard of"}) == expected

@@ -29,11 +29,11 @@ def _sure(pairs: list[tuple[float, bool]]) -> tuple[np.ndarray, np.ndarray]:
 def test_macro_figures_are_means_over_the_categories_that_have_rows(pairs: list[tuple[int, int]]) -> None:
     labels, scores = _labels_and_scores(pairs)
     each = precision_recall_fscore_support(labels, scores.argmax(1), labels=np.unique(labels), zero_division=0.0)
-    found = measures.classification(labels, scores)
+    figures = measures.classification(labels, scores)
     for name, values in zip(("precision", "recall", "f1"), each, strict=False):
-        assert found[f"macro_{name}"] == pytest.approx(np.mean(values))
-        assert found[name] == pytest.approx(np.average(values, weights=each[3]))
-    assert found["accuracy"] == pytest.approx(found["recall"])
+        assert figures[f"macro_{name}"] == pytest.approx(np.mean(values))
+        assert figures[name] == pytest.approx(np.average(values, weights=each[3]))
+    assert figures["accuracy"] == pytest.approx(figures["recall"])
 
 
 def test_the_third_best_counts_for_top3_and_the_fourth_does_not() -> None:
@@ -91,11 +91,11 @@ def test_the_confusion_matrix_and_the_figures_by_category_are_scikit_learns(pair
     predicted = scores.argmax(1)
     matrix = measures.confusion_matrix(labels, predicted, CATEGORIES)
     assert np.array_equal(matrix, confusion_matrix(labels, predicted, labels=range(CATEGORIES)))
-    found = measures.by_category(matrix, "abcd")
+    categories = measures.by_category(matrix, "abcd")
     present = np.unique(labels)
-    assert [row.category for row in found] == ["abcd"[index] for index in present]
+    assert [row.category for row in categories] == ["abcd"[index] for index in present]
     expected = precision_recall_fscore_support(labels, predicted, labels=present, zero_division=0.0)
-    for row, *values in zip(found, *expected, strict=True):
+    for row, *values in zip(categories, *expected, strict=True):
         assert [row.precision, row.recall, row.f1, row.rows] == pytest.approx(values)
 
 
@@ -115,8 +115,8 @@ def test_neighbours_are_the_nearest_by_cosine_whatever_the_chunk(monkeypatch: py
         for query, label in zip(queries, labels, strict=True)
     ]
     monkeypatch.setattr(measures, "_CHUNK", 3)
-    found = measures.neighbours_of_category(queries, labels, references, reference_labels, 6)
-    assert found == pytest.approx(expected)
+    shares = measures.neighbours_of_category(queries, labels, references, reference_labels, 6)
+    assert shares == pytest.approx(expected)
 
 
 def test_no_row_is_its_own_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:

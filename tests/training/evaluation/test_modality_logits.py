@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from fashion_udf.model.engines.prediction import Prediction
+from fashion_udf.model.manifest import Thresholds
 from fashion_udf.schema import Modality
 from training.evaluation import modality_logits
-from training.evaluation.modality_logits import ModalityLogits, metrics
-from training.fitting.calibration import Calibration, Thresholds
+from training.evaluation.modality_logits import Calibration, ModalityLogits, metrics
 
 CALIBRATION = Calibration(
     {name: 1.0 for name in ("both", "image", "text")},
-    {name: Thresholds(0.9, 0.5) for name in ("both", "image", "text")},
+    {name: Thresholds(auto=0.9, review=0.5) for name in ("both", "image", "text")},
 )
 
 
@@ -72,6 +72,14 @@ def test_a_calibration_adds_figures_that_a_manifest_can_hold() -> None:
     assert full["macro_f1"] == pytest.approx(2 / 3)
     assert full["ece"] == pytest.approx(0.25, abs=1e-3)
     assert all(type(value) is float for value in full.values())
+
+
+def test_a_calibration_is_written_as_plain_json_values() -> None:
+    limits = {"auto": 0.9, "review": 0.5}
+    assert CALIBRATION.as_dict() == {
+        "temperature": {"both": 1.0, "image": 1.0, "text": 1.0},
+        "thresholds": {"both": limits, "image": limits, "text": limits},
+    }
 
 
 def test_rows_of_unknown_category_do_not_make_the_first_one_frequent() -> None:

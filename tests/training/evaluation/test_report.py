@@ -40,12 +40,12 @@ def _evaluation(**changed: Any) -> Evaluation:
 class _Elements(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -60,23 +60,25 @@ def test_what_comes_from_a_catalog_is_text_on_the_page_and_nothing_else(tmp_path
     row = Mistake(**{**vars(_evaluation().surest[0]), field: HOSTILE})
     page = _page(tmp_path, surest=[row], suspicious=[row])
     assert page.text.count(HOSTILE) == 2
-    assert "script" not in {tag for tag, _ in page.found}
-    assert not [name for _, attributes in page.found for name in attributes if name.startswith("on")]
+    assert "script" not in {tag for tag, _ in page.elements}
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
 def test_category_and_model_names_are_text_too(tmp_path: Path) -> None:
     model = {**figures()["model"], "name": HOSTILE}
     page = _page(tmp_path, names=[HOSTILE, "Ties"], products={}, figures=figures(model=model))
     assert page.text.count(HOSTILE) == 3  # title, heading, table by category
-    assert "script" not in {tag for tag, _ in page.found}
+    assert "script" not in {tag for tag, _ in page.elements}
 
 
 def test_the_page_needs_no_other_file_and_its_policy_forbids_scripts(tmp_path: Path) -> None:
     page = _page(tmp_path)
-    sources = [attributes[name] or "" for _, attributes in page.found for name in ("src", "href") if name in attributes]
+    sources = [
+        attributes[name] or "" for _, attributes in page.elements for name in ("src", "href") if name in attributes
+    ]
     assert PHOTO in sources and len(sources) == 3  # a photo and two pictures
     assert all(re.match(r"data:image/(jpeg|png);base64,[A-Za-z0-9+/=]+$", source) for source in sources)
-    policies = [a["content"] for _, a in page.found if a.get("http-equiv") == "Content-Security-Policy"]
+    policies = [a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
@@ -92,7 +94,7 @@ def test_the_page_holds_every_table_the_mistakes_and_the_suspicious_labels(tmp_p
 def test_a_row_without_photo_or_title_says_so(tmp_path: Path) -> None:
     page = _page(tmp_path, surest=[Mistake("1", "", "Ties", "Belts", 0.5, "")])
     assert "no photo" in page.text and "no title" in page.text
-    assert not [attributes for tag, attributes in page.found if attributes.get("src") == ""]
+    assert not [attributes for tag, attributes in page.elements if attributes.get("src") == ""]
 
 
 def test_csv_has_a_row_for_each_category_with_rows(tmp_path: Path) -> None:

@@ -15,18 +15,21 @@ def _table(title: str, **changed: Any) -> Table:
 
 
 def test_the_first_line_names_the_columns() -> None:
-    first = tables.tables(figures())[0].as_text().splitlines()
-    assert first[0].split() == (
+    head, rule, row, *_ = tables.tables(figures())[0].as_text().splitlines()
+    assert head.split() == (
         "modality rows accuracy precision recall F1 macro-P macro-R macro-F1 top-3 ECE auto auto-precision".split()
     )
-    assert first[1].split() == (
-        "both 8 0.5000 0.2500 0.5000 0.1250 0.1000 0.2000 0.3000 0.7500 0.0100 0.0000 -".split()
-    )
+    assert set(rule) == {"-", " "}
+    assert row.split() == ("both 8 0.5000 0.2500 0.5000 0.1250 0.1000 0.2000 0.3000 0.7500 0.0100 0.0000 -".split())
 
 
 def test_text_is_aligned_and_ends_with_the_note() -> None:
     table = Table("t", ["name", "n"], [["a", "1"], ["long name", "22"]], "Note.")
-    assert table.as_text() == "name        n\na           1\nlong name  22\nNote.\n"
+    assert table.as_text() == "name        n\n---------  --\na           1\nlong name  22\nNote.\n"
+
+
+def test_a_name_from_a_catalog_reaches_no_terminal_as_a_command() -> None:
+    assert "\x1b" not in Table("t", ["name", "n"], [["\x1b[2J", "1"]]).as_text()
 
 
 def test_without_rows_every_other_figure_is_absent() -> None:
@@ -57,7 +60,7 @@ def test_neighbours_are_shown_if_they_were_looked_at() -> None:
     assert "Similar products" not in [table.title for table in tables.tables(figures(neighbours=None))]
 
 
-def test_left_out_rows_and_a_foreign_split_are_told() -> None:
+def test_the_note_names_left_out_rows_and_a_foreign_split() -> None:
     data = {**figures()["data"], "unknown_category_rows": 3, "split_of_the_model": False}
     note = _table("All rows", data=data).note
     assert "3 rows of categories that the model does not know are left out." in note

@@ -1,4 +1,4 @@
-"""Ten training steps on fixed batches, wherever this process is told to train; writes the weights.
+"""Ten training steps on fixed batches, on the devices that the environment names; writes the weights.
 
 python distributed_steps.py sgd|adamw OUTPUT.npz      with TF_CONFIG: a worker; with LOGICAL_DEVICES=2: mirrored
 """

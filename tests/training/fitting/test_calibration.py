@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from scipy.stats import beta
 
+from fashion_udf.model.engines.prediction import calibrated
 from fashion_udf.schema import Modality
 from training.evaluation.modality_logits import ModalityLogits, accuracies, metrics
 from training.fitting import calibration
@@ -34,14 +35,15 @@ def test_rows_of_unknown_category_do_not_move_the_temperature() -> None:
     assert with_unknown == pytest.approx(calibration.fit_temperature(logits, labels))
 
 
-def test_a_threshold_holds_for_the_confidences_that_scoring_gives() -> None:
+@pytest.mark.parametrize("target", [0.64, 0.68, 0.74, 0.86])
+def test_a_threshold_holds_for_the_confidences_that_scoring_gives(target: float) -> None:
     logits, labels = _sampled(2.0, 1_000)
     outcome = ModalityLogits(labels, dict.fromkeys((Modality.BOTH, Modality.IMAGE, Modality.TEXT), logits))
-    fitted = calibration.fit(outcome, 0.8)
-    confidence = softmax(logits / fitted.temperature["both"], axis=1).max(axis=1)
-    expected = calibration.fit_threshold(confidence, logits.argmax(axis=1) == labels, 0.8)
+    fitted = calibration.fit(outcome, target)
+    confidence = calibrated(logits, fitted.temperature["both"]).max(axis=1)
+    expected = calibration.fit_threshold(confidence, logits.argmax(axis=1) == labels, target)
     assert fitted.thresholds["both"].auto == expected
-    assert 0.1 < (confidence >= expected).mean() < 0.9
+    assert 0.05 < (confidence >= expected).mean() < 0.95
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=300))

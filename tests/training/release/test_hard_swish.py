@@ -113,8 +113,8 @@ def test_a_later_fit_takes_back_what_an_earlier_one_changed(monkeypatch: pytest.
 
     seen = []
 
-    def record(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-        seen.append((values, wanted))
+    def record(values: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        seen.append((values, targets))
         return np.array([1.0, 0.0, 1.0, 0.5])  # wrong by a half
 
     monkeypatch.setattr(hard_swish, "fit", record)
@@ -122,6 +122,6 @@ def test_a_later_fit_takes_back_what_an_earlier_one_changed(monkeypatch: pytest.
     made = Model([opset8.swish(opset8.swish(image))], [image])
     rows = [{"image": np.random.default_rng(0).normal(size=(1, CHANNELS, 5, 5)).astype(np.float32)}]
     replace(made, rows)
-    (first, _), (second, wanted) = seen[0], seen[CHANNELS]
+    (first, _), (second, targets) = seen[0], seen[CHANNELS]
     assert np.allclose(second, hard_swish.hard_swish(first) + 0.5, atol=1e-5)
-    assert np.allclose(wanted, swish(swish(first)), atol=1e-5)
+    assert np.allclose(targets, swish(swish(first)), atol=1e-5)

@@ -96,9 +96,9 @@ def test_without_a_training_set_f32_alone_is_measured(
 ) -> None:
     built = replace_engine(monkeypatch, lambda _, logits: logits)
     with caplog.at_level("INFO", "training"):
-        found = parity.compare(model, None)
-    assert (found.offered, built) == ({"openvino": ["f32"]}, ["f32"])
-    assert found.not_measured == dict.fromkeys(
+        comparison = parity.compare(model, None)
+    assert (comparison.offered, built) == ({"openvino": ["f32"]}, ["f32"])
+    assert comparison.not_measured == dict.fromkeys(
         ["openvino bf16", "openvino int8"], "the export was given no training set"
     )
     assert "openvino int8 is not measured, so it is not offered: the export was given no training set" in caplog.text
@@ -109,35 +109,35 @@ def test_every_row_of_validation_and_test_is_compared_three_ways(
 ) -> None:
     monkeypatch.setattr(parity, "has_bf16", lambda: True)
     replace_engine(monkeypatch, lambda precision, logits: logits * np.float32(1 if precision == "f32" else 1.01))
-    found = parity.compare(model, data)
-    assert found.offered == {"openvino": ["f32", "bf16", "int8"]}
-    assert found.not_measured == {}
-    assert found.parity["openvino f32"].labelled == {}
+    comparison = parity.compare(model, data)
+    assert comparison.offered == {"openvino": ["f32", "bf16", "int8"]}
+    assert comparison.not_measured == {}
+    assert comparison.parity["openvino f32"].labelled == {}
     rows = training_set.COUNTS["validation"] + training_set.COUNTS["test"]
     for key in ("openvino bf16", "openvino int8"):
-        counts = found.parity[key].labelled
+        counts = comparison.parity[key].labelled
         assert {name: (facts.rows, facts.same_top1) for name, facts in counts.items()} == dict.fromkeys(
             ["both", "image", "text"], (rows, rows)
         )
-        assert 0 < found.parity[key].largest_difference < 0.02
+        assert 0 < comparison.parity[key].largest_difference < 0.02
 
 
 def test_a_cpu_without_bf16_measures_int8_alone(model: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity, "has_bf16", lambda: False)
     built = replace_engine(monkeypatch, lambda precision, logits: logits if precision == "f32" else logits[:, ::-1])
-    found = parity.compare(model, data)
+    comparison = parity.compare(model, data)
     assert built == ["f32", "int8"]
-    assert found.not_measured == {"openvino bf16": "the CPU of the export has no bf16"}
-    assert found.offered == {"openvino": ["f32"]}, "the other one answers with the categories in reverse"
-    assert found.parity["openvino int8"].labelled["both"].same_top1 < 32
+    assert comparison.not_measured == {"openvino bf16": "the CPU of the export has no bf16"}
+    assert comparison.offered == {"openvino": ["f32"]}, "the other one answers with the categories in reverse"
+    assert comparison.parity["openvino int8"].labelled["both"].same_top1 < 32
 
 
 def test_nothing_is_compared_with_an_f32_that_is_not_offered(
     model: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = replace_engine(monkeypatch, lambda precision, logits: logits[:, ::-1])
-    found = parity.compare(model, data)
-    assert (found.offered, built) == ({}, ["f32"])
-    assert found.not_measured == dict.fromkeys(
+    comparison = parity.compare(model, data)
+    assert (comparison.offered, built) == ({}, ["f32"])
+    assert comparison.not_measured == dict.fromkeys(
         ["openvino bf16", "openvino int8"], "openvino f32, which it is compared with, is not offered"
     )
