@@ -62,7 +62,7 @@ class Action(StrEnum):
     """What a run does with a product."""
 
     CARRY = "carry"  # the published row stays as it is
-    STAGED = "staged"  # a result is there already, of this run or of one that was interrupted
+    STAGED = "staged"  # a result is there already, of this run or of an interrupted one
     SCORE = "score"
 
 

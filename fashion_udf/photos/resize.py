@@ -114,7 +114,7 @@ def square(
 ) -> NDArray[np.uint8]:
     """Turn upright, fit into size x size, centre on white.
 
-    It shrinks before it pads: a 1 x 65,535 picture has no square of its own.
+    It shrinks before it pads: a 1 x 65,535 picture padded first would be too large.
 
     Args:
         image: of mode L, RGB or RGBA.

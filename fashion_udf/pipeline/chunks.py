@@ -71,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some of the rows to do: those in `files` (None: in no file) whose id hashes to `part` of `parts`."""
+    """A part of the rows to score: rows in `files` (None: in no file) with an id that hashes to `part` of `parts`."""
 
     number: int
     files: tuple[str | None, ...]
@@ -87,7 +87,7 @@ def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int 
         job: what to score, and where to.
         counts: of the plan.
         batch_bytes: photo bytes in one Arrow batch.
-        first: number of the first chunk; a run that plans twice goes on counting.
+        first: number of the first chunk; a run that plans twice continues to count.
 
     Returns:
         The number after the last chunk's.

@@ -50,7 +50,7 @@ class PlanCounts:
     duplicates: int = 0  # share a fingerprint with a row that is scored
     with_photo: int = 0  # of those to score
     largest_photo: int = 0  # bytes, of those to score; 0 if the plan did not look at photos
-    photo_bytes: int = 0  # of those to score, likewise
+    photo_bytes: int = 0  # of those to score; 0 if the plan did not look at photos
     files: dict[str | None, int] = field(default_factory=dict)  # rows to score, by file
     reasons: dict[str, int] = field(default_factory=dict)  # of rows that are not carried
 

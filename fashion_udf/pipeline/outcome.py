@@ -27,7 +27,7 @@ class RunCounts:
         carried: rows that stay as they are published.
         removed: published products that are not in the catalog any more.
         duplicates: scored rows that share the result of another row.
-        staged: scored rows whose result an interrupted run left.
+        staged: scored rows with a result of an interrupted run.
         reasons: scored rows by reason.
         unchanged: rows that were looked at and stay as published all the same, by cause.
         statuses: rows of the next table by status; empty if no table was made.
@@ -49,7 +49,7 @@ class RunCounts:
     modalities: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, those of a group as `group.name`, as `outcome.json` holds them."""
+        """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
         rows = ("accepted", "rejected", "scored", "carried", "removed", "duplicates", "staged")
         groups = {
             "reason": self.reasons,

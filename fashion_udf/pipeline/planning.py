@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """What does not change while a run goes on."""
+    """The inputs of a run: they do not change while it goes on."""
 
     spark: SparkSession
     config: JobConfig

@@ -123,7 +123,7 @@ def usual_settings(
 
 
 def tags(scores: pd.DataFrame, model_version: str) -> pd.DataFrame:
-    """Return the columns of `TAG` from those of `SCORE`."""
+    """Return the columns of `TAG`, made of the columns of `SCORE`."""
     renamed = scores.rename(columns={"model_category": "category"})
     renamed["model_version"] = pd.Series([model_version] * len(scores), dtype=object)
     return pd.DataFrame(renamed, columns=TAG.names)

@@ -84,7 +84,7 @@ class Commit:
         """The log file: canonical JSON (sorted keys, no spaces, ASCII) and a newline.
 
         Raises:
-            SnapshotError: the record is one that `parse` would refuse.
+            SnapshotError: `parse` would refuse the record.
         """
         if problem := next(_problems(self), None):
             raise SnapshotError(f"Expected a valid commit. Received: {problem}")

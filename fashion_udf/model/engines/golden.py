@@ -1,4 +1,4 @@
-"""Golden rows: inputs whose outputs are known, run by every engine before it scores anything.
+"""Golden rows: inputs with known outputs, run by every engine before it scores anything.
 
 Golden rows pass the decoder and the tokenizer like catalog rows. So a host on which the decoder, the tokenizer or the
 engine differs is detected before it scores a product.
