@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fashion_udf.errors import ConfigError
 
-#: What makes Spark take a path for a pattern of several.
+#: Characters that make Spark take a path for a pattern of several paths.
 SPARK_PATTERN = re.compile(r"[*?\[\]{}\\]")
 
 
@@ -55,8 +55,8 @@ class Output(Section):
     @field_validator("path")
     @classmethod
     def _no_pattern(cls, path: str) -> str:
-        if found := SPARK_PATTERN.search(path):
-            raise ValueError(f"expected no {found[0]!r}: Spark would take it for a pattern of several paths")
+        if match := SPARK_PATTERN.search(path):
+            raise ValueError(f"expected no {match[0]!r}: Spark would take it for a pattern of several paths")
         return path
 
 
@@ -65,8 +65,8 @@ class Engine(Section):
 
     name: str = "openvino"
     precision: Literal["auto", "f32", "bf16", "int8"] = "f32"  # one that the bundle offers; auto: the fastest of them
-    #: Rows of one call. Two processes scored 183 rows/s in int8 with 8, 175 with 16 and 162 with 32, whose maps no
-    #: longer fit a core's cache; in f32, and in TensorFlow, 8 and 16 are as fast.
+    #: Rows of one call. In int8, two processes scored 183 rows/s with 8, 175 with 16 and 162 with 32: then the feature
+    #: maps do not fit a core's cache. In f32, and in TensorFlow, 8 and 16 are equally fast.
     batch_size: int = Field(8, ge=1, le=4096)
 
 
@@ -81,7 +81,7 @@ class Limits(Section):
 
 
 class Gates(Section):
-    """What a new table may differ by before a person must look at it; shares of rows."""
+    """How much a new table may differ before a person must look at it, as shares of rows."""
 
     max_failures: float = Field(0.25, ge=0, le=1)
     max_row_drop: float = Field(0.1, ge=0, le=1)
@@ -98,7 +98,7 @@ class Overrides(Section):
 
 
 class Publish(Section):
-    """What follows a snapshot besides its own files."""
+    """What else a run updates when it has published a snapshot."""
 
     table: str | None = None  # an external Parquet table of Spark's catalog, moved to each new snapshot
 
@@ -114,8 +114,8 @@ class JobConfig(Section):
     gates: Gates = Gates()
     overrides: Overrides = Overrides()
     publish: Publish = Publish()
-    #: How far the confidence of another category must be above the published one's before a new model changes a
-    #: category; null: it always does.
+    #: A new model alone changes a category only if the confidence of the new category is above the confidence of the
+    #: published one by more than this; null: always.
     stability_margin: float | None = Field(None, ge=0, le=1)
     top_k: int = Field(5, ge=1)
 
@@ -151,7 +151,7 @@ def load(model: type[SectionT], path: str | Path, overrides: Mapping[str, Any] =
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """Read `key.path=value` words of a command line, whose values are YAML.
+    """Read `key.path=value` words of a command line; the values are YAML.
 
     Raises:
         ConfigError: a word is malformed.

@@ -52,5 +52,5 @@ def _cell(value: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """A catalog is a stranger's: an escape sequence in a product's id must not reach the terminal."""
+    """Show control characters as text: an escape sequence in a product's id must not reach the terminal."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

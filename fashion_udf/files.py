@@ -39,7 +39,7 @@ def sync(path: Path) -> None:
 
 
 def temporary(path: Path) -> Path:
-    """A name beside `path` that no reader's "*.json" or "*.parquet" matches, dots or not."""
+    """A name beside `path` that no reader's pattern such as "*.json" or "*.parquet" matches."""
     return path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
 
 

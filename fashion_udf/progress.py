@@ -17,7 +17,7 @@ class Progress(Protocol):
     """Follows a count of rows."""
 
     def update(self, done_rows: int, detail: str = "") -> None:
-        """Tell how many rows are done in all; more than the total (a task ran twice) counts as the total."""
+        """Set the number of rows done; more than the total (a task ran twice) counts as the total."""
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ class Status(StrEnum):
     """What happened to a row. The photo's reason wins over the text's."""
 
     OK = "ok"
-    IMAGE_NONE = "image_none"  # no photo was given: not a failure
+    IMAGE_NONE = "image_none"  # the row names no photo: not a failure
     IMAGE_MISSING = "image_missing"
     IMAGE_TRUNCATED = "image_truncated"  # where the decoder can tell; a cut WebP or TIFF is mostly image_corrupt
     IMAGE_UNSUPPORTED = "image_unsupported"
@@ -62,7 +62,7 @@ class Action(StrEnum):
     """What a run does with a product."""
 
     CARRY = "carry"  # the published row stays as it is
-    STAGED = "staged"  # a result is there already, of this run or of one that was interrupted
+    STAGED = "staged"  # a result is there already, of this run or of an interrupted one
     SCORE = "score"
 
 
@@ -97,20 +97,31 @@ CATALOG = pa.schema(
     ]
 )
 
-#: What a run plans, a row for each accepted product, without photos: small, and kept on disk so that every later step
-#: sees the same plan. `fingerprint` is what the result will depend on, with the photo's identity as the plan knows it:
-#: a version, or a file's size and time, or the sha256 of bytes in the row.
+# Terms of a plan and its results:
+#
+# image identity       what tells a photo from every other one and from its own replacement: the version in the catalog
+#                      or, without a version, what is observed: size and time of the file, or the sha256 of the bytes
+#                      (`fingerprint.image_identity`)
+# fingerprint          digests of all that a result depends on: texts, image identity and versions
+# planned fingerprint  the fingerprint of a row in the plan. A photo may be replaced before it is scored: `fingerprint`
+#                      of a result is of the text and the photo that were really scored
+# for_fingerprint      of a result that a run may use: the planned fingerprint of the rows that take it
+#                      (`comparison.usable_results`)
+# known_sha256         of the published photo of a row: if the photo still has these bytes, the row is carried
+# staged_sha256        of the photo of a staged result
+
+#: What a run plans, a row for each accepted product. Without photos it is small, and it is kept on disk so that every
+#: later step sees the same plan.
 PLAN = pa.schema(
     [
         pa.field("product_id", pa.string()),
         pa.field("fingerprint", pa.string()),
-        pa.field("file", pa.string()),  # of the catalog, that holds the row; null where its source has no files
+        pa.field("file", pa.string()),  # the file of the catalog that holds the row; null if its source has no files
         pa.field("has_photo", pa.bool_()),
-        pa.field("photo_bytes", pa.int64()),  # null where the plan did not look at photos
+        pa.field("photo_bytes", pa.int64()),  # null if the plan did not look at photos
         pa.field("action", pa.string()),  # of `Action`
-        pa.field("reason", pa.string()),  # of `Reason`; null where the published row is carried
-        # Of the published photo, where the row would be carried if the bytes are still these: nothing is scored then.
-        pa.field("known_sha256", pa.string()),
+        pa.field("reason", pa.string()),  # of `Reason`; null if the published row is carried
+        pa.field("known_sha256", pa.string()),  # null if the row is scored whatever the photo's bytes
     ]
 )
 
@@ -128,16 +139,16 @@ SCORE = pa.schema(
         pa.field("modality", pa.string()),
         pa.field("status", pa.string()),
         pa.field("error", pa.string()),
-        # Of the photo that was scored: its sha256, or its file's size and time. Feeds the fingerprint of the result.
+        # What was observed of the photo that was scored: its sha256, or its file's size and time.
         pa.field("image_identity", pa.string()),
         pa.field("image_sha256", pa.string()),
-        # The photo's bytes are those of the published row: nothing was scored, and the row is carried.
+        # The photo has the bytes of `known_sha256`: nothing was scored, and the row is carried.
         pa.field("unchanged", pa.bool_()),
     ]
 )
 
-#: What the public API tells of a row: the columns of `TAGS` that follow from the row and the model alone. Nullable, as
-#: those of `SCORE` are.
+#: The public API's result for a row: the columns of `TAGS` that follow from the row and the model alone. Nullable, as
+#: the fields of `SCORE` are.
 TAG = pa.schema(
     [
         pa.field("category", pa.string()),  # the model's
@@ -146,11 +157,11 @@ TAG = pa.schema(
     ]
 )
 
-#: A score as a run keeps it until it is published: of every row whose fingerprint in `PLAN` is `planned_fingerprint`.
+#: A score as a run keeps it until it publishes: the result of every row with this planned fingerprint.
 RESULT = pa.schema(
     [
         pa.field("planned_fingerprint", pa.string()),
-        pa.field("fingerprint", pa.string()),  # of the text and the photo that were really scored
+        pa.field("fingerprint", pa.string()),  # as really scored
         *(field for field in SCORE if field.name != "image_identity"),
         pa.field("model_version", pa.string()),
         pa.field("run_id", pa.string()),

@@ -76,10 +76,10 @@ def _unknown_is_failed() -> None:
 def _photo_bytes_do_not_count() -> None:
     identity = fingerprint.image_identity
 
-    def blind(product_id: Any, photo: Any, is_uri: bool, version: Any, found: Any) -> Any:
+    def blind(product_id: Any, photo: Any, is_uri: bool, version: Any, observed: Any) -> Any:
         from pyspark.sql import functions as F
 
-        return identity(product_id, photo, is_uri, version, F.when(found.isNotNull(), F.lit("")))
+        return identity(product_id, photo, is_uri, version, F.when(observed.isNotNull(), F.lit("")))
 
     fingerprint.image_identity = blind
 

@@ -1,4 +1,4 @@
-"""What release 0.1 wrote opens in this one: its table, its marks, its bundle and the results it left in staging.
+"""What release 0.1 wrote opens in this one: its table, its pins, its bundle and the results it left in staging.
 
 Nothing here knows how the library is divided into files: only jobs, `tag` and what is on the disk.
 """
@@ -133,24 +133,24 @@ def test_the_links_of_an_old_table_are_made_anew_where_they_are_missing(
 def test_pins_and_tombstones_are_written_as_the_old_release_wrote_them(
     output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    marks = {kind: output / "tags" / kind for kind in ("pins", "expired")}
-    old = {kind: {_timeless(path) for path in folder.iterdir()} for kind, folder in marks.items()}
+    folders = {kind: output / "tags" / kind for kind in ("pins", "expired")}
+    old = {kind: {_timeless(path) for path in folder.iterdir()} for kind, folder in folders.items()}
     assert {name for name, _ in old["pins"]} == {f"{snapshot.read_log(str(output))[1].snapshot_id}.json"}
     _run(capsys, "unpin", output, "--number", 2)
-    assert [*marks["pins"].iterdir()] == []
+    assert [*folders["pins"].iterdir()] == []
     _run(capsys, "pin", output, "--number", 2, "--note", "before f32")
-    assert {_timeless(path) for path in marks["pins"].iterdir()} == old["pins"]
+    assert {_timeless(path) for path in folders["pins"].iterdir()} == old["pins"]
     _run(capsys, "unpin", output, "--number", 2)
     _run(capsys, "expire", output, "--older-than", "0s", "--grace", "0s", "--keep", 2)
     commits = snapshot.read_log(str(output))
     ((name, content),) = old["expired"]
     renamed = name.replace(commits[0].snapshot_id, commits[1].snapshot_id), content.replace(b'r": 1,', b'r": 2,')
-    assert {_timeless(path) for path in marks["expired"].iterdir()} == {(name, content), renamed}
+    assert {_timeless(path) for path in folders["expired"].iterdir()} == {(name, content), renamed}
     assert not paths.data_dir(str(output), commits[1]).exists()
 
 
 def _timeless(path: Path) -> tuple[str, bytes]:
-    """Name and content of a mark, with every time of writing replaced."""
+    """Name and content of a pin or a tombstone, with every time of writing replaced."""
     snapshot_id, *holder, kind = path.name.split(".")
     assert all(re.fullmatch(r"\d{8}T\d{12}Z-[0-9a-f]{8}", part) for part in (snapshot_id, *holder))
     content, times = re.subn(rb'"time": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"', b'"time": ""', path.read_bytes())

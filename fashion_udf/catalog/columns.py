@@ -1,4 +1,4 @@
-"""Any source to a data frame of `schema.CATALOG`, and the rows whose ids cannot be used.
+"""Any source to a data frame of `schema.CATALOG`, and the rows with unusable ids.
 
 Ids stay strings: text sources are read without inference, so "007", "1e5" and "NaN" survive. Photo bytes are never
 collected and never shuffled.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 PHOTO_COLUMNS = ("image", "image_uri")
-FILE = "file"  # our column of where a row was read
+FILE = "file"  # our column: the file that a row was read from
 EXAMPLES = 10  # rejected ids named in an error
 
 
@@ -27,7 +27,7 @@ def read(spark: SparkSession, source: Input) -> DataFrame:
 
     Returns:
         The columns of `CATALOG`, with one of `image` and `image_uri` (`image`, all null, where the source has neither),
-        and `FILE`: the file a row is in, as Spark names it, or null. A filter by it reads no other file.
+        and `FILE`: the file a row is in, as Spark names it, or null. A filter by `FILE` reads no other file.
 
     Raises:
         CatalogError: the source cannot be read, lacks a mapped column, or a column has another type.
@@ -52,7 +52,7 @@ def split_ids(frame: DataFrame) -> tuple[DataFrame, DataFrame]:
         "product_id", F.when(blank, "id_null").otherwise("id_repeated").alias("rejection"), "rows"
     )
     repeated = rejected.where(F.col("rejection") == F.lit("id_repeated")).select("product_id")
-    # Few ids, so they travel to the photos and not the photos to them.
+    # The ids are few, so they are broadcast and the photos stay where they are.
     accepted = frame.where(~blank).join(F.broadcast(repeated), on="product_id", how="left_anti")
     return accepted.select(*frame.columns), rejected
 
@@ -80,21 +80,21 @@ def require_accepted(rejected: DataFrame, max_rejected: int) -> int:
 
 def _mapping(columns: Columns, available: list[str]) -> dict[str, str | None]:
     """Return our column name -> the source's, None for a column to be filled with nulls."""
-    wanted = columns.model_dump()
-    if wanted["image"] and wanted["image_uri"]:
+    mapping = columns.model_dump()
+    if mapping["image"] and mapping["image_uri"]:
         raise ConfigError("Expected one of input.columns.image and input.columns.image_uri. Received: both")
-    if not wanted["image"] and not wanted["image_uri"]:
-        found = [name for name in PHOTO_COLUMNS if name in available]
-        if len(found) == 2:
+    if not mapping["image"] and not mapping["image_uri"]:
+        present = [name for name in PHOTO_COLUMNS if name in available]
+        if len(present) == 2:
             raise ConfigError(
                 "Expected input.columns to name image or image_uri. Received: neither, the source has both"
             )
-        wanted |= {name: name for name in found}
-    for name, their_name in wanted.items():
+        mapping |= {name: name for name in present}
+    for name, their_name in mapping.items():
         # A description is optional until the config asks for one.
         optional = name == "description" and name not in columns.model_fields_set
         if optional and their_name not in available:
-            wanted[name] = None
+            mapping[name] = None
         elif their_name is not None and their_name not in available:
             folded = {column.casefold(): column for column in available}
             near = [folded[key] for key in difflib.get_close_matches(their_name.casefold(), folded, n=1)]
@@ -102,8 +102,8 @@ def _mapping(columns: Columns, available: list[str]) -> dict[str, str | None]:
                 f"Expected a column {their_name!r} (input.columns.{name}). Received: {', '.join(sorted(available))}"
                 + (f". Did you mean {near[0]!r}?" if near else "; set it to null where the source has none")
             )
-    unused = "image" if wanted["image_uri"] else "image_uri"
-    return {name: their_name for name, their_name in wanted.items() if name != unused}
+    unused = "image" if mapping["image_uri"] else "image_uri"
+    return {name: their_name for name, their_name in mapping.items() if name != unused}
 
 
 def _mapped(frame: DataFrame, mapping: dict[str, str | None], form: str) -> DataFrame:
@@ -116,8 +116,8 @@ def _mapped(frame: DataFrame, mapping: dict[str, str | None], form: str) -> Data
             columns.append(F.lit(None).cast(types[name]).alias(name))
         else:
             column = frame[sources.quoted(their_name)]
-            found = frame.schema[their_name].dataType.simpleString()
-            columns.append(_typed(column, found, name, their_name, form).alias(name))
+            kind = frame.schema[their_name].dataType.simpleString()
+            columns.append(_typed(column, kind, name, their_name, form).alias(name))
     return frame.select(*columns, _file(frame, form).alias(FILE))
 
 
@@ -126,33 +126,33 @@ def _file(frame: DataFrame, form: str) -> Column:
     from pyspark.sql import functions as F
 
     name, none = "_metadata.file_path", F.lit(None).cast("string")
-    if form == "csv":  # read by ourselves; Spark looks for the column until it gives up with an error of another kind
+    if form == "csv":  # read by `csv_records`: here Spark would raise an error of another kind
         return none
     try:
-        frame.selectExpr(name)  # where a `Column` fails, pyspark logs an error of 10 kB on standard error
+        frame.selectExpr(name)  # if a `Column` fails, pyspark writes an error of 10 kB to standard error
     except AnalysisException:  # a table that is a view
         return none
     return F.col(name)
 
 
-def _typed(column: Column, found: str, name: str, their_name: str, form: str) -> Column:
+def _typed(column: Column, kind: str, name: str, their_name: str, form: str) -> Column:
     from pyspark.sql import functions as F
 
     expected = "binary" if name == "image" else "string"
-    if found == expected:
+    if kind == expected:
         return column
     if name == "image" and form == "json":
-        # Photos in JSON are base64. What is not base64 goes on as it is, and gets its status when it is decoded.
+        # Photos in JSON are base64. Other text stays as it is, and the decoder gives it a status.
         return F.coalesce(F.try_to_binary(column, F.lit("base64")), column.cast("binary"))
-    if found in AS_STRING.get(name, ()):
+    if kind in AS_STRING.get(name, ()):
         return column.cast("string")
     hint = "; CSV holds no photos: use input.columns.image_uri, JSON lines or Parquet" if form == "csv" else ""
     raise CatalogError(
-        f"Expected column {their_name!r} to be {expected} (input.columns.{name}). Received: {found}{hint}"
+        f"Expected column {their_name!r} to be {expected} (input.columns.{name}). Received: {kind}{hint}"
     )
 
 
-#: Types that one string stands for exactly. A float is not among them: 10000000.0 would be the id "1.0E7".
+#: Types with exactly one string for a value. A float is not among them: 10000000.0 would be the id "1.0E7".
 AS_STRING = {
     "product_id": ("tinyint", "smallint", "int", "bigint"),
     "image_version": ("tinyint", "smallint", "int", "bigint", "date", "timestamp", "timestamp_ntz"),

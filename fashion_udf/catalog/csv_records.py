@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-#: Lines looked at for the end of a quoted field; no product text has so many.
+#: Most lines that are searched for the end of a quoted field; no product text has so many.
 MAX_RECORD_LINES = 100
 
 
@@ -48,8 +48,8 @@ def decoded(binary: BinaryIO | GzipFile) -> Iterator[Record]:
 def records(lines: Iterable[str]) -> Iterator[Record]:
     """Split lines (with their ends) into records.
 
-    A record whose quoting is broken has a `problem` and is its first line alone: the next record starts at the line
-    after it, so that one stray quote cannot swallow the good rows that follow.
+    A record with broken quoting has a `problem` and is only one line long. The next record starts at the next line, so
+    one stray quote cannot swallow the good rows after it.
     """
     source, ahead, number = iter(lines), deque[str](), 1
     while True:

@@ -59,7 +59,7 @@ def write(rows: DataFrame, photos: str, output: Path, rejected: Path) -> Counts:
     """Write the usable rows to `output` and the others to `rejected`, which exists only if there are any.
 
     Args:
-        rows: the columns of `layouts.ROWS`.
+        rows: the columns of `public_layouts.ROWS`.
         photos: a key of `PHOTOS`.
         output: a new directory; it appears under its name when it is complete.
         rejected: a new directory for `line`, `problem` and `raw`.
@@ -89,12 +89,12 @@ def write(rows: DataFrame, photos: str, output: Path, rejected: Path) -> Counts:
     finally:
         cached.unpersist()
     column = "image" if photos == "bytes" else "image_uri"
-    found = rows.sparkSession.read.parquet(str(unfinished.absolute())).agg(F.count("*"), F.count(column)).first()
-    assert found is not None  # an aggregate without groups has one row
-    if found[0] + refused != total:
-        raise CatalogError(f"Expected {total} rows, written or rejected. Received: {found[0]} and {refused}")
+    written = rows.sparkSession.read.parquet(str(unfinished.absolute())).agg(F.count("*"), F.count(column)).first()
+    assert written is not None  # an aggregate without groups has one row
+    if written[0] + refused != total:
+        raise CatalogError(f"Expected {total} rows, written or rejected. Received: {written[0]} and {refused}")
     os.rename(unfinished, output)
-    return Counts(total, found[0], found[1], refused, examples)
+    return Counts(total, written[0], written[1], refused, examples)
 
 
 def _with_bytes(rows: DataFrame) -> DataFrame:

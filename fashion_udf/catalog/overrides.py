@@ -17,7 +17,7 @@ EXAMPLES = 10  # repeated ids named in an error
 
 
 def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
-    """Read the overrides; none where no path is configured. A null category withdraws nothing and gives nothing.
+    """Read the overrides; there are none if no path is configured. A row with a null category counts as no row.
 
     Returns:
         `product_id`, each once, and `category`, both strings.
@@ -33,17 +33,17 @@ def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
     with sources.readable("overrides.path", source.format, source.path):
         frame = sources.READERS[source.format](spark, source.path)
     _require_columns(frame, source.path)
-    given = frame.select(*(F.col(name).cast("string") for name in COLUMNS)).where(
+    overrides = frame.select(*(F.col(name).cast("string") for name in COLUMNS)).where(
         F.col("product_id").isNotNull() & F.col("category").isNotNull()
     )
-    given = given.distinct()
-    repeated = given.groupBy("product_id").count().where(F.col("count") > F.lit(1)).orderBy("product_id")
-    if found := repeated.limit(EXAMPLES).collect():
+    overrides = overrides.distinct()
+    repeated = overrides.groupBy("product_id").count().where(F.col("count") > F.lit(1)).orderBy("product_id")
+    if examples := repeated.limit(EXAMPLES).collect():
         raise CatalogError(
             f"Expected one category for each product in {source.path} (overrides.path). "
-            f"Received: several for {', '.join(repr(row['product_id']) for row in found)}"
+            f"Received: several for {', '.join(repr(row['product_id']) for row in examples)}"
         )
-    return given
+    return overrides
 
 
 def _require_columns(frame: DataFrame, path: str) -> None:
@@ -53,8 +53,8 @@ def _require_columns(frame: DataFrame, path: str) -> None:
             f"Received: no {' and no '.join(missing)} among {', '.join(sorted(frame.columns))}"
         )
     for name in COLUMNS:
-        found, exact = frame.schema[name].dataType.simpleString(), ("string", *AS_STRING.get(name, ()))
-        if found not in exact:
+        kind, exact = frame.schema[name].dataType.simpleString(), ("string", *AS_STRING.get(name, ()))
+        if kind not in exact:
             raise CatalogError(
-                f"Expected {name} of {path} (overrides.path) to be {' or '.join(exact)}. Received: {found}"
+                f"Expected {name} of {path} (overrides.path) to be {' or '.join(exact)}. Received: {kind}"
             )

@@ -225,10 +225,10 @@ def _generated(
     def batches(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for part in parts:
             for source in part["source"].to_pylist():
-                found = rows(source)
-                while chunk := list(islice(found, 4096)):
-                    # Not as pandas: a column that no row of the chunk has would be one of NaN there, a number, which
-                    # pyarrow refuses to write as a string.
+                products = rows(source)
+                while chunk := list(islice(products, 4096)):
+                    # Not as pandas: a column without a value in the chunk would hold numbers (NaN) there, and pyarrow
+                    # refuses to write these as strings.
                     yield pa.RecordBatch.from_pylist(chunk, schema=schema)
 
     frame = spark.createDataFrame([(source,) for source in sources], "source string")

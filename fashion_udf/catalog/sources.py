@@ -1,7 +1,7 @@
 """Parquet, CSV, JSON lines and tables as data frames, every column of a text source as it is written.
 
-A record that cannot be parsed is refused, and never nulled or swallowed: Spark's own CSV reader takes a quote that is
-never closed for a field that holds the rest of the file, so CSV is read by `csv_records`.
+A record that cannot be parsed is refused; it never becomes nulls and is never skipped. In Spark's own CSV reader, a
+quote that is never closed swallows the rest of the file, so `csv_records` reads CSV.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 EXAMPLES = 10  # bad records named in an error
-#: Columns of our own beside those of the file; no catalog has them.
+#: Our own columns beside the columns of the file; no catalog has these names.
 _FILE, _LINE, _PROBLEM = _OWN = ("_csv_file", "_csv_line", "_csv_problem")
 _CORRUPT = "_corrupt_record"
 
 
 @contextmanager
 def readable(key: str, form: str, path: str) -> Iterator[None]:
-    """Raise what Spark says of a source that cannot be read as a `CatalogError` of one line.
+    """Turn Spark's error about an unreadable source into a `CatalogError` of one line.
 
     Args:
-        key: of the configuration, which names the source.
-        form: of `READERS`.
-        path: or table name.
+        key: of the configuration; it names the source.
+        form: a key of `READERS`.
+        path: path or table name of the source.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -44,7 +44,7 @@ def readable(key: str, form: str, path: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        # A damaged Parquet footer is a plain Java error, whose own first line names only the call.
+        # A damaged Parquet footer is a plain Java error; the first line of the Python error names only the call.
         cause = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
         raise CatalogError(
             f"Expected {key} to be a readable {form} source. Received: {path} ({cause.strip().splitlines()[0][:200]})"
@@ -52,9 +52,9 @@ def readable(key: str, form: str, path: str) -> Iterator[None]:
 
 
 def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
-    """Return a data frame without rows, which Spark's optimizer removes together with the joins on it.
+    """Return a data frame without rows: Spark's optimizer removes it together with the joins on it.
 
-    One that is made of an empty Python list is an RDD, whose stages start Python workers to find nothing.
+    A data frame made of an empty Python list would be an RDD: its stages start Python workers for nothing.
     """
     from pyspark.sql import functions as F
 
@@ -81,14 +81,14 @@ def _read_csv(spark: SparkSession, path: str) -> DataFrame:
     columns = _common_header(files, path)
     schema = ", ".join(f"{quoted(name)} string" for name in columns)
     rows = files.mapInPandas(_csv_rows(columns), f"{schema}, {_FILE} string, {_LINE} long, {_PROBLEM} string")
-    # A file is one task, since a field may span lines. What follows needs all cores, and not to parse again; a CSV
-    # catalog holds no photos, so this is small.
+    # A file is one task, since a field may span lines. The next steps need all cores and must not parse again. A CSV
+    # catalog holds no photos, so the cache is small.
     rows = rows.repartition(4 * spark.sparkContext.defaultParallelism).cache()
     bad = rows.where(F.col(_PROBLEM).isNotNull())
     count = bad.count()
     if count:
-        found = bad.orderBy(_FILE, _LINE).select(_FILE, _LINE, _PROBLEM).limit(EXAMPLES).collect()
-        named = "; ".join(f"{row[_FILE]} line {row[_LINE]}: {row[_PROBLEM]}" for row in found)
+        examples = bad.orderBy(_FILE, _LINE).select(_FILE, _LINE, _PROBLEM).limit(EXAMPLES).collect()
+        named = "; ".join(f"{row[_FILE]} line {row[_LINE]}: {row[_PROBLEM]}" for row in examples)
         rows.unpersist()
         raise CatalogError(f"Expected every CSV record to have the header's fields. Received: {count} others: {named}")
     return rows.drop(*_OWN)
@@ -97,17 +97,17 @@ def _read_csv(spark: SparkSession, path: str) -> DataFrame:
 def _common_header(files: DataFrame, path: str) -> list[str]:
     def headers(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for frame in frames:
-            found = [next(_records(*file), None) for file in zip(frame["path"], frame["content"], strict=True)]
+            first = [next(_records(*file), None) for file in zip(frame["path"], frame["content"], strict=True)]
             yield pd.DataFrame(
-                {"path": frame["path"], "header": [list(record.fields) if record else [] for record in found]}
+                {"path": frame["path"], "header": [list(record.fields) if record else [] for record in first]}
             )
 
     rows = files.mapInPandas(headers, "path string, header array<string>").collect()
-    found = [(row["path"], list(row["header"])) for row in rows]
-    if not found:
+    by_file = [(row["path"], list(row["header"])) for row in rows]
+    if not by_file:
         raise CatalogError(f"Expected CSV files with a header. Received: none in {path}")
-    first = min(found)[1]
-    for name, header in found:
+    first = min(by_file)[1]
+    for name, header in by_file:
         if len(set(header)) != len(header) or not header:
             raise CatalogError(f"Expected different column names in the header of {name}. Received: {header}")
         if sorted(header) != sorted(first):
@@ -158,14 +158,14 @@ def _read_json(spark: SparkSession, path: str) -> DataFrame:
     counts = checked.agg(F.count(_CORRUPT).alias("bad"), F.count(real)).first()
     assert counts is not None  # an aggregate without groups has one row
     if counts["bad"]:
-        found = checked.where(F.col(_CORRUPT).isNotNull()).select(_CORRUPT, real).limit(EXAMPLES).collect()
-        named = "; ".join(repr(row[_CORRUPT][:80]) for row in found)
+        examples = checked.where(F.col(_CORRUPT).isNotNull()).select(_CORRUPT, real).limit(EXAMPLES).collect()
+        named = "; ".join(repr(row[_CORRUPT][:80]) for row in examples)
         raise CatalogError(f"Expected a JSON object on every line. Received: {counts['bad']} other lines: {named}")
     return spark.read.option("mode", "FAILFAST").schema(StructType(fields)).json(path)
 
 
 def quoted(name: str) -> str:
-    """Return a column's name as Spark SQL wants it, whatever its characters."""
+    """Return a column's name quoted for Spark SQL, whatever its characters."""
     return f"`{name.replace('`', '``')}`"
 
 

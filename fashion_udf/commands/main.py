@@ -9,8 +9,8 @@ import sys
 import fashion_udf
 from fashion_udf import cli
 
-#: Command -> the file of this package that runs it, and what it does in a line. Loaded when it is chosen: `--help`
-#: waits for none.
+#: Command -> the file of this package that runs it, and what it does in a line. The file is loaded when the
+#: command is chosen, so `--help` waits for none.
 COMMANDS = {
     "tag": ("tag", "score what is new or changed in a catalog, and publish the tags table"),
     "backfill": ("backfill", "tag some products at once, on top of the published table"),

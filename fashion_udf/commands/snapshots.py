@@ -40,7 +40,7 @@ def _chosen(options: Namespace, number: int | None) -> Commit:
 
 
 def _require_not_expired(options: Namespace, commit: Commit) -> None:
-    # The current snapshot is never removed: no damaged tombstone of another may hide it.
+    # The current snapshot is never removed: a damaged tombstone of another one must not hide it.
     if commit.snapshot_id != snapshot.newest(options.output).snapshot_id:
         pins.require_not_expired(options.output, commit)
 

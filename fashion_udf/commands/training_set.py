@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "make_training_set.
 
 
 def _training_set() -> Any:
-    """The module that writes training sets: the wheel holds it under a name that nobody else takes."""
+    """The module that writes training sets; the wheel holds it under a name that no other package has."""
     problems = []
     for package in ("fashion_training", "training"):
         try:

@@ -4,7 +4,7 @@
     tokenizer.json        the trained tokenizer
     weights.safetensors   weights by name, half precision; the architecture comes from `fashion_udf.model.architecture`
     openvino/             model.xml and model.bin: the same weights as OpenVINO IR, run as f32 or bf16; model_int8.xml
-                          and .bin: those quantized
+                          and .bin: these weights, quantized
     golden.parquet        inputs and expected outputs (`fashion_udf.model.engines.golden`)
     MODEL_CARD.md         for people
 
@@ -125,15 +125,15 @@ def _read(folder: str, version: str | None, foreign: bool) -> Bundle:
     root = _open_directory(folder, None, foreign)
     try:
         content = _read_file(root, MANIFEST, MANIFEST_LIMIT, foreign)
-        found = hashlib.sha256(content).hexdigest()
-        if version not in (None, found):
-            raise BundleError(f"Expected bundle {folder} to have model_version {version}. Received: {found}. {ADVICE}")
+        digest = hashlib.sha256(content).hexdigest()
+        if version not in (None, digest):
+            raise BundleError(f"Expected bundle {folder} to have model_version {version}. Received: {digest}. {ADVICE}")
         manifest = parse(content, folder)
         _require_files(manifest, _names(root, foreign), folder)
         files = {name: _verified(root, name, facts, foreign) for name, facts in sorted(manifest.files.items())}
     finally:
         os.close(root)
-    return Bundle(manifest, files, found)
+    return Bundle(manifest, files, digest)
 
 
 def _require_files(manifest: Manifest, present: set[str], folder: str) -> None:
@@ -163,9 +163,9 @@ def _names(root: int, foreign: bool) -> set[str]:
 
 def _verified(root: int, name: str, facts: FileFacts, foreign: bool) -> bytes:
     data = _read_file(root, name, facts.size, foreign)
-    found = hashlib.sha256(data).hexdigest()
-    if found != facts.sha256:
-        raise BundleError(f"Expected {name} to have sha256 {facts.sha256}. Received: {found}. {ADVICE}")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != facts.sha256:
+        raise BundleError(f"Expected {name} to have sha256 {facts.sha256}. Received: {digest}. {ADVICE}")
     return data
 
 
@@ -184,7 +184,7 @@ def _open_directory(path: str, parent: int | None, foreign: bool) -> int:
 
 def _read_file(root: int, name: str, limit: int, foreign: bool) -> bytes:
     try:
-        # Opening a pipe for reading waits for a writer, unless told not to block.
+        # Without O_NONBLOCK, opening a pipe for reading waits for a writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=root)
     except OSError as error:

@@ -1,6 +1,7 @@
 """What a model bundle says of itself: `manifest.json`, its fields and its one exact form.
 
-Every figure a release is judged by is here, with the digests of the files, so that its own digest names the release.
+The manifest holds every figure that a release is judged by, and the digests of the files. So the digest of the manifest
+names the release.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
 class _Part(Section):
     # Strict: "1" is no number. NaN and infinity are not JSON.
-    # "constants" keeps NaN until `canonical` refuses it: by default it would become null without a word.
+    # "constants" keeps NaN until `canonical` refuses it: by default it would silently become null.
     model_config = ConfigDict(strict=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 
     @model_serializer(mode="wrap")
     def _without_absent_facts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Bundles were released before these fields existed: their bytes, and so their version, must stay theirs.
+        # Bundles were released before these fields existed: their bytes, and so their version, must not change.
         return {key: value for key, value in handler(self).items() if value or key not in _SINCE_INT8}
 
 
@@ -139,7 +140,7 @@ class Manifest(_Part):
         return self
 
     def required_files(self) -> set[str]:
-        """Return the names this model cannot do without."""
+        """Return the names of the files that this model needs."""
         graphs = {OPENVINO_IR[precision] for precision in self.engines.get("openvino", []) if precision in OPENVINO_IR}
         return _ALWAYS.union(*({f"{graph}.xml", f"{graph}.bin"} for graph in graphs))
 
@@ -170,7 +171,7 @@ def parse(content: bytes, folder: str) -> Manifest:
         problems = _problems(error) if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"Expected a valid manifest.json in {folder}. Received: {problems}. {ADVICE}") from error
     if content != expected:
-        # Catches a repeated key too, of which parsers silently keep one.
+        # Catches a repeated key too: parsers silently keep one value of it.
         raise BundleError(
             f"Expected manifest.json in {folder} exactly as the export wrote it. "
             f"Received: a repeated key, other spacing, order or number forms. {ADVICE}"

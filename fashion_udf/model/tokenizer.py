@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Longest row of ids; later tokens are dropped.
 MAX_TOKENS = 100
-#: Longest text looked at, in characters; 100 tokens are seldom more than 600. Bounds the time of one row.
+#: Longest text that is read, in characters; 100 tokens are seldom more than 600. Bounds the time of one row.
 MAX_CHARACTERS = 2_000
 #: The model's embedding has at most this many rows.
 MAX_VOCABULARY = 8_000
@@ -134,12 +134,13 @@ def _most_frequent(tokenizer: Tokenizer, texts: Iterable[str], letters: int) -> 
 
 
 def _clean(text: str) -> str:
-    """Drop what no shop means as text, and lone surrogates, which the tokenizer refuses."""
-    text = text.replace("\n", " ")  # as below; `product_text` puts one into most texts, and letter by letter is slow
+    """Replace or drop characters that no shop means as text, and lone surrogates: the tokenizer refuses these."""
+    text = text.replace("\n", " ")  # as below, but fast: `product_text` puts a newline into most texts
     if text.isprintable():
         return text
     return "".join(_CLEANED.get(unicodedata.category(letter), letter) for letter in text)
 
 
-#: Unicode categories: control characters part words; format characters (joiners, direction marks) and surrogates don't.
+#: By Unicode category. Control characters separate words; format characters (joiners, direction marks) and surrogates
+#: do not.
 _CLEANED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": ""}

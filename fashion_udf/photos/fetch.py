@@ -1,7 +1,7 @@
 """A photo's URI to its bytes, or a reason: local paths and `file:` URIs below the configured roots, and nothing else.
 
 A catalog is foreign input: a path may lead out of the photo folder, to a device, to a pipe that never answers. The file
-is opened without blocking, and what was opened is checked, not the name it had a moment before.
+is opened without blocking. The checks are of the opened file, because its name may lead elsewhere a moment later.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Photo:
     data: bytes | None
     status: Status
     error: str | None
-    #: Size and modification time of the file as it was read: what tells a replaced photo from the old one.
+    #: Size and modification time of the file as it was read: they tell a replaced photo from the old one.
     identity: str | None = None
 
 
@@ -56,12 +56,12 @@ def read(uri: str, roots: Sequence[str], max_bytes: int) -> Photo:
         return _read_file(os.path.realpath(path), [os.path.realpath(root) for root in roots], max_bytes)
     except OSError as error:
         status = _STATUS.get(error.errno or 0, Status.IMAGE_IO)
-        told = os.strerror(error.errno) if error.errno else type(error).__name__
-        return Photo(None, status, told, identity(uri, roots))  # a file may be seen and not opened
+        message = os.strerror(error.errno) if error.errno else type(error).__name__
+        return Photo(None, status, message, identity(uri, roots))  # a file that cannot be opened may have one
 
 
 def identity(uri: str, roots: Sequence[str]) -> str | None:
-    """Return the `Photo.identity` that `read` would find, without opening the file; None where it would find none."""
+    """Return the `Photo.identity` that `read` would return, without opening the file."""
     try:
         name = _local_path(uri)
         if not _is_file_name(name):

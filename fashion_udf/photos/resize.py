@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, JpegImagePlugin, TiffImagePlugin
 
-#: How many times the square a JPEG that its decoder scales still measures at least: the smallest negligible one.
+#: A JPEG that its decoder scales keeps at least this many times the side of the square: the smallest negligible margin.
 DRAFT_MARGIN = 1.5
 
 _TURNS = {
@@ -36,7 +36,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _LYING = (5, 6, 7, 8)
-#: Whose left, and whose upper edge was stored as a right or lower one.
+#: Orientations with the left edge stored as the right one, and with the upper edge stored as the lower one.
 _LEFT_IS_LAST, _TOP_IS_LAST = (2, 3, 6, 7), (3, 4, 7, 8)
 
 
@@ -44,7 +44,7 @@ def draft(image: JpegImagePlugin.JpegImageFile, size: int, margin: float = DRAFT
     """Have libjpeg decode a large JPEG at 1/2, 1/4 or 1/8 of its size: the smallest of at least `margin * size`.
 
     Args:
-        image: opened, not loaded; not a lossless JPEG, which libjpeg never scales, whatever it is told.
+        image: opened, not loaded; not a lossless JPEG, which libjpeg never scales.
         size: side of the square, in pixels.
         margin: 1 or more.
 
@@ -62,8 +62,8 @@ def draft(image: JpegImagePlugin.JpegImageFile, size: int, margin: float = DRAFT
 def _uneven(image: JpegImagePlugin.JpegImageFile) -> float:
     """Return by how much the samples of any component differ from squares: 1 for 4:4:4 and 4:2:0, 2 for 4:2:2.
 
-    libjpeg makes good for colour of half the size in both directions: it scales it half as far. Colour of half the
-    width alone is scaled like the rest, and at 1/4 was off by 5 levels in the mean where 4:2:0 was by 0.6.
+    libjpeg allows for colour of half the size in both directions: it scales such colour half as far. Colour of half the
+    width alone is scaled like the brightness: at 1/4 its mean error was 5 levels, and 0.6 for 4:2:0.
     """
     factors = [(max(1, across), max(1, down)) for _, across, down, _ in image.layer]  # a damaged file may say 0
     widest, highest = max(across for across, _ in factors), max(down for _, down in factors)
@@ -91,8 +91,8 @@ def eight_bit(image: Image.Image) -> Image.Image:
 def _from_deep_grey(image: Image.Image) -> Image.Image:
     """Scale grey of 12, 16 or 32 bits or of floats to 8 bits; Pillow's own conversion clips at 255 instead.
 
-    12 and 16 bits keep their high byte, as 16-bit colour does in Pillow. Wider values do not say their white: it is the
-    smallest of 1 (floats), 255, 65,535 and 2^32 - 1 that no value exceeds.
+    12 and 16 bits keep their high byte, as 16-bit colour does in Pillow. Wider values do not define their white: it is
+    taken as the smallest of 1 (floats), 255, 65,535 and 2^32 - 1 that no value exceeds.
     """
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
@@ -114,12 +114,12 @@ def square(
 ) -> NDArray[np.uint8]:
     """Turn upright, fit into size x size, centre on white.
 
-    It shrinks before it pads: a 1 x 65,535 picture has no square of its own.
+    It shrinks before it pads: a 1 x 65,535 picture padded first would be too large.
 
     Args:
         image: of mode L, RGB or RGBA.
         size: side of the square, in pixels.
-        extent: width and height of what counts of `image`, from `draft`; by default all of it.
+        extent: width and height of the part of `image` to use, from `draft`; by default all of it.
         orientation: EXIF's, 1 to 8.
     """
     width, height = extent or image.size

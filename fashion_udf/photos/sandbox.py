@@ -50,7 +50,7 @@ class SandboxedDecoder:
         self._child: subprocess.Popen[bytes] | None = None
 
     def decode(self, data: bytes, size: int, max_bytes: int, max_pixels: int) -> Decoded:
-        """Decode a photo; the status is `image_crashed` or `image_timeout` where the child died or hung."""
+        """Decode a photo; the status is `image_crashed` if the child died, `image_timeout` if it hung."""
         if len(data) > max_bytes:
             return Decoded(None, Status.IMAGE_TOO_LARGE, f"{len(data)} bytes, at most {max_bytes} are accepted")
         child = self._running()
@@ -120,8 +120,8 @@ def _receive(stream: IO[bytes]) -> bytes:
 def _receive_until(stream: IO[bytes], deadline: float) -> bytes:
     descriptor = stream.fileno()
     body = b""
-    wanted = _LENGTH.size
-    while len(body) < wanted:
+    length = _LENGTH.size
+    while len(body) < length:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
             raise TimeoutError
@@ -129,8 +129,8 @@ def _receive_until(stream: IO[bytes], deadline: float) -> bytes:
         if not part:
             raise EOFError
         body += part
-        if wanted == _LENGTH.size and len(body) >= wanted:
-            wanted += _LENGTH.unpack(body[: _LENGTH.size])[0]
+        if length == _LENGTH.size and len(body) >= length:
+            length += _LENGTH.unpack(body[: _LENGTH.size])[0]
     return body[_LENGTH.size :]
 
 

@@ -1,6 +1,6 @@
 """The plan, the published table and the results to the next table; overrides and label stability are applied here.
 
-Rows that nothing touches are read from the published table and written again by Spark; none passes through Python.
+Unchanged rows are read from the published table and written again by Spark; none passes through Python.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 #: One file holds about this many bytes: few for a reader to open, and enough for every core to write one.
 FILE_BYTES = 64_000_000
 PARQUET = {
-    # Of a row group, which one task reads: with Parquet's 128 MB one core carried over a table of 100,000 rows.
+    # Size of a row group, which one task reads: with Parquet's 128 MB one core copied a table of 100,000 rows.
     "parquet.block.size": "16000000",
-    # Embeddings do not repeat; trying took a tenth of the time.
+    # Embeddings do not repeat: building a dictionary of them took a tenth of the time.
     "parquet.enable.dictionary#embedding.list.element": "false",
 }
 
-#: So many ids may travel to every task (a hundred bytes each in its hash table). More are sorted and merged with the
-#: published table, embeddings and all: with 1,000 changed of 1,000,000 rows that shuffle of 2.2 GB took 13 s of 53.
+#: Up to this many ids are broadcast to every task (a hundred bytes each in its hash table). More ids are sorted and
+#: merged with the whole published table: with 1,000 changed of 1,000,000 rows that shuffle of 2.2 GB took 13 s of 53.
 FEW_ROWS = 500_000
 
-#: Why a row stays as published though its photo has another version, date or address: the bytes are the same.
+#: Cause of an unchanged row: its photo has another version, date or address, and the same bytes.
 SAME_PHOTO = "same_photo"
 
 
@@ -47,12 +47,12 @@ def assemble(
         previous: the published table, with the columns of `TAGS`.
         results: as `comparison.usable_results` gives them.
         removed: `product_id` of the published products to drop.
-        margin: how far the confidence of another category must be above the published one's before a new model alone
-            changes a category; None: it always does.
-        left_rows: rows of `planned` that are not carried, and of `removed`.
+        margin: a new model alone changes a category only if the confidence of the new category is above the confidence
+            of the published one by more than this; None: always.
+        left_rows: number of rows of `planned` that are not carried, and of `removed`.
 
     Returns:
-        The columns of `TAGS`; a product without a result is missing, which the row ledger finds.
+        The columns of `TAGS`; a product without a result is missing, and the row ledger detects that.
     """
     from pyspark.sql import functions as F
 
@@ -65,7 +65,7 @@ def assemble(
     unchanged_rows = previous.join(left, on="product_id", how="left_anti")
     joined = _old_and_new(changed_rows, published, results)
     stays, scored = _unchanged(), _scored(margin)
-    # One pass over the results with their embeddings; a union of the unchanged ones and the others makes two.
+    # One pass over the results with their embeddings; a union of unchanged and scored rows makes two.
     columns = (F.when(_is_unchanged(), stays[name]).otherwise(scored[name]).alias(name) for name in TAGS.names)
     return unchanged_rows.select(*TAGS.names).unionByName(joined.select(*columns))
 
@@ -92,7 +92,7 @@ def _changed(planned: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     return planned.where(F.col("action") != F.lit(Action.CARRY.value)).select(
-        "product_id", F.col("fingerprint").alias("key"), F.col("reason").alias("planned_reason")
+        "product_id", F.col("fingerprint").alias("for_fingerprint"), F.col("reason").alias("planned_reason")
     )
 
 
@@ -101,17 +101,17 @@ def _old_and_new(changed_rows: DataFrame, previous: DataFrame, results: DataFram
     from pyspark.sql import functions as F
 
     before = previous.select("product_id", F.struct(*TAGS.names).alias("old"))
-    after = results.select("key", F.struct(*results.columns).alias("new"))
-    return changed_rows.join(after, on="key", how="inner").join(before, on="product_id", how="left")
+    after = results.select("for_fingerprint", F.struct(*results.columns).alias("new"))
+    return changed_rows.join(after, on="for_fingerprint", how="inner").join(before, on="product_id", how="left")
 
 
 def _is_unchanged() -> Column:
-    """Whether the published row stays, from `old` and `new`: its photo is the same, or scoring failed for a while."""
+    """Whether the published row stays, from `old` and `new`: its photo is the same, or the failure may pass."""
     from pyspark.sql import functions as F
 
     retried = [status.value for status in RETRY_EVERY_RUN]
     old_is_good = F.coalesce(~F.col("old.status").isin(*retried), F.lit(False))
-    # The old fingerprint stays with it, so the next plan tries again.
+    # After a failure the row keeps its old fingerprint, so the next run tries again.
     return F.col("new.unchanged") | (F.col("new.status").isin(*retried) & old_is_good)
 
 
@@ -135,7 +135,7 @@ def _scored(margin: float | None) -> dict[str, Column]:
     published = published.otherwise(F.col("old.category"))
     kept = F.lit(False)
     if margin is not None:
-        # Categories below the best few have no stated confidence: the model has moved far from them.
+        # Only the top categories have a confidence. Without one, the model has moved far from the published category.
         lead = F.col("new.confidence") - confidence_of(published, F.col("new.top_categories"))
         only_the_model = F.col("planned_reason") == F.lit(Reason.MODEL.value)
         kept = F.coalesce(only_the_model & (published != F.col("new.model_category")) & (lead <= F.lit(margin)), kept)
@@ -188,7 +188,7 @@ def write(table: DataFrame, sources: Sequence[str], target: Path) -> None:
 
     Args:
         table: the columns of `TAGS`.
-        sources: `file:` URIs of the Parquet files that its rows come from; together about as large as what is written.
+        sources: `file:` URIs of the Parquet files that the rows come from: their size is about the size to write.
         target: a new directory.
     """
     size = sum(Path(unquote(urlsplit(name).path)).stat().st_size for name in sources)
@@ -197,7 +197,7 @@ def write(table: DataFrame, sources: Sequence[str], target: Path) -> None:
 
 
 def override_changes(previous: DataFrame, overrides: DataFrame) -> int:
-    """Return how many published rows the overrides of today would change."""
+    """Return the number of published rows that the overrides of today would change."""
     from pyspark.sql import functions as F
 
     joined, changed = _overridden(previous, overrides)
@@ -208,23 +208,23 @@ def override_changes(previous: DataFrame, overrides: DataFrame) -> int:
 def _overridden(table: DataFrame, overrides: DataFrame) -> tuple[DataFrame, dict[str, Column]]:
     from pyspark.sql import functions as F
 
-    given = overrides.select("product_id", F.col("category").alias("given"))
-    is_given = F.col("given").isNotNull()
-    withdrawn = (F.col("category_source") == F.lit(CategorySource.OVERRIDE.value)) & ~is_given
-    category = F.when(withdrawn, F.col("model_category")).otherwise(F.coalesce("given", "category"))
-    source = F.when(withdrawn, CategorySource.MODEL.value).when(is_given, CategorySource.OVERRIDE.value)
-    confidence = F.when(withdrawn | is_given, confidence_of(category, F.col("top_categories")))
-    return table.join(F.broadcast(given), on="product_id", how="left"), {
+    by_people = overrides.select("product_id", F.col("category").alias("override"))
+    overridden = F.col("override").isNotNull()
+    withdrawn = (F.col("category_source") == F.lit(CategorySource.OVERRIDE.value)) & ~overridden
+    category = F.when(withdrawn, F.col("model_category")).otherwise(F.coalesce("override", "category"))
+    source = F.when(withdrawn, CategorySource.MODEL.value).when(overridden, CategorySource.OVERRIDE.value)
+    confidence = F.when(withdrawn | overridden, confidence_of(category, F.col("top_categories")))
+    return table.join(F.broadcast(by_people), on="product_id", how="left"), {
         "category": category,
         "category_source": source.otherwise(F.col("category_source")),
         "confidence": confidence.otherwise(F.col("confidence")),
-        # Scored again under an override, a row has the category it had before.
+        # A row that is scored again under an override keeps its category, so it has no previous one.
         "previous_category": F.nullif(F.col("previous_category"), category),
     }
 
 
 def confidence_of(category: Column, top_categories: Column) -> Column:
-    """Return the confidence of a category; null where it is not among the best ones, which alone are stated."""
+    """Return the confidence of a category; null if it is not among the top categories."""
     from pyspark.sql import functions as F
 
     # `get` gives null beyond the end, where ANSI mode makes an index an error.

@@ -1,9 +1,8 @@
-"""Score in chunks, each committed to staging when it is done: a run that is killed loses the chunks in flight alone.
+"""Score in chunks, each committed to staging when it is done: a killed run loses only the chunks in flight.
 
-A chunk is some rows of some files of the catalog, so that a catalog of many files is read once; a large file is read
-once for each of its parts, which is why photos limit their number. Three chunks are in flight: the tasks of the next
-ones fill the cores that the last tasks of the first leave idle, and Spark's planning and committing cost no time of
-theirs.
+A chunk is some rows of some files of the catalog, so a catalog of many files is read once. A large file is read once
+for each of its parts, so the size of its photos limits the number of parts. Three chunks are in flight: while the last
+tasks of one chunk run, or Spark plans and commits a chunk, the tasks of the others fill the idle cores.
 """
 
 from __future__ import annotations
@@ -33,27 +32,27 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Rows that cross to a Python worker at a time, and that the vectorised Parquet reader holds, however small: a batch is
-#: the unit that `limits.batch_timeout` bounds, and no photo's size may be known. Spark's 4,096 rows of 300 KB photos on
-#: two tasks killed a 1 GB heap; with 512 rows a worker waits for the first 65 MB of each task, and 2,000 rows were
-#: scored 8 % more slowly than with 64.
+#: Most rows that cross to a Python worker at a time, and that the vectorised Parquet reader holds. Small rows get no
+#: larger batch: `limits.batch_timeout` is for a batch, and the sizes of photos may be unknown. With Spark's 4,096 rows,
+#: 300 KB photos on two tasks killed a 1 GB heap. With 512 rows a worker waits for the first 65 MB of each task: 2,000
+#: rows were scored 8 % more slowly than with 64.
 BATCH_ROWS = 64
-#: Rows of a task where rows are cheap to move: tasks spread over all cores, and progress is told as they finish.
+#: Rows of a task if rows are cheap to move: tasks spread over all cores, and progress is shown as they finish.
 TASK_ROWS = 500
 #: Photo bytes of a chunk that are still cheap to move.
 MOVABLE_BYTES = 256_000_000
-#: A chunk is this share of the rows to score, at most, so that those in flight are 5 %...
+#: A chunk has at most this share of the rows to score: the chunks in flight have 5 % of them.
 CHUNK_SHARE = 1 / 60
-#: ...but no fewer rows than this: planning and committing a chunk takes about a second of a core (in chunks of 250, 500
-#: and 1,000, 2,000 rows were scored at 104, 123 and 132 a second)...
+#: A chunk has at least this many rows, because planning and committing it takes about a second of a core: in chunks of
+#: 250, 500 and 1,000, 2,000 rows were scored at 104, 123 and 132 a second.
 MIN_CHUNK_ROWS = 1000
-#: ...and no more per core: ten minutes of work at 50 rows a second.
+#: A chunk has at most this many rows per core: ten minutes of work at 50 rows a second.
 MAX_CHUNK_ROWS_PER_CORE = 30_000
-#: Photo bytes read for each row of a file in parts: a millisecond at 1 GB/s, beside ten or more of scoring.
+#: Most photo bytes to read for each scored row of a file in parts: a millisecond at 1 GB/s; scoring takes ten or more.
 READ_BYTES_PER_ROW = 1_000_000
-#: Of a photo, where the plan did not look at any.
+#: Bytes of a photo, if the plan did not look at photos.
 USUAL_PHOTO_BYTES = 130_000
-#: With two, the cores stood still while a chunk was planned and read; the third one's tasks are there by then.
+#: Chunks at a time. With two, the cores were idle while a chunk was planned and read; a third one has tasks for them.
 IN_FLIGHT = 3
 
 
@@ -72,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some of the rows to do: those in `files` (None: in no file) whose id hashes to `part` of `parts`."""
+    """A part of the rows to score: rows in `files` (None: in no file) with an id that hashes to `part` of `parts`."""
 
     number: int
     files: tuple[str | None, ...]
@@ -88,10 +87,10 @@ def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int 
         job: what to score, and where to.
         counts: of the plan.
         batch_bytes: photo bytes in one Arrow batch.
-        first: number of the first chunk; a run that plans twice goes on counting.
+        first: number of the first chunk; a run that plans twice continues to count.
 
     Returns:
-        The number after that of the last chunk.
+        The number after the last chunk's.
 
     Raises:
         FashionError: an engine failed on a worker, for a reason it states.
@@ -99,12 +98,12 @@ def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int 
     spark = job.source.sparkSession
     cores = spark.sparkContext.defaultParallelism
     rows = max(MIN_CHUNK_ROWS, min(int(counts.to_score * CHUNK_SHARE), MAX_CHUNK_ROWS_PER_CORE * cores))
-    found = list(divided(counts.files, rows, _most_parts(job, counts), first))
+    parts = list(divided(counts.files, rows, _most_parts(job, counts), first))
     done = spark.sparkContext.accumulator(0)
-    scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in found)
+    scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in parts)
     with session.settings(spark, _memory_bounds(counts, batch_bytes)), _progress(counts.to_score, done):
         parallel.run_concurrently(spark.sparkContext, "chunks", scored, IN_FLIGHT)
-    return first + len(found)
+    return first + len(parts)
 
 
 def divided(sizes: dict[str | None, int], rows: int, most_parts: int, first: int) -> Iterator[Chunk]:
@@ -112,7 +111,7 @@ def divided(sizes: dict[str | None, int], rows: int, most_parts: int, first: int
 
     Args:
         sizes: rows to score by file.
-        rows: of a chunk, at most, but for the unevenness of a hash, and for files that would be in too many parts.
+        rows: most rows of a chunk. A part may have a few more, as a hash is uneven, or many more due to `most_parts`.
         most_parts: of a file.
         first: number of the first chunk.
     """
@@ -141,7 +140,7 @@ def _most_parts(job: Job, counts: comparison.PlanCounts) -> int:
 
 
 def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: comparison.PlanCounts) -> None:
-    """Score a chunk; once more with photos decoded in child processes if one killed a Python worker."""
+    """Score a chunk. If a Python worker dies, score it once more with the photos decoded in the sandbox."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
@@ -177,15 +176,15 @@ def _rows(job: Job, chunk: Chunk) -> DataFrame:
         return frame.where(chosen if chunk.parts == 1 else chosen & part)
 
     todo = of_chunk(job.todo).select("product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256")
-    # Few ids and no photos, so they travel to the photos and not the photos to them.
+    # The ids are few, so they are broadcast and the photos stay where they are.
     return of_chunk(job.source).join(F.broadcast(todo), on="product_id", how="inner")
 
 
 def _spread(rows: DataFrame, count: int, counts: comparison.PlanCounts) -> DataFrame:
-    """Give every core its share: a small file, or one of a single row group, is one task otherwise."""
+    """Give every core a share. Otherwise a small file, or a file of one row group, is one task."""
     cores = rows.sparkSession.sparkContext.defaultParallelism
     photo_bytes = counts.photo_bytes * count // max(counts.to_score, 1)
-    # Many photo bytes are moved only where cores would stand still.
+    # Many photo bytes are moved only if cores would be idle.
     if photo_bytes > MOVABLE_BYTES and rows.rdd.getNumPartitions() >= cores:
         return rows
     return rows.repartition(max(1, min(count, max(cores, count // TASK_ROWS))))

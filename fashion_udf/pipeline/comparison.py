@@ -1,9 +1,10 @@
 """What a run has to do: each accepted product is carried over from the current snapshot, or scored, with a reason.
 
-A product is carried where its fingerprint is the published one; what an interrupted run staged is a result where its
-fingerprint is the planned one. Resuming and working incrementally are this one comparison.
+A product is carried if its fingerprint is the published one. A result that an interrupted run staged is used if its
+fingerprint is the planned one. So resuming a run and working incrementally are one comparison.
 
-Rows here have no photos: they are small, and kept on disk so that every later step sees the same ones.
+Rows here have no photos: they are small, and kept on disk so that every later step sees the same rows. The terms are
+explained in `schema`, above `PLAN`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class Scope:
     """Which products a run is about, and which of them are scored whatever their fingerprint.
 
     Attributes:
-        selected: `product_id` of the only products to look at, others are carried as they are; None: the whole catalog.
+        selected: `product_id` of the products to look at, all others are carried; None: the whole catalog.
         forced: score every product looked at.
-        retry_failed: score what failed, also where nothing changed.
+        retry_failed: score failed products, also where nothing changed.
     """
 
     selected: DataFrame | None = None
@@ -45,12 +46,12 @@ class PlanCounts:
     carried: int = 0
     staged: int = 0  # have results of an interrupted run
     removed: int = 0  # published, and not in the catalog any more
-    to_score: int = 0  # after those of one fingerprint are counted once
+    to_score: int = 0  # rows of one fingerprint count once
     duplicates: int = 0  # share a fingerprint with a row that is scored
     with_photo: int = 0  # of those to score
-    largest_photo: int = 0  # bytes, of those to score; 0 where the plan did not look at photos
-    photo_bytes: int = 0  # of those to score, likewise
-    files: dict[str | None, int] = field(default_factory=dict)  # where those to score are
+    largest_photo: int = 0  # bytes, of those to score; 0 if the plan did not look at photos
+    photo_bytes: int = 0  # of those to score; 0 if the plan did not look at photos
+    files: dict[str | None, int] = field(default_factory=dict)  # rows to score, by file
     reasons: dict[str, int] = field(default_factory=dict)  # of rows that are not carried
 
     @property
@@ -69,20 +70,20 @@ def with_fingerprints(
         model_version: of the bundle.
         precision: of the engine.
         image_roots: where local photos may lie.
-        versioned: every row has a version; then no photo is looked at, which is what versions are for.
+        versioned: every row has a version; then no photo is looked at.
 
     Returns:
-        `product_id`, `fingerprint`, `file`, `has_photo`, `photo_bytes` (null where photos are not looked at).
+        `product_id`, `fingerprint`, `file`, `has_photo`, `photo_bytes` (null if photos are not looked at).
     """
     from pyspark.sql import functions as F
 
     is_uri = "image_uri" in source.columns
     photo, version = F.col("image_uri" if is_uri else "image"), F.col("image_version")
-    found = F.lit(None).cast("string")
+    observed = F.lit(None).cast("string")
     if not versioned:
         unversioned = F.when(version.isNull(), photo)
-        found = fingerprint.file_identity_udf(image_roots)(unversioned) if is_uri else F.sha2(unversioned, 256)
-    identity = fingerprint.image_identity(F.col("product_id"), photo, is_uri, version, found)
+        observed = fingerprint.file_identity_udf(image_roots)(unversioned) if is_uri else F.sha2(unversioned, 256)
+    identity = fingerprint.image_identity(F.col("product_id"), photo, is_uri, version, observed)
     computed: dict[str, Column] = {
         "fingerprint": fingerprint.fingerprint(
             F.col("title"), F.col("description"), identity, model_version, precision
@@ -95,12 +96,12 @@ def with_fingerprints(
 
 
 def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope) -> DataFrame:
-    """Decide what is to be done with every row of `wanted`.
+    """Decide what to do with every row of the catalog.
 
     Args:
         rows: as `with_fingerprints` gives them.
         previous: the published table, with the columns of `TAGS`.
-        results: usable staged results by `key`, one each (`usable_results`).
+        results: staged results, as `usable_results` gives them.
         scope: of the run.
 
     Returns:
@@ -110,7 +111,7 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
 
     published = previous.select("product_id", *(F.col(name).alias(f"old_{name}") for name in _PUBLISHED))
     staged = results.select(
-        F.col("key").alias("fingerprint"), F.col("unchanged"), F.col("image_sha256").alias("staged_sha256")
+        F.col("for_fingerprint").alias("fingerprint"), F.col("unchanged"), F.col("image_sha256").alias("staged_sha256")
     )
     joined = rows.join(published, on="product_id", how="left").join(staged, on="fingerprint", how="left")
     again = F.lit(scope.forced) | _failed(F.col("old_status"), scope.retry_failed)
@@ -130,7 +131,7 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     ).select(*PLAN.names)
 
 
-#: What a plan looks at of a published row.
+#: Columns of a published row that a plan reads.
 _PUBLISHED = ("fingerprint", "status", "image_sha256")
 
 
@@ -141,14 +142,14 @@ def _differs(part: Callable[[Column], Column]) -> Column:
 
 
 def _failed(status: Column, any_failure: bool) -> Column:
-    """Whether a published row is to be scored again because it failed; null for a row that is not published."""
+    """Whether a published row is scored again because it failed; null for a row that is not published."""
     if any_failure:
         return ~status.isin(*(each.value for each in NOT_A_FAILURE))
     return status.isin(*(each.value for each in RETRY_EVERY_RUN))
 
 
 def _reason(scope: Scope) -> Column:
-    """Why a row that is not carried is scored: what changed in the catalog comes before what changed here."""
+    """The reason why a row is scored. A change in the catalog comes before a new model, and that before a request."""
     from pyspark.sql import functions as F
 
     return (
@@ -162,13 +163,13 @@ def _reason(scope: Scope) -> Column:
 
 
 def one_per_fingerprint(planned: DataFrame) -> DataFrame:
-    """Return one row for each fingerprint that is to be scored: rows that share one share the result."""
+    """Return one row for each fingerprint to score: rows with the same fingerprint share the result."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     same = Window.partitionBy("fingerprint")
     known = F.coalesce("known_sha256", F.lit(""))
-    # The photo of all of them is the published one, or the row is scored for those whose photo is not.
+    # The photo counts as known only if all rows of the fingerprint know the same sha256; otherwise it is scored.
     agreed = F.when(F.min(known).over(same) == F.max(known).over(same), F.col("known_sha256"))
     return (
         planned.where(F.col("action") == F.lit(Action.SCORE.value))
@@ -180,33 +181,37 @@ def one_per_fingerprint(planned: DataFrame) -> DataFrame:
 
 
 def usable_results(results: DataFrame, run_id: str, own_alone: bool) -> DataFrame:
-    """Return the staged results a run may use: its own by planned fingerprint, others' by the one really scored.
+    """Return the staged results that a run may use, each with the planned fingerprint of the rows that take it.
+
+    The run's own results are for the rows that it planned. Results of other runs are for the rows that have the
+    fingerprint that was really scored.
 
     Args:
         results: the columns of `RESULT`, of any runs.
         run_id: of this run.
-        own_alone: leave out other runs', for a run that was told to score again.
+        own_alone: leave out the results of other runs: for a run that must score again.
 
     Returns:
-        `RESULT` and `key`, each key once.
+        The columns of `RESULT`, and `for_fingerprint`, each value once.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     own = F.col("run_id") == F.lit(run_id)
     lasting = ~F.col("status").isin(*(status.value for status in RETRY_EVERY_RUN)) | F.col("unchanged")
-    candidates = results.where(own if own_alone else own | lasting)
-    keyed = candidates.withColumn("key", F.when(own, F.col("planned_fingerprint")).otherwise(F.col("fingerprint")))
-    best = Window.partitionBy("key").orderBy("unchanged", F.col("tagged_at").desc())
-    return keyed.withColumn("_rank", F.row_number().over(best)).where(F.col("_rank") == F.lit(1)).drop("_rank")
+    usable = results.where(own if own_alone else own | lasting)
+    for_fingerprint = F.when(own, F.col("planned_fingerprint")).otherwise(F.col("fingerprint"))
+    named = usable.withColumn("for_fingerprint", for_fingerprint)
+    best = Window.partitionBy("for_fingerprint").orderBy("unchanged", F.col("tagged_at").desc())
+    return named.withColumn("_rank", F.row_number().over(best)).where(F.col("_rank") == F.lit(1)).drop("_rank")
 
 
 def count(planned: DataFrame, published: int | None) -> PlanCounts:
-    """Count the rows of `with_actions`, and the published products to drop, by what is to be done with them.
+    """Count the rows of `with_actions` by action and reason, and the published products to drop.
 
     Args:
         planned: the rows.
-        published: rows of the published table; None where those that are not planned stay.
+        published: number of rows of the published table; None if published rows without a plan stay.
     """
     counts = planned.groupBy("action", "reason").count().collect, _by_file(one_per_fingerprint(planned)).collect
     groups, files = parallel.run_concurrently(planned.sparkSession.sparkContext, "plan", counts, len(counts))

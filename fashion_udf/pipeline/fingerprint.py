@@ -1,8 +1,8 @@
 """What makes a row new, in Spark SQL: digests of everything its result depends on.
 
-A fingerprint is three digests joined by hyphens: of the text, of the photo's identity, and of the versions (model,
-precision, preprocessing). Two rows with one fingerprint have one result; where two fingerprints of a product differ,
-the part that differs says why the product is scored again.
+A fingerprint is three digests joined by hyphens: of the text, of the image identity, and of the versions (model,
+precision, preprocessing). Two rows with one fingerprint have one result. If two fingerprints of a product differ, the
+part that differs says why the product is scored again.
 
 A digest is the first 128 bits of a SHA-256: a table of ten million rows meets two equal ones by chance once in 10^24.
 """
@@ -47,7 +47,7 @@ def text_part(column: Column) -> Column:
 
 
 def image_part(column: Column) -> Column:
-    """Return the part of a fingerprint that follows the photo's identity."""
+    """Return the part of a fingerprint that follows the image identity."""
     return column.substr(_DIGITS + 2, _DIGITS)
 
 
@@ -56,28 +56,28 @@ def versions_part(column: Column) -> Column:
     return column.substr(2 * _DIGITS + 3, _DIGITS)
 
 
-def image_identity(product_id: Column, photo: Column, is_uri: bool, version: Column, found: Column) -> Column:
-    """Return what tells a photo from every other one, and from its own replacement; null where there is no photo.
+def image_identity(product_id: Column, photo: Column, is_uri: bool, version: Column, observed: Column) -> Column:
+    """Return the image identity of a row (see `schema`); null if there is no photo.
 
     Args:
         product_id: of the row.
         photo: bytes or URI.
-        is_uri: which of both.
-        version: the catalog's `image_version`; a photo of the same version is the same.
-        found: without a version: size and time of the file for a URI, the hexadecimal SHA-256 for bytes.
+        is_uri: `photo` is a URI.
+        version: the catalog's `image_version`; a photo with the same version is the same photo.
+        observed: used if there is no version: size and time of a URI's file, or the hexadecimal SHA-256 of bytes.
     """
     from pyspark.sql import functions as F
 
     if is_uri:
-        # Files may share size and time (a zip keeps even seconds), and versions count from 1 for every product.
-        named = F.concat(F.lit("uri "), photo, F.lit("\n"), F.coalesce(version, found, F.lit("")))
+        # With the URI: files may share size and time (a zip keeps even seconds), and products share versions like 1.
+        named = F.concat(F.lit("uri "), photo, F.lit("\n"), F.coalesce(version, observed, F.lit("")))
         return F.when(photo.isNotNull(), named)
     versioned = F.concat(F.lit("version "), product_id, F.lit("\n"), version)
-    return F.coalesce(versioned, F.concat(F.lit("sha256 "), found))
+    return F.coalesce(versioned, F.concat(F.lit("sha256 "), observed))
 
 
 def file_identity_udf(image_roots: Sequence[str]) -> Callable[[Column], Column]:
-    """Return a UDF from a URI to size and time of its file, looked up on the executors; null where it is not read."""
+    """Return a UDF from a URI to size and time of its file, looked up on the executors; null if it is not read."""
     from pyspark.sql.pandas.functions import pandas_udf
 
     def identities(uris: pd.Series) -> pd.Series:

@@ -1,4 +1,4 @@
-"""How a run ended: its counts, and what programs read of it in `runs/<run_id>/outcome.json` and `metrics.json`."""
+"""How a run ended: its counts, and `runs/<run_id>/outcome.json` and `metrics.json`, which programs read."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class RunCounts:
         scored: rows that are not carried over: scored now, or by an interrupted run.
         carried: rows that stay as they are published.
         removed: published products that are not in the catalog any more.
-        duplicates: scored rows that share the result of another one.
-        staged: scored rows whose result an interrupted run left.
+        duplicates: scored rows that share the result of another row.
+        staged: scored rows with a result of an interrupted run.
         reasons: scored rows by reason.
         unchanged: rows that were looked at and stay as published all the same, by cause.
-        statuses: rows of the next table by status; empty where none was made.
-        decisions: likewise, by decision.
-        modalities: likewise, by modality.
+        statuses: rows of the next table by status; empty if no table was made.
+        decisions: rows of the next table by decision.
+        modalities: rows of the next table by modality.
     """
 
     accepted: int = 0
@@ -49,7 +49,7 @@ class RunCounts:
     modalities: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, those of a group as `group.name`, as `outcome.json` holds them."""
+        """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
         rows = ("accepted", "rejected", "scored", "carried", "removed", "duplicates", "staged")
         groups = {
             "reason": self.reasons,
@@ -64,7 +64,7 @@ class RunCounts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did; `number` and `data_dir` are those of the current snapshot, whether or not it is of this run."""
+    """What a run did. `number` and `data_dir` are of the current snapshot, also if this run did not publish it."""
 
     run_id: str
     number: int
@@ -75,12 +75,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do, and what it would take."""
+    """What a run would do, and what it would cost."""
 
     counts: RunCounts
-    table_rows: int  # of the table to write; 0 where the published one is the next one too
-    table_bytes: int  # of the same, about
-    core_seconds: float | None  # that scoring should take by the newest run that scored; None where none has
+    table_rows: int  # of the table to write; 0 if the published one stays
+    table_bytes: int  # approximate, of the same table
+    core_seconds: float | None  # of scoring, by the newest run that scored; None if no run has
     cores: int
 
     def as_dict(self) -> dict[str, int]:
@@ -94,7 +94,7 @@ class Preview:
 
 @dataclass
 class Record:
-    """What a run knows of itself so far: a run that fails tells how far it came."""
+    """The counts of a run so far: a run that fails reports them."""
 
     counts: RunCounts | None = None
 

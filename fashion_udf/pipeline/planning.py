@@ -1,4 +1,4 @@
-"""The inputs of a run, fixed when it starts, and its plan on top of whatever snapshot is current."""
+"""The inputs of a run, fixed when it starts, and its plan on top of the current snapshot."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """What does not change while a run goes on."""
+    """The inputs of a run: they do not change while it goes on."""
 
     spark: SparkSession
     config: JobConfig
@@ -38,7 +38,7 @@ class Run:
     run_id: str
     bundle: Bundle
     source: DataFrame  # all rows of the catalog, as `columns.read` gives them
-    rows: DataFrame  # the accepted ones, as `comparison.with_fingerprints` gives them
+    rows: DataFrame  # the accepted rows, as `comparison.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
 
@@ -58,7 +58,7 @@ class Planned:
     """The plan on top of one snapshot."""
 
     parent: Commit | None
-    previous: DataFrame  # the published table, empty before the first
+    previous: DataFrame  # the published table, empty if there is none
     overrides: DataFrame
     rows: DataFrame  # as `comparison.with_actions` gives them
     removed: DataFrame  # `product_id` of the published products to drop
@@ -76,7 +76,7 @@ class Planned:
         counts = self.counts
         if self.parent is None or counts.to_score or counts.staged or counts.removed:
             return False
-        # Asked last: that reads the whole table.
+        # Checked last: this reads the whole table.
         return not assembly.override_changes(self.previous, self.overrides)
 
 
@@ -87,7 +87,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
         InputError: the config, catalog or bundle cannot be used.
     """
     if config.publish.table:
-        metastore.quoted_name(config.publish.table)  # a wrong name is told before the night's work
+        metastore.quoted_name(config.publish.table)  # a wrong name ends the run before the night's work
     model = bundle.read(config.bundle)
     precision = registry.resolve_precision(config.engine.name, model, config.engine.precision)
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
@@ -95,7 +95,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
     if not refused:
-        accepted = source  # leaving no ids out would count all of them again, in every query
+        accepted = source  # without a rejected id the filter only costs: every query would count all ids again
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
@@ -119,8 +119,8 @@ def on_current(run: Run, target: Path | None) -> Planned:
 
     Args:
         run: as `start` gives it.
-        target: where to keep the plan, so that every later step sees the same one, whatever happens to the catalog
-            meanwhile; None: nothing is written.
+        target: where to keep the plan: every later step sees the same one, also if the catalog changes meanwhile. None:
+            nothing is written.
 
     Raises:
         SnapshotError: the published table is damaged; its rows are not carried into the next one.
@@ -144,12 +144,12 @@ def on_current(run: Run, target: Path | None) -> Planned:
     removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
     published = (parent.rows if parent else 0) if run.scope.selected is None else None
     if published is None:
-        removed = removed.limit(0)  # what a backfill does not find in the catalog is left to the nightly run
+        removed = removed.limit(0)  # a backfill drops no product: the nightly run does
     return Planned(parent, previous, overrides, rows, removed, comparison.count(rows, published))
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:
-    """Return the counts of a run as far as its plan tells them."""
+    """Return the counts of a run that its plan has."""
     counts = planned.counts
     return RunCounts(
         accepted=counts.accepted,
@@ -166,7 +166,7 @@ def run_counts(run: Run, planned: Planned) -> RunCounts:
 def results(run: Run, hold: bool = True) -> DataFrame:
     """Return the staged results that the run may use, as `comparison.usable_results` gives them.
 
-    `hold` is that of `staging.result_files`.
+    `hold` is passed to `staging.result_files`.
     """
     staged = read(run.spark, staging.result_files(run.config.output.path, hold), RESULT)
     return comparison.usable_results(staged, run.run_id, own_alone=run.scope.forced or run.scope.retry_failed)

@@ -19,10 +19,10 @@ from fashion_udf.table.commit import Commit
 _NAME = "candidate.json"
 
 
-class _Candidate(BaseModel):
+class _Refused(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tags: str = Field(pattern=r"^tags-[0-9]+$")  # directory beside this file, and no way out of there
+    tags: str = Field(pattern=r"^tags-[0-9]+$")  # a directory beside this file, and no path that leads elsewhere
     model_version: str
     rows: int
     parent: int | None
@@ -32,27 +32,27 @@ class _Candidate(BaseModel):
 def keep_refused(
     staging: Path, tags: Path, model_version: str, rows: int, parent: Commit | None, broken: Sequence[Broken]
 ) -> str:
-    """Keep a table as a candidate.
+    """Keep a refused table until a person accepts it.
 
     Args:
         staging: directory of the run.
         tags: directory of the table, in `staging`.
         model_version: of the bundle.
-        rows: that the table must have.
-        parent: the snapshot it is made on top of.
-        broken: the gates that refuse it.
+        rows: number of rows that the table must have.
+        parent: commit that the table is made on top of.
+        broken: the gates that refuse the table.
 
     Returns:
         What broke, and how to look at the table and to accept it: the message of a `GateRefusedError`.
     """
-    candidate = _Candidate(
+    kept = _Refused(
         tags=tags.name,
         model_version=model_version,
         rows=rows,
         parent=parent.number if parent else None,
         gates={gate.gate: gate.message for gate in broken},
     )
-    files.replace_file(staging / _NAME, candidate.model_dump_json(indent=2).encode() + b"\n")
+    files.replace_file(staging / _NAME, kept.model_dump_json(indent=2).encode() + b"\n")
     reasons = "; ".join(f"[{gate.gate}] {gate.message}" for gate in broken)
     remedy = f"Look at {tags}"
     if not any(gate.gate in gates.ABSOLUTE for gate in broken):
@@ -62,7 +62,7 @@ def keep_refused(
 
 
 def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
-    """Publish the table that a run was refused.
+    """Publish the refused table of a run.
 
     Args:
         output: root of the output.
@@ -70,30 +70,30 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
         accepted: names of the gates that a person accepts.
 
     Raises:
-        InputError: there is no such candidate, a gate that refused it is not accepted, or nobody may accept it.
+        InputError: the run has no refused table, a gate that refused it is not accepted, or nobody may accept the gate.
         CommitConflictError: another snapshot was published since: run again instead.
     """
     staging = paths.staging_dir(output, run_id)
     try:
-        found = _Candidate.model_validate_json((staging / _NAME).read_bytes())
+        kept = _Refused.model_validate_json((staging / _NAME).read_bytes())
     except (OSError, ValidationError) as error:
         raise InputError(f"Expected a refused run in {staging}. Received: {type(error).__name__}") from error
-    missing = sorted({*found.gates} - {*accepted} | {*found.gates} & {*gates.ABSOLUTE})
+    missing = sorted({*kept.gates} - {*accepted} | {*kept.gates} & {*gates.ABSOLUTE})
     if missing:
-        told = "; ".join(f"[{gate}] {found.gates[gate]}" for gate in missing)
+        messages = "; ".join(f"[{gate}] {kept.gates[gate]}" for gate in missing)
         raise InputError(
             f"Expected --accept for every gate that refused run {run_id}, and none of {', '.join(gates.ABSOLUTE)}. "
-            f"Received: {json.dumps(sorted(accepted))}; still refused: {told}"
+            f"Received: {json.dumps(sorted(accepted))}; still refused: {messages}"
         )
     parent = snapshot.current(output)
-    if (parent.number if parent else None) != found.parent:
+    if (parent.number if parent else None) != kept.parent:
         newest = parent.number if parent else None
         raise InputError(
-            f"Expected commit {found.parent} to be the newest, as when run {run_id} was refused. Received: {newest}. "
+            f"Expected commit {kept.parent} to be the newest, as when run {run_id} was refused. Received: {newest}. "
             "Run the job again: it uses what that run has scored"
         )
-    # The run's own id may be taken, by files that it moved before another run's commit won.
-    snapshot_id, tags = paths.attempt_id(run_id, "accepted"), staging / found.tags
-    commit = snapshot.publish(output, tags, snapshot_id, found.model_version, expected_rows=found.rows, parent=parent)
+    # The run's own id cannot be reused: its data directory may already exist.
+    snapshot_id, tags = paths.attempt_id(run_id, "accepted"), staging / kept.tags
+    commit = snapshot.publish(output, tags, snapshot_id, kept.model_version, expected_rows=kept.rows, parent=parent)
     shutil.rmtree(staging, ignore_errors=True)
     return commit

@@ -1,6 +1,6 @@
 """What a run leaves for people to query: what changed, what failed, and what waits for a person's decision.
 
-runs/<run_id>/changes.parquet    products in both tables whose category changed, and why they were scored
+runs/<run_id>/changes.parquet    products with another category than published, and why they were scored
 runs/<run_id>/failures.parquet   rows of the table with a failure, and the detail
 runs/<run_id>/review.parquet     rows of this run that the model is not sure of, least sure first
 runs/<run_id>/unchanged.parquet  products that were looked at and stay as published, and why
@@ -64,7 +64,7 @@ def _write(rows: DataFrame, target: Path) -> None:
 
 
 def changed(table: DataFrame, previous: DataFrame) -> DataFrame:
-    """Return the products in both tables whose category differs.
+    """Return the products in both tables that have another category.
 
     Returns:
         `product_id`, `from`, `to`, `confidence`, and `cause`: the reason the row was scored, or `override`.

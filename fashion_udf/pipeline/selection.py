@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """What any of these chooses; nothing at all means the products that are not published yet."""
+    """The products that meet any of these criteria; without a criterion, the products that are not published yet."""
 
     ids: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -33,19 +33,19 @@ def ids(named: str, file: str | None) -> tuple[str, ...]:
     """Return the ids of a comma-separated list and of a file with one a line, each once.
 
     Raises:
-        ConfigError: the file cannot be read, or names no product: a backfill of all new ones is asked for otherwise.
+        ConfigError: the file cannot be read, or names no product: no id at all would mean all new products.
     """
-    found = [name for name in named.split(",") if name]
+    product_ids = [name for name in named.split(",") if name]
     if file:
         try:
-            # Only the line's end is cut: " x" is an id of its own. Spreadsheets put a mark before the first.
+            # Only the line's end is cut: " x" is another id than "x". Spreadsheets write a byte order mark.
             lines = [line.rstrip("\r") for line in Path(file).read_bytes().decode("utf-8-sig").split("\n")]
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"Expected a readable text file for --ids-file. Received: {file} ({error})") from error
         if not any(lines):
             raise ConfigError(f"Expected one product id a line in --ids-file. Received: none in {file}")
-        found += [line for line in lines if line]
-    return tuple(dict.fromkeys(found))
+        product_ids += [line for line in lines if line]
+    return tuple(dict.fromkeys(product_ids))
 
 
 def select(spark: SparkSession, config: JobConfig, chosen: Selection) -> DataFrame:
@@ -65,7 +65,7 @@ def select(spark: SparkSession, config: JobConfig, chosen: Selection) -> DataFra
     if chosen == Selection():
         everything = columns.read(spark, config.input).select("product_id").where(F.col("product_id").isNotNull())
         return everything.join(published, on="product_id", how="left_anti").distinct()
-    # By way of pandas, Arrow takes them to the JVM; a list of tuples becomes an RDD that starts Python workers.
+    # Arrow takes a pandas frame to the JVM; a list of tuples would become an RDD that starts Python workers.
     rows = spark.createDataFrame(pd.DataFrame({"product_id": list(chosen.ids)}, dtype=object), "product_id string")
     criteria = F.col("category").isin(*chosen.categories) | F.col("status").isin(*_statuses(chosen.statuses))
     if chosen.since:

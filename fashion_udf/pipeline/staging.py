@@ -1,12 +1,12 @@
-"""What a run keeps on disk until it publishes; the next run uses the results of one that did not get so far.
+"""What a run keeps on disk until it publishes; the next run uses the results of an interrupted one.
 
-    staging/<run_id>/alive           touched while the run lives, so that nothing of it is taken for dead
-    staging/<run_id>/plan-0/         every accepted row and what is to be done with it, without photos
+    staging/<run_id>/alive           touched while the run lives, so that nobody takes it for dead
+    staging/<run_id>/plan-0/         every accepted row and what to do with it, without photos
     staging/<run_id>/results/00007/  one chunk of results; the directory appears whole or not at all
     staging/<run_id>/tags-0/         the assembled table
-    staging/<run_id>/candidate.json  what a refused table waits for
+    staging/<run_id>/candidate.json  a refused table, and the gates that refused it
 
-Files are forced to the disk before the rename that makes them count, as those of the table are.
+Files are forced to the disk before the rename that makes them count, as the files of the table are.
 """
 
 from __future__ import annotations
@@ -80,16 +80,16 @@ def result_files(output: str, hold: bool = True) -> list[str]:
 
     Args:
         output: root of the output.
-        hold: what is returned counts as alive, so that nobody removes it while it is read.
+        hold: touch `alive` in these staging directories, so that nobody removes the files while they are read.
     """
-    found = []
+    names = []
     for directory in sorted((local_path(output) / "staging").glob("[!.]*")):
         paths = sorted(directory.glob(f"{_RESULTS}/[0-9]*/[!._]*.parquet"))
         if paths and hold:
             with contextlib.suppress(OSError):  # its run has just ended, or we may only read
                 (directory / "alive").touch()
-        found += [str(path) for path in paths if _is_whole(path)]
-    return found
+        names += [str(path) for path in paths if _is_whole(path)]
+    return names
 
 
 def _is_whole(path: Path) -> bool:

@@ -4,8 +4,8 @@
             --rejected--> runs/<run_id>/rejected.parquet
     plan, results and the published table --> staging/<run_id>/tags-0 --audit--> tags/data/<snapshot_id>
 
-Where another run publishes meanwhile, planning and what follows are done again on top of that: what was scored is
-staged, so only the comparison is repeated.
+If another run publishes meanwhile, the run plans again on top of the new snapshot. Scored rows are staged, so they are
+not scored again.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Of the session while a run goes on; whose it is gets it back as it was.
+#: Settings of the session while a run goes on; afterwards the session is as it was.
 SETTINGS: dict[str, str | int] = {
     **session.PINNED,
     "spark.sql.parquet.columnarReaderBatchSize": chunks.BATCH_ROWS,
 }
-#: Times a run plans: once, and three times more where another run published first.
+#: Most plans of a run: one, and three more if other runs publish first.
 PLANS = 4
 #: Fewer scored rows say nothing about the speed of the next run.
 MIN_ROWS_FOR_SPEED = 500
@@ -64,7 +64,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
     """Bring the table up to date with the catalog and publish it; publish nothing where nothing changed.
 
     Args:
-        spark: a session of `job.session`.
+        spark: a session that `session.require_usable` accepts.
         config: of the run.
         scope: which products to look at, and which to score whatever their fingerprint; by default the whole catalog.
 
@@ -86,7 +86,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         commit, counts, published = _publish_on_current(run, record)
         if config.publish.table and published:
             metastore.point_to(spark, config.publish.table, paths.data_dir(output, commit))
-        # Only now that the commit has landed; nobody reads it, and the next run's is its own.
+        # Not before the commit has landed: until then a later run may need what is staged.
         shutil.rmtree(directory, ignore_errors=True)
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
 
@@ -104,7 +104,7 @@ def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) 
 
 
 def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bool]:
-    """Do everything from the plan on, again where another run published first."""
+    """Do all steps from the plan on; repeat them if another run published first."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
@@ -114,7 +114,7 @@ def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bo
         try:
             return _attempt(run, attempt, work, record)
         except (CommitConflictError, GateRefusedError, PySparkException, Py4JJavaError, OSError) as error:
-            # A run that publishes removes what it staged, which this one may have planned with: rows are missing then.
+            # A run that publishes removes its staging. If this run planned with those results, rows are missing.
             overtaken = isinstance(error, CommitConflictError) or snapshot.current(run.config.output.path) != parent
             if attempt == PLANS - 1 or not overtaken:
                 raise
@@ -196,7 +196,7 @@ def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> N
 def _audit(
     run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: dict[str, float]
 ) -> tuple[Audit, dict[str, int]]:
-    """Count the next table and write the run's tables; returns the counts, and unchanged rows by cause."""
+    """Count the next table and write the run's tables; returns the counts, and the unchanged rows by cause."""
     table = planning.read(run.spark, [str(tags)], TAGS)
     audited = audit.audit(table, planned.previous if planned.parent else None, [*tags.glob("*.parquet")])
     metrics = {**audited.as_dict(), "seconds": seconds}
@@ -216,7 +216,7 @@ def _require_gates(run: Run, planned: Planned, audited: Audit, tags: Path) -> No
 
 
 def _publish(run: Run, planned: Planned, tags: Path, attempt: int) -> Commit:
-    # A snapshot's id is never used twice, also where the files were moved before another run's commit won.
+    # A later attempt needs another id: the data directory of the first one may already exist.
     snapshot_id = paths.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
     version, rows = run.bundle.model_version, planned.table_rows
     output = run.config.output.path

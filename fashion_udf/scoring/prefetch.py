@@ -1,4 +1,4 @@
-"""A function over items in order, called ahead of the one who uses the results: fetching while the engine works."""
+"""The results of a function over items, in order, computed ahead by threads: fetch photos while the engine works."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Result = TypeVar("Result")
 def prefetch(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
 ) -> Generator[Result, None, None]:
-    """Yield `function(item)` for each item, in order; what it raises is raised at its item's turn.
+    """Yield `function(item)` for each item, in order; an exception is raised at the turn of its item.
 
     Args:
         function: called by several threads at once.
         items: read in the caller's thread, at most `ahead` items before their turn.
-        threads: that call the function, all ended when the iterator is exhausted or closed; 0 calls it in the caller's
-            thread, when its result is asked for.
-        ahead: most results that are waiting, or being worked on, while the caller uses one. Bounds the memory.
+        threads: number of threads that call the function. They end when the iterator is exhausted or closed. With 0 the
+            caller's thread calls it, when the result is asked for.
+        ahead: most results that wait, or are computed, while the caller uses one. Bounds the memory.
     """
     if threads == 0:
         yield from map(function, items)
         return
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="read-ahead")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="prefetch")
     pending: deque[Future[Result]] = deque()
     try:
         for item in items:

@@ -47,13 +47,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class _Photo:
-    """What is told of a fetched and decoded photo, or the reason why there is none."""
+    """The facts of a fetched and decoded photo, or the reason why there is none."""
 
     status: Status
     error: str | None
     identity: str | None
     sha256: str | None
-    unchanged: bool = False  # the bytes are the known ones: not decoded
+    unchanged: bool = False  # the bytes have the `known_sha256`: not decoded
 
 
 _NO_PHOTO = _Photo(Status.IMAGE_NONE, None, None, None)
@@ -71,15 +71,15 @@ class Scorer:
         threads: int = 0,
         decoders: int = 1,
     ) -> None:
-        """Take the parts a score needs.
+        """Take the parts that scoring needs.
 
         Args:
             bundle: labels, tokenizer, temperatures and thresholds.
             settings: how to score.
             predict: the bundle's model in an engine.
-            decode: `images.decode`, or the same in a child process.
-            threads: that fetch and decode the next photos while the engine works; 0: none, one after the other.
-            decoders: how many of them decode at a time. Fetching waits, decoding works, and a large photo takes 1 GB.
+            decode: `photos.decode.decode`, or the same in the sandbox.
+            threads: fetch and decode the next photos while the engine works; 0: each photo at its turn.
+            decoders: threads that decode at a time: decoding takes a core, and 1 GB for a large photo.
         """
         self._settings = settings
         self._predict = predict
@@ -99,12 +99,12 @@ class Scorer:
         photo_column: Sequence[bytes | str | None],
         known_sha256: Sequence[str | None] | None = None,
     ) -> pd.DataFrame:
-        """Score rows; the result has the columns of `SCORE`, one row for each given row, in the same order.
+        """Score rows; the result has the columns of `SCORE`, one row for each input row, in the same order.
 
-        A row whose photo has the bytes of its `known_sha256` is told to be `unchanged`, and not scored.
+        A row is `unchanged`, and not scored, if its photo has the bytes of its `known_sha256`.
 
-        An embedding is a `memoryview` of float32, and a list of top categories holds pairs: what Spark's conversion to
-        Arrow takes in half the time of arrays and dicts.
+        An embedding is a `memoryview` of float32, and a list of top categories holds pairs: Spark converts these to
+        Arrow in half the time of arrays and dicts.
         """
         texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
         token_ids = tokenizer.encode(self._tokenizer, texts)  # int32[n, t]
@@ -147,8 +147,8 @@ class Scorer:
             embedding[rows], logits[rows] = prediction.embedding, prediction.logits
 
         step, waiting, words_only = self._settings.batch_size, list[int](), list[int]()
-        with closing(prefetch(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)) as found:
-            for row, (photo, pixels) in enumerate(found):
+        with closing(prefetch(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)) as pairs:
+            for row, (photo, pixels) in enumerate(pairs):
                 photo_rows.append(photo)
                 if pixels is not None:
                     self._pixels[len(waiting)] = pixels

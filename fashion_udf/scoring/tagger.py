@@ -75,15 +75,15 @@ class Tagger:
 
         Args:
             products: with any of the columns `title`, `description` and `image` (bytes); others are not read.
-            title: of one product, where no data frame is given.
-            description: likewise.
-            image: the photo's bytes, likewise.
+            title: of one product, if there is no data frame.
+            description: of the same product.
+            image: bytes of its photo.
 
         Returns:
             The columns of the output table that follow from a product alone: `category`, `confidence`, `decision`,
             `top_categories` (a list of `category` and `confidence`), `embedding` (float32[256], or None), `modality`,
-            `status`, `error`, `image_sha256` and `model_version`. Of one product as a dict, of a data frame as one with
-            the same index.
+            `status`, `error`, `image_sha256` and `model_version`. For one product a dict, for a data frame another one
+            with the same index.
         """
         if products is None:
             one = pd.DataFrame({"title": [title], "description": [description], "image": [image]}, dtype=object)
@@ -123,7 +123,7 @@ def usual_settings(
 
 
 def tags(scores: pd.DataFrame, model_version: str) -> pd.DataFrame:
-    """Return the columns of `TAG` from those of `SCORE`."""
+    """Return the columns of `TAG`, made of the columns of `SCORE`."""
     renamed = scores.rename(columns={"model_category": "category"})
     renamed["model_version"] = pd.Series([model_version] * len(scores), dtype=object)
     return pd.DataFrame(renamed, columns=TAG.names)
@@ -134,5 +134,5 @@ def _named(category: str, confidence: float) -> dict[str, str | float]:
 
 
 def values(column: pd.Series) -> list[Any]:
-    """Return the values of a column; whatever pandas takes for missing (NaN, NA, NaT) is None."""
+    """Return the values of a column; a value that pandas takes for missing (NaN, NA, NaT) is None."""
     return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]

@@ -1,4 +1,4 @@
-"""Several Spark queries at a time: planning and committing one leaves the cores idle, which its few rows never fill."""
+"""Several Spark queries at a time: a query of few rows leaves cores idle, as do its planning and committing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 def run_concurrently(context: SparkContext, name: str, queries: Iterable[Callable[[], Any]], at_most: int) -> list[Any]:
-    """Return what the queries return, in their order; in case of an error or a signal, those that run are cancelled.
+    """Return the results of the queries, in their order. After an error or a signal, running queries are cancelled.
 
     Args:
-        context: where they run.
-        name: what Spark's pages call them.
-        queries: begun in this order.
-        at_most: so many at a time.
+        context: where the queries run.
+        name: of the queries on Spark's pages.
+        queries: started in this order.
+        at_most: queries that run at a time.
 
     Raises:
-        Exception: of the first query, in their order, that failed.
+        Exception: of the first query in this order that failed.
     """
-    group = str(uuid.uuid4())  # what is cancelled is ours, whatever else runs in the session
+    group = str(uuid.uuid4())  # only these queries are cancelled, no others of the session
 
     def grouped(query: Callable[[], Any]) -> Any:
         context.setJobGroup(group, name)

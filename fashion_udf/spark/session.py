@@ -55,12 +55,12 @@ def start(app_name: str) -> SparkSession:
         ) from error
     conf = SparkConf()
     if not conf.contains("spark.pyspark.python"):
-        # Spark takes the `python3` of PATH for the workers, which need not be the one that has this library.
+        # Spark starts workers with the `python3` of PATH, which may lack this library.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
     settings = {**STARTED_WITH, **PINNED}
     if not conf.contains("spark.log.level"):
-        # Spark's INFO is hundreds of lines, between which nobody sees the progress.
+        # Spark's INFO is hundreds of lines: nobody would see the progress between them.
         settings["spark.log.level"] = "WARN"
     for key, value in settings.items():
         builder = builder.config(key, value)
@@ -104,7 +104,7 @@ def _require_own_python(context: SparkContext) -> None:
 
 @contextmanager
 def settings(spark: SparkSession, values: Mapping[str, str | int]) -> Iterator[None]:
-    """Set session settings for the time of a call, and leave the session as it was."""
+    """Set session settings while the body runs, and restore the old ones."""
     before = {key: spark.conf.get(key, None) for key in values}
     try:
         for key, value in values.items():

@@ -45,9 +45,9 @@ class Commit:
     Attributes:
         number: 1 for the first commit, then one more each time.
         snapshot_id: names the directory under `tags/data` and the files in it; a rollback names an older snapshot.
-        parent: the commit this one was made on top of; None for the first.
+        parent: number of the commit before; None for the first.
         time: ISO 8601 in UTC, for people; order comes from `number` alone.
-        run_id: the run that made the commit; how a run recognises its own.
+        run_id: the run that made the commit; by this id a run recognises its own commit.
         model_version: of the bundle that scored the snapshot.
         files: every data file, in order of name.
     """
@@ -84,7 +84,7 @@ class Commit:
         """The log file: canonical JSON (sorted keys, no spaces, ASCII) and a newline.
 
         Raises:
-            SnapshotError: the record is one that `parse` would refuse.
+            SnapshotError: `parse` would refuse the record.
         """
         if problem := next(_problems(self), None):
             raise SnapshotError(f"Expected a valid commit. Received: {problem}")
@@ -155,7 +155,7 @@ def _parse(data: bytes) -> tuple[Commit, str | None]:
 
 
 def _problems(commit: Commit) -> Iterator[str]:
-    """What breaks the rules that writers and readers share; each rule may rely on those before it."""
+    """Broken rules, of those that writers and readers share; each rule may rely on the rules before it."""
     if not (_is_count(commit.number) and 1 <= commit.number <= 99_999_999):
         yield f"number {commit.number!r} (expected 1 to 99999999)"
     before = None if commit.number == 1 else commit.number - 1

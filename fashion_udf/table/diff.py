@@ -28,7 +28,7 @@ Change = tuple[str | None, str | None, int]
 
 @dataclass(frozen=True)
 class Confidence:
-    """Of rows with a confidence in both snapshots: how many, the means, and how many rose and fell."""
+    """The rows that have a confidence in both snapshots: their number, the means, and how many rose and fell."""
 
     rows: int
     mean_before: float | None
@@ -44,10 +44,10 @@ class Diff:
     Attributes:
         before, after: numbers of the commits.
         rows_before, rows_after: rows in each.
-        added, gone: rows that only the later, or only the earlier, has.
-        categories, statuses: (from, to, rows) of the rows in both whose value differs, most rows first.
+        added, gone: rows of the later snapshot alone, and of the earlier one alone.
+        categories, statuses: (from, to, rows) of the rows in both with another value, most rows first.
         confidence: of the rows in both.
-        scored: rows in both that another run scored than before, by the reason in the later.
+        scored: rows in both that were scored again, by the reason in the later snapshot.
         models: (model version, rows before, rows after), most rows after first.
         examples: "added", "gone" -> (product id,); "category" -> (product id, from, to); in the order of the files.
     """
@@ -109,7 +109,7 @@ def diff(output: str, before: Commit, after: Commit, examples: int = 10) -> Diff
 
 
 def text(changes: Diff) -> str:
-    """The record as plain-text tables for a person; what did not change has no table."""
+    """The record as plain-text tables for a person; a part without changes has no table."""
     confidence = changes.confidence
     stayed = changes.rows_after - changes.added
     facts = [
@@ -142,7 +142,7 @@ def text(changes: Diff) -> str:
 
 
 class _Columns:
-    """The columns of a commit's data files, each read when asked for, rows in the order of the files."""
+    """The columns of a commit's data files. Each is read when asked for; rows are in the order of the files."""
 
     def __init__(self, output: str, commit: Commit) -> None:
         directory = paths.data_dir(output, commit)

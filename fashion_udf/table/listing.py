@@ -1,4 +1,4 @@
-"""What is known of each commit without opening its data files: for `list` and `show`."""
+"""The facts of each commit, without opening its data files: for `list` and `show`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fashion_udf.table import paths, pins, snapshot
 from fashion_udf.table.commit import Commit
 
 _COLUMNS = ("number", "kind", "time", "rows", "bytes", "model", "snapshot")
-_MODEL_CHARACTERS = 12  # as many as git shows at most of a digest; `show` has all
+_MODEL_CHARACTERS = 12  # of a digest, as many as git shows at most; `show` prints all
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Facts:
 
     @property
     def state(self) -> str:
-        """Such as `current, pinned: before the new model`."""
+        """The state in words, such as `current, pinned: before the new model`."""
         words = [word for word, holds in (("current", self.current), ("expired", self.expired)) if holds]
         return ", ".join(words + [f"pinned: {note}" if note else "pinned" for note in self.pins])
 

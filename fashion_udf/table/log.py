@@ -1,7 +1,7 @@
 """The numbered log of commits: read it whole and unaltered, and append to it with a known outcome.
 
-An append lands, does not land, or nobody can tell yet. Doubt is settled by reading the log back and comparing the run's
-id; what stays in doubt is said so (`CommitUnknownError`), and nothing is ever deleted.
+An append lands, does not land, or its outcome is unknown. In doubt, the log is read back and the run's id is compared.
+If the outcome is still unknown, `append` raises `CommitUnknownError`. Nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def numbers(store: Store) -> list[int]:
         raise SnapshotError(f"Expected a readable {_LOG}. Received: {error}") from error
     if strange := [name for name in names if not re.fullmatch(r"[0-9]{8}\.json", name)]:
         raise SnapshotError(f"Expected only names such as 00000042.json in {_LOG}. Received: {strange[0]!r}")
-    found = [int(name[:8]) for name in names]
-    for before, after in pairwise(found):
+    ascending = [int(name[:8]) for name in names]
+    for before, after in pairwise(ascending):
         if after != before + 1:
             raise SnapshotError(f"Expected {_key(before + 1)} before {_key(after)}. Received: no such file")
-    return found
+    return ascending
 
 
 def read(store: Store, number: int) -> Commit:
@@ -68,7 +68,7 @@ def find(store: Store, number: int) -> Commit | None:
 
 
 def append(store: Store, commit: Commit) -> Commit:
-    """Create the commit's log file; returns what the log holds under its number, made by this run.
+    """Create the commit's log file; returns this run's commit as the log holds it.
 
     Raises:
         CommitConflictError: another run holds the number.
@@ -87,14 +87,14 @@ def append(store: Store, commit: Commit) -> Commit:
         f"run {commit.run_id} in `jobs/snapshots.py list` before running again"
     )
     try:
-        found = find(store, commit.number)
+        stored = find(store, commit.number)
     except SnapshotError as error:
         raise unknown from error
-    if found is not None:
-        if found.run_id != commit.run_id:
-            raise conflict(commit.number, found) from failure
+    if stored is not None:
+        if stored.run_id != commit.run_id:
+            raise conflict(commit.number, stored) from failure
         logger.warning("commit %d landed, although the store answered: %s", commit.number, failure or "exists already")
-        return found
+        return stored
     if failure is None or isinstance(failure, (TimeoutError, ConnectionError)):
         raise unknown from failure  # the store may still be applying it
     raise SnapshotError(
@@ -103,10 +103,10 @@ def append(store: Store, commit: Commit) -> Commit:
 
 
 def conflict(number: int, newest: Commit | None) -> CommitConflictError:
-    """The error of a run that finds another commit than the one it began with."""
-    found = f"commit {newest.number} of run {newest.run_id}" if newest else "an empty log"
+    """The error of a run that began with another newest commit than the log has now."""
+    head = f"commit {newest.number} of run {newest.run_id}" if newest else "an empty log"
     return CommitConflictError(
-        f"Expected to publish commit {number} on top of the snapshot this run began with. Received: {found} as the "
+        f"Expected to publish commit {number} on top of the snapshot this run began with. Received: {head} as the "
         "newest; nothing of this run was published: run it again"
     )
 

@@ -1,7 +1,7 @@
 """Move a catalog table (`publish.table`) to the directory of a snapshot, for readers who know a name and not a path.
 
-The commit has published already: what fails here is a warning. A query that was planned before the move keeps the old
-directory; a session that is already open sees the new one after `REFRESH TABLE`, as Spark caches the files of a table.
+The commit is published already, so a failure here is a warning. A query that was planned before the move keeps the old
+directory. An open session sees the new one after `REFRESH TABLE`, because Spark caches the files of a table.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def point_to(spark: SparkSession, table: str, directory: Path) -> bool:
         directory: of the snapshot, absolute.
 
     Returns:
-        Whether the table moved. A failure is logged with what to run by hand, and is never raised: the snapshot is
-        published whatever a metastore does.
+        Whether the table moved. A failure is logged with the statement to run by hand, and is never raised: the
+        snapshot is published whatever a metastore does.
 
     Raises:
         ConfigError: `table` is not a name.
@@ -60,7 +60,7 @@ def quoted_name(table: str) -> str:
     """A table's name as a Spark SQL identifier, each part in backticks.
 
     Raises:
-        ConfigError: it has no part, more than three, or an empty or unprintable one.
+        ConfigError: the name has more than three parts, or an empty or unprintable part.
     """
     parts = table.split(".")
     if len(parts) > 3 or not all(part.strip() and part.isprintable() for part in parts):
@@ -76,7 +76,7 @@ def quoted_text(text: str) -> str:
 
 
 def _problem(spark: SparkSession, name: str, location: str) -> str | None:
-    """What forbids the move: an existing table may be somebody else's."""
+    """The reason not to move an existing table, which may be somebody else's; None if there is no reason."""
     if SPARK_PATTERN.search(location):
         return f"Spark would take {location} for a pattern; choose another output.path"
     if not spark.catalog.tableExists(name):

@@ -35,13 +35,13 @@ def attempt_id(run_id: str, name: str) -> str:
 
 
 def run_of(published_id: str) -> str:
-    """The run whose reports tell of a commit: `published_id` is its `run_id`, which `attempt_id` may have made."""
-    found = _RUN_ID.match(published_id)
-    return found[0] if found else published_id
+    """Id of the run that made a commit, from the commit's `run_id`: without the suffix that `attempt_id` may add."""
+    match = _RUN_ID.match(published_id)
+    return match[0] if match else published_id
 
 
 def staging_dir(output: str, run_id: str) -> Path:
-    """Where a run keeps what it has not published yet; on the same file system as the table."""
+    """The directory of a run's work until it publishes; on the same file system as the table."""
     require_id("run_id", run_id)
     return local_path(output) / "staging" / run_id
 
@@ -53,5 +53,5 @@ def run_dir(output: str, run_id: str) -> Path:
 
 
 def data_dir(output: str, commit: Commit) -> Path:
-    """The resolved directory of a snapshot: what a reader opens, and keeps through later publishes."""
+    """The resolved directory of a snapshot. A reader opens it, and keeps it while later runs publish."""
     return local_path(output).resolve() / TAGS / "data" / commit.snapshot_id

@@ -1,14 +1,14 @@
-"""Small files that mark snapshots: a pin keeps one, a tombstone says that one has expired.
+"""Pins and tombstones, small files about snapshots: a pin keeps one, a tombstone says that one has expired.
 
-    <output>/tags/pins/<snapshot_id>.json              a person's, with a note
-    <output>/tags/pins/<snapshot_id>.<run_id>.json     a rollback's, while it works
+    <output>/tags/pins/<snapshot_id>.json              pin of a person, with a note
+    <output>/tags/pins/<snapshot_id>.<run_id>.json     pin of a rollback, while it works
     <output>/tags/expired/<snapshot_id>.<id>.json      written by one call of expire before it removes any data
 
-Whoever keeps a snapshot writes the pin first and then looks for tombstones; whoever removes one writes the tombstone
-first and then looks for pins. So at least one of the two sees the other, and who sees the other takes the own mark back
-and gives way: no snapshot is removed that was kept, and none is kept that was removed. A call of expire trusts its own
-tombstone only, for the one who wrote another may be about to take it back. What a dead process leaves behind is on the
-safe side: a pin keeps, and a tombstone refuses rollbacks.
+A call that keeps a snapshot writes the pin first and then looks for tombstones. A call that removes a snapshot writes
+the tombstone first and then looks for pins. So at least one of the two sees the other's file; whichever sees it removes
+its own and stops. A kept snapshot is never removed, and a removed one is never kept. A call of expire trusts only its
+own tombstone: the writer of another one may be about to remove it. The files of a dead process are on the safe side: a
+pin keeps its snapshot, and a tombstone refuses rollbacks.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 1
 
-#: Bytes in one mark, and characters in a note.
-MAX_MARK_BYTES = 4096
+#: Bytes in one pin or tombstone, and characters in a note.
+MAX_PIN_BYTES = 4096
 MAX_NOTE = 200
 
 _PINS = "tags/pins"
@@ -39,27 +39,27 @@ _EXPIRED = "tags/expired"
 
 @dataclass(frozen=True)
 class Pin:
-    """Why a snapshot is kept: the file's name under `tags/pins`, and the note in it."""
+    """A pin: the name of its file under `tags/pins`, and the note in it, which says why the snapshot is kept."""
 
     name: str
     note: str
 
 
 def pins(output: str) -> dict[str, list[Pin]]:
-    """Every pin, by the id of the snapshot that it keeps.
+    """Every pin, by the id of the snapshot.
 
     Raises:
         SnapshotError: a pin has a strange name, is no plain file or is damaged; the message names it.
     """
-    found: dict[str, list[Pin]] = {}
+    by_snapshot: dict[str, list[Pin]] = {}
     for name in _names(output, _PINS):
         if (tree := _read(output, f"{_PINS}/{name}")) is not None:  # else removed since it was listed
-            found.setdefault(name.split(".")[0], []).append(Pin(name, tree["note"]))
-    return found
+            by_snapshot.setdefault(name.split(".")[0], []).append(Pin(name, tree["note"]))
+    return by_snapshot
 
 
 def pin(output: str, commit: Commit, note: str = "", holder: str | None = None) -> bool:
-    """Keep a commit's snapshot until `unpin`; False where it was pinned already.
+    """Keep a commit's snapshot until `unpin`; False if it was pinned already.
 
     Args:
         output: root of the output.
@@ -98,7 +98,7 @@ def unpin(output: str, commit: Commit) -> list[str]:
 
 @contextmanager
 def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
-    """Pin a snapshot while the body works with it; the pin stays if the body cannot tell how it ended.
+    """Pin a snapshot while the body works with it; the pin stays if the outcome of the body is unknown.
 
     Raises:
         SnapshotError: the snapshot has expired, or the pin could not be written.
@@ -107,7 +107,7 @@ def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
     try:
         yield
     except CommitUnknownError:
-        raise  # the commit may still land, and then needs the snapshot: unknown never deletes
+        raise  # the commit may still land, and then needs the snapshot: an unknown outcome deletes nothing
     except BaseException:
         _release(output, commit, run_id)
         raise
@@ -194,15 +194,15 @@ def _create(output: str, key: str, tree: dict[str, Any]) -> bool:
 
 def _read(output: str, key: str) -> dict[str, Any] | None:
     try:
-        data = open_store(output).read(key, MAX_MARK_BYTES + 1)
-        tree = json.loads(data) if len(data) <= MAX_MARK_BYTES else None
+        data = open_store(output).read(key, MAX_PIN_BYTES + 1)
+        tree = json.loads(data) if len(data) <= MAX_PIN_BYTES else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise SnapshotError(f"Expected a readable {key}. Received: {str(error)[:200]}") from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT or not isinstance(tree.get("note"), str):
         raise SnapshotError(
-            f"Expected at most {MAX_MARK_BYTES} bytes in format {FORMAT} in {key}. Received: {data[:60]!r}"
+            f"Expected at most {MAX_PIN_BYTES} bytes in format {FORMAT} in {key}. Received: {data[:60]!r}"
         )
     return tree
 

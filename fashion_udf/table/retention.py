@@ -1,18 +1,19 @@
 """Expire: remove old snapshots, the staging of dead runs, and old reports; what is unknown is never removed.
 
 A snapshot stays if it is current, pinned, among the newest `keep`, or was current within the last `older_than`
-seconds. Its age is counted from the log files, as the file system dates them: a run's id and the time in a commit come
-from clocks that may have jumped, and a log file's date is never taken for older than that of the commit before it.
+seconds. Its age comes from the modification times of the log files: a run's id and the time in a commit come from
+clocks that may have jumped. A log file never counts as older than the log file before it.
 
 Safe while others publish, pin, roll back and expire:
 
-- A publish names a new snapshot, so it can end a snapshot's time as the current one, and never begin it.
-- Only a rollback makes an old snapshot current. It pins first and looks for a tombstone then; here the tombstone is
-  written first, and pins and then the log are read again before anything is removed. A rollback removes its pin after
-  its commit, so whoever finds no pin in this order finds the commit. One of the two sees the other (see `marks`).
-- A tombstone outlives an interrupted removal: the next call finishes it, unless it is current, pinned or in `grace`.
-- Staging and reports are renamed before they are removed, so nobody takes half a directory for a whole one. A live run
-  touches `staging/<run_id>/alive`; one that reads the staging of a dead run touches the `alive` there too.
+- A publish names a new snapshot: it can end an old snapshot's time as the current one, and never begin it.
+- Only a rollback makes an old snapshot current. A rollback pins first and then looks for a tombstone. `expire` writes
+  the tombstone first, then reads the pins and then the log again, before it removes anything. A rollback removes its
+  pin after its commit: where `expire` finds no pin, it finds the commit. So one of the two sees the other (see `pins`).
+- A tombstone stays after an interrupted removal. The next call finishes the removal, unless the snapshot is current,
+  pinned or in `grace`.
+- Staging and reports are renamed before they are removed: nobody takes half a directory for a whole one. A live run
+  touches `staging/<run_id>/alive`. A run that reads the staging of a dead run touches its `alive` file too.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from fashion_udf.table.store import local_path
 
 logger = logging.getLogger(__name__)
 
-_REMOVED = ".expired-"  # before the name of a directory that is being removed: no run's id begins so
+_REMOVED = ".expired-"  # prefix of a directory that is being removed: no run's id begins with it
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -48,7 +49,7 @@ class Policy:
     Attributes:
         older_than: a snapshot and a run's reports are kept this long.
         keep: this many of the newest snapshots are kept, however old.
-        grace: nothing younger is removed: the time a reader has to finish, and a dead run's staging to be taken up.
+        grace: nothing younger is removed. A reader has this time to finish, and a run to use a dead run's staging.
     """
 
     older_than: float = 30 * 86400
@@ -67,9 +68,9 @@ class Removal:
     Attributes:
         kind: a snapshot's data, a run's staging, or a run's reports.
         path: of the directory.
-        since: when it was last in use, in seconds since the epoch: current, or written to.
-        size: bytes in it.
-        commit: the newest one that names the snapshot.
+        since: when the directory was last in use (current, or written to), in seconds since the epoch.
+        size: bytes in the directory.
+        commit: the newest commit that names the snapshot; None for staging and reports.
     """
 
     kind: Literal["snapshot", "staging", "run"]
@@ -83,7 +84,7 @@ def seconds(text: str) -> float:
     """A time such as `90s`, `15m`, `24h` or `30d`.
 
     Raises:
-        InputError: it is written in another way.
+        InputError: the text has another form.
     """
     if not (match := re.fullmatch(r"([0-9]{1,6})([smhd])", text)):
         raise InputError(f"Expected a time such as 90s, 15m, 24h or 30d. Received: {text!r}")
@@ -91,7 +92,7 @@ def seconds(text: str) -> float:
 
 
 def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Removal]:
-    """What `expire` would remove; writes nothing.
+    """The directories that `expire` would remove; writes nothing.
 
     Args:
         output: root of the output, a local path.
@@ -99,17 +100,17 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
         now: seconds since the epoch; the clock's by default.
 
     Raises:
-        SnapshotError: the log, a pin or a tombstone is damaged, or a directory is a link: nothing is known, so nothing
-            may be removed.
+        SnapshotError: the log, a pin or a tombstone is damaged, or a directory is a link. Then it is unknown what may
+            be removed, so nothing is.
     """
     now = time.time() if now is None else now
     root = local_path(output).resolve()
     try:
         log = snapshot.read_log(output)
-        gone = pins.expired(output)
-        kept = {paths.run_of(commit.run_id) for commit in log if commit.run_id not in gone}
+        expired = pins.expired(output)
+        kept = {paths.run_of(commit.run_id) for commit in log if commit.run_id not in expired}
         staging = list(_directories(root / "staging", "staging"))
-        # A run whose staging is there may be live, or may be taken up again.
+        # A run that has staging may be live, or a later run may still use its results.
         kept |= {removal.path.name.removeprefix(_REMOVED) for removal in staging}
         runs = (run for run in _directories(root / "runs", "run") if run.path.name not in kept)
         old = now - max(policy.older_than, policy.grace)
@@ -123,7 +124,7 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
 
 
 def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[Removal], list[str]]:
-    """Remove what `plan` names; returns what was removed, and one line for each that could not be.
+    """Remove what `to_remove` lists; returns what was removed, and a line for each directory that could not be removed.
 
     Args:
         output: root of the output, a local path.
@@ -131,7 +132,7 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
         now: seconds since the epoch; the clock's by default.
 
     Raises:
-        SnapshotError: as `plan` does; nothing was removed.
+        SnapshotError: as `to_remove` does; nothing was removed.
     """
     removed, problems = [], []
     for removal in to_remove(output, policy, now):
@@ -144,19 +145,19 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
 
 
 def _snapshots(output: str, log: list[Commit], policy: Policy, now: float) -> Iterator[Removal]:
-    newest_of = {commit.snapshot_id: commit for commit in log}  # the last commit that names each
+    newest_of = {commit.snapshot_id: commit for commit in log}  # the last commit of each snapshot
     commits = sorted(newest_of.values(), key=lambda commit: commit.number)
-    gone, protected = pins.expired(output), set(pins.pins(output))
+    expired, protected = pins.expired(output), set(pins.pins(output))
     if log:
         protected.add(log[-1].snapshot_id)
-    recent = {c.snapshot_id for c in [c for c in commits if c.snapshot_id not in gone][-policy.keep :]}
+    recent = {c.snapshot_id for c in [c for c in commits if c.snapshot_id not in expired][-policy.keep :]}
     left = _last_current(output, log)
     for commit in commits:
         age = now - left[commit.number]
         directory = paths.data_dir(output, commit)
         if commit.snapshot_id in protected or age < policy.grace:
             continue
-        if commit.snapshot_id in gone:
+        if commit.snapshot_id in expired:
             if not os.path.lexists(directory):
                 continue
         elif commit.snapshot_id in recent or age < policy.older_than:
@@ -188,7 +189,7 @@ def _directories(parent: Path, kind: Literal["staging", "run"]) -> Iterator[Remo
 
 
 def _size_and_time(directory: Path) -> tuple[int, float]:
-    """Bytes in a tree, and the newest modification time in it; infinite where something in it cannot be read."""
+    """Bytes and newest modification time of a tree. The time is infinite if a part of the tree cannot be read."""
     failed: list[OSError] = []
     size, changed = 0, 0.0
     for parent, _, names in os.walk(directory, onerror=failed.append):
@@ -201,7 +202,7 @@ def _size_and_time(directory: Path) -> tuple[int, float]:
 
 
 def _remove_snapshot(output: str, removal: Removal) -> bool:
-    """Remove the files that the commit names; False if the snapshot is wanted again."""
+    """Remove the files that the commit names; False if the snapshot is pinned or current again."""
     commit, directory = removal.commit, removal.path
     assert commit is not None
     if directory.resolve() != directory:
@@ -220,13 +221,13 @@ def _remove_snapshot(output: str, removal: Removal) -> bool:
     if directory.exists():
         for file in commit.files:
             (directory / file.name).unlink(missing_ok=True)
-        os.rmdir(directory)  # fails where it holds what no commit names: unknown is never removed
+        os.rmdir(directory)  # fails if there is a file that no commit names: an unknown file is never removed
         files.sync(directory.parent)
     return True
 
 
 def _remove_directory(removal: Removal) -> bool:
-    """Take a run's directory out of sight in one step, then remove it; False if it came to life meanwhile."""
+    """Rename a run's directory in one step, then remove it; False if the run was live after all."""
     path = removal.path
     doomed = path if path.name.startswith(_REMOVED) else path.with_name(_REMOVED + path.name)
     if doomed != path:

@@ -17,10 +17,10 @@ def rollback(output: str, number: int) -> Commit:
 
     Args:
         output: root of the output, a local path.
-        number: of any commit in the log that names the wanted snapshot.
+        number: of any commit in the log that names the snapshot to publish.
 
     Returns:
-        The new commit, with a new run id and the old model version; or the newest one, where it names that snapshot.
+        The new commit, with a new run id and the old model version; or the newest commit, if it names that snapshot.
 
     Raises:
         InputError: there is no such commit.
@@ -37,9 +37,9 @@ def rollback(output: str, number: int) -> Commit:
         run_id = paths.new_run_id()
         with pins.held(output, target, run_id):
             snapshot.verify(output, target)
-            wanted = dataclasses.replace(
+            following = dataclasses.replace(
                 target, number=head.number + 1, parent=head.number, time=utc_now(), run_id=run_id
             )
-            commit = log.append(open_store(output), wanted)
+            commit = log.append(open_store(output), following)
     snapshot.update_pointer(output, commit)
     return commit

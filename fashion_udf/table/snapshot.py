@@ -3,12 +3,12 @@
     <output>/tags/data/<snapshot_id>/<snapshot_id>-part-00000.parquet   immutable; names never repeat
     <output>/tags/log/00000042.json                                     one commit each, create-only
     <output>/tags/current, <output>/tags/current.sql                    the newest snapshot, for people
-    <output>/tags/pins/, <output>/tags/expired/                         see `marks`
+    <output>/tags/pins/, <output>/tags/expired/                         see `pins`
     <output>/staging/<run_id>/, <output>/runs/<run_id>/                 not for readers of the table
 
-A snapshot exists from the moment its log file does, and the highest number is the current one; `current` follows the
-log and is never read back. Nothing here deletes or replaces what a reader may have open; `retention` does, when it is
-old enough.
+A snapshot exists from the moment its log file does. The highest number is the current one; `current` follows the log
+and is never read back. Nothing here deletes or replaces a file that a reader may have open: `retention` removes old
+snapshots.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def current(output: str) -> Commit | None:
 
 
 def newest(output: str) -> Commit:
-    """The newest commit of a table that there must be.
+    """The newest commit; there must be one.
 
     Raises:
         InputError: nothing was published.
@@ -60,11 +60,11 @@ def numbered(output: str, number: int) -> Commit:
     """The commit of a number.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such commit.
         SnapshotError: the log is damaged; the message names the file.
     """
     last = newest(output).number
-    # Older commits are read only when asked for: one damaged file among them must not hide today's table.
+    # An older commit is read only when it is asked for: a damaged one must not hide today's table.
     commit = log.find(open_store(output), number)
     if commit is None:
         raise InputError(f"Expected the number of a commit up to {last}. Received: {number}")
@@ -88,14 +88,14 @@ def publish(
 
     Args:
         output: root of the output, a local path.
-        staged: directory Spark wrote, on the file system of `output`; its final `.parquet` files are moved away.
+        staged: directory that Spark wrote, on the file system of `output`; its `.parquet` files are moved away.
         run_id: of this run; also the id of the snapshot, so a run publishes once.
         model_version: of the bundle that scored the rows.
         expected_rows: rows that the files must hold, together.
         parent: what `current` returned when the run began.
 
     Returns:
-        The new commit; or the one an earlier, interrupted call of the same run made.
+        The new commit; or the commit of an earlier, interrupted call of the same run.
 
     Raises:
         SnapshotError: rows are missing or too many, a file is damaged, or the file system failed; nothing is published.
@@ -105,7 +105,7 @@ def publish(
     require_id("run_id", run_id)
     store = open_store(output)
     number = parent.number + 1 if parent else 1
-    # Looked at before any file moves, so that a run which lost can still use what it staged.
+    # The head is read before any file moves: a run that lost can still use its staged files.
     if (head := current(output)) != parent:
         commit = log.find(store, number)
         if commit is None or commit.run_id != run_id:
@@ -119,12 +119,12 @@ def publish(
 
 
 def repair_pointer(output: str) -> Commit | None:
-    """Make `tags/current` and `tags/current.sql` follow the log again; returns the commit they now name."""
+    """Make `tags/current` and `tags/current.sql` name the newest commit again; returns that commit."""
     store = open_store(output)
     head = current(output)
     while head is not None:
         store.replace_pointer(paths.TAGS, f"data/{head.snapshot_id}", view_sql(paths.data_dir(output, head)).encode())
-        # Whoever replaces it last looks last, so a slow run cannot leave the link behind on its own, older snapshot.
+        # The run that replaces the link last also looks last: a slow run cannot leave it on its own, older snapshot.
         if (newest := current(output)) == head:
             break
         head = newest
@@ -132,7 +132,7 @@ def repair_pointer(output: str) -> Commit | None:
 
 
 def view_sql(directory: Path) -> str:
-    """A DuckDB view on a snapshot's directory, whatever characters its path has (but for a backslash)."""
+    """SQL of a DuckDB view on a snapshot's directory. The path may have any character except a backslash."""
     glob = re.sub(r"([*?\[])", r"[\1]", str(directory)) + "/*.parquet"
     quoted = glob.replace("'", "''")
     # A parent directory called env=prod would otherwise become a column.
@@ -147,10 +147,10 @@ def verify(output: str, commit: Commit) -> None:
     """
     directory = paths.data_dir(output, commit)
     try:
-        found = set(os.listdir(directory)) if not directory.is_symlink() else set()
+        names = set(os.listdir(directory)) if not directory.is_symlink() else set()
     except OSError:
-        found = set()
-    problems = [f"{name}: not in the commit" for name in sorted(found - {file.name for file in commit.files})]
+        names = set()
+    problems = [f"{name}: not in the commit" for name in sorted(names - {file.name for file in commit.files})]
     for expected in commit.files:
         problems.extend(_differences(directory / expected.name, expected))
     if problems:
@@ -160,10 +160,10 @@ def verify(output: str, commit: Commit) -> None:
 
 
 def update_pointer(output: str, commit: Commit) -> None:
-    """`repair_pointer` after a commit that landed: what fails here is a warning, for the table is published."""
+    """Run `repair_pointer` after a commit has landed. A failure is a warning: the table is published already."""
     try:
         repair_pointer(output)
-    except (OSError, SnapshotError) as error:  # the log decides what is published; this only points people at it
+    except (OSError, SnapshotError) as error:  # the log decides what is published; the pointer is for people
         logger.warning(
             "commit %d is published, but tags/current stays behind (%s): run `jobs/snapshots.py repair --output %s`",
             commit.number,
@@ -188,7 +188,7 @@ def _differences(path: Path, expected: DataFile) -> Iterator[str]:
 
 
 def _add_files(output: str, staged: Path, snapshot_id: str, expected_rows: int) -> tuple[DataFile, ...]:
-    """Check the staged files and move them, durably, to where the commit will look for them."""
+    """Check the staged files and move them, durably, into the directory of the snapshot."""
     try:
         files = _describe(staged, snapshot_id)
         if (rows := sum(file.rows for _, file in files)) != expected_rows:

@@ -2,7 +2,7 @@
 
 Keys are relative to the output's root, parts joined by "/". `create` is the only operation that decides anything: of
 any number of writers of one key exactly one gets `True`. A store reports trouble as `OSError`; a `TimeoutError` or
-`ConnectionError` means that the operation may still be applied later, any other one that it is over.
+`ConnectionError` means that the operation may still be applied later, any other `OSError` that it has ended.
 """
 
 from __future__ import annotations

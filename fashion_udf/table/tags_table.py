@@ -68,14 +68,14 @@ class TagsTable:
         """The rows as a pandas data frame; raises as `directory` does.
 
         Args:
-            columns: which to read, all by default. One that an older release did not write is null.
+            columns: which to read, all by default. A column that an older release did not write is null.
             number: of a commit; the newest by default.
         """
         commit = self._commit(number)
         names = list(TAGS.names if columns is None else columns)
-        wanted = pa.schema([TAGS.field(name) for name in names])
+        schema = pa.schema([TAGS.field(name) for name in names])
         directory = paths.data_dir(self._output, commit)
-        parts = [_read(directory / file.name, wanted) for file in commit.files]
+        parts = [_read(directory / file.name, schema) for file in commit.files]
         frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
         return frame
 
@@ -84,7 +84,7 @@ class TagsTable:
         return listing.facts(self._output, snapshot.read_log(self._output))
 
     def diff(self, before: int, after: int) -> diff.Diff:
-        """What changed from the snapshot of one commit to that of another.
+        """What changed between the snapshots of two commits.
 
         Raises:
             InputError: nothing was published, or there is no such commit.
@@ -93,7 +93,7 @@ class TagsTable:
         return diff.diff(self._output, self._commit(before), self._commit(after))
 
     def rollback(self, number: int) -> Commit:
-        """Make the snapshot of an older commit the current one, by a new commit; returns that.
+        """Make the snapshot of an older commit the current one, by a new commit; returns the new commit.
 
         Raises:
             InputError: there is no such commit.
@@ -105,18 +105,18 @@ class TagsTable:
     def _commit(self, number: int | None) -> Commit:
         newest = snapshot.newest(self._output)
         commit = newest if number is None else snapshot.numbered(self._output, number)
-        # The current snapshot is never removed: no damaged tombstone of another may hide it.
+        # The current snapshot is never removed: a damaged tombstone of another one must not hide it.
         if commit.snapshot_id != newest.snapshot_id:
             pins.require_not_expired(self._output, commit)
         return commit
 
 
-def _read(file: Path, wanted: pa.Schema) -> pa.Table:
+def _read(file: Path, schema: pa.Schema) -> pa.Table:
     with pq.ParquetFile(file) as source:
-        names = [name for name in wanted.names if name in source.schema_arrow.names]
-        found = source.read(names)
+        names = [name for name in schema.names if name in source.schema_arrow.names]
+        stored = source.read(names)
     columns = [
-        found[field.name].cast(field.type) if field.name in names else pa.nulls(len(found), field.type)
-        for field in wanted
+        stored[field.name].cast(field.type) if field.name in names else pa.nulls(len(stored), field.type)
+        for field in schema
     ]
-    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in wanted]))
+    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))

@@ -21,7 +21,7 @@ from tests.submit import REPOSITORY, error_line, submit
 CONFIG = str(REPOSITORY / "conf" / "nightly.yaml")
 POISON = b"\xff\xd8 poison"
 
-#: Python runs this in every process that finds it on its path: Spark's workers, and the children of careful mode.
+#: Python runs this in every process that finds it on its path: Spark's workers, and the children of the sandbox.
 SITECUSTOMIZE = """
 import os, signal
 from fashion_udf.photos import decode as photo_decode

@@ -40,7 +40,7 @@ Decode = Callable[[bytes], decode.Decoded]
 
 @pytest.fixture
 def fully(monkeypatch: pytest.MonkeyPatch) -> Decode:
-    """`images.decode` without draft."""
+    """`decode.decode` without draft."""
 
     def decode_fully(data: bytes) -> decode.Decoded:
         with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Careful mode: a photo that kills or hangs the decoder costs its own row, and the next photo is decoded as ever."""
+"""The sandbox: a photo that kills or hangs the decoder costs its own row, and the next photo is decoded as ever."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def hostile(data: bytes, size: int, max_bytes: int, max_pixels: int) -> Decoded:
 
 
 @pytest.fixture(params=[20.0])
-def careful(request: pytest.FixtureRequest) -> Iterator[SandboxedDecoder]:
+def sandboxed(request: pytest.FixtureRequest) -> Iterator[SandboxedDecoder]:
     decoder = SandboxedDecoder(timeout=request.param, memory_limit=2_500_000_000, decoder=f"{__name__}:hostile")
     yield decoder
     decoder.close()
@@ -64,34 +64,34 @@ def _is_gone(process: int) -> bool:
     ("photo", "code"), [(b"segfault", -signal.SIGSEGV), (b"allocate", 1), (b"exit", 7), (b"raise", 1)]
 )
 def test_a_photo_that_kills_the_decoder_is_crashed_and_the_next_is_fine(
-    careful: SandboxedDecoder, photo: bytes, code: int
+    sandboxed: SandboxedDecoder, photo: bytes, code: int
 ) -> None:
-    first = _child(careful)
-    assert _child(careful) == first, "one child serves many photos"
-    crashed = careful.decode(photo, *LIMITS)
+    first = _child(sandboxed)
+    assert _child(sandboxed) == first, "one child serves many photos"
+    crashed = sandboxed.decode(photo, *LIMITS)
     assert crashed == Decoded(None, Status.IMAGE_CRASHED, f"the decoder died with exit code {code}")
     assert _is_gone(first)
-    assert _child(careful) != first
+    assert _child(sandboxed) != first
 
 
-@pytest.mark.parametrize("careful", [5.0], indirect=True)
-def test_a_photo_that_hangs_the_decoder_is_timed_out_and_the_next_is_fine(careful: SandboxedDecoder) -> None:
-    first, start = _child(careful), time.monotonic()
-    decoded = careful.decode(b"sleep", *LIMITS)
+@pytest.mark.parametrize("sandboxed", [5.0], indirect=True)
+def test_a_photo_that_hangs_the_decoder_is_timed_out_and_the_next_is_fine(sandboxed: SandboxedDecoder) -> None:
+    first, start = _child(sandboxed), time.monotonic()
+    decoded = sandboxed.decode(b"sleep", *LIMITS)
     assert decoded == Decoded(None, Status.IMAGE_TIMEOUT, "the decoder took more than 5 seconds")
     assert 5 <= time.monotonic() - start < 15
     assert _is_gone(first)
-    assert _child(careful) != first
+    assert _child(sandboxed) != first
 
 
-def test_a_child_that_was_killed_between_two_photos_costs_one_row(careful: SandboxedDecoder) -> None:
-    os.kill(_child(careful), signal.SIGKILL)
-    assert careful.decode(b"well", *LIMITS).status == Status.IMAGE_CRASHED
-    assert _child(careful)
+def test_a_child_that_was_killed_between_two_photos_costs_one_row(sandboxed: SandboxedDecoder) -> None:
+    os.kill(_child(sandboxed), signal.SIGKILL)
+    assert sandboxed.decode(b"well", *LIMITS).status == Status.IMAGE_CRASHED
+    assert _child(sandboxed)
 
 
-def test_the_child_has_no_thread_for_each_core_which_would_use_up_its_memory(careful: SandboxedDecoder) -> None:
-    threads = careful.decode(b"threads", *LIMITS).error
+def test_the_child_has_no_thread_for_each_core_which_would_use_up_its_memory(sandboxed: SandboxedDecoder) -> None:
+    threads = sandboxed.decode(b"threads", *LIMITS).error
     assert threads is not None and int(threads) <= 2, "its own and pyarrow's"
 
 
@@ -102,20 +102,20 @@ def test_a_decoder_that_cannot_start_is_a_status_for_every_photo() -> None:
     decoder.close()
 
 
-def test_closing_ends_the_child_and_may_be_repeated(careful: SandboxedDecoder) -> None:
+def test_closing_ends_the_child_and_may_be_repeated(sandboxed: SandboxedDecoder) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    child = _child(careful)
-    careful.close()
-    careful.close()
+    child = _child(sandboxed)
+    sandboxed.close()
+    sandboxed.close()
     assert _is_gone(child)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_file_over_the_limit_never_reaches_the_child(careful: SandboxedDecoder) -> None:
-    first = _child(careful)
-    decoded = careful.decode(b"segfault", 32, 7, 1_000_000)
+def test_a_file_over_the_limit_never_reaches_the_child(sandboxed: SandboxedDecoder) -> None:
+    first = _child(sandboxed)
+    decoded = sandboxed.decode(b"segfault", 32, 7, 1_000_000)
     assert decoded == Decoded(None, Status.IMAGE_TOO_LARGE, "8 bytes, at most 7 are accepted")
-    assert _child(careful) == first
+    assert _child(sandboxed) == first
 
 
 def _photo(form: str, size: int) -> bytes:

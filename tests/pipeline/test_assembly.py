@@ -70,7 +70,7 @@ def _inputs(
         spark,
         *({"planned_fingerprint": name, **HATS, **case[2]} for name, case in cases.items() if case[2] is not None),
     )
-    return planned, previous, found.withColumn("key", found["planned_fingerprint"])
+    return planned, previous, found.withColumn("for_fingerprint", found["planned_fingerprint"])
 
 
 def _assembled(

@@ -36,7 +36,7 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
             result = {"planned_fingerprint": now, "unchanged": case["unchanged"]}
             staged.append({**result, "image_sha256": case.get("staged_sha256", "s")})
     frame = spark.createDataFrame(rows, ROWS)
-    usable = results(spark, *staged).withColumnRenamed("planned_fingerprint", "key")
+    usable = results(spark, *staged).withColumnRenamed("planned_fingerprint", "for_fingerprint")
     found = comparison.with_actions(frame, tags(spark, *published), usable, scope)
     assert found.columns == [*frame.columns, "action", "reason", "known_sha256"]
     decided = found.collect()
@@ -188,8 +188,8 @@ def test_each_usable_result_is_found_by_one_key(spark: SparkSession, own_alone: 
         for name, (row, _, _) in STAGED.items()
     ]
     found = comparison.usable_results(results(spark, *rows), "r1", own_alone)
-    assert found.columns[-1] == "key"
-    keys = [(row["key"], row["error"]) for row in found.collect()]
+    assert found.columns[-1] == "for_fingerprint"
+    keys = [(row["for_fingerprint"], row["error"]) for row in found.collect()]
     expected = {name: case[2] if own_alone else case[1] for name, case in STAGED.items()}
     assert sorted(keys) == sorted((key, name) for name, key in expected.items() if key)
 

@@ -106,10 +106,10 @@ def test_the_part_that_differs_says_what_changed(spark: SparkSession) -> None:
 def _identities(spark: SparkSession, is_uri: bool, rows: list[tuple[str | None, ...]]) -> list[str | None]:
     from pyspark.sql import functions as F
 
-    schema = "product_id string, photo string, version string, found string"
-    columns = (F.col(name) for name in ("product_id", "photo", "version", "found"))
-    product_id, photo, version, found = columns
-    identity = module.image_identity(product_id, photo, is_uri, version, found)
+    schema = "product_id string, photo string, version string, observed string"
+    columns = (F.col(name) for name in ("product_id", "photo", "version", "observed"))
+    product_id, photo, version, observed = columns
+    identity = module.image_identity(product_id, photo, is_uri, version, observed)
     return [row[0] for row in spark.createDataFrame(rows, schema).coalesce(1).select(identity).collect()]
 
 

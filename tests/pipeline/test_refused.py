@@ -111,7 +111,7 @@ def test_a_first_table_is_not_published_over_another_first_one(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"tags": "tags-0"}', None])
-def test_a_run_without_a_whole_candidate_is_refused(tmp_path: Path, damage: str | None) -> None:
+def test_a_run_without_a_whole_file_of_its_refusal_is_not_published(tmp_path: Path, damage: str | None) -> None:
     staging = _refuse(tmp_path, FLIPS)
     if damage is None:
         (staging / "candidate.json").unlink()
@@ -123,7 +123,7 @@ def test_a_run_without_a_whole_candidate_is_refused(tmp_path: Path, damage: str 
 
 
 @pytest.mark.parametrize("tags", ["..", ".", "", "../r8/tags-0", "/tmp", "results", "tags-0/../..", "tags-0\n"])
-def test_a_candidate_names_no_directory_but_a_table_of_its_own(tmp_path: Path, tags: str) -> None:
+def test_a_refused_run_names_no_directory_but_a_table_of_its_own(tmp_path: Path, tags: str) -> None:
     staging = _refuse(tmp_path, FLIPS)
     stage(tmp_path, ["x", "y"], name="r8/tags-0")
     for directory in (tmp_path / "staging", staging):
@@ -151,7 +151,7 @@ def test_a_run_that_nobody_made_is_refused(tmp_path: Path) -> None:
         refused.publish(str(tmp_path), "r1", [])
 
 
-def test_a_candidate_that_lost_rows_since_is_not_published(tmp_path: Path) -> None:
+def test_a_refused_table_that_lost_rows_since_is_not_published(tmp_path: Path) -> None:
     _refuse(tmp_path, FLIPS, rows=3)
     with pytest.raises(SnapshotError, match="Expected 3 rows in .*Received: 2 rows in 1 files"):
         refused.publish(str(tmp_path), "r9", ["flips"])

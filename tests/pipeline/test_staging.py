@@ -34,7 +34,7 @@ def _wait(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_live_run_touches_its_mark_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_run_touches_its_alive_file_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "_BEAT_SECONDS", 0.01)
     directory = tmp_path / "staging" / "r1"
     with staging.alive(directory):
@@ -46,7 +46,7 @@ def test_a_live_run_touches_its_mark_again_and_again(tmp_path: Path, monkeypatch
     assert "alive" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_the_mark_is_not_touched_after_a_run_that_failed(tmp_path: Path) -> None:
+def test_the_alive_file_is_not_touched_after_a_run_that_failed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="stop"), staging.alive(tmp_path / "r1"):
         _wait((tmp_path / "r1" / "alive").exists)
         raise ValueError("stop")

@@ -14,7 +14,7 @@ from fashion_udf.scoring.prefetch import prefetch
 
 
 def own_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(0, 4), st.integers(0, 10))

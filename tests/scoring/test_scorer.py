@@ -212,7 +212,7 @@ def test_reading_ahead_changes_no_score_and_leaves_no_thread(tmp_path: Path, thr
     assert alone.map(lambda value: list(value) if isinstance(value, memoryview) else value).equals(
         ahead.map(lambda value: list(value) if isinstance(value, memoryview) else value)
     )
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 def test_a_failing_engine_raises_and_leaves_no_thread(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_failing_engine_raises_and_leaves_no_thread(tmp_path: Path) -> None:
     ready = Scorer(_bundle(), changed, failing, threads=3)
     with pytest.raises(RuntimeError, match="the engine is gone"):
         ready.score(["hat"] * 50, [None] * 50, [f"{tmp_path}/a.png"] * 50)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 def test_a_photo_that_has_the_known_bytes_is_neither_decoded_nor_scored() -> None:

@@ -47,7 +47,7 @@ SETTINGS = Settings("openvino", "f32", 16, 5, "uri", (), 1, 1, fetch_threads=6)
 
 
 @pytest.mark.parametrize(
-    ("photo", "isolated", "on_gpu", "threads"),
+    ("photo", "sandboxed", "on_gpu", "threads"),
     [
         ("uri", False, False, 6),
         ("bytes", False, False, 0),
@@ -58,9 +58,9 @@ SETTINGS = Settings("openvino", "f32", 16, 5, "uri", (), 1, 1, fetch_threads=6)
     ],
 )
 def test_photos_are_fetched_ahead_where_the_engine_leaves_time(
-    photo: Any, isolated: bool, on_gpu: bool, threads: int
+    photo: Any, sandboxed: bool, on_gpu: bool, threads: int
 ) -> None:
-    assert photo_threads(replace(SETTINGS, photo=photo), isolated, on_gpu) == threads
+    assert photo_threads(replace(SETTINGS, photo=photo), sandboxed, on_gpu) == threads
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Golden rows: inputs whose outputs are known, run by every engine before it scores anything.
+"""Golden rows: inputs with known outputs, run by every engine before it scores anything.
 
-They go through the decoder and the tokenizer as catalog rows do, so a host on which any of the three differs is found
-before it scores a product.
+Golden rows pass the decoder and the tokenizer like catalog rows. So a host on which the decoder, the tokenizer or the
+engine differs is detected before it scores a product.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from fashion_udf.schema import Modality
 
 #: Largest difference of a calibrated probability or an embedding component that f32 may show, at export and on a host.
 F32_TOLERANCE = 1e-3
-#: The same of bf16 and int8 at export. On a host they may show twice as much as they did there.
+#: The same for bf16 and int8, at export. On a host they may show twice the difference that they showed at export.
 REDUCED_LIMIT = 0.25
-_REDUCED_FLOOR = 0.01  # room for the rounding of another CPU where the export found almost no difference
+_REDUCED_FLOOR = 0.01  # room for the rounding of another CPU if the export measured almost no difference
 START_ROWS = 8  # run when an engine starts; the export arranges that they hold every modality
 
 SCHEMA = pa.schema(
@@ -56,7 +56,7 @@ class Inputs:
 class Differences:
     """How far a prediction is from the expected one, row by row."""
 
-    largest: NDArray[np.float64]  # [n], of probabilities and embedding components; NaN where a value is
+    largest: NDArray[np.float64]  # [n], of probabilities and embedding components; NaN if a value is NaN
     same_top1: NDArray[np.bool_]  # [n]
 
 
@@ -92,7 +92,7 @@ def prepare(
     """Decode and tokenize rows as scoring does; a row without a photo gets white pixels that the model ignores.
 
     Raises:
-        BundleError: this version of the library prepares rows otherwise than the model was trained with.
+        BundleError: this version of the library prepares rows in another way than the model was trained with.
         EngineError: a golden photo does not decode on this host.
     """
     reader = tokenizer.tokenizer_from_bytes(tokenizer_json)
@@ -123,7 +123,7 @@ def prepare(
 
 
 def probabilities(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> NDArray[np.float32]:
-    """Return float32[n, K], calibrated with the temperature of what each row has: photo, text or both."""
+    """Return float32[n, K], each row calibrated with the temperature of its modality."""
     temperatures = [
         manifest.temperature[_modality(bool(photo), bool(words.any())).value]
         for photo, words in zip(inputs.image_present[:, 0], inputs.token_ids, strict=True)
@@ -132,7 +132,7 @@ def probabilities(prediction: Prediction, inputs: Inputs, manifest: Manifest) ->
 
 
 def differences(predict: Predict, bundle: Bundle, rows: int | None = None) -> Differences:
-    """Run the first `rows` golden rows (all when None) and compare with what the bundle expects."""
+    """Run the first `rows` golden rows (all if None) and compare with the outputs that the bundle expects."""
     table = read(bundle).slice(0, rows)
     inputs = prepare(
         table["text"].to_pylist(),
@@ -141,24 +141,24 @@ def differences(predict: Predict, bundle: Bundle, rows: int | None = None) -> Di
         bundle.manifest,
     )
     prediction = predict(inputs.pixels, inputs.image_present, inputs.token_ids)
-    found = probabilities(prediction, inputs, bundle.manifest)
+    computed = probabilities(prediction, inputs, bundle.manifest)
     expected = np.asarray(table["probabilities"].to_pylist(), np.float32)
     embedding = np.asarray(table["embedding"].to_pylist(), np.float32)
     top1 = [bundle.manifest.labels.index(category) for category in table["category"].to_pylist()]
     largest = np.maximum(
-        np.abs(found - expected).max(axis=1), np.abs(prediction.embedding - embedding).max(axis=1)
+        np.abs(computed - expected).max(axis=1), np.abs(prediction.embedding - embedding).max(axis=1)
     ).astype(np.float64)
-    return Differences(largest, found.argmax(axis=1) == top1)
+    return Differences(largest, computed.argmax(axis=1) == top1)
 
 
 def tolerance(manifest: Manifest, engine: str, precision: str) -> Tolerance:
-    """Return how far from the golden rows a host may be: for f32 by `F32_TOLERANCE`, and in no category.
+    """Return how far a host may be from the golden rows: in f32 by `F32_TOLERANCE`, and without another category.
 
-    The rows hold what f32 says, so another precision gets what it showed at export, twice the difference and one more
-    category: CPUs with other int8 or bf16 instructions round otherwise, by less than the precision does.
+    The golden rows hold outputs of f32. Another precision may show twice the difference that it showed at export, and
+    one more category: CPUs with other int8 or bf16 instructions round in another way, by less than the precision does.
 
     Raises:
-        BundleError: the manifest does not state what it showed, or states too much.
+        BundleError: the manifest states no difference for the precision, or one above `REDUCED_LIMIT`.
     """
     if precision == "f32":
         return Tolerance(F32_TOLERANCE, 0)

@@ -23,12 +23,12 @@ _INSTRUCTIONS = {
 def choose(engine: str, bundle: Bundle) -> str:
     """Return the fastest precision that the bundle offers for an engine and this host's CPU has instructions for.
 
-    It is f32 where there is none. The choice and its reason are logged.
+    The answer is f32 if there is none. The choice and its reason are logged.
     """
     offered, flags = bundle.manifest.engines.get(engine, []), cpu_flags()
     for precision, instructions in _INSTRUCTIONS.items():
-        if precision in offered and (found := sorted(instructions & flags)):
-            logger.info("engine.precision auto is %s: the model offers it and the CPU has %s", precision, found[0])
+        if precision in offered and (matching := sorted(instructions & flags)):
+            logger.info("engine.precision auto is %s: the model offers it and the CPU has %s", precision, matching[0])
             return precision
     reasons = [
         f"the model does not offer {precision}" if precision not in offered else f"the CPU has no {precision}"
@@ -39,9 +39,9 @@ def choose(engine: str, bundle: Bundle) -> str:
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """Return the instruction sets of this host's CPU by Linux' names; none where the system does not tell."""
+    """Return the instruction sets of this host's CPU by Linux' names; none if the system does not list them."""
     try:
-        found = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        match = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     except OSError:  # not Linux
         return frozenset()
-    return frozenset(found[1].split()) if found else frozenset()
+    return frozenset(match[1].split()) if match else frozenset()

@@ -38,14 +38,14 @@ def create(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
 
 
 def resolve_precision(name: str, bundle: Bundle, precision: str) -> str:
-    """Return the precision to run: the one given, or for `auto` the fastest for this host. To be called on the driver.
+    """Return the precision to run: `precision`, or for `auto` the fastest for this host. To be called on the driver.
 
     Raises:
         ConfigError: the name is unknown, or the bundle does not offer the precision.
     """
-    found = choose(name, bundle) if precision == AUTO else precision
-    require_offered(name, bundle, found)
-    return found
+    resolved = choose(name, bundle) if precision == AUTO else precision
+    require_offered(name, bundle, resolved)
+    return resolved
 
 
 def require_offered(name: str, bundle: Bundle, precision: str) -> None:
