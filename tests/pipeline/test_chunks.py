@@ -194,9 +194,21 @@ def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
     ("largest", "rows"),
     [(800_000, 40), (10, chunks.BATCH_ROWS), (10**9, 1), (0, chunks.BATCH_ROWS)],
 )
-def test_readers_hold_no_more_photos_than_fit_in_a_batch(spark: SparkSession, largest: int, rows: int) -> None:
-    frame = spark.range(1).selectExpr("string(id) product_id", "null image")
-    chunks._bound_memory(_job(frame, frame), PlanCounts(with_photo=10, largest_photo=largest), 32_000_000)
-    assert spark.conf.get("spark.sql.parquet.columnarReaderBatchSize") == str(rows)
-    assert spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == str(rows)
-    assert spark.conf.get("spark.sql.execution.arrow.maxBytesPerBatch") == "32000000"
+def test_readers_hold_no_more_photos_than_fit_in_a_batch(largest: int, rows: int) -> None:
+    bounds = chunks._memory_bounds(PlanCounts(with_photo=10, largest_photo=largest), 32_000_000)
+    assert bounds == {
+        "spark.sql.parquet.columnarReaderBatchSize": rows,
+        "spark.sql.execution.arrow.maxRecordsPerBatch": rows,
+        "spark.sql.execution.arrow.maxBytesPerBatch": 32_000_000,
+    }
+
+
+def test_the_bounds_hold_while_chunks_are_scored_and_no_longer(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, bounds = "spark.sql.execution.arrow.maxRecordsPerBatch", list[str | None]()
+    before = spark.conf.get(key)
+    monkeypatch.setattr(chunks, "_score_chunk", lambda *_: bounds.append(spark.conf.get(key)))
+    todo = _todo(spark, 10)
+    chunks.score(_job(todo, todo), _counts(10), 1_000_000)
+    assert (bounds, spark.conf.get(key)) == ([str(chunks.BATCH_ROWS)], before)

@@ -12,7 +12,7 @@ import pytest
 from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import BundleError, CatalogError, SnapshotError
-from fashion_udf.pipeline import assembly, chunks, planning, staging
+from fashion_udf.pipeline import assembly, planning, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import RESULT, TAGS
@@ -92,7 +92,6 @@ def test_a_run_starts_with_the_accepted_rows_in_its_scope_and_writes_nothing(
     assert [row["product_id"] for row in run.rows.collect()] == ["a"]
     assert run.rejected_rows == 3
     assert (run.staging, run.directory) == (tmp_path / "out" / "staging" / "r1", tmp_path / "out" / "runs" / "r1")
-    assert spark.conf.get("spark.sql.parquet.columnarReaderBatchSize") == str(chunks.BATCH_ROWS)
     assert _files(tmp_path) == before
     with pytest.raises(CatalogError, match="Received: 3 rows with such ids"):
         planning.start(spark, _config(tmp_path), Scope(), "r1")

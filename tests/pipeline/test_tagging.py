@@ -457,3 +457,19 @@ def test_all_troublesome_photos_end_in_a_status_or_a_score(
     assert sorted(rows["product_id"]) == [file.name for file in files]
     assert set(rows["status"]) <= {status.value for status in Status}
     assert "a Python worker died" not in caplog.text
+
+
+def test_photos_in_the_reader_are_bounded_from_the_first_look_at_the_catalog(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, bounds, start = "spark.sql.parquet.columnarReaderBatchSize", list[str | None](), planning.start
+
+    def watched(*arguments: Any) -> Any:
+        bounds.append(spark.conf.get(key))
+        return start(*arguments)
+
+    monkeypatch.setattr(planning, "start", watched)
+    config = _config(_catalog(tmp_path / "in", product_id=["a"], title=["Red shirt"]), tmp_path / "out")
+    tagging.preview(spark, config)
+    tagging.tag(spark, config)
+    assert bounds == [str(chunks.BATCH_ROWS)] * 2
