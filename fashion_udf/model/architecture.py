@@ -59,3 +59,14 @@ def build_model(categories: int, vocabulary_size: int, dropout: float = 0.0) -> 
     logits = layers.Dense(categories, name="classifier")(hidden)
     embedding = layers.UnitNormalization(name="unit_length")(hidden)
     return keras.Model([image, image_present, token_ids], {"embedding": embedding, "logits": logits}, name="fashion")
+
+
+def use_normalisation(model: keras.Model) -> None:
+    """Let the backbone of a model normalise pixels by the weights that it has now.
+
+    Keras' layer computes with constants that it made of the weights it was built with. Assigning other weights changes
+    nothing until it is told to make them again.
+    """
+    for layer in model.get_layer("efficientnetb0").layers:
+        if layer.name.startswith("normalization"):
+            layer.finalize_state()

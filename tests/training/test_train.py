@@ -96,6 +96,38 @@ def test_a_training_set_that_is_not_there_ends_with_exit_code_2(tmp_path: Path) 
     assert "error: Expected Parquet files, as fashion-udf training-set writes them." in done.stderr
 
 
+def test_backbone_weights_are_those_of_the_file_and_scale_the_pixels(tmp_path: Path) -> None:
+    import keras
+
+    source = keras.applications.EfficientNetB0(include_top=False, weights=None, pooling="avg")
+    (layer,) = [layer for layer in source.layers if layer.name.startswith("normalization")]
+    layer.set_weights([np.full(3, 0.5, np.float32), np.full(3, 0.04, np.float32), *layer.get_weights()[2:]])
+    layer.finalize_state()
+    source.save_weights(tmp_path / "own.weights.h5")
+    recipe = Recipe.model_validate(
+        {**RECIPE, "data": "d", "output": "o", "backbone_weights": str(tmp_path / "own.weights.h5")}
+    )
+    model = tiny_model.build_model(len(tiny_model.LABELS), 300)
+    train._initialise_backbone(model, recipe)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_allclose(
+        np.asarray(model.get_layer("efficientnetb0")(pixels)), np.asarray(source(pixels)), atol=1e-4
+    )
+
+
+def test_the_weights_of_imagenet_get_pixels_divided_by_their_standard_deviation() -> None:
+    import keras
+
+    backbone = keras.applications.EfficientNetB0(include_top=False, weights=None, pooling="avg")
+    (layer,) = [layer for layer in backbone.layers if layer.name.startswith("normalization")]
+    mean, deviation = np.asarray([0.485, 0.456, 0.406], np.float32), np.asarray([0.229, 0.224, 0.225], np.float32)
+    layer.set_weights([mean, deviation, *layer.get_weights()[2:]])  # as Keras' file holds them
+    train._fold_rescaling(backbone)
+    layer.finalize_state()
+    pixels = np.random.default_rng(0).uniform(0, 1, (1, 2, 2, 3)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(layer(pixels)), (pixels - mean) / deviation, atol=1e-4)
+
+
 def test_backbone_weights_that_cannot_be_had_end_with_exit_code_2(tmp_path: Path) -> None:
     data = training_set.write(tmp_path / "data")
     (tmp_path / "weights.h5").write_bytes(b"no weights")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashion_udf.errors import BundleError, EnvironmentUnsupportedError
-from fashion_udf.model.architecture import build_model
+from fashion_udf.model.architecture import build_model, use_normalisation
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.prediction import Predict, Prediction
 
@@ -99,6 +99,7 @@ def load_weights(model: keras.Model, content: bytes) -> None:
                 f"Expected weight {name} of shape {tuple(variable.shape)}. Received: shape {stored[name].shape}"
             )
         variable.assign(stored[name].astype(variable.dtype))
+    use_normalisation(model)
 
 
 def _configure(threads: int) -> None:

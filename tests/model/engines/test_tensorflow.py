@@ -52,6 +52,16 @@ def test_a_missing_an_extra_and_a_misshapen_weight_are_named(model: Bundle) -> N
         tensorflow_engine.load_weights(built, b"\xff" * 100)
 
 
+def test_pixels_are_normalised_by_the_weights_that_were_loaded(model: Bundle) -> None:
+    built = tiny_model.build_model(len(tiny_model.LABELS), tiny_model.VOCABULARY_SIZE)
+    weights, inputs = stored(model), list(rows(4))
+    tensorflow_engine.load_weights(built, with_weights(weights))
+    before = np.asarray(built(inputs)["logits"])
+    changed = weights["normalization/mean"] + np.float32(0.25)
+    tensorflow_engine.load_weights(built, with_weights({**weights, "normalization/mean": changed}))
+    assert np.abs(np.asarray(built(inputs)["logits"]) - before).max() > 1e-3
+
+
 def has_gpu() -> bool:
     try:
         return "GPU" in subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
