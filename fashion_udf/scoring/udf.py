@@ -90,7 +90,7 @@ def _scored(
     """Score the batches of a task, in a Python worker."""
     scorer = _scorer(bundle, settings, sandboxed)
     for columns in batches:
-        # Spark 4.0 has no kill-on-idle for Python workers; a decoder or engine that hangs must not hang the night.
+        # Spark 3.5 and 4.0 kill no worker that stands still; a decoder or engine that hangs must not hang the night.
         faulthandler.dump_traceback_later(batch_timeout, exit=True)
         try:
             scores = scorer.score(*(values(column) for column in columns))
