@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fashion_udf.schema import Modality
 
-from ..data import labelled_rows, split
-from . import baseline, category_words, evaluated_model, measures, mistakes
+from ..data import category_words, labelled_rows, split
+from . import baseline, evaluated_model, measures, mistakes
 from .evaluated_model import FREQUENT, EvaluatedModel, EvaluatedRows
 from .mistakes import Mistake
 from .modality_logits import ModalityLogits, accuracies

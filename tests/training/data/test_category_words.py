@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation import category_words
+from training.data import category_words
 
 WORDS = category_words.forms(["Tshirts", "Casual Shoes", "Dresses", "Scarves", "Accessories", "Perfume and Body Mist"])
 
