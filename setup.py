@@ -107,7 +107,8 @@ setup(
     # `**` does not match files at the folder's own level in every setuptools, so both patterns are named.
     package_data={
         "fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*"],
-        "fashion_training.evaluation": ["templates/*.html"],
+        "fashion_training.data": ["*.yaml"],
+        "fashion_training.evaluation": ["templates/*.html", "*.yaml"],
     },
     entry_points={"console_scripts": ["fashion-udf = fashion_udf.commands.main:main"]},
     install_requires=BASE,

@@ -30,7 +30,7 @@ from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.tokenizer import train_tokenizer
 
-from .data import dataset, labelled_rows
+from .data import dataset, labelled_rows, shop_text
 from .evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
 from .fitting import calibration, run_directory
 from .fitting.loop import Trained, fit
@@ -118,7 +118,7 @@ def _prepare(recipe: Recipe, initial: Bundle | None) -> dataset.Preparation:
     train_folder = recipe.data / "train"
     labels = dataset.labels(train_folder)
     if initial is None:
-        tokenizer = train_tokenizer(dataset.texts(train_folder), recipe.vocabulary_size)
+        tokenizer = train_tokenizer(_texts(recipe, train_folder), recipe.vocabulary_size)
     else:
         manifest, tokenizer = initial.manifest, initial.files["tokenizer.json"]
         if (tuple(manifest.labels), manifest.text.vocabulary_size) != (labels, recipe.vocabulary_size):
@@ -129,6 +129,15 @@ def _prepare(recipe: Recipe, initial: Bundle | None) -> dataset.Preparation:
             )
     logger.info("%d rows, %d categories in %s", dataset.count(train_folder), len(labels), train_folder)
     return dataset.Preparation(tokenizer, labels, recipe.stages[-1].image_size)
+
+
+def _texts(recipe: Recipe, folder: Path) -> list[str]:
+    """Return the texts of a split and, where training changes them, each one changed once."""
+    columns = [labelled_rows.column(folder, name) for name in ("product_id", "text", "category")]
+    if recipe.text_augmentation is None:
+        return columns[1]
+    edit = shop_text.editor(recipe.text_augmentation, recipe.seed)
+    return columns[1] + [edit(*row) for row in zip(*columns, strict=True)]
 
 
 def _initialise_backbone(model: keras.Model, recipe: Recipe) -> None:

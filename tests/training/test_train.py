@@ -30,6 +30,7 @@ RECIPE = {
     "warmup_epochs": 0,
     "stages": [{"image_size": 32, "epochs": 2}],
     "loss_weights": {"words": 0.5},
+    "text_augmentation": {},
 }
 
 

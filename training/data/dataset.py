@@ -38,6 +38,9 @@ TRAINING_SET = pa.schema(
 )
 
 
+#: A change of a text in training: (product id, text, category) -> text.
+Edit = Callable[[str, str, str], str]
+
 #: The model's inputs, in its order.
 INPUTS = ("image", "image_present", "token_ids")
 
@@ -105,9 +108,15 @@ def texts(folder: Path) -> list[str]:
 
 
 def training_batches(
-    folder: Path, preparation: Preparation, batch_size: int, seed: int, shard: Shard = WHOLE, skip: int = 0
+    folder: Path,
+    preparation: Preparation,
+    batch_size: int,
+    seed: int,
+    shard: Shard = WHOLE,
+    skip: int = 0,
+    edit: Edit | None = None,
 ) -> tf.data.Dataset:
-    """Read one shuffled epoch of full batches, without its first `skip` ones.
+    """Read one shuffled epoch of full batches, without its first `skip` ones; `edit` changes each text.
 
     Returns:
         Pairs of inputs (`image` uint8[n, s, s, 3], `image_present` float32[n, 1], `token_ids` int32[n, t]) and the
@@ -116,7 +125,7 @@ def training_batches(
     rows = _rows(folder, seed, shard).shuffle(8192, seed=seed)  # encoded photos: about 64 MB at 8 KB each
     if shard.count > 1:  # workers may have unequal numbers of row groups, and none may run dry before the others
         rows = rows.repeat()
-    return _prepared(rows.batch(batch_size, drop_remainder=True).skip(skip), preparation)
+    return _prepared(rows.batch(batch_size, drop_remainder=True).skip(skip), preparation, edit)
 
 
 def _rows(folder: Path, seed: int, shard: Shard) -> tf.data.Dataset:
@@ -202,17 +211,20 @@ def input_arrays(
     return prepare
 
 
-def _prepared(batches: tf.data.Dataset, preparation: Preparation) -> tf.data.Dataset:
+def _prepared(batches: tf.data.Dataset, preparation: Preparation, edit: Edit | None) -> tf.data.Dataset:
     import tensorflow as tf
 
     arrays, size = input_arrays(preparation), preparation.image_size
 
-    def prepare(images: Any, texts: Any, categories: Any) -> tuple[NDArray[Any], ...]:
-        return arrays(images, [text.decode() for text in texts], [category.decode() for category in categories])
+    def prepare(ids: Any, texts: Any, images: Any, categories: Any) -> tuple[NDArray[Any], ...]:
+        names, words, labels = ([value.decode() for value in values] for values in (ids, texts, categories))
+        if edit:
+            words = [edit(*row) for row in zip(names, words, labels, strict=True)]
+        return arrays(images, words, labels)
 
     def shaped(row: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         *inputs, label = tf.numpy_function(
-            prepare, [row["image"], row["text"], row["category"]], [tf.uint8, tf.float32, tf.int32, tf.int32]
+            prepare, [row[name] for name in TRAINING_SET.names], [tf.uint8, tf.float32, tf.int32, tf.int32]
         )
         for values, shape in zip(inputs, ([None, size, size, 3], [None, 1], [None, None]), strict=True):
             values.set_shape(shape)

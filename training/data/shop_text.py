@@ -54,6 +54,19 @@ def grammar() -> Grammar:
     return Grammar(__package__, "shop_sentences.yaml")
 
 
+def editor(settings: TextAugmentation, seed: int) -> Callable[[str, str, str], str]:
+    """Return a function (product id, text, category) -> text, which draws the same for a product and a seed.
+
+    The first line of a text is its title, as `product_text` writes it.
+    """
+
+    def edit(product_id: str, text: str, category: str) -> str:
+        title, _, description = text.partition("\n")
+        return augmented(title, description, random.Random(f"{seed} {product_id}"), settings, category)
+
+    return edit
+
+
 def augmented(
     title: str, description: str, draws: random.Random, settings: TextAugmentation, category: str | None = None
 ) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_udf.errors import ConfigError
 from fashion_udf.progress import progress
 
-from ..data import dataset
+from ..data import dataset, shop_text
 from ..data.dataset import Preparation, Shard
 from . import averaging, checkpoint, run_directory
 from .augmentation import augment
@@ -130,11 +130,12 @@ def _batches(
     import tensorflow as tf
 
     seed = recipe.seed + position.epoch
+    edit = shop_text.editor(recipe.text_augmentation, seed) if recipe.text_augmentation else None
 
     def of_worker(batch_size: int, index: int, count: int) -> tf.data.Dataset:
         done = position.step * (strategy.num_replicas_in_sync // count)  # each local replica takes one per step
         shard = Shard(index, count)
-        rows = dataset.training_batches(recipe.data / "train", preparation, batch_size, seed, shard, done)
+        rows = dataset.training_batches(recipe.data / "train", preparation, batch_size, seed, shard, done, edit)
         numbers = tf.data.Dataset.range(done, 2**31 // count).map(lambda at: tf.cast(at * count + index, tf.int32))
 
         def augmented(batch: Any, number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from fashion_udf.config import Section
 
+from ..data.shop_text import TextAugmentation
+
 
 class Stage(Section):
     """Some epochs at one photo size.
@@ -81,6 +83,8 @@ class Recipe(Section):
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     dropout: float = Field(0.2, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
+    #: How texts are changed in training; null: they are not.
+    text_augmentation: TextAugmentation | None = None
     loss_weights: LossWeights = LossWeights()
     stages: tuple[Stage, ...] = Field(min_length=1)
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step

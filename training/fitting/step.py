@@ -52,14 +52,17 @@ def _modality_loss(model: keras.Model, recipe: Recipe, word_head: keras.layers.L
     import keras
     import tensorflow as tf
 
-    branches = keras.Model(model.inputs, [model.get_layer("photo").output, model.get_layer("lstm").output])
+    image, image_present, token_ids = model.inputs
+    photo_branch = keras.Model([image, image_present], model.get_layer("photo").output)
+    text_branch = keras.Model(token_ids, model.get_layer("lstm").output)
     head = keras.Model(model.get_layer("concatenate").output, model.output["logits"])
     categories, smoothing = model.get_layer("classifier").units, recipe.label_smoothing
     weights = recipe.loss_weights
     total = recipe.batch_size * (weights.both + weights.image + weights.text + weights.words)
 
     def loss(inputs: Any, labels: Any) -> tuple[Any, Any]:
-        photo, text = branches(inputs, training=True)
+        photo = _photo_features(photo_branch, inputs)
+        text = text_branch(inputs["token_ids"], training=True)
         no_photo, no_text = tf.zeros_like(photo), tf.zeros_like(text)
         fused = tf.concat([tf.concat(pair, 1) for pair in [(photo, text), (photo, no_text), (no_photo, text)]], 0)
         logits = tf.cast(head(fused, training=True), tf.float32)  # bfloat16 on some GPUs
@@ -74,6 +77,21 @@ def _modality_loss(model: keras.Model, recipe: Recipe, word_head: keras.layers.L
         return summed / total, logits[: tf.shape(labels)[0]]
 
     return loss
+
+
+def _photo_features(photo_branch: keras.Model, inputs: Any) -> Any:
+    """Return float[n, 1280], zero where there is no photo: the branch runs on the rows that have one.
+
+    A row without a photo costs nothing, and its white square does not count in the batch's normalisation.
+    """
+    import tensorflow as tf
+
+    rows = tf.where(inputs["image_present"][:, 0] > 0)
+    rows = tf.cond(tf.size(rows) > 0, lambda: rows, lambda: tf.zeros([1, 1], tf.int64))  # no mean of nothing
+    taken = [tf.gather_nd(inputs[name], rows) for name in ("image", "image_present")]
+    features = photo_branch(taken, training=True)
+    count = tf.shape(inputs["image_present"], tf.int64)[0]
+    return tf.scatter_nd(rows, features, [count, features.shape[-1]])
 
 
 def make_optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:

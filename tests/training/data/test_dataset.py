@@ -69,6 +69,20 @@ def test_absent_photos_and_texts_are_blank_and_unknown_labels_are_minus_one(
     assert (inputs["image"].numpy() == 255).all()
 
 
+def test_texts_are_changed_by_what_is_known_of_their_row(folder: Path, preparation: Preparation) -> None:
+    rows = {row["product_id"]: row for row in pq.read_table(folder / "train").to_pylist()}
+    seen = []
+
+    def edit(product_id: str, text: str, category: str) -> str:
+        assert (rows[product_id]["text"], rows[product_id]["category"]) == (text, category)
+        seen.append(product_id)
+        return ""
+
+    batches = list(dataset.training_batches(folder / "train", preparation, 10, seed=1, edit=edit))
+    assert len({*seen}) == len(seen) >= 60
+    assert not any(inputs["token_ids"].numpy().any() for inputs, _ in batches)
+
+
 def test_a_seed_repeats_an_epoch_and_another_seed_shuffles_it(folder: Path, preparation: Preparation) -> None:
     def epoch(seed: int) -> list[int]:
         batches = dataset.training_batches(folder / "train", preparation, 10, seed)

@@ -157,3 +157,13 @@ def test_there_is_variety() -> None:
     assert len(sentences) == len(set(sentences)) >= 300
     languages = shop_text.grammar().phrases("Jeans").languages
     assert len(languages) == 6 and min(len(pool.general) for pool in languages.values()) >= 10
+
+
+def test_an_editor_draws_by_product_and_seed_and_keeps_the_first_line_for_the_title() -> None:
+    edit, other = (shop_text.editor(shop_text.TextAugmentation(), seed) for seed in (1, 2))
+    text = "Titan Women Silver Watch\nSilver, for casual wear."
+    texts = [edit(f"p{number}", text, "Watches") for number in range(50)]
+    assert texts == [edit(f"p{number}", text, "Watches") for number in range(50)]
+    assert texts != [other(f"p{number}", text, "Watches") for number in range(50)] and len({*texts}) > 10
+    plain = shop_text.editor(shop_text.TextAugmentation(**dict.fromkeys(shop_text.TextAugmentation.model_fields, 0)), 1)
+    assert plain("p", text, "Watches") == text
