@@ -102,11 +102,6 @@ def labels(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(set(table["category"].to_pylist())))
 
 
-def texts(folder: Path) -> list[str]:
-    """Return the texts of a split, for training the tokenizer."""
-    return list(pq.read_table(require_plain_parquet(folder), columns=["text"])["text"].to_pylist())
-
-
 def training_batches(
     folder: Path,
     preparation: Preparation,

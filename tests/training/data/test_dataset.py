@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def preparation(folder: Path) -> Preparation:
-    reader = tokenizer.train_tokenizer(dataset.texts(folder / "train"), 300)
+    reader = tokenizer.train_tokenizer(labelled_rows.column(folder / "train", "text"), 300)
     return Preparation(reader, dataset.labels(folder / "train"), 32)
 
 

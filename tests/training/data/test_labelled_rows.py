@@ -27,7 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def preparation(folder: Path) -> Preparation:
-    return Preparation(tokenizer.train_tokenizer(dataset.texts(folder), 300), dataset.labels(folder)[1:], 32)
+    texts = labelled_rows.column(folder, "text")
+    return Preparation(tokenizer.train_tokenizer(texts, 300), dataset.labels(folder)[1:], 32)
 
 
 def test_batches_hold_every_row_once_in_file_order_and_only_the_last_is_smaller(
