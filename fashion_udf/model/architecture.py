@@ -1,8 +1,9 @@
 """The Keras architecture: EfficientNetB0 for the photo, an LSTM for the text, early fusion.
 
     photo -> EfficientNetB0 without top -> average pooling (1280), zero where there is no photo
-    text  -> Embedding, id 0 masked     -> LSTM (128), zero where there is no text
-    both  -> concatenate -> Dense 256 (the embedding) -> Dense, one logit per category
+    text  -> Embedding, id 0 masked     -> LSTM (128), the largest of its states, zero where there is no text
+    both  -> concatenate -> Dense 256   -> Dense: a logit for each category, and one for "another kind of product"
+                         -> unit length (the embedding) -> Dense: a logit for each value of each attribute
 
 Training, the TensorFlow engine and the export build the model here, so a bundle carries weights and never a model
 config.
@@ -10,7 +11,7 @@ config.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashion_udf.schema import EMBEDDING_SIZE
 
@@ -22,20 +23,26 @@ LSTM_UNITS = 128
 #: The smallest photo EfficientNetB0 takes. Rows without a photo are scored with it: the model multiplies their photo
 #: features by zero, so the size changes nothing but the time.
 BLANK_SIZE = 32
+#: A softmax over a few dozen values needs logits of several units; the parts of a unit vector are about 1/16.
+EMBEDDING_SCALE = 16.0
 
 
-def build_model(categories: int, vocabulary_size: int, dropout: float = 0.0) -> keras.Model:
+def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout: float = 0.0) -> keras.Model:
     """Build the multimodal model with fresh weights.
+
+    The attributes are read from the embedding alone, so that near products share more than their category.
 
     Args:
         categories: number of categories K.
         vocabulary_size: number of token ids, with id 0 for padding.
+        values: number of values V of all attributes together; 0: a model without attributes.
         dropout: share of the fused features dropped in training; has no weights and no effect on inference.
 
     Returns:
         A model from `image` (uint8[n, h, w, 3] RGB), `image_present` (float32[n, 1], 1 or 0) and `token_ids`
-        (int32[n, t], post-padded with 0) to a dict of `embedding` (float32[n, 256], unit length) and `logits`
-        (float32[n, K]).
+        (int32[n, t], post-padded with 0) to a dict of `embedding` (float32[n, 256], unit length), `logits`
+        (float32[n, K + 1], the last one for a product of another kind, or a photo and a text of different products)
+        and, with attributes, `attributes` (float32[n, V], attribute by attribute).
     """
     import keras
     from keras import layers
@@ -52,13 +59,31 @@ def build_model(categories: int, vocabulary_size: int, dropout: float = 0.0) -> 
     photo = layers.Multiply(name="photo")([backbone(pixels), image_present])
 
     tokens = layers.Embedding(vocabulary_size, TOKEN_EMBEDDING_SIZE, mask_zero=True, name="token_embedding")(token_ids)
-    text = layers.LSTM(LSTM_UNITS, name="lstm")(tokens)
+    # use_cudnn: NVIDIA's kernel refuses a row without any token.
+    states = layers.LSTM(LSTM_UNITS, return_sequences=True, use_cudnn=False, name="lstm")(tokens)
+    text = _largest_states(states, token_ids)
 
     fused = layers.Dropout(dropout, name="dropout")(layers.Concatenate(name="concatenate")([photo, text]))
     hidden = layers.Dense(EMBEDDING_SIZE, activation="swish", name="fusion")(fused)
-    logits = layers.Dense(categories, name="classifier")(hidden)
     embedding = layers.UnitNormalization(name="unit_length")(hidden)
-    return keras.Model([image, image_present, token_ids], {"embedding": embedding, "logits": logits}, name="fashion")
+    outputs = {"embedding": embedding, "logits": layers.Dense(categories + 1, name="classifier")(hidden)}
+    if values:
+        scaled = layers.Rescaling(EMBEDDING_SCALE, name="scaled_embedding")(embedding)
+        outputs["attributes"] = layers.Dense(values, name="attributes")(scaled)
+    return keras.Model([image, image_present, token_ids], outputs, name="fashion")
+
+
+def _largest_states(states: Any, token_ids: Any) -> Any:
+    """Return the largest of the states [n, t, u] of a text's tokens, by unit: [n, u], zero for a text without tokens.
+
+    The last state alone learned what the end of one template says; any token of a text may raise the largest.
+    """
+    from keras import layers, ops
+
+    is_token = ops.cast(ops.expand_dims(ops.not_equal(token_ids, 0), -1), states.dtype)
+    # A state of an LSTM lies between -1 and 1: padding, at -2, is never the largest.
+    largest = ops.max(states * is_token + (is_token - 1.0) * 2.0, axis=1)
+    return layers.Multiply(name="text")([largest, ops.max(is_token, axis=1)])
 
 
 def use_normalisation(model: keras.Model) -> None:

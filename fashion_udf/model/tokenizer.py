@@ -8,6 +8,8 @@ model), id 1 is any character the tokenizer was not trained on.
 
 from __future__ import annotations
 
+import html
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -42,7 +44,7 @@ def product_text(title: str | None, description: str | None) -> str:
     Control characters (NUL too) become spaces; invisible format characters and lone surrogates are dropped. The result
     has at most `MAX_CHARACTERS` characters, of which the title is the first.
     """
-    parts = [_clean(part[:MAX_CHARACTERS]).strip() for part in (title, description) if part]
+    parts = [_clean(_text_of_html(part[:MAX_CHARACTERS])).strip() for part in (title, description) if part]
     return "\n".join(part for part in parts if part)[:MAX_CHARACTERS]
 
 
@@ -131,6 +133,17 @@ def _most_frequent(tokenizer: Tokenizer, texts: Iterable[str], letters: int) -> 
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
             counts.update(word)
     return sorted(counts, key=lambda letter: (-counts[letter], letter))[:letters]
+
+
+def _text_of_html(text: str) -> str:
+    """Drop tags and comments, and read entities; a text without any stays as it is."""
+    if "<" in text:
+        text = _TAG.sub(" ", text)
+    return html.unescape(text) if "&" in text else text
+
+
+#: A tag begins with a letter, so that "size < 40 > 36" is none; a cut text may end within one.
+_TAG = re.compile(r"<!--.*?(?:-->|$)|</?[A-Za-z][^<>]*(?:>|$)", re.DOTALL)
 
 
 def _clean(text: str) -> str:
