@@ -5,9 +5,11 @@ Each row is learned in up to four ways, which share the two branches, nearly all
     both      photo and text -> the category
     image     photo alone    -> the category
     text      text alone     -> the category
-    mismatch  the photo of another row and the text -> "another kind", where the two are of different families
+    exchange  the photo of another row and the text -> "another kind" where the two are of different families, and the
+              category of the text within a family
 
-The first three also learn the attributes, from the embedding, and which rows of the batch are alike.
+The first three also learn the attributes, from the embedding, and which rows of the batch are alike. The exchange also
+keeps a model from trusting the photos that it knows by heart: a title tells a top from a T-shirt, a photo hardly does.
 """
 
 from __future__ import annotations
@@ -79,10 +81,12 @@ def batch_loss(
         ways = [(photo, text), (photo, no_text), (no_photo, text), (other, text)]
         outputs = head(ops.concatenate([ops.concatenate(pair, 1) for pair in ways], 0), training=True)
         logits = ops.cast(outputs["logits"], "float32")  # bfloat16 on some GPUs
-        apart = has_text * has_other * _different(ops.take(family_of, targets.labels), ops.roll)
+        apart = _different(ops.take(family_of, targets.labels), ops.roll)
+        exchanged = ops.where(apart, categories, targets.labels)
         some = ops.maximum(has_photo, has_text)
-        counted = [weights.both * some, weights.image * has_photo, weights.text * has_text, weights.mismatch * apart]
-        labels = ops.concatenate([*[targets.labels] * 3, ops.full_like(targets.labels, categories)])
+        counted = [weights.both * some, weights.image * has_photo, weights.text * has_text]
+        counted.append(weights.exchange * has_text * has_other)
+        labels = ops.concatenate([*[targets.labels] * 3, exchanged])
         summed = ops.sum(cross_entropy(logits, labels, recipe.label_smoothing) * ops.concatenate(counted))
         rows = ops.shape(token_ids)[0]
         ways_of_row = ops.concatenate([weights.both * some, weights.image * has_photo, weights.text * has_text])
@@ -161,8 +165,5 @@ def alike_loss(embedding: Any, present: Any, targets: Targets) -> Any:
 
 
 def _different(families: Any, roll: Callable[..., Any]) -> Any:
-    """Return float32[n]: 1 where the row before is of another family; another kind (-1) is of none."""
-    from keras import ops
-
-    before = roll(families, 1)
-    return ops.cast((families != before) | (families < 0), "float32")
+    """Return bool[n]: whether the row before is of another family; another kind (-1) is of none."""
+    return (families != roll(families, 1)) | (families < 0)

@@ -48,7 +48,7 @@ class Augmentation(Section):
 class LossWeights(Section):
     """How much each way of seeing a row counts in the loss: with both inputs, the photo alone, the text alone.
 
-    `mismatch` is the weight of a photo and a text of different products, `attributes` of the attributes in each of the
+    `exchange` is the weight of a text with the photo of another row, `attributes` of the attributes in each of the
     three ways, `alike` of which rows are near one another (see `losses`), `words` of the title's words, named by the
     photo alone (see `word_head`).
     """
@@ -56,7 +56,7 @@ class LossWeights(Section):
     both: float = Field(1.0, ge=0)
     image: float = Field(1.0, ge=0)
     text: float = Field(1.0, ge=0)
-    mismatch: float = Field(0.0, ge=0)
+    exchange: float = Field(0.0, ge=0)
     attributes: float = Field(0.0, ge=0)
     alike: float = Field(0.0, ge=0)
     words: float = Field(0.0, ge=0)
