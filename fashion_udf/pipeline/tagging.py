@@ -179,6 +179,7 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         todo=run.spark.read.schema(one_each.schema).parquet(str(todo)),
         bundle=run.spark.sparkContext.broadcast(run.bundle),
         settings=settings,
+        versions=run.versions,
         run_id=run.run_id,
         directory=run.staging,
         batch_timeout=config.limits.batch_timeout,
