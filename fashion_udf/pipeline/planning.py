@@ -15,7 +15,7 @@ from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
-from fashion_udf.pipeline import assembly, comparison, fingerprint, staging
+from fashion_udf.pipeline import comparison, fingerprint, overriding, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
@@ -79,7 +79,7 @@ class Planned:
         if self.parent is None or counts.to_score or counts.staged or counts.removed:
             return False
         # Checked last: this reads the whole table.
-        return not assembly.override_changes(self.previous, self.overrides)
+        return not overriding.override_changes(self.previous, self.overrides)
 
 
 def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
