@@ -238,7 +238,7 @@ def test_rows_of_the_old_release_that_are_carried_have_null_in_the_new_columns(
         assert after[name]["novelty"] is after[name]["attributes"] is None
     assert after["p02"]["novelty"] is not None and len(after["p02"]["attributes"]) == 2
     changes = json.loads(_run(capsys, "diff", output, 4, 5, "--json"))
-    assert (changes["added"], changes["gone"], dict(changes["scored"])) == (0, 0, {"forced": 1})
+    assert (changes["added"], changes["gone"], dict(changes["scored"])) == (0, 0, {"model": 1})
 
 
 def test_the_table_of_the_old_release_opens_for_every_reader(
