@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MAX_ROUNDS = 50
+#: How large tables are joined. Spark sends a table through the driver if its compressed bytes are few: ids of millions
+#: of products compress to so few, and need all of a small driver's memory.
+JOIN = "merge"
 
 
 def smallest_of_component(edges: DataFrame) -> DataFrame:
@@ -55,7 +58,7 @@ def _link_larger(links: DataFrame) -> DataFrame:
     both = links.unionByName(links.select(F.col("to").alias("node"), F.col("node").alias("to")))
     smallest = both.groupBy("node").agg(F.min("to").alias("smallest"))
     smallest = smallest.select("node", F.least("node", "smallest").alias("smallest"))
-    larger = both.join(smallest, "node").where("to > node")
+    larger = both.join(smallest.hint(JOIN), "node").where("to > node")
     return larger.select(F.col("to").alias("node"), F.col("smallest").alias("to")).distinct()
 
 
@@ -64,7 +67,9 @@ def _link_smaller(links: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     smallest = links.groupBy("node").agg(F.min("to").alias("smallest"))
-    neighbours = links.join(smallest, "node").where("to != smallest").select(F.col("to").alias("node"), "smallest")
+    neighbours = (
+        links.join(smallest.hint(JOIN), "node").where("to != smallest").select(F.col("to").alias("node"), "smallest")
+    )
     return smallest.unionByName(neighbours).distinct().withColumnRenamed("smallest", "to")
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from fashion_udf.errors import CatalogError
 
 from . import split
+from .components import JOIN
 from .dataset import OTHER
 from .held_out import SHARE, is_held_out
 
@@ -89,7 +90,7 @@ def place(products: DataFrame, kinds: Kinds, options: Options) -> DataFrame:
     trained, held_out = F.col("category").isin(kinds.trained), F.col("category").isin(kinds.held_out)
     judged = F.col("base").isin(split.VALIDATION, split.TEST)
     first_half = F.sha2(F.coalesce("normalised_title", "product_id"), 256) < F.lit("8")
-    placed = products.join(base, "product_id", "left").select(
+    placed = products.join(base.hint(JOIN), "product_id", "left").select(
         *products.columns,
         F.when(trained | held_out, F.lit(OTHER)).otherwise(F.col("category")).alias("label"),
         F.when(trained, F.lit(split.TRAIN))
@@ -124,7 +125,7 @@ def _marked(products: DataFrame, taken: DataFrame, key: str, which: Column, reas
     from pyspark.sql import functions as F
 
     keys = taken.where(F.col(key).isNotNull()).select(key).distinct().withColumn("is_taken", F.lit(True))
-    joined = products.join(keys, key, "left")
+    joined = products.join(keys.hint(JOIN), key, "left")
     shared = which & F.coalesce("is_taken", F.lit(False))
     reasons = F.coalesce("left_out", F.when(shared, F.lit(reason)))
     return joined.select(*(reasons.alias(name) if name == "left_out" else F.col(name) for name in products.columns))
@@ -140,6 +141,6 @@ def capped(placed: DataFrame, most: int) -> DataFrame:
     first = validation.orderBy(F.sha2("product_id", 256)).limit(most).select("product_id")
     first = first.withColumn("is_first", F.lit(True))
     beyond = (F.col("split") == F.lit(split.VALIDATION)) & F.col("is_first").isNull()
-    joined = placed.join(first, "product_id", "left")
+    joined = placed.join(first.hint(JOIN), "product_id", "left")
     reasons = F.coalesce("left_out", F.when(beyond, F.lit(BEYOND)))
     return joined.select(*(reasons.alias(name) if name == "left_out" else F.col(name) for name in placed.columns))

@@ -60,7 +60,9 @@ def assign(products: DataFrame) -> DataFrame:
         .when(share < F.lit(TRAIN_SHARE + VALIDATION_SHARE), VALIDATION)
         .otherwise(TEST)
     )
-    return grouped.join(groups.select("smallest", name.alias("split")), "smallest").select("product_id", "split")
+    return grouped.join(groups.select("smallest", name.alias("split")).hint(components.JOIN), "smallest").select(
+        "product_id", "split"
+    )
 
 
 def digest(product_ids: Sequence[str], splits: Sequence[str]) -> str:
@@ -77,9 +79,9 @@ def _grouped(products: DataFrame) -> DataFrame:
     for key in ("normalised_title", "image_sha256"):
         keyed = products.where(F.col(key).isNotNull())
         first = keyed.groupBy(key).agg(F.min("product_id").alias("first"))
-        found = keyed.select("product_id", key).join(first, key).select("product_id", "first")
+        found = keyed.select("product_id", key).join(first.hint(components.JOIN), key).select("product_id", "first")
         edges = found if edges is None else edges.unionByName(found)
     assert edges is not None
     smallest = components.smallest_of_component(edges).withColumnRenamed("node", "product_id")
-    joined = products.select("product_id", "category").join(smallest, "product_id", "left")
+    joined = products.select("product_id", "category").join(smallest.hint(components.JOIN), "product_id", "left")
     return joined.withColumn("smallest", F.coalesce("smallest", "product_id"))

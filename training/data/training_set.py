@@ -5,7 +5,6 @@ Nothing on the driver grows with the catalogs: ids, titles and photos stay on th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from fashion_udf.errors import InputError
 from fashion_udf.model.tokenizer import product_text
 
 from . import catalogs, placement, split
+from .components import JOIN
 from .dataset import OTHER, TRAINING_SET
 from .placement import Kinds, Options
 
@@ -70,30 +70,27 @@ def write(
         name: _write(rows.drop(*names), kept.where(F.col("split") == F.lit(name)), output / name)
         for name in split.SPLITS
     }
-    reasons = placed.where(F.col("left_out").isNotNull()).groupBy("left_out").count().collect()
-    copies = products.agg(F.sum(F.col("copies") - 1)).first()
-    return Written(
-        rows=counts,
-        rare=rare,
-        left_out=dict(Counter({row["left_out"]: row["count"] for row in reasons})),
-        doubled=int(copies[0] or 0) if copies else 0,
-        attributes=names,
-        kinds=kinds,
-    )
+    left_out = _counts(placed.where(F.col("left_out").isNotNull()), "left_out")
+    (doubled,) = products.agg(F.sum(F.col("copies") - 1)).collect()
+    return Written(counts, rare, left_out, int(doubled[0] or 0), names, kinds)
 
 
 def _rare(kept: DataFrame, least: int) -> dict[str, int]:
     from pyspark.sql import functions as F
 
-    few = kept.where(F.col("label") != F.lit(OTHER)).groupBy("label").count().where(F.col("count") < least)
-    return {row["label"]: row["count"] for row in few.orderBy("label").collect()}
+    counts = _counts(kept.where(F.col("label") != F.lit(OTHER)), "label")
+    return {label: count for label, count in counts.items() if count < least}
+
+
+def _counts(rows: DataFrame, column: str) -> dict[str, int]:
+    return {row[column]: row["count"] for row in rows.groupBy(column).count().orderBy(column).collect()}
 
 
 def _write(rows: DataFrame, chosen: DataFrame, folder: Path) -> int:
     """Write the rows of the chosen products, and return how many these are."""
     count = chosen.count()
     files = max(ROW_GROUPS, -(-count // ROWS_PER_FILE))
-    part = as_training_set(rows.drop("category").join(chosen, ["product_id", "catalog"]))
+    part = as_training_set(rows.drop("category").join(chosen.hint(JOIN), ["product_id", "catalog"]))
     part.repartition(files, "product_id").sortWithinPartitions("product_id").write.parquet(str(folder))
     return count
 
