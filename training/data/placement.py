@@ -7,8 +7,8 @@
                                    left out where a training row has its photo or title
     other kind, not held out       train alone; left out where the split says validation or test
 
-Rows of another kind in validation and test are therefore of kinds that were not trained on. Rows whose category is `OTHER`
-already do not say their kind, and are split as those of a category.
+Rows of another kind in validation and test are therefore of kinds that were not trained on. Rows whose category is
+`OTHER` already do not say their kind, and are split as those of a category.
 """
 
 from __future__ import annotations
