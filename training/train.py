@@ -34,7 +34,8 @@ from fashion_udf.model.tokenizer import train_tokenizer
 from .data import dataset, labelled_rows, shop_text
 from .evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
 from .fitting import calibration, run_directory
-from .fitting.loop import Trained, fit
+from .fitting.epochs import Trained
+from .fitting.loop import fit
 from .fitting.losses import batch_loss
 from .fitting.recipe import Recipe
 from .fitting.step import make_optimizer
@@ -97,7 +98,7 @@ def _build(
         word_head = None
         if recipe.loss_weights.words:
             word_head = build_word_head(model.get_layer("photo").output.shape[-1], recipe.vocabulary_size)
-        optimizer = make_optimizer(recipe, dataset.count(recipe.data / "train"))
+        optimizer = make_optimizer(recipe, recipe.rows(dataset.count(recipe.data / "train")))
         optimizer.build([*model.trainable_variables, *(word_head.trainable_variables if word_head else ())])
     averaged.set_weights(model.get_weights())
     use_normalisation(averaged)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from fashion_udf.config import Section
 
+from ..data.outliers import Outliers
 from ..data.shop_text import TextAugmentation
 
 
@@ -25,7 +26,7 @@ class Stage(Section):
     crop: float = Field(1.0, gt=0, le=1)
 
     def steps(self, rows: int, batch_size: int) -> int:
-        """Return the number of whole batches in one epoch over a training split of `rows`."""
+        """Return the number of whole batches in one epoch over `rows`."""
         return int(rows * self.share) // batch_size
 
 
@@ -92,10 +93,17 @@ class Recipe(Section):
     augmentation: Augmentation = Augmentation()
     #: How texts are changed in training; null: they are not.
     text_augmentation: TextAugmentation | None = None
+    #: Rows of category `other` that join each epoch: odd pictures, and titles of other goods.
+    outliers: Outliers = Outliers()
     loss_weights: LossWeights = LossWeights()
     stages: tuple[Stage, ...] = Field(min_length=1)
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
+    photo_cache_gb: float = Field(8.0, ge=0)  # of decoded photos, in a file in TMPDIR; 0: decoded anew in each epoch
     target_precision: float = Field(0.99, gt=0, lt=1)
+
+    def rows(self, products: int) -> int:
+        """Return the rows of a whole epoch over a training split of `products`."""
+        return products + self.outliers.rows
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:

@@ -26,7 +26,7 @@ from ..evaluation.modality_logits import Calibration
 from .recipe import Recipe
 
 #: Keys that may change between the start of a run and its end: where its files are, and how often it is saved.
-_FREE = ("data", "output", "checkpoint_minutes")
+_FREE = ("data", "output", "checkpoint_minutes", "photo_cache_gb")
 
 
 def start(recipe: Recipe) -> None:
