@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_udf.errors import ConfigError
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 #: A GPU computes in bfloat16 from this compute capability (NVIDIA Ampere). bfloat16 has float32's range, so losses need
 #: no scaling, as they would in float16.
 BFLOAT16_CAPABILITY = (8, 0)
+#: What NVIDIA's driver makes for each GPU, below /; the last one is WSL's.
+_GPU_FILES = ("proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*", "usr/lib/wsl/lib/nvidia-smi")
 
 
 def choose_strategy() -> tf.distribute.Strategy:
@@ -35,7 +38,10 @@ def choose_strategy() -> tf.distribute.Strategy:
         _require_workers(os.environ["TF_CONFIG"])
         name, strategy = "MultiWorkerMirroredStrategy", tf.distribute.MultiWorkerMirroredStrategy()
     else:
-        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        gpus = tf.config.list_logical_devices("GPU")
+        if not gpus and (evidence := unused_gpu()):
+            logger.warning("%s", evidence)
+        devices = gpus or tf.config.list_logical_devices("CPU")
         names = [device.name for device in devices]
         if len(names) > 1:
             name, strategy = "MirroredStrategy", tf.distribute.MirroredStrategy(names)
@@ -43,6 +49,21 @@ def choose_strategy() -> tf.distribute.Strategy:
             name, strategy = "OneDeviceStrategy", tf.distribute.OneDeviceStrategy(names[0])
     logger.info("strategy: %s, %d replica(s)", name, strategy.num_replicas_in_sync)
     return strategy
+
+
+def unused_gpu() -> str | None:
+    """Return what to do about an NVIDIA GPU of this machine that TensorFlow does not see; None where there is none.
+
+    Where CUDA_VISIBLE_DEVICES hides all GPUs there is nothing to do.
+    """
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    if hidden or not (found := [str(path) for pattern in _GPU_FILES for path in sorted(Path("/").glob(pattern))]):
+        return None
+    return (
+        f"training runs on the CPU, though this machine has an NVIDIA GPU ({found[0]}): TensorFlow finds no CUDA. "
+        "Run .venv-training/bin/pip install '.[training-gpu]', and see what python -c 'import tensorflow' says of missing libraries. "
+        "CUDA_VISIBLE_DEVICES=-1 trains on the CPU without this warning"
+    )
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
