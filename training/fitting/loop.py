@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.dataset import Preparation
-from . import checkpoint, run_directory
+from . import best, checkpoint, run_directory
 from .checkpoint import Position
 from .epochs import Epochs, Scalars, Trained
 from .recipe import Recipe
-from .strategy import is_chief
+from .strategy import any_worker, is_chief
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ Validate = Callable[[Preparation], Mapping[str, float]]
 
 def fit(recipe: Recipe, trained: Trained, preparation: Preparation, validate: Validate) -> None:
     """Run the epochs that follow the last complete checkpoint in `recipe.output`.
+
+    `trained.averaged` then has the weights that are released: of the last epoch, or of the best one.
 
     Only the chief validates and writes; the other workers wait for the chief in their next step.
 
@@ -39,16 +41,29 @@ def fit(recipe: Recipe, trained: Trained, preparation: Preparation, validate: Va
     with _scalars(recipe.output / "tensorboard" if chief else None) as scalars:
         epochs = Epochs(recipe, trained, scalars)
         for epoch, stage in list(enumerate(stages))[position.epoch :]:
+            if recipe.patience and any_worker(trained.strategy, chief and _stalled(recipe.output, recipe.patience)):
+                break
             sized = replace(preparation, image_size=stage.image_size)
             position, line = epochs.run(sized, stage, position)
             if chief:
                 validation = dict(validate(sized))
+                if recipe.keep == "best":
+                    best.offer(recipe.output, epoch, validation, trained.averaged)
                 run_directory.append_history(recipe.output, {**line, "validation": validation})
                 logger.info("%s", json.dumps({**line, "validation": validation}))
                 scalars({f"validation/{name}": value for name, value in validation.items()}, position.total_steps)
             position = Position(total_steps=position.total_steps, epoch=epoch + 1)
             if chief:
                 checkpoint.save(directory, position, trained.variables)
+    if chief and recipe.keep == "best":
+        best.load(recipe.output, trained.averaged)
+
+
+def _stalled(directory: Path, patience: int) -> bool:
+    since = best.epochs_since(run_directory.read_history(directory))
+    if since >= patience:
+        logger.info("the run ends early; epochs since the best one: %d", since)
+    return since >= patience
 
 
 @contextlib.contextmanager

@@ -55,6 +55,7 @@ def batch_loss(
     families: NDArray[np.int32],
     sizes: Sequence[int],
     word_head: keras.layers.Layer | None = None,
+    adjustment: NDArray[np.float32] | None = None,
 ) -> BatchLoss:
     """Return the loss of a batch.
 
@@ -64,6 +65,7 @@ def batch_loss(
         families: int32[K], the family of each category: a photo and a text of one family may be of one product.
         sizes: number of values of each attribute.
         word_head: names the title's words by the photo alone (see `word_head`); None: not learned.
+        adjustment: float32[K + 1], added to the logits that are learned (see `logit_adjustment`).
     """
     import keras
     from keras import ops
@@ -83,7 +85,8 @@ def batch_loss(
         some = ops.maximum(has_photo, has_text)
         counted = [weights.both * some, weights.image * has_photo, weights.text * has_text, weights.mismatch * apart]
         labels = ops.concatenate([*[targets.labels] * 3, ops.full_like(targets.labels, categories)])
-        summed = ops.sum(cross_entropy(logits, labels, recipe.label_smoothing) * ops.concatenate(counted))
+        learned = logits if adjustment is None else logits + adjustment
+        summed = ops.sum(cross_entropy(learned, labels, recipe.label_smoothing) * ops.concatenate(counted))
         rows = ops.shape(token_ids)[0]
         ways_of_row = ops.concatenate([weights.both * some, weights.image * has_photo, weights.text * has_text])
         if sizes:
@@ -100,6 +103,24 @@ def batch_loss(
         return summed, logits[:rows]
 
     return loss
+
+
+def logit_adjustment(counts: Sequence[int], tau: float) -> NDArray[np.float32]:
+    """Return what is added to the logits in training, so that rare categories are not passed over (Menon et al. 2021).
+
+    The logits then say how likely a product's photo and text are in a category, whatever the category's share.
+    Another kind than the categories has no share of its own: it counts as the mean row does.
+
+    Args:
+        counts: training rows of each category, each at least 1.
+        tau: 0 changes nothing, 1 takes the shares away.
+
+    Returns:
+        float32[K + 1].
+    """
+    shares = np.asarray(counts, np.float64) / np.sum(counts)
+    logarithms = np.log(shares)
+    return (tau * np.append(logarithms, np.sum(shares * logarithms))).astype(np.float32)
 
 
 def cross_entropy(logits: Any, labels: Any, smoothing: float = 0.0) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -76,7 +76,7 @@ class Recipe(Section):
     output: Path
     seed: int = 7
     backbone_weights: str = "none"  # none, imagenet or a file
-    #: DIRECTORY@<model_version>: training starts with its weights, tokenizer and categories.
+    #: DIRECTORY@<model_version>: training starts with its weights and tokenizer; heads of other categories are new.
     initial_bundle: str | None = Field(None, pattern=r"^.+@[0-9a-f]{64}$")
     #: A file of families of categories, as conf/taxonomy.yaml; null: each category is its own family.
     taxonomy: Path | None = None
@@ -89,6 +89,7 @@ class Recipe(Section):
     weight_decay: float = Field(1e-4, ge=0)
     average_decay: float = Field(0.995, ge=0, lt=1)  # per step, of the averaged weights, which are released
     label_smoothing: float = Field(0.05, ge=0, lt=1)
+    logit_adjustment: float = Field(0.0, ge=0)  # tau; 1: rare categories count as much as frequent ones
     dropout: float = Field(0.2, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
     #: How texts are changed in training; null: they are not.
@@ -97,6 +98,10 @@ class Recipe(Section):
     outliers: Outliers = Outliers()
     loss_weights: LossWeights = LossWeights()
     stages: tuple[Stage, ...] = Field(min_length=1)
+    #: Rows of the validation after each epoch, drawn by their ids; null: all. Calibration uses all in any case.
+    validation_rows: int | None = Field(None, ge=1)
+    keep: Literal["last", "best"] = "last"  # which epoch is released; best: by the mean of the validation accuracies
+    patience: int | None = Field(None, ge=1)  # epochs without a better one after which the run ends; null: never
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
     photo_cache_gb: float = Field(8.0, ge=0)  # of decoded photos, in a file in TMPDIR; 0: decoded anew in each epoch
     target_precision: float = Field(0.99, gt=0, lt=1)

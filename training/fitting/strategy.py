@@ -61,7 +61,7 @@ def unused_gpu() -> str | None:
         return None
     return (
         f"training runs on the CPU, though this machine has an NVIDIA GPU ({found[0]}): TensorFlow finds no CUDA. "
-        "Run .venv-training/bin/pip install '.[training-gpu]', and see what python -c 'import tensorflow' says of missing libraries. "
+        "Run .venv-training/bin/pip install '.[training-gpu]'; if it stays so, python -c 'import tensorflow' says why. "
         "CUDA_VISIBLE_DEVICES=-1 trains on the CPU without this warning"
     )
 
@@ -73,6 +73,20 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     chief = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
     return bool(resolver.task_type == chief and resolver.task_id == 0)
+
+
+def any_worker(strategy: tf.distribute.Strategy, value: bool) -> bool:
+    """Return whether `value` is true in any worker: the same in all of them. Each worker must call this."""
+    import tensorflow as tf
+
+    if strategy.cluster_resolver is None or not strategy.cluster_resolver.task_type:
+        return value
+
+    @tf.function
+    def total(own: tf.Tensor) -> tf.Tensor:
+        return strategy.reduce("SUM", strategy.run(tf.identity, args=(own,)), axis=None)
+
+    return bool(total(tf.constant(float(value))) > 0)
 
 
 def distribute(

@@ -210,6 +210,17 @@ def test_an_epoch_is_whole_when_petastorm_ends_it_too_early(
     assert sum(len(label) for _, label, _ in batches) == training_set.COUNTS["train"]
 
 
+def test_rows_are_drawn_by_their_ids_and_read_in_file_order(folder: Path, preparation: Preparation) -> None:
+    split = folder / "validation"
+    ids = labelled_rows.drawn(split, 5)
+    assert len(ids) == 5 and ids < labelled_rows.drawn(split, 6)
+    assert labelled_rows.drawn(split, 1000) == {*labelled_rows.column(split, "product_id")}
+    places = [place for place, name in enumerate(labelled_rows.column(split, "product_id")) if name in ids]
+    ((_, every, _),) = labelled_rows.batches(split, preparation, 16)
+    ((_, label, _),) = labelled_rows.batches(split, preparation, 16, product_ids=ids)
+    assert label.tolist() == every[places].tolist()
+
+
 def test_counts_and_labels_come_from_the_files(folder: Path) -> None:
     assert dataset.count(folder / "train") == training_set.COUNTS["train"]
     names = dataset.labels(folder / "train")
