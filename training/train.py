@@ -70,8 +70,8 @@ def train(recipe: Recipe) -> Path:
     if chief:
         run_directory.start(recipe)
     initial = bundle.read(recipe.initial_bundle) if recipe.initial_bundle else None
-    preparation = _prepare(recipe, initial)
-    trained = _build(recipe, strategy, preparation, initial)
+    preparation = prepare(recipe, initial)
+    trained = build(recipe, strategy, preparation, initial)
     predict = _predict(trained.averaged)
     most = recipe.validation_rows
     ids = None if most is None else labelled_rows.drawn(recipe.data / "validation", most)
@@ -81,9 +81,25 @@ def train(recipe: Recipe) -> Path:
     return recipe.output
 
 
-def _build(
-    recipe: Recipe, strategy: tf.distribute.Strategy, preparation: dataset.Preparation, initial: Bundle | None
+def build(
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy,
+    preparation: dataset.Preparation,
+    initial: Bundle | None = None,
+    precision: str | None = None,
 ) -> Trained:
+    """Build the models and the optimizer of a run with their first weights.
+
+    Args:
+        recipe: of the run.
+        strategy: where it trains.
+        preparation: its categories and attributes.
+        initial: the bundle that it starts with.
+        precision: Keras' policy, `float32` or `mixed_bfloat16`; None: what the devices can do.
+
+    Raises:
+        BundleError, ConfigError: as `train`.
+    """
     import keras
 
     from .fitting.batch_norm import fuse
@@ -92,7 +108,7 @@ def _build(
     sizes = [len(attribute.values) for attribute in preparation.attributes]
     shape = (len(preparation.labels), recipe.vocabulary_size, sum(sizes))
     averaged = build_model(*shape)  # in float32, as it is released
-    set_precision()
+    set_precision(precision)
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
         model = build_model(*shape, recipe.dropout)
@@ -143,7 +159,12 @@ def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation
     )
 
 
-def _prepare(recipe: Recipe, initial: Bundle | None) -> dataset.Preparation:
+def prepare(recipe: Recipe, initial: Bundle | None = None) -> dataset.Preparation:
+    """Return the tokenizer, the categories and the attributes of a run.
+
+    Raises:
+        CatalogError, ConfigError: as `train`.
+    """
     train_folder = recipe.data / "train"
     labels = dataset.labels(train_folder)
     if initial is None:

@@ -112,10 +112,10 @@ def test_training_starts_with_the_weights_and_the_tokenizer_of_another_bundle(
     data, initial = training_set.write(tmp_path / "data"), bundle.read(str(tiny_model.directory()))
     pinned = f"{tiny_model.directory()}@{initial.model_version}"
     recipe = Recipe.model_validate({**RECIPE, "data": data, "output": tmp_path / "run", "initial_bundle": pinned})
-    preparation = train._prepare(recipe, initial)
+    preparation = train.prepare(recipe, initial)
     assert preparation.tokenizer == initial.files["tokenizer.json"]
     with caplog.at_level("INFO"):
-        trained = train._build(recipe, choose_strategy(), preparation, initial)
+        trained = train.build(recipe, choose_strategy(), preparation, initial)
     assert f"new are classifier ({len(preparation.labels)} categories, of which the bundle has " in caplog.text
     stored = load(initial.files["weights.safetensors"])
     for model in (trained.model, trained.averaged):

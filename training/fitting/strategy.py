@@ -113,14 +113,14 @@ def distribute(
     )
 
 
-def set_precision() -> None:
-    """Compute in bfloat16, with float32 weights, where every GPU can; the choice is logged."""
+def set_precision(policy: str | None = None) -> None:
+    """Set Keras' policy: by default bfloat16 with float32 weights where every GPU can; the choice is logged."""
     import keras
     import tensorflow as tf
 
     details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     capable = [detail.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY for detail in details]
-    policy = "mixed_bfloat16" if capable and all(capable) else "float32"
+    policy = policy or ("mixed_bfloat16" if capable and all(capable) else "float32")
     keras.config.set_dtype_policy(policy)
     logger.info("precision: %s", policy)
 
