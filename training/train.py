@@ -96,9 +96,6 @@ def build(
         preparation: its categories and attributes.
         initial: the bundle that it starts with.
         precision: Keras' policy, `float32` or `mixed_bfloat16`; None: what the devices can do.
-
-    Raises:
-        BundleError, ConfigError: as `train`.
     """
     import keras
 
@@ -111,24 +108,24 @@ def build(
     set_precision(precision)
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
-        model = build_model(*shape, recipe.dropout)
-        model = fuse(model, recipe.batch_norm_momentum)
+        model = fuse(build_model(*shape, recipe.dropout), recipe.batch_norm_momentum)
         if initial:
             initial_weights.take_over(model, initial, preparation)
         initial_weights.initialise_backbone(model, recipe.backbone_weights)
-        word_head = None
-        if recipe.loss_weights.words:
-            word_head = build_word_head(model.get_layer("photo").output.shape[-1], recipe.vocabulary_size)
+        features, words = model.get_layer("photo").output.shape[-1], recipe.loss_weights.words
+        word_head = build_word_head(features, recipe.vocabulary_size) if words else None
         optimizer = make_optimizer(recipe, recipe.rows(dataset.count(recipe.data / "train")))
         optimizer.build([*model.trainable_variables, *(word_head.trainable_variables if word_head else ())])
     averaged.set_weights(model.get_weights())
     use_normalisation(averaged)
-    adjustment = _adjustment(recipe, preparation.labels) if recipe.logit_adjustment else None
+    adjustment = _adjustment(recipe, preparation.labels)
     loss_of = batch_loss(model, recipe, families.parents.astype("int32"), sizes, word_head, adjustment)
     return Trained(strategy, model, averaged, optimizer, loss_of, word_head)
 
 
-def _adjustment(recipe: Recipe, labels: Sequence[str]) -> NDArray[np.float32]:
+def _adjustment(recipe: Recipe, labels: Sequence[str]) -> NDArray[np.float32] | None:
+    if not recipe.logit_adjustment:
+        return None
     counts = Counter(labelled_rows.column(recipe.data / "train", "category"))
     return logit_adjustment([counts[label] for label in labels], recipe.logit_adjustment)
 

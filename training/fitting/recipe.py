@@ -62,6 +62,11 @@ class LossWeights(Section):
     alike: float = Field(0.0, ge=0)
     words: float = Field(0.0, ge=0)
 
+    @property
+    def ways(self) -> float:
+        """Sum of the weights of what is learned of every row; the loss is divided by it."""
+        return self.both + self.image + self.text + self.words
+
     @model_validator(mode="after")
     def _not_all_zero(self) -> Self:
         if not self.both + self.image + self.text:
