@@ -37,8 +37,7 @@ class PhotoCache:
             most_bytes: of the file.
         """
         self.size = size
-        self._squares = _reserve(min(rows, most_bytes // (size * size * 3)), size)
-        self._places: dict[str, int] = {}
+        self._kept = (_reserve(min(rows, most_bytes // (size * size * 3)), size), dict[str, int]())
         self._used = 0
         self._lock = threading.Lock()
 
@@ -49,19 +48,25 @@ class PhotoCache:
             product_id: names the photo; the same id must always come with the same photo.
             data: the file.
         """
-        place = self._places.get(product_id)
+        squares, places = self._kept
+        place = places.get(product_id)
         if place is not None:
-            return None if place == _ABSENT else self._squares[place]
+            return None if place == _ABSENT else squares[place]
         pixels = decode(data, self.size).pixels
         with self._lock:
             place = _ABSENT if pixels is None else self._used
-            if place == len(self._squares):
+            if place == len(squares):
                 return pixels
             self._used += place != _ABSENT
         if pixels is not None:
-            self._squares[place] = pixels
-        self._places[product_id] = place  # last: another thread reads a square as soon as its place is known
+            squares[place] = pixels
+        places[product_id] = place  # last: another thread reads a square as soon as its place is known
         return pixels
+
+    def close(self) -> None:
+        """Give the file back: TensorFlow keeps what a pipeline called until the process ends. Nothing is kept then."""
+        with self._lock:
+            self._kept, self._used = (_reserve(0, self.size), {}), 0
 
 
 def _reserve(count: int, size: int) -> NDArray[np.uint8]:

@@ -151,6 +151,8 @@ class Epochs:
         seed = recipe.seed + position.epoch
         edit = shop_text.editor(recipe.text_augmentation, seed) if recipe.text_augmentation else None
         if self._photos is None or self._photos.size != stage.image_size:
+            if self._photos:
+                self._photos.close()
             self._photos = PhotoCache(stage.image_size, self._products, int(recipe.photo_cache_gb * 1e9))
         photos = self._photos
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -86,3 +87,15 @@ def test_threads_that_fill_it_together_get_the_squares_of_their_photos() -> None
         squares = list(threads.map(lambda number: cache.decode(str(number), photos[number]), wanted))
     for number, square in zip(wanted, squares, strict=True):
         np.testing.assert_array_equal(square, decode(photos[number], SIZE).pixels)
+
+
+def test_a_closed_cache_gives_its_file_back_and_decodes_each_time(decoded: Counter[bytes]) -> None:
+    cache = PhotoCache(SIZE, 3, 10**6)
+    assert cache.decode("a", _photo(1)) is not None
+    mapped = weakref.ref(cache.decode("a", _photo(1)).base)
+    assert mapped() is not None
+    cache.close()
+    assert mapped() is None
+    for _ in range(2):
+        np.testing.assert_array_equal(cache.decode("a", _photo(1)), decode(_photo(1), SIZE).pixels)
+    assert decoded == {_photo(1): 3}

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from training.fitting import averaging
 from training.fitting.losses import batch_loss
 from training.fitting.recipe import Recipe
 from training.fitting.step import CLIP_NORM, SUMS, make_optimizer, train_step
@@ -86,9 +88,11 @@ def main(name: str, output: Path) -> None:
     ]
     losses, _, norms = np.transpose(added)
     assert len(losses) == STEPS and norms.min() > CLIP_NORM
+    averaged = SimpleNamespace(weights=[keras.Variable(np.zeros_like(weight)) for weight in model.get_weights()])
+    averaging.updater(averaged, model, decay=0.9)(STEPS)
     if is_chief(strategy):
         moved = np.abs(model.get_layer("fusion").kernel.numpy() - before).max()
-        weights = [*model.get_weights(), *word_head.get_weights()]
+        weights = [*model.get_weights(), *word_head.get_weights(), *map(np.asarray, averaged.weights)]
         np.savez(output, *weights, losses=losses, replicas=strategy.num_replicas_in_sync, moved=moved)
 
 
