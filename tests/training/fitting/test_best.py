@@ -36,7 +36,8 @@ def test_the_weights_of_the_best_epoch_are_kept(tmp_path: Path, caplog: pytest.L
 
 
 def test_an_epoch_is_as_good_as_the_mean_of_its_accuracies() -> None:
-    assert best.score({"both": 0.9, "image": 0.5, "text": 0.7}) == pytest.approx(0.7)
+    assert best.score({"both": 0.9, "image": 0.5, "text": 0.7, "text.capitals": 0.0}) == pytest.approx(0.7)
+    assert best.score({"both": 0.9, "text": 0.7}) == pytest.approx(0.8), "rows without a photo"
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12))
