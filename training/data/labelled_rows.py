@@ -5,6 +5,7 @@ Rows are read a few at a time: the photos of a large catalog do not fit in memor
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 from pathlib import Path
@@ -22,13 +23,23 @@ def column(folder: Path, name: str) -> list[str]:
     return list(pq.read_table(dataset.require_plain_parquet(folder), columns=[name])[name].to_pylist())
 
 
+def drawn(folder: Path, most: int) -> frozenset[str]:
+    """Return the ids of at most `most` products of a split: those whose ids have the smallest sha256."""
+    ids = column(folder, "product_id")
+    return frozenset(sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:most])
+
+
 def titles(texts: list[str]) -> list[str]:
     """Return the first line of each text: `fashion_udf.model.tokenizer.product_text` puts the title there."""
     return [text.partition("\n")[0] for text in texts]
 
 
 def batches(
-    folder: Path, preparation: dataset.Preparation, size: int, edit: dataset.Edit | None = None
+    folder: Path,
+    preparation: dataset.Preparation,
+    size: int,
+    edit: dataset.Edit | None = None,
+    product_ids: Set[str] | None = None,
 ) -> Iterator[dataset.Batch]:
     """Read every row of a split once, in file order.
 
@@ -39,12 +50,15 @@ def batches(
         preparation: how rows become model inputs.
         size: rows of a batch; the last batch may be smaller.
         edit: changes each text before it is tokenized.
+        product_ids: of the rows to read; None: all.
 
     Returns:
         Triples of inputs, label indexes and attributes, as `training.data.dataset.input_arrays` has them.
     """
     arrays = dataset.input_arrays(preparation)
     rows = _rows(folder, dataset.TRAINING_SET.names)
+    if product_ids is not None:
+        rows = (row for row in rows if row["product_id"] in product_ids)
     while batch := list(islice(rows, size)):
         images, texts, categories, given = (
             [row[name] for row in batch] for name in ("image", "text", "category", "attributes")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from fashion_udf.config import Section
 
+from ..data.outliers import Outliers
 from ..data.shop_text import TextAugmentation
 
 
@@ -25,7 +26,7 @@ class Stage(Section):
     crop: float = Field(1.0, gt=0, le=1)
 
     def steps(self, rows: int, batch_size: int) -> int:
-        """Return the number of whole batches in one epoch over a training split of `rows`."""
+        """Return the number of whole batches in one epoch over `rows`."""
         return int(rows * self.share) // batch_size
 
 
@@ -61,6 +62,11 @@ class LossWeights(Section):
     alike: float = Field(0.0, ge=0)
     words: float = Field(0.0, ge=0)
 
+    @property
+    def ways(self) -> float:
+        """Sum of the weights of what is learned of every row; the loss is divided by it."""
+        return self.both + self.image + self.text + self.words
+
     @model_validator(mode="after")
     def _not_all_zero(self) -> Self:
         if not self.both + self.image + self.text:
@@ -75,7 +81,7 @@ class Recipe(Section):
     output: Path
     seed: int = 7
     backbone_weights: str = "none"  # none, imagenet or a file
-    #: DIRECTORY@<model_version>: training starts with its weights, tokenizer and categories.
+    #: DIRECTORY@<model_version>: training starts with its weights and tokenizer; heads of other categories are new.
     initial_bundle: str | None = Field(None, pattern=r"^.+@[0-9a-f]{64}$")
     #: A file of families of categories, as conf/taxonomy.yaml; null: each category is its own family.
     taxonomy: Path | None = None
@@ -88,14 +94,26 @@ class Recipe(Section):
     weight_decay: float = Field(1e-4, ge=0)
     average_decay: float = Field(0.995, ge=0, lt=1)  # per step, of the averaged weights, which are released
     label_smoothing: float = Field(0.05, ge=0, lt=1)
+    logit_adjustment: float = Field(0.0, ge=0)  # tau; 1: rare categories count as much as frequent ones
     dropout: float = Field(0.2, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
     #: How texts are changed in training; null: they are not.
     text_augmentation: TextAugmentation | None = None
+    #: Rows of category `other` that join each epoch: odd pictures, and titles of other goods.
+    outliers: Outliers = Outliers()
     loss_weights: LossWeights = LossWeights()
     stages: tuple[Stage, ...] = Field(min_length=1)
+    #: Rows of the validation after each epoch, drawn by their ids; null: all. Calibration uses all in any case.
+    validation_rows: int | None = Field(None, ge=1)
+    keep: Literal["last", "best"] = "last"  # which epoch is released; best: by the mean of the validation accuracies
+    patience: int | None = Field(None, ge=1)  # epochs without a better one after which the run ends; null: never
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
+    photo_cache_gb: float = Field(8.0, ge=0)  # of decoded photos, in a file in TMPDIR; 0: decoded anew in each epoch
     target_precision: float = Field(0.99, gt=0, lt=1)
+
+    def rows(self, products: int) -> int:
+        """Return the rows of a whole epoch over a training split of `products`."""
+        return products + self.outliers.rows
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:
