@@ -22,6 +22,7 @@ from .sentence_grammar import ENGLISH, Grammar, Phrases, names
 _MOST_SENTENCES = 15
 _MOST_KEYWORDS = 14
 _IN_ENGLISH = 0.75  # the share of foreign descriptions; the others are in one other language each
+_ANYWHERE = 0.5  # the share of moved category words that stand in any sentence, not in one that names the category
 _MIXED = 0.5  # the share of foreign descriptions that keep the product's own one
 
 
@@ -140,7 +141,16 @@ def _description(
     elif kind - settings.foreign_sentences < settings.keywords:
         count = min(draws.randint(3, _MOST_KEYWORDS), len(phrases.keywords))
         sentences = [draws.choice((", ", "; ", " ", " | ", " #")).join(draws.sample(phrases.keywords, count))]
-    pools = [phrases.naming] if "category" in fixed else []
+    pools = []
+    if "category" in fixed:
+        # Sentences that name a category are few, and shops write many: half of the time the words stand anywhere.
+        foreign = [at for at, sentence in enumerate(sentences) if sentence != description]
+        if foreign and draws.random() < _ANYWHERE:
+            words = sentences[at := draws.choice(foreign)].split()
+            words.insert(draws.randint(0, len(words)), fixed["category"])
+            sentences[at] = " ".join(words)
+        else:
+            pools.append(phrases.naming)
     if draws.random() < settings.other_category:
         pools.append(phrases.languages[language].styling)
     for pool in filter(None, pools):

@@ -122,6 +122,14 @@ def test_the_categorys_words_move_into_a_sentence() -> None:
         assert first.split() == [word for word in title.split() if word not in moved]
 
 
+def test_the_categorys_words_also_stand_within_sentences_that_name_no_category() -> None:
+    settings = only(category_in_description=1, foreign_sentences=1)
+    seen = [augmented("Lee Men Blue Jeans", "", random.Random(n), settings, "Jeans").lower() for n in range(200)]
+    assert all("jeans" in text.partition("\n")[2] for text in seen)
+    before = {text.split()[text.split().index("jeans") - 1] for text in seen if "jeans" in text.split()}
+    assert len(before) > 60  # sentences that name a category have 18 different words there
+
+
 def test_a_title_of_category_words_alone_keeps_them() -> None:
     assert augmented("Jeans", OWN, random.Random(1), only(category_in_description=1), "Jeans") == f"Jeans\n{OWN}"
 
