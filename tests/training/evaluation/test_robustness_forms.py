@@ -125,8 +125,8 @@ def test_the_forms_without_a_description() -> None:
     assert not any(second for name in ("title_alone", "capitals") for *_, second in texts(name))
 
 
-def test_the_template_is_as_given() -> None:
-    assert [(first, second) for _, _, first, second in texts("template")] == list(zip(TITLES, OWN, strict=True))
+def test_a_text_as_given_is_not_changed() -> None:
+    assert [(first, second) for _, _, first, second in texts("as_given")] == list(zip(TITLES, OWN, strict=True))
 
 
 @pytest.mark.parametrize(("name", "least", "most"), [("short", 1, 14), ("ordinary", 36, 44), ("long", 140, 160)])
