@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,8 +26,15 @@ def write(folder: Path) -> Path:
             "text": [product_text(product.title, product.description) for product in part],
             "image": [product.image or b"" for product in part],
             "category": [product.category for product in part],
+            "attributes": [json.dumps(_attributes(number)) for number in range(count)],
         }
         (folder / split).mkdir(parents=True)
         table = pa.table(columns, schema=TRAINING_SET)
         pq.write_table(table, folder / split / "part-0.parquet", row_group_size=count // 2)
     return folder
+
+
+def _attributes(number: int) -> dict[str, str]:
+    """Return two attributes, one or none, of two values each."""
+    known = {"gender": ("Men", "Women")[number % 2], "season": ("Summer", "Winter")[number // 2 % 2]}
+    return {name: known[name] for name in list(known)[: number % 3]}

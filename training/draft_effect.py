@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -186,10 +185,8 @@ def _difference(square: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[fl
     return float(difference.mean()), float(difference.max()), float(np.square(difference).mean())
 
 
-def _batches(
-    model: EvaluatedModel, rows: pa.Table, squares: NDArray[np.uint8]
-) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.int32]]]:
-    """Yield inputs by the names of `training.data.dataset.INPUTS`, and label indexes (-1: unknown to the model)."""
+def _batches(model: EvaluatedModel, rows: pa.Table, squares: NDArray[np.uint8]) -> Iterator[dataset.Batch]:
+    """Yield inputs by the names of `training.data.dataset.INPUTS`, label indexes (-1: unknown), and no attribute."""
     reader = tokenizer.tokenizer_from_bytes(model.preparation.tokenizer)
     index = {label: position for position, label in enumerate(model.preparation.labels)}
     texts, categories = rows["text"].to_pylist(), rows["category"].to_pylist()
@@ -197,7 +194,7 @@ def _batches(
         part = slice(start, start + _BATCH)
         labels = np.asarray([index.get(category, -1) for category in categories[part]], np.int32)
         inputs = (squares[part], np.ones((len(labels), 1), np.float32), tokenizer.encode(reader, texts[part]))
-        yield dict(zip(dataset.INPUTS, inputs, strict=True)), labels
+        yield dict(zip(dataset.INPUTS, inputs, strict=True)), labels, np.empty((len(labels), 0), np.int32)
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

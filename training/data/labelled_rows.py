@@ -5,14 +5,12 @@ Rows are read a few at a time: the photos of a large catalog do not fit in memor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from . import dataset
 
@@ -30,8 +28,8 @@ def titles(texts: list[str]) -> list[str]:
 
 
 def batches(
-    folder: Path, preparation: dataset.Preparation, size: int, edit: Callable[[str], str] = str
-) -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[np.int32]]]:
+    folder: Path, preparation: dataset.Preparation, size: int, edit: dataset.Edit | None = None
+) -> Iterator[dataset.Batch]:
     """Read every row of a split once, in file order.
 
     Batches go on from one file into the next: a `tf.function` is traced anew for each number of rows that it meets.
@@ -40,17 +38,21 @@ def batches(
         folder: the split.
         preparation: how rows become model inputs.
         size: rows of a batch; the last batch may be smaller.
-        edit: applied to every text before it is tokenized.
+        edit: changes each text before it is tokenized.
 
     Returns:
-        Pairs of inputs, by the names of `training.data.dataset.INPUTS`, and the label index int32[n].
+        Triples of inputs, label indexes and attributes, as `training.data.dataset.input_arrays` has them.
     """
     arrays = dataset.input_arrays(preparation)
     rows = _rows(folder, dataset.TRAINING_SET.names)
     while batch := list(islice(rows, size)):
-        texts = [edit(row["text"]) for row in batch]
-        *inputs, label = arrays([row["image"] for row in batch], texts, [row["category"] for row in batch])
-        yield dict(zip(dataset.INPUTS, inputs, strict=True)), label
+        images, texts, categories, given = (
+            [row[name] for row in batch] for name in ("image", "text", "category", "attributes")
+        )
+        if edit:
+            texts = [edit(row["product_id"], row["text"], row["category"]) for row in batch]
+        *inputs, label, attributes = arrays(images, texts, categories, given)
+        yield dict(zip(dataset.INPUTS, inputs, strict=True)), label, attributes
 
 
 def photos(folder: Path, product_ids: Set[str]) -> dict[str, bytes]:

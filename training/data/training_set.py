@@ -41,6 +41,7 @@ def as_training_set(catalog: DataFrame) -> DataFrame:
         text("title", "description").alias("text"),
         F.coalesce("image", F.lit(bytearray())).alias("image"),
         "category",
+        F.lit("{}").alias("attributes"),
     ).select(*TRAINING_SET.names)
 
 

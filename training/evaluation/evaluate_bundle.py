@@ -111,7 +111,7 @@ def _robustness(model: EvaluatedModel, part: str, rows: EvaluatedRows) -> dict[s
     """Accuracies with an input, or the words that name a category, taken away."""
     words = category_words.forms(model.manifest.labels)
 
-    def without_words(text: str) -> str:
+    def without_words(product_id: str, text: str, category: str) -> str:
         title, line, rest = text.partition("\n")
         return (category_words.without(title, words) + line + rest).strip()
 

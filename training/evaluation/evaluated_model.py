@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ class EvaluatedModel:
     data: Path
 
     def run(
-        self, split: str, modalities: Sequence[Modality], label: str, edit: Callable[[str], str] = str
+        self, split: str, modalities: Sequence[Modality], label: str, edit: dataset.Edit | None = None
     ) -> ModalityLogits:
         """Run the model over all rows of a split, and show progress on standard error.
 
@@ -46,7 +45,7 @@ class EvaluatedModel:
             split: the name of the split.
             modalities: the inputs to run it with.
             label: what progress says before the number of rows.
-            edit: applied to every text before it is tokenized.
+            edit: changes each text before it is tokenized.
         """
         batches = labelled_rows.batches(self.data / split, self.preparation, _BATCH, edit)
         return modality_logits(self.predict, _followed(batches, dataset.count(self.data / split), label), modalities)
@@ -117,11 +116,11 @@ def run_three_ways(model: EvaluatedModel, split: str, products: Counter[str]) ->
     )
 
 
-def _followed(batches: Iterator[tuple[Any, Any]], total: int, label: str) -> Iterator[tuple[Any, Any]]:
+def _followed(batches: Iterator[dataset.Batch], total: int, label: str) -> Iterator[dataset.Batch]:
     """Pass batches on, and show how many rows are done."""
     done = 0
     with progress(total, label=label) as shown:
-        for inputs, labels in batches:
-            yield inputs, labels
-            done += len(labels)
+        for batch in batches:
+            yield batch
+            done += len(batch[1])
             shown.update(done)

@@ -58,13 +58,13 @@ def modality_logits(
 
     Args:
         predict: the model.
-        batches: pairs of inputs and labels, as `training.data.labelled_rows.batches` gives them.
+        batches: inputs, labels and attributes, as `training.data.labelled_rows.batches` gives them.
         modalities: which of the three to run; there are embeddings if `both` is one of these.
     """
     labels: list[NDArray[np.int32]] = []
     embedding: list[NDArray[np.float32]] = []
     logits: dict[Modality, list[NDArray[np.float32]]] = {modality: [] for modality in modalities}
-    for inputs, label in batches:
+    for inputs, label, _ in batches:
         pixels, present, token_ids = (np.asarray(inputs[name]) for name in ("image", "image_present", "token_ids"))
         no_photo = np.full((len(pixels), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8)
         inputs_of = {

@@ -16,7 +16,8 @@ from fashion_udf.errors import ConfigError
 from fashion_udf.progress import progress
 
 from ..data import dataset, shop_text
-from ..data.dataset import Preparation, Shard
+from ..data.dataset import Preparation
+from ..data.training_batches import Shard, training_batches
 from . import averaging, checkpoint, run_directory
 from .augmentation import augment
 from .checkpoint import Position
@@ -98,7 +99,7 @@ def _epoch(
     with progress((steps - first) * recipe.batch_size, label=f"epoch {position.epoch + 1}: trained") as shown:
         while position.step < steps:
             asked = time.monotonic()
-            inputs, labels = next(batches)
+            inputs, labels, _ = next(batches)
             waited += time.monotonic() - asked
             loss, hits = (float(value) for value in step(inputs, labels))
             if not math.isfinite(loss):
@@ -135,12 +136,12 @@ def _batches(
     def of_worker(batch_size: int, index: int, count: int) -> tf.data.Dataset:
         done = position.step * (strategy.num_replicas_in_sync // count)  # each local replica takes one per step
         shard = Shard(index, count)
-        rows = dataset.training_batches(recipe.data / "train", preparation, batch_size, seed, shard, done, edit)
+        rows = training_batches(recipe.data / "train", preparation, batch_size, seed, shard, done, edit)
         numbers = tf.data.Dataset.range(done, 2**31 // count).map(lambda at: tf.cast(at * count + index, tf.int32))
 
-        def augmented(batch: Any, number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-            inputs, labels = batch
-            return augment(inputs, tf.stack([seed, number]), recipe.augmentation, crop), labels
+        def augmented(batch: Any, number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+            inputs, labels, attributes = batch
+            return augment(inputs, tf.stack([seed, number]), recipe.augmentation, crop), labels, attributes
 
         return tf.data.Dataset.zip(rows, numbers).map(augmented)
 

@@ -70,7 +70,8 @@ def calibration_rows(folder: Path, preparation: dataset.Preparation) -> list[Row
     arrays = dataset.input_arrays(preparation)
     rows: list[Row] = []
     for position, row in enumerate(table.to_pylist()):
-        pixels, present, token_ids, _ = arrays([row["image"]], [row["text"]], [row["category"]])
+        columns = ([row[name]] for name in ("image", "text", "category", "attributes"))
+        pixels, present, token_ids, *_ = arrays(*columns)
         if position % 3 == 1:
             token_ids = np.zeros((1, 1), np.int32)
         if position % 3 == 2:

@@ -17,7 +17,8 @@ from fashion_udf.errors import CatalogError
 from fashion_udf.model import tokenizer
 from tests import training_set
 from training.data import dataset, labelled_rows
-from training.data.dataset import TRAINING_SET, Preparation
+from training.data.dataset import TRAINING_SET, Attribute, Preparation
+from training.data.training_batches import training_batches
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +29,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def preparation(folder: Path) -> Preparation:
     reader = tokenizer.train_tokenizer(labelled_rows.column(folder / "train", "text"), 300)
-    return Preparation(reader, dataset.labels(folder / "train"), 32)
+    values = dataset.attribute_values(folder / "train")
+    return Preparation(reader, dataset.labels(folder / "train"), 32, values)
 
 
 def _rows(path: Path, **columns: list[Any]) -> Path:
     path.mkdir(parents=True)
+    columns.setdefault("attributes", ["{}"] * len(columns["product_id"]))
     pq.write_table(pa.table(columns, schema=TRAINING_SET), path / "part.parquet")
     return path
 
 
 def test_training_batches_have_the_rows_that_measuring_reads(folder: Path, preparation: Preparation) -> None:
-    ((inputs, label),) = dataset.training_batches(folder / "test", preparation, 16, seed=1)
-    ((expected_inputs, expected_label),) = labelled_rows.batches(folder / "test", preparation, 16)
-    trained = [*(inputs[name].numpy() for name in dataset.INPUTS), label.numpy()]
-    measured = [*(expected_inputs[name] for name in dataset.INPUTS), expected_label]
+    ((inputs, *rest),) = training_batches(folder / "test", preparation, 16, seed=1)
+    ((expected_inputs, *expected_rest),) = labelled_rows.batches(folder / "test", preparation, 16)
+    trained = [*(inputs[name].numpy() for name in dataset.INPUTS), *(part.numpy() for part in rest)]
+    measured = [*(expected_inputs[name] for name in dataset.INPUTS), *expected_rest]
     assert [(part.dtype, part.shape) for part in trained] == [(part.dtype, part.shape) for part in measured]
     assert Counter(_rows_as_bytes(trained)) == Counter(_rows_as_bytes(measured))
     assert _rows_as_bytes(trained) != _rows_as_bytes(measured), "training shuffles"
@@ -61,7 +64,7 @@ def test_absent_photos_and_texts_are_blank_and_unknown_labels_are_minus_one(
         image=[b"", b"no photo"],
         category=["Unheard of", preparation.labels[1]],
     )
-    ((inputs, label),) = dataset.training_batches(path, preparation, 2, seed=1)
+    ((inputs, label, _),) = training_batches(path, preparation, 2, seed=1)
     order = np.argsort(label.numpy())
     assert label.numpy()[order].tolist() == [-1, 1]
     assert inputs["image_present"].numpy().tolist() == [[0.0], [0.0]]
@@ -78,15 +81,15 @@ def test_texts_are_changed_by_what_is_known_of_their_row(folder: Path, preparati
         seen.append(product_id)
         return ""
 
-    batches = list(dataset.training_batches(folder / "train", preparation, 10, seed=1, edit=edit))
+    batches = list(training_batches(folder / "train", preparation, 10, seed=1, edit=edit))
     assert len({*seen}) == len(seen) >= 60
-    assert not any(inputs["token_ids"].numpy().any() for inputs, _ in batches)
+    assert not any(inputs["token_ids"].numpy().any() for inputs, *_ in batches)
 
 
 def test_a_seed_repeats_an_epoch_and_another_seed_shuffles_it(folder: Path, preparation: Preparation) -> None:
     def epoch(seed: int) -> list[int]:
-        batches = dataset.training_batches(folder / "train", preparation, 10, seed)
-        return [int(index) for _, label in batches for index in label.numpy()]
+        batches = training_batches(folder / "train", preparation, 10, seed)
+        return [int(index) for _, label, _ in batches for index in label.numpy()]
 
     first = epoch(1)
     assert len(first) == 60  # whole batches of 64 rows
@@ -115,14 +118,84 @@ def test_an_epoch_is_whole_when_petastorm_ends_it_too_early(
 
     monkeypatch.setattr(ConcurrentVentilator, "_ventilate", ventilate_once_looked)
     monkeypatch.setattr(ThreadPool, "all_workers_done", look_then_wait)
-    batches = dataset.training_batches(folder / "train", preparation, 16, seed=1)
-    assert sum(len(label) for _, label in batches) == training_set.COUNTS["train"]
+    batches = training_batches(folder / "train", preparation, 16, seed=1)
+    assert sum(len(label) for _, label, _ in batches) == training_set.COUNTS["train"]
 
 
 def test_counts_and_labels_come_from_the_files(folder: Path) -> None:
     assert dataset.count(folder / "train") == training_set.COUNTS["train"]
     names = dataset.labels(folder / "train")
     assert names == tuple(sorted(set(names)))
+
+
+def test_every_batch_has_the_tokenizers_longest_row(folder: Path, preparation: Preparation) -> None:
+    batches = training_batches(folder / "train", preparation, 4, seed=1)
+    assert {inputs["token_ids"].shape for inputs, *_ in batches} == {(4, tokenizer.MAX_TOKENS)}
+    assert batches.element_spec[0]["token_ids"].shape == (None, tokenizer.MAX_TOKENS)
+
+
+def test_a_product_of_another_kind_has_the_index_after_the_labels(tmp_path: Path, preparation: Preparation) -> None:
+    categories = [preparation.labels[0], dataset.OTHER, "Unheard of"]
+    path = _rows(tmp_path / "set", product_id=["a", "b", "c"], text=["t"] * 3, image=[b""] * 3, category=categories)
+    ((_, label, _),) = labelled_rows.batches(path, preparation, 3)
+    assert label.tolist() == [0, len(preparation.labels), -1]
+    assert dataset.labels(path) == (preparation.labels[0], "Unheard of")
+
+
+def test_attributes_are_indexes_of_their_values_and_minus_one_where_unknown(tmp_path: Path) -> None:
+    attributes = ['{"gender":"Women","size":"L"}', '{"season":"Winter","gender":"Robots"}', "{}"]
+    path = _rows(
+        tmp_path / "set",
+        product_id=["a", "b", "c"],
+        text=["t"] * 3,
+        image=[b""] * 3,
+        category=["c"] * 3,
+        attributes=attributes,
+    )
+    known = (Attribute("season", ("Summer", "Winter")), Attribute("gender", ("Men", "Women")))
+    preparation = Preparation(tokenizer.train_tokenizer(["t"], 300), ("c",), 32, known)
+    ((_, _, values),) = labelled_rows.batches(path, preparation, 3)
+    assert values.dtype == np.int32
+    assert values.tolist() == [[-1, 1], [1, -1], [-1, -1]]
+
+
+def test_an_attributes_values_are_those_of_two_rows_and_more(tmp_path: Path) -> None:
+    rows = [
+        '{"use":"b"}',
+        '{"use":"a","one":"x"}',
+        '{"use":"a","one":"x"}',
+        '{"use":"b"}',
+        '{"use":"c","none":"y"}',
+        "{}",
+    ]
+    count = len(rows)
+    path = _rows(
+        tmp_path / "set",
+        product_id=[str(number) for number in range(count)],
+        text=["t"] * count,
+        image=[b""] * count,
+        category=["c"] * count,
+        attributes=rows,
+    )
+    assert dataset.attribute_values(path) == (Attribute("use", ("a", "b")),)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '"x"', '{"gender": 1}', "null"])
+def test_attributes_that_are_no_object_of_strings_are_shown(tmp_path: Path, text: str) -> None:
+    path = _rows(tmp_path / "set", product_id=["a"], text=["t"], image=[b""], category=["c"], attributes=[text])
+    with pytest.raises(CatalogError) as raised:
+        dataset.attribute_values(path)
+    assert str(raised.value) == (f"Expected the column attributes to hold JSON objects of strings. Received: {text!r}")
+
+
+def test_a_training_set_of_an_earlier_release_is_to_be_written_again(tmp_path: Path) -> None:
+    pq.write_table(pa.table({name: ["a"] for name in TRAINING_SET.names[:-1]}), tmp_path / "part.parquet")
+    with pytest.raises(CatalogError) as raised:
+        dataset.count(tmp_path)
+    assert str(raised.value) == (
+        "Expected the columns product_id, text, image, category, attributes. Received: "
+        f"{tmp_path / 'part.parquet'} without attributes; write it again with fashion-udf training-set"
+    )
 
 
 @pytest.mark.parametrize("name", ["_metadata", "_common_metadata"])

@@ -12,7 +12,7 @@ from fashion_udf.model import tokenizer
 from fashion_udf.photos import decode
 from tests import training_set
 from training.data import dataset, labelled_rows
-from training.data.dataset import INPUTS, TOKEN_STEP, Preparation
+from training.data.dataset import INPUTS, Preparation
 
 
 @pytest.fixture(scope="module")
@@ -35,27 +35,34 @@ def test_batches_hold_every_row_once_in_file_order_and_only_the_last_is_smaller(
     folder: Path, preparation: Preparation
 ) -> None:
     batches = list(labelled_rows.batches(folder, preparation, 5))
-    assert [len(label) for _, label in batches] == [5, 5, 5, 1]
-    assert [preparation.labels[at] if at >= 0 else None for _, label in batches for at in label] == [
+    assert [len(label) for _, label, _ in batches] == [5, 5, 5, 1]
+    assert [preparation.labels[at] if at >= 0 else None for _, label, _ in batches for at in label] == [
         name if name in preparation.labels else None for name in labelled_rows.column(folder, "category")
     ]
 
 
 def test_pixels_and_token_ids_are_those_of_scoring(folder: Path, preparation: Preparation) -> None:
     rows = pq.read_table(folder).slice(0, 4).to_pylist()
-    inputs, _ = next(labelled_rows.batches(folder, preparation, 4))
-    assert inputs["token_ids"].shape == (4, TOKEN_STEP)
+    inputs, *_ = next(labelled_rows.batches(folder, preparation, 4))
+    assert inputs["token_ids"].shape == (4, tokenizer.MAX_TOKENS)
     reader = tokenizer.tokenizer_from_bytes(preparation.tokenizer)
     for row, pixels, present, token_ids in zip(rows, *(inputs[name] for name in INPUTS), strict=True):
         assert present == [1.0]
         assert np.array_equal(pixels, decode.decode(row["image"], 32).pixels)
         ids = tokenizer.encode(reader, [row["text"]])[0]
-        assert np.array_equal(token_ids, np.pad(ids, (0, TOKEN_STEP - len(ids))))
+        assert np.array_equal(token_ids, np.pad(ids, (0, tokenizer.MAX_TOKENS - len(ids))))
 
 
 def test_texts_are_edited_before_they_are_tokenized(folder: Path, preparation: Preparation) -> None:
-    batches = labelled_rows.batches(folder, preparation, 16, edit=lambda text: "")
-    assert [inputs["token_ids"].any() for inputs, _ in batches] == [False]
+    rows, seen = pq.read_table(folder), []
+
+    def edit(*row: str) -> str:
+        seen.append(row)
+        return ""
+
+    batches = labelled_rows.batches(folder, preparation, 16, edit)
+    assert [inputs["token_ids"].any() for inputs, *_ in batches] == [False]
+    assert seen == [*zip(*(rows[name].to_pylist() for name in ("product_id", "text", "category")), strict=True)]
 
 
 def test_the_title_is_the_first_line() -> None:

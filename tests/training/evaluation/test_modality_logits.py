@@ -23,7 +23,7 @@ def _predict(pixels: np.ndarray, present: np.ndarray, token_ids: np.ndarray) -> 
     return Prediction(np.stack([photo, text], axis=1).astype(np.float32), np.stack([photo, text], 1).astype(np.float32))
 
 
-def _batches(counts: tuple[int, ...]) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
+def _batches(counts: tuple[int, ...]) -> list[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
     return [
         (
             {
@@ -32,6 +32,7 @@ def _batches(counts: tuple[int, ...]) -> list[tuple[dict[str, np.ndarray], np.nd
                 "token_ids": np.ones((count, 3), np.int32),
             },
             np.full(count, count, np.int32),
+            np.empty((count, 0), np.int32),
         )
         for count in counts
     ]
