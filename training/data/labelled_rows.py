@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from . import dataset
@@ -44,8 +45,8 @@ def batches(
         Triples of inputs, label indexes and attributes, as `training.data.dataset.input_arrays` has them.
     """
     arrays = dataset.input_arrays(preparation)
-    rows = _rows(folder, dataset.TRAINING_SET.names)
-    while batch := list(islice(rows, size)):
+    read = rows(folder)
+    while batch := list(islice(read, size)):
         images, texts, categories, given = (
             [row[name] for row in batch] for name in ("image", "text", "category", "attributes")
         )
@@ -57,12 +58,19 @@ def batches(
 
 def photos(folder: Path, product_ids: Set[str]) -> dict[str, bytes]:
     """Return the photos of some products of a split; an absent photo is empty."""
-    rows = _rows(folder, ["product_id", "image"])
-    return {row["product_id"]: row["image"] for row in rows if row["product_id"] in product_ids}
+    read = rows(folder, ["product_id", "image"])
+    return {row["product_id"]: row["image"] for row in read if row["product_id"] in product_ids}
 
 
-def _rows(folder: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def rows(folder: Path, columns: Sequence[str] = dataset.TRAINING_SET.names) -> Iterator[dict[str, Any]]:
     """Yield every row of a split as a dict of `columns`, in file order."""
     for file in dataset.require_plain_parquet(folder):
-        for rows in pq.ParquetFile(file).iter_batches(_ROWS, columns=list(columns)):
-            yield from rows.to_pylist()
+        for part in pq.ParquetFile(file).iter_batches(_ROWS, columns=list(columns)):
+            yield from part.to_pylist()
+
+
+def sample(folder: Path, most: int) -> Iterator[dict[str, Any]]:
+    """Yield at most `most` rows of a split, in file order: the same ones each time, drawn by their ids."""
+    ids = column(folder, "product_id")
+    drawn = set(ids if len(ids) <= most else np.random.default_rng(0).choice(sorted(ids), most, replace=False).tolist())
+    return (row for row in rows(folder) if row["product_id"] in drawn)
