@@ -1,4 +1,4 @@
-"""A small untrained model, exported once per test session: five categories, 300 tokens, photos of 64 pixels."""
+"""A small untrained model, exported once per test session: three categories, two attributes, photos of 64 pixels."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fashion_udf.model.architecture import build_model
+from fashion_udf.model.manifest import Calibrated, Calibration
 from fashion_udf.model.tokenizer import train_tokenizer
 from training.export import Facts, export
 
 if TYPE_CHECKING:
     import keras
 
-LABELS = ("Dresses", "Shirts", "Shoes", "Trousers", "Watches")
+LABELS = ("Dresses", "Shirts", "Shoes")
+#: The values of each attribute.
+ATTRIBUTES = {"gender": ("Men", "Women"), "base_colour": ("Red", "Navy Blue", "Black")}
+#: The families that have more than one category.
+TAXONOMY = {"Upper garments": ("Dresses", "Shirts")}
 IMAGE_SIZE = 64
 VOCABULARY_SIZE = 300
 _TEXTS = [
@@ -39,7 +44,7 @@ def model() -> keras.Model:
     import keras
 
     keras.utils.set_random_seed(3)
-    made = build_model(len(LABELS), VOCABULARY_SIZE)
+    made = build_model(len(LABELS), VOCABULARY_SIZE, sum(map(len, ATTRIBUTES.values())))
     # Fresh weights have batch statistics of 0 and 1, so all photos look alike: take those of flat and noisy photos.
     layers = made.get_layer("efficientnetb0").layers
     normalisations = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -58,6 +63,23 @@ def model() -> keras.Model:
     return made
 
 
+def calibration() -> dict[str, Calibration]:
+    """Return what its manifest says of each precision, by modality."""
+
+    def calibrated(temperature: float) -> Calibrated:
+        return Calibrated(temperature=temperature, auto=0.9, review=0.5)
+
+    return {
+        name: Calibration(
+            category=calibrated(temperature),
+            parent=calibrated(1.25),
+            attributes={attribute: calibrated(temperature) for attribute in ATTRIBUTES},
+            novelty=0.5,
+        )
+        for name, temperature in {"both": 1.0, "image": 1.5, "text": 0.8}.items()
+    }
+
+
 def facts() -> Facts:
     """Return what its manifest says."""
     return Facts(
@@ -65,8 +87,10 @@ def facts() -> Facts:
         tokenizer=train_tokenizer(_TEXTS, VOCABULARY_SIZE),
         labels=LABELS,
         image_size=IMAGE_SIZE,
-        temperature={"both": 1.0, "image": 1.5, "text": 0.8},
-        thresholds={name: {"auto": 0.9, "review": 0.5} for name in ("both", "image", "text")},
+        attributes=ATTRIBUTES,
+        families=TAXONOMY,
+        calibration={precision: calibration() for precision in ("f32", "bf16", "int8")},
+        notice="Untrained weights.\n",
         metrics={"test": {"both": {"accuracy": 0.25}, "image": {"accuracy": 0.125, "top3": 0.5}}},
         data={"digest": "0" * 64, "counts": {"train": 8, "validation": 1, "test": 1}},
         recipe={"backbone_weights": "none", "stages": [{"image_size": IMAGE_SIZE}], "vocabulary_size": VOCABULARY_SIZE},

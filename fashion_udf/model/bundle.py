@@ -5,8 +5,10 @@
     weights.safetensors   weights by name, half precision; the architecture comes from `fashion_udf.model.architecture`
     openvino/             model.xml and model.bin: the same weights as OpenVINO IR, run as f32 or bf16; model_int8.xml
                           and .bin: these weights, quantized
+    taxonomy.yaml         the family of each category (`fashion_udf.model.taxonomy`)
     golden.parquet        inputs and expected outputs (`fashion_udf.model.engines.golden`)
     MODEL_CARD.md         for people
+    NOTICE                origin and licence of weights and data
 
 `model_version` is the sha256 of the manifest, so it pins every byte of the bundle. Each file is opened once, and the
 bytes that were hashed are the bytes that are used: replacing a file afterwards changes nothing.
@@ -25,7 +27,9 @@ from importlib import resources
 from pathlib import Path
 
 from fashion_udf.errors import BundleError
+from fashion_udf.model import taxonomy
 from fashion_udf.model.manifest import ADVICE, FileFacts, Manifest, canonical, parse, validated
+from fashion_udf.model.taxonomy import Taxonomy
 
 MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 1_000_000  # bytes
@@ -57,6 +61,11 @@ class Bundle:
         return self.model_version
 
     @property
+    def taxonomy(self) -> Taxonomy:
+        """The family of each category, read anew at each call."""
+        return taxonomy.parse(self.files["taxonomy.yaml"], self.labels)
+
+    @property
     def card(self) -> str:
         """The model card, in Markdown; empty where the bundle has none."""
         return self.files.get("MODEL_CARD.md", b"").decode("utf-8", "replace")
@@ -70,7 +79,7 @@ def read(reference: str) -> Bundle:
 
     Raises:
         BundleError: a file is missing, extra, altered, too large, no plain file or a link, or anybody may write to it;
-            or the version is another one. The message names the file.
+            or the version is another one, or the taxonomy names other categories. The message names the file.
     """
     if reference == "builtin":
         # Installers hard-link package files from their cache, so links are not refused here; the digest is.
@@ -133,7 +142,9 @@ def _read(folder: str, version: str | None, foreign: bool) -> Bundle:
         files = {name: _verified(root, name, facts, foreign) for name, facts in sorted(manifest.files.items())}
     finally:
         os.close(root)
-    return Bundle(manifest, files, digest)
+    found = Bundle(manifest, files, digest)
+    _ = found.taxonomy  # on the driver, before any row is scored: it may not fit the labels
+    return found
 
 
 def _require_files(manifest: Manifest, present: set[str], folder: str) -> None:

@@ -8,19 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    JsonValue,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationError, field_validator, model_validator
 
 from fashion_udf.config import Section
 from fashion_udf.errors import BundleError
@@ -29,17 +21,17 @@ from fashion_udf.schema import EMBEDDING_SIZE, Modality
 ADVICE = "Copy or export the bundle again"
 TOTAL_LIMIT = 200_000_000  # bytes in all files; the bundle is held in memory and broadcast
 
-#: Every name a bundle may hold. Lower case and fixed depth: no path can leave the directory and no two names collide on
-#: a file system that ignores case.
-_NAME = r"tokenizer\.json|weights\.safetensors|golden\.parquet|MODEL_CARD\.md|openvino/[a-z0-9_]{1,40}\.(xml|bin)"
-_ALWAYS = {"tokenizer.json", "weights.safetensors", "golden.parquet", "MODEL_CARD.md"}
+FORMAT = 2
+#: The files that every bundle has.
+ALWAYS = ("tokenizer.json", "weights.safetensors", "taxonomy.yaml", "golden.parquet", "MODEL_CARD.md", "NOTICE")
+#: Every name a bundle may hold. The depth is fixed, so no path can leave the directory, and no two names collide on a
+#: file system that ignores case.
+_NAME = "|".join([*(re.escape(name) for name in ALWAYS), r"openvino/[a-z0-9_]{1,40}\.(xml|bin)"])
 _MODALITIES = {Modality.BOTH.value, Modality.IMAGE.value, Modality.TEXT.value}
+_REFERENCE = "f32"  # the precision that every bundle states a calibration of
 
 #: The OpenVINO IR of each precision, without .xml or .bin: bf16 is a way to run the float one.
 OPENVINO_IR = {"f32": "openvino/model", "bf16": "openvino/model", "int8": "openvino/model_int8"}
-
-#: Fields that are left out of the canonical form where they are empty.
-_SINCE_INT8 = ("labelled", "not_measured")
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
@@ -48,11 +40,6 @@ class _Part(Section):
     # Strict: "1" is no number. NaN and infinity are not JSON.
     # "constants" keeps NaN until `canonical` refuses it: by default it would silently become null.
     model_config = ConfigDict(strict=True, allow_inf_nan=False, ser_json_inf_nan="constants")
-
-    @model_serializer(mode="wrap")
-    def _without_absent_facts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Bundles were released before these fields existed: their bytes, and so their version, must not change.
-        return {key: value for key, value in handler(self).items() if value or key not in _SINCE_INT8}
 
 
 class FileFacts(_Part):
@@ -76,11 +63,35 @@ class TextFacts(_Part):
     vocabulary_size: int = Field(ge=2, le=65_536)
 
 
-class Thresholds(_Part):
-    """Calibrated confidence from which a row is `auto` or `review`; above 1 means never."""
+class Attribute(_Part):
+    """A property of products that the model tells, and its values in the order of their logits."""
 
+    name: Word
+    values: list[str] = Field(min_length=2)
+
+    @field_validator("values")
+    @classmethod
+    def _each_once(cls, values: list[str]) -> list[str]:
+        if len(set(values)) != len(values):
+            raise ValueError("values repeat")
+        return values
+
+
+class Calibrated(_Part):
+    """How logits become a confidence, and from which confidence on an answer is `auto` or `review`; above 1: never."""
+
+    temperature: float = Field(gt=0)
     auto: float = Field(ge=0)
     review: float = Field(ge=0)
+
+
+class Calibration(_Part):
+    """The calibration of one precision and one modality (`fashion_udf.model.interpretation` says what it means)."""
+
+    category: Calibrated
+    parent: Calibrated
+    attributes: dict[Word, Calibrated] = {}  # by the attribute's name
+    novelty: float = Field(ge=0, le=1)  # a row with more novelty than this is never `auto`
 
 
 class Agreement(_Part):
@@ -111,15 +122,15 @@ class TrainingData(_Part):
 class Manifest(_Part):
     """Everything known about a model. Holds no wall clock time, so that an export can be repeated byte for byte."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     name: str = Field(min_length=1, max_length=200)
-    labels: list[str] = Field(min_length=2)
+    labels: list[str] = Field(min_length=2)  # the K categories, in the order of their logits
+    attributes: list[Attribute] = []
     image: ImageFacts
     text: TextFacts
     embedding_size: int = Field(EMBEDDING_SIZE, ge=EMBEDDING_SIZE, le=EMBEDDING_SIZE)
     engines: dict[Word, list[Word]]
-    temperature: dict[str, Annotated[float, Field(gt=0)]]
-    thresholds: dict[str, Thresholds]
+    calibration: dict[Word, dict[str, Calibration]]  # by precision, then by modality
     metrics: dict[str, JsonValue] = {}
     parity: dict[str, Parity] = {}
     not_measured: dict[str, str] = {}  # engine and precision, as in `parity` -> why
@@ -130,19 +141,33 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
+        names = [attribute.name for attribute in self.attributes]
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeat")
-        for name, by_modality in (("temperature", self.temperature), ("thresholds", self.thresholds)):
+        if len(set(names)) != len(names):
+            raise ValueError("names of attributes repeat")
+        offered = {_REFERENCE}.union(*self.engines.values())
+        if missing := sorted(offered - self.calibration.keys()):
+            raise ValueError(f"calibration must have every precision that an engine offers, and lacks {missing}")
+        for precision, by_modality in self.calibration.items():
             if by_modality.keys() != _MODALITIES:
-                raise ValueError(f"{name} must have the keys {sorted(_MODALITIES)}")
+                raise ValueError(f"calibration.{precision} must have the keys {sorted(_MODALITIES)}")
+            for modality, facts in by_modality.items():
+                if facts.attributes.keys() != set(names):
+                    raise ValueError(f"calibration.{precision}.{modality}.attributes must have the keys {names}")
         if sum(facts.size for facts in self.files.values()) > TOTAL_LIMIT:
             raise ValueError(f"files are larger than {TOTAL_LIMIT} bytes in all")
         return self
 
+    @property
+    def attribute_values(self) -> int:
+        """The number of values of all attributes: V, the width of the model's output `attributes`."""
+        return sum(len(attribute.values) for attribute in self.attributes)
+
     def required_files(self) -> set[str]:
         """Return the names of the files that this model needs."""
         graphs = {OPENVINO_IR[precision] for precision in self.engines.get("openvino", []) if precision in OPENVINO_IR}
-        return _ALWAYS.union(*({f"{graph}.xml", f"{graph}.bin"} for graph in graphs))
+        return set(ALWAYS).union(*({f"{graph}.xml", f"{graph}.bin"} for graph in graphs))
 
 
 def validated(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
@@ -162,12 +187,15 @@ def parse(content: bytes, folder: str) -> Manifest:
     """Read the bytes of the `manifest.json` of `folder`, in the exact form that `canonical` writes.
 
     Raises:
-        BundleError: it is not JSON, lacks a field, has an unknown or a repeated one, or a value is out of range.
+        BundleError: it is not JSON, is of another format, lacks a field, has an unknown or a repeated one, or a value
+            is out of range.
     """
     try:
         manifest = Manifest.model_validate_json(content)
         expected = canonical(manifest)
     except ValueError as error:  # pydantic's ValidationError is one
+        if isinstance(error, ValidationError):
+            _require_format(error, folder)
         problems = _problems(error) if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"Expected a valid manifest.json in {folder}. Received: {problems}. {ADVICE}") from error
     if content != expected:
@@ -183,6 +211,16 @@ def canonical(manifest: Manifest) -> bytes:
     """Return the one form of a manifest that is written, accepted and hashed."""
     tree = manifest.model_dump(mode="json")
     return (json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _require_format(error: ValidationError, folder: str) -> None:
+    """Raise one clear error for a bundle of another format, of which nearly every field is wrong."""
+    for item in error.errors(include_url=False):
+        if item["loc"] == ("format",) and isinstance(item["input"], int):
+            raise BundleError(
+                f"Expected a bundle of format {FORMAT} in {folder}. Received: format {item['input']}. "
+                "Train the model and export it again with this release"
+            ) from error
 
 
 def _problems(error: ValidationError) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fashion_udf.errors import BundleError
 from fashion_udf.model import bundle
 from fashion_udf.model.manifest import Agreement, Parity, canonical, parse
-from tests.fake_bundle import FILES, manifest
+from tests.fake_bundle import FILES, calibration, manifest
 
 
 @pytest.fixture
@@ -51,10 +51,15 @@ def test_a_manifest_with_a_path_trick_is_refused(folder: Path, name: str) -> Non
         ('"name": "test"', '"name": "a", "name": "test"', "a repeated key"),
         ('"name": "test"', '"name": "test", "config": {}', "config: Extra inputs are not permitted"),
         ('"name": "test"', '"name": 7', "name: Input should be a valid string"),
-        ('"format": 1', '"format": 2', "format: Input should be 1"),
-        ('"image": 1.5', '"image": NaN', "temperature.image: Input should be a finite number"),
-        ('"image": 1.5', '"image": 0.0', "temperature.image: Input should be greater than 0"),
-        ('"image": 1.5,', "", "temperature must have the keys"),
+        (
+            '"temperature": 1.5',
+            '"temperature": NaN',
+            "bf16.image.category.temperature: Input should be a finite number",
+        ),
+        ('"temperature": 1.5', '"temperature": 0.0', "bf16.image.category.temperature: Input should be greater than 0"),
+        ('"novelty": 0.25', '"novelty": 1.25', "novelty: Input should be less than or equal to 1"),
+        ('"Navy Blue"', '"Red"', "attributes.0.values: Value error, values repeat"),
+        ('"name": "colour"', '"name": "tint"', "calibration.bf16.both.attributes must have the keys ['tint']"),
         ('"accuracy": 0.9', '"accuracy": NaN', "Out of range float values are not JSON compliant"),
         ('"size": 64', '"size": 100000', "image.size: Input should be less than or equal to 1024"),
         ('"size": 1000', '"size": 999999999', "openvino/model.bin.size: Input should be less than"),
@@ -98,28 +103,45 @@ def test_an_unpinned_manifest_accepts_no_other_spelling(data: st.DataObject) -> 
 def test_every_manifest_reads_back_as_it_was_written(name: str, temperature: float, metrics: dict[str, float]) -> None:
     if any("\ud800" <= character <= "\udfff" for character in name + "".join(metrics)):
         return
-    made = manifest(name=name, temperature={"both": temperature, "image": 1.0, "text": 1.0}, metrics=metrics)
+    made = manifest(name=name, calibration={"f32": calibration(temperature)}, engines={}, metrics=metrics)
     assert parse(canonical(made), "x") == made
 
 
-# --- what is stated of int8 and bf16 -------------------------------------------------------------------------------
+# --- what only some bundles have ------------------------------------------------------------------------------------
+
+
+def test_a_bundle_of_the_format_before_is_refused_with_what_to_do(folder: Path) -> None:
+    tree = json.loads((folder / "manifest.json").read_bytes())
+    old = {**tree, "format": 1, "temperature": {}, "thresholds": {}}
+    del old["calibration"], old["attributes"]
+    (folder / "manifest.json").write_text(json.dumps(old))
+    with pytest.raises(BundleError) as refusal:
+        bundle.read(str(folder))
+    assert str(refusal.value) == (
+        f"Expected a bundle of format 2 in {folder}. Received: format 1. "
+        "Train the model and export it again with this release"
+    )
+
+
+def test_every_precision_that_is_offered_has_its_calibration() -> None:
+    with pytest.raises(ValueError, match=r"that an engine offers, and lacks \['int8'\]"):
+        manifest(engines={"openvino": ["f32", "int8"]}, calibration={"f32": calibration()})
+    with pytest.raises(ValueError, match=r"that an engine offers, and lacks \['f32'\]"):
+        manifest(engines={}, calibration={"int8": calibration()})
+    without_text = {name: facts for name, facts in calibration().items() if name != "text"}
+    with pytest.raises(ValueError, match=r"calibration.f32 must have the keys \['both', 'image', 'text'\]"):
+        manifest(calibration={"f32": without_text})
+
+
+def test_a_model_may_have_no_attributes_and_none_has_two_of_one_name() -> None:
+    plain = {name: {**facts, "attributes": {}} for name, facts in calibration().items()}  # type: ignore[dict-item]
+    assert manifest(attributes=[], calibration={"f32": plain}).attribute_values == 0
+    assert manifest().attribute_values == 2
+    with pytest.raises(ValueError, match="names of attributes repeat"):
+        manifest(attributes=[{"name": "colour", "values": ["Red", "Blue"]}] * 2)
+
 
 FACTS = {"rows": 16, "same_top1": 16, "largest_difference": 1e-5}
-
-
-def test_a_manifest_from_before_int8_keeps_its_bytes() -> None:
-    tree = json.loads(canonical(manifest(parity={"openvino f32": FACTS})))
-    assert tree["parity"] == {"openvino f32": FACTS}
-    assert "not_measured" not in tree
-    assert (tree["metrics"], json.loads(canonical(manifest()))["parity"]) == (manifest().metrics, {})
-
-
-@pytest.mark.parametrize(("old", "new"), [('"rows": 16', '"labelled": {}, "rows": 16'), ("{", '{"not_measured": {},')])
-def test_an_empty_fact_has_one_spelling(old: str, new: str) -> None:
-    content = canonical(manifest(parity={"openvino f32": FACTS})).decode()
-    assert old in content
-    with pytest.raises(BundleError, match="exactly as the export wrote it"):
-        parse(content.replace(old, new, 1).encode(), "x")
 
 
 def test_agreement_and_what_was_not_measured_read_back() -> None:

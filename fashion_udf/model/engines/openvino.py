@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fashion_udf.errors import EngineError
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines.prediction import Predict, Prediction
+from fashion_udf.model.engines.prediction import Predict, Prediction, from_outputs
 from fashion_udf.model.manifest import OPENVINO_IR
 
 
@@ -64,12 +64,13 @@ def build(bundle: Bundle, precision: str, threads: int) -> Predict:
             "ENABLE_CPU_PINNING": False,
         },
     )
+    values = bundle.manifest.attribute_values
 
     def predict(
         pixels: NDArray[np.uint8], image_present: NDArray[np.float32], token_ids: NDArray[np.int32]
     ) -> Prediction:
         outputs = compiled({"image": pixels, "image_present": image_present, "token_ids": token_ids})
-        return Prediction(outputs["embedding"], outputs["logits"])
+        return from_outputs(outputs.__getitem__, values)
 
     return predict
 

@@ -14,11 +14,19 @@ class Prediction:
     """What the model says of n rows."""
 
     embedding: NDArray[np.float32]  # [n, 256], unit length
-    logits: NDArray[np.float32]  # [n, K]
+    logits: NDArray[np.float32]  # [n, K + 1], the last one for a product of another kind than the K categories
+    attributes: NDArray[np.float32]  # [n, V], logits of the values, attribute by attribute; V is 0 without attributes
 
 
 #: pixels uint8[n, s, s, 3] RGB, image_present float32[n, 1] of 1 or 0, token_ids int32[n, t] padded with 0.
 Predict = Callable[[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32]], Prediction]
+
+
+def from_outputs(output: Callable[[str], NDArray[np.float32]], values: int) -> Prediction:
+    """Return the prediction of a model with V `values` whose outputs a framework gives by name."""
+    logits = output("logits")
+    attributes = output("attributes") if values else np.empty((len(logits), 0), np.float32)
+    return Prediction(output("embedding"), logits, attributes)
 
 
 def calibrated(

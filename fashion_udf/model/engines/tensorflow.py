@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fashion_udf.errors import BundleError, EnvironmentUnsupportedError
 from fashion_udf.model.architecture import build_model, use_normalisation
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines.prediction import Predict, Prediction
+from fashion_udf.model.engines.prediction import Predict, Prediction, from_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -42,15 +42,11 @@ def build(bundle: Bundle, precision: str, threads: int) -> Predict:
             f"Expected Keras on TensorFlow: unset KERAS_BACKEND. Received: KERAS_BACKEND={keras.backend.backend()}"
         )
     _configure(threads)
-    model = build_model(len(bundle.manifest.labels), bundle.manifest.text.vocabulary_size)
+    values = bundle.manifest.attribute_values
+    model = build_model(len(bundle.manifest.labels), bundle.manifest.text.vocabulary_size, values)
     load_weights(model, bundle.files["weights.safetensors"])
-    signature = [
-        tf.TensorSpec([None, None, None, 3], tf.uint8),
-        tf.TensorSpec([None, 1], tf.float32),
-        tf.TensorSpec([None, None], tf.int32),
-    ]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=_signature())
     def infer(pixels: Any, image_present: Any, token_ids: Any) -> Any:
         return model([pixels, image_present, token_ids], training=False)
 
@@ -58,9 +54,19 @@ def build(bundle: Bundle, precision: str, threads: int) -> Predict:
         pixels: NDArray[np.uint8], image_present: NDArray[np.float32], token_ids: NDArray[np.int32]
     ) -> Prediction:
         outputs = infer(pixels, image_present, token_ids)
-        return Prediction(outputs["embedding"].numpy(), outputs["logits"].numpy())
+        return from_outputs(lambda name: outputs[name].numpy(), values)
 
     return predict
+
+
+def _signature() -> list[Any]:
+    import tensorflow as tf
+
+    return [
+        tf.TensorSpec([None, None, None, 3], tf.uint8),
+        tf.TensorSpec([None, 1], tf.float32),
+        tf.TensorSpec([None, None], tf.int32),
+    ]
 
 
 def weights_by_name(model: keras.Model) -> dict[str, keras.Variable]:

@@ -1,0 +1,128 @@
+"""The taxonomy: which family of categories each category belongs to. `taxonomy.yaml` of a bundle, and of a recipe.
+
+    Footwear: [Casual Shoes, Sports Shoes, Sandals]
+    Watches: [Watches]
+
+A category that no family lists is its own family. The file is foreign input: its nodes are read without making objects
+of them, so that no tag, merge key or alias can do anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from fashion_udf.errors import BundleError
+
+LIMIT = 1_000_000  # bytes
+_STRING = "tag:yaml.org,2002:str"
+
+
+@dataclass(frozen=True, eq=False)
+class Taxonomy:
+    """The families of a model's categories.
+
+    Attributes:
+        names: the families that have a category, in the order of their first category.
+        parents: int[K], the place of each category's family in `names`.
+        by_category: the family of each category by name.
+    """
+
+    names: tuple[str, ...]
+    parents: NDArray[np.intp]
+    by_category: Mapping[str, str]
+
+    def parent(self, category: str) -> str:
+        """Return the family of a category; one that the model does not know is its own family."""
+        return self.by_category.get(category, category)
+
+
+def parse(content: bytes, labels: Sequence[str], source: str = "taxonomy.yaml") -> Taxonomy:
+    """Read the taxonomy of a bundle.
+
+    Args:
+        content: of the file.
+        labels: the categories of the model.
+        source: names the file in errors.
+
+    Raises:
+        BundleError: it is no mapping of families to lists of categories, a category is listed twice, or is none of the
+            model's.
+    """
+    return build(read_families(content, source), labels, source)
+
+
+def build(families: Mapping[str, Sequence[str]], labels: Sequence[str], source: str = "taxonomy.yaml") -> Taxonomy:
+    """Return the taxonomy of categories; arguments and errors are those of `parse`."""
+    by_category: dict[str, str] = {}
+    for family, categories in families.items():
+        for category in categories:
+            if category in by_category:
+                raise BundleError(
+                    f"Expected every category once in {source}. Received: {category!r} in {by_category[category]!r} "
+                    f"and in {family!r}. Remove one of the two"
+                )
+            by_category[category] = family
+    if unknown := sorted(by_category.keys() - set(labels)):
+        raise BundleError(
+            f"Expected only categories of the model in {source}. Received: {', '.join(map(repr, unknown[:5]))}. "
+            "Remove what the model does not know"
+        )
+    chosen = [by_category.get(label, label) for label in labels]
+    names = tuple(dict.fromkeys(chosen))
+    place = {name: index for index, name in enumerate(names)}
+    return Taxonomy(
+        names, np.asarray([place[name] for name in chosen], np.intp), dict(zip(labels, chosen, strict=True))
+    )
+
+
+def render(families: Mapping[str, Sequence[str]], labels: Sequence[str]) -> bytes:
+    """Return the `taxonomy.yaml` of a model: the families without the categories that the model does not know."""
+    known = {family: [name for name in names if name in labels] for family, names in families.items()}
+    tree = {family: names for family, names in known.items() if names}
+    return yaml.safe_dump(tree, allow_unicode=True, sort_keys=False, width=120).encode()
+
+
+def read_families(content: bytes, source: str) -> dict[str, list[str]]:
+    """Return the categories of each family as they are listed; whether they fit a model is not asked.
+
+    Raises:
+        BundleError: the file is too large, is no YAML, or is no mapping of names to lists of names.
+    """
+    if len(content) > LIMIT:
+        raise BundleError(f"Expected {source} to have at most {LIMIT} bytes. Received: {len(content)}")
+    try:
+        tree = yaml.compose(content, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = "too many levels" if isinstance(error, RecursionError) else " ".join(str(error).split())[:200]
+        raise BundleError(f"Expected {source} to be YAML. Received: {reason}") from error
+    if tree is None:  # an empty file: each category is its own family
+        return {}
+    if not isinstance(tree, yaml.MappingNode):
+        raise BundleError(f"Expected {source} to map each family to its categories. Received: a {tree.id}")
+    families: dict[str, list[str]] = {}
+    for key, value in tree.value:
+        family = _name(key, source)
+        if family in families:
+            raise BundleError(f"Expected every family once in {source}. Received: {family!r} twice. Join their lists")
+        if not isinstance(value, yaml.SequenceNode):
+            raise BundleError(f"Expected a list of categories for {family!r} in {source}. Received: a {value.id}")
+        families[family] = [_name(entry, source) for entry in value.value]
+    return families
+
+
+def _name(node: yaml.Node, source: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise BundleError(f"Expected names in {source}, line {node.start_mark.line + 1}. Received: a {node.id}")
+    if node.tag != _STRING:
+        raise BundleError(
+            f"Expected names in {source}, line {node.start_mark.line + 1}. Received: {node.value!r}, which YAML takes "
+            f"for {node.tag.rpartition(':')[2]}. Write it in quotes"
+        )
+    if not node.value.strip():
+        raise BundleError(f"Expected names in {source}, line {node.start_mark.line + 1}. Received: an empty name")
+    return str(node.value)
