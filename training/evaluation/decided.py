@@ -1,19 +1,17 @@
-"""Answers of a model as scoring would publish them, beside the labels of their rows.
-
-The meaning of an answer is that of `fashion_udf.model.interpretation`: what is measured here is what is published.
-"""
+"""Answers of a model as scoring would publish them, beside the labels of their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fashion_udf.model.engines.prediction import calibrated
-from fashion_udf.model.manifest import Attribute, Calibrated, Calibration
+from fashion_udf.model import interpretation
+from fashion_udf.model.manifest import Attribute, Calibration
 from fashion_udf.model.taxonomy import Taxonomy
+from fashion_udf.schema import Decision
 
 from .views import Seen, View
 
@@ -43,59 +41,53 @@ class Decided:
 
     known: NDArray[np.bool_]  # [m]: of a category that the model knows
     novelty: NDArray[np.float64]  # [m], 0 to 1
+    novel: NDArray[np.bool_]  # [m]: beyond the threshold
     category: Answer
     parent: Answer
-    attributes: Sequence[Answer]
+    attributes: Mapping[str, Answer]
+
+    def select(self, kept: NDArray[np.bool_]) -> Decided:
+        """Return the rows where `kept` bool[m] is true."""
+        return Decided(
+            self.known[kept],
+            self.novelty[kept],
+            self.novel[kept],
+            self.category.select(kept),
+            self.parent.select(kept),
+            {name: answer.select(kept) for name, answer in self.attributes.items()},
+        )
 
 
-def decide(
-    seen: Seen, view: View, calibration: Calibration, taxonomy: Taxonomy, attributes: Sequence[Attribute]
-) -> Decided:
-    """Return what scoring would publish of the rows of a view, with a calibration of the view's modality."""
-    labels, prediction = seen.of(view)
-    known = labels >= 0
-    probabilities = calibrated(prediction.logits, calibration.category.temperature)
-    novelty = probabilities[:, -1]
-    usual = novelty <= calibration.novelty
-    powers = families(probabilities, taxonomy) ** (1 / calibration.parent.temperature)
-    parents = (powers / powers.sum(axis=1, keepdims=True))[:, :-1]
-    parent_labels = np.where(known, taxonomy.parents[labels], -1).astype(np.int32)
-    values = seen.attributes[seen.answers[view].rows]
-    return Decided(
-        known,
-        novelty.astype(np.float64),
-        _answer(probabilities[:, :-1], labels, calibration.category, usual),
-        _answer(parents, parent_labels, calibration.parent, usual),
-        [
-            _answer(
-                calibrated(part, calibration.attributes[attribute.name].temperature),
-                values[:, number],
-                calibration.attributes[attribute.name],
-                np.ones(len(labels), bool),
-            )
-            for number, (attribute, part) in enumerate(
-                zip(attributes, attribute_logits(prediction.attributes, attributes), strict=True)
-            )
-        ],
-    )
+@dataclass(frozen=True)
+class Meaning:
+    """What turns a model's outputs into answers: the facts of a bundle that `interpretation.interpret` takes."""
+
+    taxonomy: Taxonomy
+    attributes: Sequence[Attribute]
+    calibration: Mapping[str, Calibration]  # of one precision, by modality
+
+    def decide(self, seen: Seen, view: View) -> Decided:
+        """Return what scoring would publish of the rows of a view."""
+        labels, prediction = seen.of(view)
+        modality, known = view.modality.value, labels >= 0
+        told = interpretation.interpret(
+            prediction, [modality] * len(labels), self.calibration, self.attributes, self.taxonomy.parents
+        )
+        values = seen.attributes[seen.answers[view].rows]
+        parents = np.where(known, self.taxonomy.parents[labels], -1).astype(np.int32)
+        return Decided(
+            known,
+            told.novelty.astype(np.float64),
+            told.novelty > self.calibration[modality].novelty,
+            _answer(told.category, labels),
+            _answer(told.parent, parents),
+            {
+                attribute.name: _answer(told.attributes[attribute.name], values[:, number])
+                for number, attribute in enumerate(self.attributes)
+            },
+        )
 
 
-def families(probabilities: NDArray[np.float32], taxonomy: Taxonomy) -> NDArray[np.float32]:
-    """Return float32[m, F + 1]: the probabilities [m, K + 1] of each family's categories together, and the last one."""
-    member = np.eye(len(taxonomy.names), dtype=np.float32)[taxonomy.parents]
-    return np.concatenate([probabilities[:, :-1] @ member, probabilities[:, -1:]], axis=1)
-
-
-def attribute_logits(logits: NDArray[np.float32], attributes: Sequence[Attribute]) -> list[NDArray[np.float32]]:
-    """Return the logits [m, V] of each attribute's own values."""
-    ends = np.cumsum([len(attribute.values) for attribute in attributes])
-    return list(np.split(logits, ends[:-1], axis=1)) if len(attributes) else []
-
-
-def _answer(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int32], facts: Calibrated, usual: NDArray[np.bool_]
-) -> Answer:
-    confidence = probabilities.max(axis=1)
-    return Answer(
-        labels, probabilities.argmax(axis=1), confidence.astype(np.float64), usual & (confidence >= facts.auto)
-    )
+def _answer(told: interpretation.Answer, labels: NDArray[np.int32]) -> Answer:
+    auto = np.asarray(told.decision == Decision.AUTO.value, bool)
+    return Answer(labels, told.choice, told.confidence.astype(np.float64), auto)

@@ -36,6 +36,12 @@ def classification(labels: NDArray[np.int32], predicted: NDArray[np.int64]) -> d
     return {name: _interval(np.concatenate(parts)) for name, parts in figures.items()}
 
 
+def share(hits: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the interval of a share of rows bool[n], n > 0, by the same bootstrap: the hits of a draw are binomial."""
+    draws = np.random.default_rng(_SEED).binomial(len(hits), hits.mean(), DRAWS)
+    return _interval(draws / len(hits))
+
+
 def _interval(values: NDArray[np.floating]) -> tuple[float, float]:  # type: ignore[type-arg]
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

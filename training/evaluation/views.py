@@ -173,9 +173,7 @@ def _viewer(
     arrays, tokenizer = dataset.input_arrays(preparation), tokenizer_from_bytes(preparation.tokenizer)
     forms = {view.form for view in views if view.form}
 
-    def look(
-        batch: list[Row], first: int, parts: dict[View, _Parts]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def look(batch: list[Row], first: int, parts: dict[View, _Parts]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Run a batch in every view, into `parts`; return label indexes and attributes."""
         columns = ([row[name] for row in batch] for name in ("image", "text", "category", "attributes"))
         pixels, present, _, labels, attributes = arrays(*columns)

@@ -15,12 +15,13 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from scipy.stats import beta
 
+from fashion_udf.model import interpretation
 from fashion_udf.model.engines.prediction import calibrated
 from fashion_udf.model.manifest import Attribute, Calibrated, Calibration
 from fashion_udf.model.taxonomy import Taxonomy
 from fashion_udf.schema import Modality
 
-from ..evaluation.decided import Answer, Decided, attribute_logits, decide, families
+from ..evaluation.decided import Answer, Decided, Meaning
 from ..evaluation.views import ROBUSTNESS, WITHOUT_DESCRIPTION, Seen, View
 
 #: Probability that the true precision is at least the lower bound (one-sided).
@@ -37,8 +38,6 @@ UNKNOWN_SHARE = 0.1
 UNKNOWN_AUTO = 0.005
 #: Precision of attributes that are `auto`: a wrong colour is cheaper than a wrong category, and harder to tell.
 ATTRIBUTE_PRECISION = 0.95
-
-_MODALITIES = (Modality.BOTH, Modality.IMAGE, Modality.TEXT)
 
 
 @dataclass(frozen=True)
@@ -65,97 +64,110 @@ def fit(
         taxonomy: the parents of the categories.
         attributes: of the model.
         target_precision: which categories and parents that are `auto` must have in each form.
+
+    Returns:
+        A calibration for `both`, `image` and `text`.
     """
-    return {modality.value: _fit(validation, modality, taxonomy, attributes, target_precision) for modality in _MODALITIES}
+    fitted = {}
+    for modality in (Modality.BOTH, Modality.IMAGE, Modality.TEXT):
+        forms, plain = (
+            [view for view in views if view.modality is modality and view in validation.answers]
+            for views in (ROBUSTNESS, WITHOUT_DESCRIPTION)
+        )
+        bare = _temperatures(validation, forms, plain, taxonomy, attributes)
+        meaning = Meaning(taxonomy, attributes, {modality.value: bare})
+        decided, untold = ([meaning.decide(validation, view) for view in views] for views in (forms, plain))
+        fitted[modality.value] = _with_thresholds(bare, decided, untold, target_precision)
+    return fitted
 
 
-def _fit(
-    seen: Seen, modality: Modality, taxonomy: Taxonomy, attributes: Sequence[Attribute], target: float
+def _with_thresholds(
+    bare: Calibration, decided: Sequence[Decided], untold: Sequence[Decided], target: float
 ) -> Calibration:
-    views, plain = (
-        [view for view in chosen if view.modality is modality and view in seen.answers]
-        for chosen in (ROBUSTNESS, WITHOUT_DESCRIPTION)
-    )
-    bare = _temperatures(seen, views, plain, taxonomy, attributes)
-    decided = [decide(seen, view, bare, taxonomy, attributes) for view in views]
-    untold = [decide(seen, view, bare, taxonomy, attributes) for view in plain]
+    """Add thresholds to temperatures.
+
+    Args:
+        bare: temperatures, and thresholds by which everything is `auto`.
+        decided: answers in each form.
+        untold: answers where no description tells attributes.
+        target: precision of categories and parents.
+    """
     novelty = fit_novelty(np.concatenate([np.empty(0), *(part.novelty[part.known] for part in decided)]))
 
-    def with_auto(facts: Calibrated, forms: list[Form], precision: float) -> Calibrated:
-        return facts.model_copy(update={"auto": fit_threshold(forms, precision)})
+    def with_auto(facts: Calibrated, answers: Sequence[tuple[Decided, Answer]], precision: float) -> Calibrated:
+        auto = fit_threshold([_form(part, answer, novelty) for part, answer in answers], precision)
+        return facts.model_copy(update={"auto": auto})
 
     return Calibration(
-        category=with_auto(bare.category, [_form(part, part.category, novelty) for part in decided], target),
-        parent=with_auto(bare.parent, [_form(part, part.parent, novelty) for part in decided], target),
+        category=with_auto(bare.category, [(part, part.category) for part in decided], target),
+        parent=with_auto(bare.parent, [(part, part.parent) for part in decided], target),
         attributes={
-            attribute.name: with_auto(
-                bare.attributes[attribute.name],
-                [_attribute_form(part.attributes[number]) for part in untold],
-                ATTRIBUTE_PRECISION,
-            )
-            for number, attribute in enumerate(attributes)
+            name: with_auto(facts, [(part, part.attributes[name]) for part in untold], ATTRIBUTE_PRECISION)
+            for name, facts in bare.attributes.items()
         },
         novelty=novelty,
     )
 
 
+def _form(decided: Decided, answer: Answer, novelty: float) -> Form:
+    confidence = np.where(decided.novelty <= novelty, answer.confidence, -1.0)
+    labelled = decided.known & (answer.labels >= 0)
+    # An attribute of an unknown product, of which a label is known, is not wrong for that.
+    return Form(confidence[labelled], answer.hits[labelled], confidence[~decided.known & (answer.labels < 0)])
+
+
 def _temperatures(
-    seen: Seen, views: Sequence[View], plain: Sequence[View], taxonomy: Taxonomy, attributes: Sequence[Attribute]
+    seen: Seen, forms: Sequence[View], plain: Sequence[View], taxonomy: Taxonomy, attributes: Sequence[Attribute]
 ) -> Calibration:
-    """Return a calibration of temperatures alone, by which nothing is novel."""
+    """Return a calibration of temperatures alone, by which nothing is novel and everything is `auto`."""
     categories = len(taxonomy.parents)
     labels, logits = [np.empty(0, np.int32)], [np.empty((0, categories + 1), np.float32)]
-    values, value_logits = [seen.attributes[:0]], [np.empty((0, sum(len(a.values) for a in attributes)), np.float32)]
-    for view in views:
-        known, prediction = seen.of(view)
-        labels.append(np.where(known < 0, categories, known).astype(np.int32))
+    for view in forms:
+        label, prediction = seen.of(view)
+        labels.append(np.where(label < 0, categories, label))
         logits.append(prediction.logits)
-    for view in plain:
-        values.append(seen.attributes[seen.answers[view].rows])
-        value_logits.append(seen.of(view)[1].attributes)
     label, logit = np.concatenate(labels), np.concatenate(logits)
     weights = mixture(label < categories)
     temperature = fit_temperature(logit, label, weights)
+    parents = interpretation.parent_probabilities(calibrated(logit, temperature), taxonomy.parents, 1.0)
+    log_parents = np.log(np.maximum(parents, np.finfo(np.float32).tiny))
     parent = np.append(taxonomy.parents, len(taxonomy.names))[label].astype(np.int32)
-    with np.errstate(divide="ignore"):
-        shares = np.maximum(np.log(families(calibrated(logit, temperature), taxonomy)), -80.0)
-    value, parts = np.concatenate(values), attribute_logits(np.concatenate(value_logits), attributes)
     return Calibration(
-        category=_bare(temperature),
-        parent=_bare(fit_temperature(shares, parent, weights)),
-        attributes={
-            attribute.name: _bare(fit_temperature(part, value[:, number], np.ones(len(value))))
-            for number, (attribute, part) in enumerate(zip(attributes, parts, strict=True))
-        },
+        category=_everything(temperature),
+        parent=_everything(fit_temperature(log_parents, parent, weights)),
+        attributes=_attribute_temperatures(seen, plain, attributes),
         novelty=1.0,
     )
 
 
-def _bare(temperature: float) -> Calibrated:
+def _attribute_temperatures(
+    seen: Seen, views: Sequence[View], attributes: Sequence[Attribute]
+) -> dict[str, Calibrated]:
+    fitted, start = {}, 0
+    for number, attribute in enumerate(attributes):
+        part = slice(start, start := start + len(attribute.values))
+        values, logits = [np.empty(0, np.int32)], [np.empty((0, len(attribute.values)), np.float32)]
+        for view in views:
+            values.append(seen.attributes[seen.answers[view].rows, number])
+            logits.append(seen.of(view)[1].attributes[:, part])
+        label = np.concatenate(values)
+        fitted[attribute.name] = _everything(fit_temperature(np.concatenate(logits), label, np.ones(len(label))))
+    return fitted
+
+
+def _everything(temperature: float) -> Calibrated:
     return Calibrated(temperature=temperature, auto=0.0, review=REVIEW_CONFIDENCE)
 
 
-def _form(decided: Decided, answer: Answer, novelty: float) -> Form:
-    confidence = np.where(decided.novelty <= novelty, answer.confidence, -1.0)
-    return Form(confidence[decided.known], answer.hits[decided.known], confidence[~decided.known])
-
-
-def _attribute_form(answer: Answer) -> Form:
-    known = answer.labels >= 0
-    return Form(answer.confidence[known], answer.hits[known], np.empty(0))
-
-
 def mixture(known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return a weight for each row, with which unknown products are `UNKNOWN_SHARE` of all; ones where a kind is absent."""
+    """Return weights float64[n] with which unknown products are `UNKNOWN_SHARE` of all rows; ones without either."""
     weights = np.ones(len(known))
     if known.any() and not known.all():
         weights[~known] = known.sum() / (~known).sum() * UNKNOWN_SHARE / (1 - UNKNOWN_SHARE)
     return weights
 
 
-def fit_temperature(
-    logits: NDArray[np.float32], labels: NDArray[np.int32], weights: NDArray[np.float64]
-) -> float:
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int32], weights: NDArray[np.float64]) -> float:
     """Return the temperature that minimises the negative log likelihood (Guo et al. 2017, section 4.2).
 
     Args:
