@@ -45,7 +45,7 @@ def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout:
         and, with attributes, `attributes` (float32[n, V], attribute by attribute).
     """
     import keras
-    from keras import layers
+    from keras import layers, ops
 
     image = keras.Input((None, None, 3), name="image", dtype="uint8")
     image_present = keras.Input((1,), name="image_present", dtype="float32")
@@ -65,7 +65,9 @@ def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout:
 
     fused = layers.Dropout(dropout, name="dropout")(layers.Concatenate(name="concatenate")([photo, text]))
     hidden = layers.Dense(EMBEDDING_SIZE, activation="swish", name="fusion")(fused)
-    embedding = layers.UnitNormalization(name="unit_length")(hidden)
+    # Keras' UnitNormalization has no gradient at zero, where the features of a row without photo and text start.
+    length = ops.sqrt(ops.sum(ops.square(hidden), axis=-1, keepdims=True) + 1e-12)
+    embedding = layers.Multiply(name="unit_length")([hidden, 1.0 / length])
     outputs = {"embedding": embedding, "logits": layers.Dense(categories + 1, name="classifier")(hidden)}
     if values:
         scaled = layers.Rescaling(EMBEDDING_SCALE, name="scaled_embedding")(embedding)

@@ -48,12 +48,17 @@ class Augmentation(Section):
 class LossWeights(Section):
     """How much each way of seeing a row counts in the loss: with both inputs, the photo alone, the text alone.
 
-    `words` is the weight of the title's words, named by the photo alone (see `word_head`).
+    `mismatch` is the weight of a photo and a text of different products, `attributes` of the attributes in each of the
+    three ways, `alike` of which rows are near one another (see `losses`), `words` of the title's words, named by the
+    photo alone (see `word_head`).
     """
 
     both: float = Field(1.0, ge=0)
     image: float = Field(1.0, ge=0)
     text: float = Field(1.0, ge=0)
+    mismatch: float = Field(0.0, ge=0)
+    attributes: float = Field(0.0, ge=0)
+    alike: float = Field(0.0, ge=0)
     words: float = Field(0.0, ge=0)
 
     @model_validator(mode="after")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fashion_udf.model.tokenizer import PADDING_ID
-
+from .losses import BatchLoss, Targets
 from .recipe import Recipe
-from .word_head import word_loss
 
 if TYPE_CHECKING:
     import keras
@@ -19,64 +17,41 @@ def train_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     recipe: Recipe,
+    loss_of: BatchLoss,
     word_head: keras.layers.Layer | None = None,
 ) -> Any:
-    """Return a compiled step over a distributed batch: (inputs, labels int32[n]) -> summed loss, hits with both inputs.
+    """Return a compiled step over a distributed batch: (inputs, labels, attributes) -> summed loss, hits.
 
-    Each row is learned three ways, with both inputs, by the photo alone and by the text alone: the branches, nearly all
-    of the work, run once. The loss of a replica is divided by the global batch, and `optimizer.apply` sums gradients
-    over replicas, so the result does not depend on their number. With a `word_head` the photo also names the title's
-    words.
+    The hits are of the rows' categories, with both inputs. The loss of a replica is divided by the global batch, and
+    `optimizer.apply` sums gradients over replicas, so the result does not depend on their number, but for the parts of
+    the loss that compare the rows of a replica (see `losses`).
     """
+    import keras
     import tensorflow as tf
 
-    loss_of = _modality_loss(model, recipe, word_head)
     variables = [*model.trainable_variables, *(word_head.trainable_variables if word_head else ())]
+    image, image_present, token_ids = model.inputs
+    photo_branch = keras.Model([image, image_present], model.get_layer("photo").output)
+    text_branch = keras.Model(token_ids, model.get_layer("text").output)
+    weights = recipe.loss_weights
+    total = recipe.batch_size * (weights.both + weights.image + weights.text + weights.words)
 
-    def replica_step(inputs: Any, labels: Any) -> tuple[Any, Any]:
+    def replica_step(inputs: Any, labels: Any, attributes: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            loss, logits = loss_of(inputs, labels)
+            photo = _photo_features(photo_branch, inputs)
+            text = text_branch(inputs["token_ids"], training=True)
+            has_photo = inputs["image_present"][:, 0]
+            summed, logits = loss_of(photo, text, inputs["token_ids"], has_photo, Targets(labels, attributes))
+            loss = summed / total
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss, tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
 
     @tf.function
-    def step(inputs: Any, labels: Any) -> tuple[Any, Any]:
-        loss, hits = strategy.run(replica_step, args=(inputs, labels))
+    def step(inputs: Any, labels: Any, attributes: Any) -> tuple[Any, Any]:
+        loss, hits = strategy.run(replica_step, args=(inputs, labels, attributes))
         return strategy.reduce("SUM", loss, axis=None), strategy.reduce("SUM", hits, axis=None)
 
     return step
-
-
-def _modality_loss(model: keras.Model, recipe: Recipe, word_head: keras.layers.Layer | None) -> Any:
-    """Return a function (inputs, labels int32[n]) -> weighted loss, logits float32[n, K] with both inputs."""
-    import keras
-    import tensorflow as tf
-
-    image, image_present, token_ids = model.inputs
-    photo_branch = keras.Model([image, image_present], model.get_layer("photo").output)
-    text_branch = keras.Model(token_ids, model.get_layer("lstm").output)
-    head = keras.Model(model.get_layer("concatenate").output, model.output["logits"])
-    categories, smoothing = model.get_layer("classifier").units, recipe.label_smoothing
-    weights = recipe.loss_weights
-    total = recipe.batch_size * (weights.both + weights.image + weights.text + weights.words)
-
-    def loss(inputs: Any, labels: Any) -> tuple[Any, Any]:
-        photo = _photo_features(photo_branch, inputs)
-        text = text_branch(inputs["token_ids"], training=True)
-        no_photo, no_text = tf.zeros_like(photo), tf.zeros_like(text)
-        fused = tf.concat([tf.concat(pair, 1) for pair in [(photo, text), (photo, no_text), (no_photo, text)]], 0)
-        logits = tf.cast(head(fused, training=True), tf.float32)  # bfloat16 on some GPUs
-        has_photo = inputs["image_present"][:, 0]
-        has_text = tf.cast(tf.reduce_any(inputs["token_ids"] != PADDING_ID, 1), tf.float32)
-        counted = [weights.both * tf.ones_like(has_photo), weights.image * has_photo, weights.text * has_text]
-        targets = tf.one_hot(labels, categories) * (1 - smoothing) + smoothing / categories
-        losses = tf.nn.softmax_cross_entropy_with_logits(tf.tile(targets, [3, 1]), logits)
-        summed = tf.reduce_sum(losses * tf.concat(counted, 0))
-        if word_head:
-            summed += weights.words * tf.reduce_sum(word_loss(word_head(photo), inputs["token_ids"]) * has_photo)
-        return summed / total, logits[: tf.shape(labels)[0]]
-
-    return loss
 
 
 def _photo_features(photo_branch: keras.Model, inputs: Any) -> Any:

@@ -8,13 +8,12 @@ does not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashion_udf.model.tokenizer import PADDING_ID, UNKNOWN_ID
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 #: Tokens of the text that count. A text begins with the title, whose words describe the photo; a description also has
 #: words about delivery and care.
@@ -30,7 +29,7 @@ def build_word_head(photo_features: int, vocabulary_size: int) -> keras.layers.L
     return head
 
 
-def word_loss(logits: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
+def word_loss(logits: Any, token_ids: Any) -> Any:
     """Return the cross-entropy of the words of each row, all equally likely; 0 for a row without any.
 
     Args:
@@ -40,11 +39,11 @@ def word_loss(logits: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
     Returns:
         float32[n].
     """
-    import tensorflow as tf
+    from keras import ops
 
     vocabulary_size = logits.shape[-1]
-    present = tf.reduce_max(tf.one_hot(token_ids[:, :TITLE_TOKENS], vocabulary_size), 1)  # a word counts once
-    words = tf.range(vocabulary_size)
-    present *= tf.cast((words != PADDING_ID) & (words != UNKNOWN_ID), tf.float32)
-    targets = tf.math.divide_no_nan(present, tf.reduce_sum(present, 1, keepdims=True))
-    return tf.nn.softmax_cross_entropy_with_logits(targets, tf.cast(logits, tf.float32))
+    present = ops.max(ops.one_hot(token_ids[:, :TITLE_TOKENS], vocabulary_size), axis=1)  # a word counts once
+    words = ops.arange(vocabulary_size)
+    present *= ops.cast((words != PADDING_ID) & (words != UNKNOWN_ID), "float32")
+    targets = present / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1.0)
+    return -ops.sum(targets * ops.log_softmax(ops.cast(logits, "float32"), axis=-1), axis=1)

@@ -1,0 +1,168 @@
+"""The loss of a batch, from the features of its photos and texts: written with `keras.ops`, for any backend.
+
+Each row is learned in up to four ways, which share the two branches, nearly all of the work:
+
+    both      photo and text -> the category
+    image     photo alone    -> the category
+    text      text alone     -> the category
+    mismatch  the photo of another row and the text -> "another kind", where the two are of different families
+
+The first three also learn the attributes, from the embedding, and which rows of the batch are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fashion_udf.model.tokenizer import PADDING_ID
+
+from .recipe import Recipe
+from .word_head import word_loss
+
+if TYPE_CHECKING:
+    import keras
+
+#: Cosines are divided by it before the softmax over the other rows (Khosla et al. 2020, "Supervised Contrastive
+#: Learning", use 0.1 too).
+SIMILARITY_TEMPERATURE = 0.1
+#: Each attribute that two rows of a category share multiplies by exp of this how much they count as alike.
+SHARED_ATTRIBUTE = 1.5
+#: The same product by its other inputs counts as much as this many products that share every attribute.
+SAME_PRODUCT = 8.0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the rows of a batch are."""
+
+    labels: Any  # int32[n], K for another kind than the K categories
+    attributes: Any  # int32[n, A], -1 where the value is not known or the text spells it out
+
+
+#: (photo features [n, p], text features [n, q], token ids int32[n, t], has a photo float32[n], targets) -> the loss
+#: summed over rows, and the logits float32[n, K + 1] with both inputs.
+BatchLoss = Callable[[Any, Any, Any, Any, Targets], tuple[Any, Any]]
+
+
+def batch_loss(
+    model: keras.Model,
+    recipe: Recipe,
+    families: NDArray[np.int32],
+    sizes: Sequence[int],
+    word_head: keras.layers.Layer | None = None,
+) -> BatchLoss:
+    """Return the loss of a batch.
+
+    Args:
+        model: as built by `fashion_udf.model.architecture.build_model`.
+        recipe: weights of the parts, and the label smoothing.
+        families: int32[K], the family of each category: a photo and a text of one family may be of one product.
+        sizes: number of values of each attribute.
+        word_head: names the title's words by the photo alone (see `word_head`); None: not learned.
+    """
+    import keras
+    from keras import ops
+
+    head = keras.Model(model.get_layer("concatenate").output, model.output)
+    categories, weights = len(families), recipe.loss_weights
+    family_of = np.append(families, [-1]).astype(np.int32)
+
+    def loss(photo: Any, text: Any, token_ids: Any, has_photo: Any, targets: Targets) -> tuple[Any, Any]:
+        has_text = ops.cast(ops.any(token_ids != PADDING_ID, axis=1), "float32")
+        other, has_other = ops.roll(photo, 1, axis=0), ops.roll(has_photo, 1)
+        no_photo, no_text = ops.zeros_like(photo), ops.zeros_like(text)
+        ways = [(photo, text), (photo, no_text), (no_photo, text), (other, text)]
+        outputs = head(ops.concatenate([ops.concatenate(pair, 1) for pair in ways], 0), training=True)
+        logits = ops.cast(outputs["logits"], "float32")  # bfloat16 on some GPUs
+        apart = has_text * has_other * _different(ops.take(family_of, targets.labels), ops.roll)
+        some = ops.maximum(has_photo, has_text)
+        counted = [weights.both * some, weights.image * has_photo, weights.text * has_text, weights.mismatch * apart]
+        labels = ops.concatenate([*[targets.labels] * 3, ops.full_like(targets.labels, categories)])
+        summed = ops.sum(cross_entropy(logits, labels, recipe.label_smoothing) * ops.concatenate(counted))
+        rows = ops.shape(token_ids)[0]
+        ways_of_row = ops.concatenate([weights.both * some, weights.image * has_photo, weights.text * has_text])
+        if sizes:
+            values = ops.cast(outputs["attributes"], "float32")[: 3 * rows]
+            known = ops.tile(targets.attributes, [3, 1])
+            summed += weights.attributes * ops.sum(attribute_loss(values, known, sizes) * ways_of_row)
+        if weights.alike:
+            embedding = ops.cast(outputs["embedding"], "float32")[: 3 * rows]
+            known_kind = ops.cast(targets.labels < categories, "float32")
+            present = ops.concatenate([has_photo * has_text, has_photo, has_text]) * ops.tile(known_kind, [3])
+            summed += weights.alike * ops.sum(alike_loss(embedding, present, targets))
+        if word_head:
+            summed += weights.words * ops.sum(word_loss(word_head(photo), token_ids) * has_photo)
+        return summed, logits[:rows]
+
+    return loss
+
+
+def cross_entropy(logits: Any, labels: Any, smoothing: float = 0.0) -> Any:
+    """Return float32[n]: the cross-entropy of labels int32[n] under logits float32[n, m]."""
+    from keras import ops
+
+    logarithms, m = ops.log_softmax(logits, axis=-1), logits.shape[-1]
+    return -ops.sum(logarithms * (ops.one_hot(labels, m) * (1.0 - smoothing) + smoothing / m), axis=-1)
+
+
+def attribute_loss(logits: Any, attributes: Any, sizes: Sequence[int]) -> Any:
+    """Return float32[n]: the mean over all attributes of the cross-entropy, 0 where a value is not known.
+
+    Args:
+        logits: float32[n, V], attribute by attribute.
+        attributes: int32[n, A]; -1: not known.
+        sizes: number of values of each attribute, V together.
+    """
+    from keras import ops
+
+    total, start = 0.0, 0
+    for index, size in enumerate(sizes):
+        value = attributes[:, index]
+        known = ops.cast(value >= 0, "float32")
+        total += known * cross_entropy(logits[:, start : start + size], ops.maximum(value, 0))
+        start += size
+    return total / max(1, len(sizes))
+
+
+def alike_loss(embedding: Any, present: Any, targets: Targets) -> Any:
+    """Return float32[m]: how far the cosines of a row's neighbours are from how much they have in common.
+
+    A row's neighbours are the other rows of its category, the more so the more attributes are the same, and the same
+    product by other inputs. Cross-entropy of their shares with the softmax of the cosines, as in supervised contrastive
+    learning (Khosla et al. 2020).
+
+    Args:
+        embedding: float32[m, d] of unit length, m = 3 n: n rows in each of three ways.
+        present: float32[m], 1 where the row has what the way needs.
+        targets: of the n rows.
+    """
+    from keras import ops
+
+    rows = ops.shape(targets.labels)[0]
+    labels, attributes = ops.tile(targets.labels, [3]), ops.tile(targets.attributes, [3, 1])
+    known = ops.expand_dims(attributes >= 0, 1)
+    same = ops.equal(ops.expand_dims(attributes, 1), ops.expand_dims(attributes, 0)) & known
+    shared = ops.sum(ops.cast(same, "float32"), axis=-1) - attributes.shape[-1]
+    pairs = ops.expand_dims(present, 1) * ops.expand_dims(present, 0)
+    itself = ops.eye(3 * rows)
+    product = ops.tile(ops.eye(rows), [3, 3]) * pairs
+    alike = ops.cast(ops.expand_dims(labels, 1) == ops.expand_dims(labels, 0), "float32")
+    alike = (alike * ops.exp(SHARED_ATTRIBUTE * shared) + product * SAME_PRODUCT) * pairs * (1.0 - itself)
+    cosines = ops.matmul(embedding, ops.transpose(embedding)) / SIMILARITY_TEMPERATURE
+    cosines = cosines - 1e9 * (1.0 - pairs * (1.0 - itself))
+    total = ops.sum(alike, axis=1)
+    shares = alike / ops.expand_dims(ops.maximum(total, 1e-9), 1)
+    return -ops.sum(ops.where(alike > 0, shares * ops.log_softmax(cosines, axis=-1), 0.0), axis=1)
+
+
+def _different(families: Any, roll: Callable[..., Any]) -> Any:
+    """Return float32[n]: 1 where the row before is of another family; another kind (-1) is of none."""
+    from keras import ops
+
+    before = roll(families, 1)
+    return ops.cast((families != before) | (families < 0), "float32")
