@@ -36,7 +36,7 @@ def measure(seen: Seen, meaning: Meaning, odd: Seen | None = None) -> dict[str, 
     return {
         "rows": known,
         "unknown_rows": len(seen.labels) - known,
-        "as_given": {view.modality.value: _classified(seen, view, meaning) for view in AS_THEY_ARE},
+        "as_given": {view.modality.value: classified(seen, view, meaning) for view in AS_THEY_ARE},
         "forms": _by_form(seen, meaning, "category"),
         "parents": _by_form(seen, meaning, "parent"),
         "attributes": _attributes(seen, meaning),
@@ -44,7 +44,8 @@ def measure(seen: Seen, meaning: Meaning, odd: Seen | None = None) -> dict[str, 
     }
 
 
-def _classified(seen: Seen, view: View, meaning: Meaning) -> dict[str, Any]:
+def classified(seen: Seen, view: View, meaning: Meaning) -> dict[str, Any]:
+    """Return all measures of classification of the rows of a view, with intervals of four."""
     if view not in seen.answers:
         return {"rows": 0.0}
     labels, prediction = seen.of(view)

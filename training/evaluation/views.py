@@ -44,6 +44,8 @@ AS_THEY_ARE = (View(Modality.BOTH, AS_GIVEN), PHOTO, View(Modality.TEXT, AS_GIVE
 ROBUSTNESS = (PHOTO, *(View(modality, form) for form in FORMS for modality in (Modality.BOTH, Modality.TEXT)))
 #: How attributes are judged: a description may spell them out.
 WITHOUT_DESCRIPTION = (View(Modality.BOTH, TITLE_ALONE), PHOTO, View(Modality.TEXT, TITLE_ALONE))
+#: What is looked at after each epoch: forms cost little where there is no photo.
+IN_TRAINING = (*AS_THEY_ARE, *(view for view in ROBUSTNESS if view.modality is Modality.TEXT and view.form != AS_GIVEN))
 MISMATCHED = View(Modality.BOTH, ANOTHER_PRODUCT)
 
 
@@ -70,6 +72,33 @@ class Seen:
         """Return the labels int32[m] and the answers of the rows that have the inputs of a view."""
         answers = self.answers[view]
         return self.labels[answers.rows], answers.prediction
+
+    def select(self, kept: NDArray[np.bool_]) -> Seen:
+        """Return the rows where `kept` bool[n] is true."""
+        place, positions = np.cumsum(kept) - 1, np.flatnonzero(kept).tolist()
+        answers = {}
+        for view, told in self.answers.items():
+            stays = kept[told.rows]
+            if stays.any():
+                answers[view] = Answers(place[told.rows[stays]], select(told.prediction, stays))
+        return Seen(
+            [self.product_ids[at] for at in positions],
+            [self.titles[at] for at in positions],
+            [self.categories[at] for at in positions],
+            self.labels[kept],
+            self.attributes[kept],
+            answers,
+        )
+
+    def has(self, *views: View) -> NDArray[np.bool_]:
+        """Return bool[n]: which rows have the inputs of all of these views."""
+        there = np.ones(len(self.labels), bool)
+        for view in views:
+            has_view = np.zeros(len(self.labels), bool)
+            if view in self.answers:
+                has_view[self.answers[view].rows] = True
+            there &= has_view
+        return there
 
 
 @dataclass
@@ -117,6 +146,22 @@ def run(
         attributes=np.concatenate(attributes),
         answers={view: Answers(np.concatenate(p.rows), joined(p.predictions)) for view, p in parts.items() if p.rows},
     )
+
+
+def accuracies(seen: Seen) -> dict[str, float]:
+    """Return the share of rows of known categories whose best category is the label, by modality and form.
+
+    The text as rows have it is `both` and `text`, the photo alone is `image`, and another form `text.title_alone`.
+    """
+    figures = {}
+    for view in seen.answers:
+        labels, prediction = seen.of(view)
+        known = labels >= 0
+        if known.any():
+            hits = prediction.logits[known, :-1].argmax(axis=1) == labels[known]
+            suffix = "" if view.form in ("", AS_GIVEN) else f".{view.form}"
+            figures[view.modality.value + suffix] = float(hits.mean())
+    return figures
 
 
 def joined(predictions: Sequence[Prediction]) -> Prediction:
