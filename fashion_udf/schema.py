@@ -127,6 +127,26 @@ PLAN = pa.schema(
 
 _TOP_CATEGORIES = pa.list_(pa.struct([pa.field("category", pa.string()), pa.field("confidence", pa.float32())]))
 
+_ATTRIBUTES = pa.list_(
+    pa.struct(
+        [
+            pa.field("name", pa.string()),
+            pa.field("value", pa.string()),
+            pa.field("confidence", pa.float32()),
+            pa.field("decision", pa.string()),  # of `Decision`
+        ]
+    )
+)
+
+#: What the model says beside the category. Rows that release 0.1 scored have null in each.
+_SINCE_FORMAT_2 = (
+    pa.field("parent_category", pa.string()),  # the family of `category`
+    pa.field("parent_confidence", pa.float32()),
+    pa.field("parent_decision", pa.string()),  # of `Decision`
+    pa.field("novelty", pa.float32()),  # probability that the product is of no kind that the model knows
+    pa.field("attributes", _ATTRIBUTES),
+)
+
 #: What scoring one row yields: the struct returned by the pandas UDF. Photos are never sent back.
 #: All fields are nullable, as pandas makes them: Spark 4.3 refuses a result whose declared schema says otherwise.
 SCORE = pa.schema(
@@ -135,6 +155,7 @@ SCORE = pa.schema(
         pa.field("confidence", pa.float32()),
         pa.field("decision", pa.string()),
         pa.field("top_categories", _TOP_CATEGORIES),
+        *_SINCE_FORMAT_2,
         pa.field("embedding", pa.list_(pa.float32())),
         pa.field("modality", pa.string()),
         pa.field("status", pa.string()),
@@ -179,6 +200,7 @@ TAGS = pa.schema(
         pa.field("confidence", pa.float32()),
         pa.field("decision", pa.string(), nullable=False),
         pa.field("top_categories", _TOP_CATEGORIES),
+        *_SINCE_FORMAT_2,
         pa.field("embedding", pa.list_(pa.float32())),
         pa.field("modality", pa.string(), nullable=False),
         pa.field("status", pa.string(), nullable=False),

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationError, field_validator, model_validator
 
@@ -21,14 +21,16 @@ from fashion_udf.schema import EMBEDDING_SIZE, Modality
 ADVICE = "Copy or export the bundle again"
 TOTAL_LIMIT = 200_000_000  # bytes in all files; the bundle is held in memory and broadcast
 
-FORMAT = 2
+FORMAT: Final = 2
 #: The files that every bundle has.
 ALWAYS = ("tokenizer.json", "weights.safetensors", "taxonomy.yaml", "golden.parquet", "MODEL_CARD.md", "NOTICE")
 #: Every name a bundle may hold. The depth is fixed, so no path can leave the directory, and no two names collide on a
 #: file system that ignores case.
 _NAME = "|".join([*(re.escape(name) for name in ALWAYS), r"openvino/[a-z0-9_]{1,40}\.(xml|bin)"])
 _MODALITIES = {Modality.BOTH.value, Modality.IMAGE.value, Modality.TEXT.value}
-_REFERENCE = "f32"  # the precision that every bundle states a calibration of
+
+#: The precision that every bundle states a calibration of, and golden rows are computed with.
+REFERENCE = "f32"
 
 #: The OpenVINO IR of each precision, without .xml or .bin: bf16 is a way to run the float one.
 OPENVINO_IR = {"f32": "openvino/model", "bf16": "openvino/model", "int8": "openvino/model_int8"}
@@ -146,7 +148,7 @@ class Manifest(_Part):
             raise ValueError("labels repeat")
         if len(set(names)) != len(names):
             raise ValueError("names of attributes repeat")
-        offered = {_REFERENCE}.union(*self.engines.values())
+        offered = {REFERENCE}.union(*self.engines.values())
         if missing := sorted(offered - self.calibration.keys()):
             raise ValueError(f"calibration must have every precision that an engine offers, and lacks {missing}")
         for precision, by_modality in self.calibration.items():

@@ -20,6 +20,7 @@ from fashion_udf.errors import BundleError
 
 LIMIT = 1_000_000  # bytes
 _STRING = "tag:yaml.org,2002:str"
+_KIND = {yaml.ScalarNode: "single value", yaml.SequenceNode: "list", yaml.MappingNode: "mapping"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,21 +104,25 @@ def read_families(content: bytes, source: str) -> dict[str, list[str]]:
     if tree is None:  # an empty file: each category is its own family
         return {}
     if not isinstance(tree, yaml.MappingNode):
-        raise BundleError(f"Expected {source} to map each family to its categories. Received: a {tree.id}")
+        raise BundleError(f"Expected {source} to map each family to its categories. Received: a {_KIND[type(tree)]}")
     families: dict[str, list[str]] = {}
     for key, value in tree.value:
         family = _name(key, source)
         if family in families:
             raise BundleError(f"Expected every family once in {source}. Received: {family!r} twice. Join their lists")
         if not isinstance(value, yaml.SequenceNode):
-            raise BundleError(f"Expected a list of categories for {family!r} in {source}. Received: a {value.id}")
+            raise BundleError(
+                f"Expected a list of categories for {family!r} in {source}. Received: a {_KIND[type(value)]}"
+            )
         families[family] = [_name(entry, source) for entry in value.value]
     return families
 
 
 def _name(node: yaml.Node, source: str) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise BundleError(f"Expected names in {source}, line {node.start_mark.line + 1}. Received: a {node.id}")
+        raise BundleError(
+            f"Expected names in {source}, line {node.start_mark.line + 1}. Received: a {_KIND[type(node)]}"
+        )
     if node.tag != _STRING:
         raise BundleError(
             f"Expected names in {source}, line {node.start_mark.line + 1}. Received: {node.value!r}, which YAML takes "

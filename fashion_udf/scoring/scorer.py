@@ -1,4 +1,4 @@
-"""A batch of catalog rows to a batch of scores, with no Spark: fetch, decode, tokenize, predict, calibrate, decide.
+"""A batch of catalog rows to a batch of scores, with no Spark: fetch, decode, tokenize, predict, interpret.
 
 A bad photo or an empty title is a status in its row. Only a failing engine raises.
 """
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from fashion_udf.model import tokenizer
 from fashion_udf.model.architecture import BLANK_SIZE
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines.prediction import Predict, calibrated
-from fashion_udf.model.manifest import Thresholds
+from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.photos import fetch
 from fashion_udf.photos.decode import Decoded
 from fashion_udf.photos.decode import decode as decode_photo
-from fashion_udf.schema import SCORE, Decision, Modality, Status
+from fashion_udf.schema import SCORE, Modality, Status
+from fashion_udf.scoring.answers import Answers
 from fashion_udf.scoring.prefetch import prefetch
 
 Decode = Callable[[bytes, int, int, int], Decoded]
@@ -74,7 +74,7 @@ class Scorer:
         """Take the parts that scoring needs.
 
         Args:
-            bundle: labels, tokenizer, temperatures and thresholds.
+            bundle: labels, tokenizer, calibration and taxonomy.
             settings: how to score.
             predict: the bundle's model in an engine.
             decode: `photos.decode.decode`, or the same in the sandbox.
@@ -87,7 +87,7 @@ class Scorer:
         self._threads = threads
         self._decoding = threading.Semaphore(decoders)
         self._manifest = bundle.manifest
-        self._labels = np.asarray(bundle.manifest.labels, dtype=object)
+        self._answers = Answers(bundle, settings.precision, settings.top_k)
         self._tokenizer = tokenizer.tokenizer_from_bytes(bundle.files["tokenizer.json"])
         size = bundle.manifest.image.size
         self._pixels = np.empty((settings.batch_size, size, size, 3), np.uint8)  # of one call of the engine
@@ -103,20 +103,23 @@ class Scorer:
 
         A row is `unchanged`, and not scored, if its photo has the bytes of its `known_sha256`.
 
-        An embedding is a `memoryview` of float32, and a list of top categories holds pairs: Spark converts these to
-        Arrow in half the time of arrays and dicts.
+        An embedding is a `memoryview` of float32: Spark converts it to Arrow in half the time of an array.
         """
         texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
         token_ids = tokenizer.encode(self._tokenizer, texts)  # int32[n, t]
         has_text = (token_ids != 0).any(axis=1)
         known = [None] * len(texts) if known_sha256 is None else known_sha256
-        photo_rows, embedding, logits = self._predictions(photo_column, known, token_ids, has_text)
+        photo_rows, outputs = self._predictions(photo_column, known, token_ids, has_text)
         has_photo = np.asarray([photo.status is Status.OK for photo in photo_rows], bool)
-        scored = np.all(np.isfinite(logits), axis=1) & np.all(np.isfinite(embedding), axis=1)
+        modalities = [_MODALITIES[2 * photo + words] for photo, words in zip(has_photo, has_text, strict=True)]
+        scored = _all_finite(outputs)
         unchanged = np.asarray([photo.unchanged for photo in photo_rows], bool)
         accepted = scored | unchanged | ~(has_photo | has_text)
-        columns = self._categories(logits, has_photo, has_text)
-        columns["embedding"] = [memoryview(row) if keep else None for row, keep in zip(embedding, scored, strict=True)]
+        columns = self._answers.columns(outputs, modalities, scored)
+        columns["modality"] = modalities
+        columns["embedding"] = [
+            memoryview(row) if keep else None for row, keep in zip(outputs.embedding, scored, strict=True)
+        ]
         columns["status"] = [
             _status(photo, words, done).value
             for photo, words, done in zip(photo_rows, has_text.tolist(), accepted.tolist(), strict=True)
@@ -133,18 +136,22 @@ class Scorer:
         known_sha256: Sequence[str | None],
         token_ids: NDArray[np.int32],
         has_text: NDArray[np.bool_],
-    ) -> tuple[list[_Photo], NDArray[np.float32], NDArray[np.float32]]:
-        """Run the engine on full batches: rows with a photo as they come, then those with a text alone."""
+    ) -> tuple[list[_Photo], Prediction]:
+        """Run the engine on full batches: rows with a photo as they come, then those with a text alone.
+
+        Rows that are given to no engine have NaN.
+        """
         photo_rows: list[_Photo] = []
-        embedding = np.full((len(has_text), self._manifest.embedding_size), np.nan, np.float32)
-        logits = np.full((len(has_text), len(self._labels)), np.nan, np.float32)
+        widths = (self._manifest.embedding_size, len(self._manifest.labels) + 1, self._manifest.attribute_values)
+        outputs = Prediction(*(np.full((len(has_text), width), np.nan, np.float32) for width in widths))
 
         def predict(rows: Sequence[int], pixels: NDArray[np.uint8], present: float) -> None:
             ids = token_ids[rows]
             # Steps of the LSTM that are padding in every row cost time and change nothing.
             ids = ids[:, : max(1, int((ids != 0).sum(axis=1).max()))]
             prediction = self._predict(pixels, np.full((len(rows), 1), present, np.float32), np.ascontiguousarray(ids))
-            embedding[rows], logits[rows] = prediction.embedding, prediction.logits
+            outputs.embedding[rows], outputs.logits[rows] = prediction.embedding, prediction.logits
+            outputs.attributes[rows] = prediction.attributes
 
         step, waiting, words_only = self._settings.batch_size, list[int](), list[int]()
         with closing(prefetch(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)) as pairs:
@@ -163,7 +170,7 @@ class Scorer:
         for at in range(0, len(words_only), step):
             rows = words_only[at : at + step]
             predict(rows, np.full((len(rows), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8), 0.0)
-        return photo_rows, embedding, logits
+        return photo_rows, outputs
 
     def _photo(self, item: tuple[bytes | str | None, str | None]) -> tuple[_Photo, NDArray[np.uint8] | None]:
         photo, known_sha256 = item
@@ -184,40 +191,15 @@ class Scorer:
             decoded = self._decode(data, size, self._settings.max_image_bytes, self._settings.max_image_pixels)
         return _Photo(decoded.status, decoded.error, identity or sha256, sha256), decoded.pixels
 
-    def _categories(
-        self, logits: NDArray[np.float32], has_photo: NDArray[np.bool_], has_text: NDArray[np.bool_]
-    ) -> dict[str, Sequence[Any]]:
-        """Return the columns that follow from the logits; a row with a NaN among them has no category."""
-        kind = 2 * has_photo + has_text  # int64[n], of `_MODALITIES`
-        known = np.flatnonzero(np.isfinite(logits).all(axis=1))
-        temperatures = np.asarray([self._manifest.temperature.get(name, np.nan) for name in _MODALITIES])[kind[known]]
-        probabilities = calibrated(logits[known], temperatures[:, None])
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._settings.top_k]
-        labels = self._labels[order]  # object[known, k]
-        best = np.take_along_axis(probabilities, order, axis=1)
-        thresholds = [self._manifest.thresholds.get(name, _NEVER) for name in _MODALITIES]
-        auto = np.asarray([limits.auto for limits in thresholds])[kind[known]]
-        review = np.asarray([limits.review for limits in thresholds])[kind[known]]
-        n = len(logits)
-        category, confidence, top = np.full(n, None), np.full(n, None), np.full(n, None)
-        category[known], confidence[known] = labels[:, 0], best[:, 0].astype(float)
-        for row, names, values in zip(known, labels.tolist(), best.tolist(), strict=True):
-            top[row] = list(zip(names, values, strict=True))
-        decision = np.full(n, Decision.ABSTAIN.value, object)
-        decision[known[best[:, 0] >= review]] = Decision.REVIEW.value
-        decision[known[best[:, 0] >= auto]] = Decision.AUTO.value
-        return {
-            "model_category": category,
-            "confidence": confidence,
-            "decision": decision,
-            "top_categories": top,
-            "modality": np.asarray(_MODALITIES, object)[kind],
-        }
-
 
 #: By 2 * (has a photo) + (has a text).
 _MODALITIES = tuple(kind.value for kind in (Modality.NONE, Modality.TEXT, Modality.IMAGE, Modality.BOTH))
-_NEVER = Thresholds(auto=2.0, review=2.0)
+
+
+def _all_finite(outputs: Prediction) -> NDArray[np.bool_]:
+    """bool[n]: no output of the row is NaN or infinite."""
+    arrays = np.column_stack([outputs.embedding, outputs.logits, outputs.attributes])
+    return np.asarray(np.isfinite(arrays).all(axis=1), bool)
 
 
 def _status(photo: _Photo, has_text: bool, engine_accepted: bool) -> Status:

@@ -81,20 +81,28 @@ class Tagger:
 
         Returns:
             The columns of the output table that follow from a product alone: `category`, `confidence`, `decision`,
-            `top_categories` (a list of `category` and `confidence`), `embedding` (float32[256], or None), `modality`,
-            `status`, `error`, `image_sha256` and `model_version`. For one product a dict, for a data frame another one
-            with the same index.
+            `top_categories` (a list of `category` and `confidence`), `parent_category`, `parent_confidence`,
+            `parent_decision`, `novelty`, `attributes` (a list of `name`, `value`, `confidence` and `decision`),
+            `embedding` (float32[256], or None), `modality`, `status`, `error`, `image_sha256` and `model_version`. For
+            one product a dict, for a data frame another one with the same index.
         """
         if products is None:
             one = pd.DataFrame({"title": [title], "description": [description], "image": [image]}, dtype=object)
             return {str(name): column.iloc[0] for name, column in self.tag(one).items()}
         columns = [values(products[name]) if name in products else [None] * len(products) for name in COLUMNS]
         tagged = tags(self._scorer.score(*columns), self._model_version)
-        # Spark takes pairs and memory views in half the time; people expect names and arrays.
-        best = [pairs and [_named(*pair) for pair in pairs] for pairs in tagged["top_categories"]]
-        vectors = [None if row is None else np.asarray(row) for row in tagged["embedding"]]
-        changed = {"top_categories": pd.Series(best, dtype=object), "embedding": pd.Series(vectors, dtype=object)}
-        return tagged.assign(**changed).set_index(products.index)
+        # Spark takes tuples and memory views in half the time; people expect names and arrays.
+        changed: dict[str, list[Any]] = {
+            "embedding": [None if row is None else np.asarray(row) for row in tagged["embedding"]]
+        }
+        for name in ("top_categories", "attributes"):
+            fields = [field.name for field in TAG.field(name).type.value_type]
+            changed[name] = [
+                None if row is None else [dict(zip(fields, entry, strict=True)) for entry in row]
+                for row in tagged[name]
+            ]
+        objects = {name: pd.Series(column, dtype=object) for name, column in changed.items()}
+        return tagged.assign(**objects).set_index(products.index)
 
 
 def usual_settings(
@@ -127,10 +135,6 @@ def tags(scores: pd.DataFrame, model_version: str) -> pd.DataFrame:
     renamed = scores.rename(columns={"model_category": "category"})
     renamed["model_version"] = pd.Series([model_version] * len(scores), dtype=object)
     return pd.DataFrame(renamed, columns=TAG.names)
-
-
-def _named(category: str, confidence: float) -> dict[str, str | float]:
-    return {"category": category, "confidence": confidence}
 
 
 def values(column: pd.Series) -> list[Any]:

@@ -35,6 +35,11 @@ LABELS = ["Hats", "Shirts", "Shoes"]
 SETTINGS = Settings("fake", "f32", 4, 2, "bytes", (), 100_000, 1_000_000)
 
 
+def _calibration(temperature: float) -> manifest.Calibration:
+    limits = manifest.Calibrated(temperature=temperature, auto=0.9, review=0.5)
+    return manifest.Calibration(category=limits, parent=limits, attributes={"colour": limits}, novelty=0.25)
+
+
 def _bundle() -> Bundle:
     by_modality = {"both": 1.0, "image": 2.0, "text": 0.5}
     facts = Manifest(
@@ -43,22 +48,31 @@ def _bundle() -> Bundle:
         image=manifest.ImageFacts(size=32, preprocessing_version="1"),
         text=manifest.TextFacts(max_tokens=100, vocabulary_size=50),
         engines={},
-        temperature=by_modality,
-        thresholds={name: manifest.Thresholds(auto=0.9, review=0.5) for name in by_modality},
+        attributes=[manifest.Attribute(name="colour", values=["Dark", "Light"])],
+        calibration={"f32": {name: _calibration(temperature) for name, temperature in by_modality.items()}},
         training_data=manifest.TrainingData(digest="0" * 64, counts={}),
         library_versions={},
     )
-    return Bundle(facts, {"tokenizer.json": train_tokenizer(["red hat blue shirt old shoe"] * 3, 50)}, "v1")
+    files = {
+        "tokenizer.json": train_tokenizer(["red hat blue shirt old shoe"] * 3, 50),
+        "taxonomy.yaml": b"Headwear: [Hats]\nOutfit: [Shirts, Shoes]\n",
+    }
+    return Bundle(facts, files, "v1")
+
+
+#: A logit of another kind that takes nothing from the others.
+NONE = -100.0
 
 
 def _predict(pixels: Any, present: Any, token_ids: Any) -> Prediction:
     """A transparent model: a dark photo is a hat, a text is a shirt; both push the logits up by one each."""
     dark = present[:, 0] * (1.0 - pixels.reshape(len(pixels), -1).mean(axis=1) / 255.0)
     words = (token_ids != 0).any(axis=1).astype(np.float32)
-    logits = np.stack([4 * dark, 3 * words, np.zeros(len(dark))], axis=1).astype(np.float32)
+    zero = np.zeros(len(dark))
+    logits = np.stack([4 * dark, 3 * words, zero, zero + NONE], axis=1).astype(np.float32)
     embedding = np.zeros((len(dark), 256), np.float32)
     embedding[:, 0] = 1
-    return Prediction(embedding, logits)
+    return Prediction(embedding, logits, np.stack([2 * dark, zero], axis=1).astype(np.float32))
 
 
 def _photo(level: int = 0, form: str = "PNG") -> bytes:
@@ -80,6 +94,34 @@ def test_a_row_gets_its_category_confidence_decision_and_best_k() -> None:
     assert row["top_categories"] == [("Hats", pytest.approx(expected[0])), ("Shirts", pytest.approx(expected[1]))]
     assert row["image_sha256"] == row["image_identity"] == hashlib.sha256(_photo()).hexdigest()
     assert len(row["embedding"]) == 256
+
+
+def test_a_row_gets_its_family_attributes_and_novelty() -> None:
+    row = _scores([_photo()], ["a red hat"]).iloc[0]
+    assert (row["parent_category"], row["parent_decision"]) == ("Headwear", "review")
+    assert row["parent_confidence"] == row["confidence"]  # a family of one category
+    assert row["novelty"] == pytest.approx(0, abs=1e-6)
+    dark = np.exp(2) / (np.exp(2) + 1)
+    assert row["attributes"] == [("colour", "Dark", pytest.approx(dark, abs=1e-6), "review")]
+
+
+def test_a_novel_product_is_reviewed_whatever_its_confidence() -> None:
+    def novel(pixels: Any, present: Any, token_ids: Any) -> Prediction:
+        prediction = _predict(pixels, present, token_ids)
+        prediction.logits[:] = [9.0, 0.0, 0.0, 8.0]
+        return prediction
+
+    row = Scorer(_bundle(), SETTINGS, novel).score(["hat"], [None], [_photo()]).iloc[0]
+    assert row["novelty"] == pytest.approx(1 / (1 + np.e), abs=1e-3)
+    assert row["confidence"] == pytest.approx(1 - row["novelty"], abs=1e-3)
+    assert (row["decision"], row["parent_decision"], row["attributes"][0][3]) == ("review", "review", "review")
+
+
+def test_a_row_that_is_not_scored_has_null_for_what_the_model_would_say() -> None:
+    row = _scores([None], [None]).iloc[0]
+    assert (row["decision"], row["parent_decision"]) == ("abstain", "abstain")
+    nulls = ("model_category", "top_categories", "parent_category", "parent_confidence", "novelty", "attributes")
+    assert [row[name] for name in nulls] == [None] * 6
 
 
 def test_each_modality_has_its_own_temperature() -> None:
@@ -143,6 +185,18 @@ def test_a_row_the_engine_refuses_is_not_scored_and_the_others_are() -> None:
     assert scores["embedding"][0] is None
 
 
+@pytest.mark.parametrize("output", ["embedding", "logits", "attributes"])
+def test_a_number_that_is_not_finite_in_any_output_leaves_the_row_without_an_answer(output: str) -> None:
+    def failing(pixels: Any, present: Any, token_ids: Any) -> Prediction:
+        prediction = _predict(pixels, present, token_ids)
+        getattr(prediction, output)[0, 0] = np.inf
+        return prediction
+
+    row = Scorer(_bundle(), SETTINGS, failing).score(["hat"], [None], [_photo()]).iloc[0]
+    assert (row["status"], row["decision"], row["parent_decision"]) == ("not_scored", "abstain", "abstain")
+    assert row["model_category"] is row["embedding"] is row["attributes"] is None
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0, 90, 255, None, "bad"]), st.sampled_from(["hat", "", None])), max_size=11))
 def test_rows_in_are_rows_out_and_the_batch_size_changes_nothing(rows: list[tuple[Any, str | None]]) -> None:
@@ -151,20 +205,24 @@ def test_rows_in_are_rows_out_and_the_batch_size_changes_nothing(rows: list[tupl
     alone, together = _scores(photos, titles, batch_size=1), _scores(photos, titles, batch_size=64)
     assert len(alone) == len(rows)
     assert list(alone.columns) == SCORE.names
-    for name in ("model_category", "confidence", "status", "modality", "decision", "image_sha256"):
+    for name in SCORE.names:
+        if name == "embedding":
+            continue
         assert list(alone[name]) == list(together[name])
 
 
 def test_categories_follow_the_logits_row_by_row_whatever_is_between_them() -> None:
     rng = np.random.default_rng(0)
-    logits = rng.normal(size=(9, 3)).astype(np.float32)
+    logits = rng.normal(size=(9, 4)).astype(np.float32)
     logits[4, 1] = np.nan
     logits[7] = 1.0  # a tie: the first label wins
+    logits[:, 3] -= 4  # hardly another kind
 
     def drawn(pixels: Any, present: Any, token_ids: Any) -> Prediction:
         start = seen[0]
         seen[0] += len(pixels)
-        return Prediction(np.eye(256, dtype=np.float32)[start : seen[0]], logits[start : seen[0]].copy())
+        eye = np.eye(256, dtype=np.float32)
+        return Prediction(eye[start : seen[0]], logits[start : seen[0]].copy(), logits[start : seen[0], :2].copy())
 
     seen = [0]
     scores = Scorer(_bundle(), SETTINGS, drawn).score(["hat"] * 9, [None] * 9, [_photo()] * 9)
@@ -174,7 +232,7 @@ def test_categories_follow_the_logits_row_by_row_whatever_is_between_them() -> N
             assert scores["top_categories"][row] is scores["confidence"][row] is scores["model_category"][row] is None
             continue
         expected = np.exp(values) / np.exp(values).sum()
-        order = np.argsort(-expected, kind="stable")[:2]
+        order = np.argsort(-expected[:3], kind="stable")[:2]
         assert [name for name, _ in scores["top_categories"][row]] == [LABELS[at] for at in order]
         assert [value for _, value in scores["top_categories"][row]] == pytest.approx(expected[order], abs=1e-6)
         best = expected[order[0]]
@@ -299,4 +357,10 @@ def test_scores_pass_spark_s_conversion_to_arrow(spark: SparkSession) -> None:
     found = scored.select("score.*").collect()
     assert [len(row["embedding"] or []) for row in found] == [256, 256, 0]
     assert [top["category"] for top in found[0]["top_categories"]] == ["Hats", "Shirts"]
-    assert found[2]["top_categories"] is None and found[2]["confidence"] is None
+    assert [value.asDict() for value in found[1]["attributes"]] == [
+        {"name": "colour", "value": "Dark", "confidence": 0.5, "decision": "review"}
+    ]
+    assert (
+        found[2]["top_categories"] is found[2]["attributes"] is found[2]["novelty"] is None
+        and found[2]["confidence"] is None
+    )

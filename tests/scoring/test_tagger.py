@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from fashion_udf.errors import ConfigError
-from fashion_udf.model import bundle
 from fashion_udf.schema import TAG
 from fashion_udf.scoring.tagger import Tagger, values
+from tests import small_bundle
 
 
 @pytest.fixture(scope="module")
 def tagger() -> Tagger:
-    return Tagger(bundle.read("builtin"), threads=1)
+    return Tagger(small_bundle.read(), threads=1)
 
 
 def _photo() -> bytes:
@@ -32,7 +32,10 @@ def test_a_product_is_a_dict_of_the_documented_columns(tagger: Tagger) -> None:
     assert (tag["status"], tag["modality"], tag["error"]) == ("ok", "both", None)
     assert tag["embedding"].shape == (256,) and np.linalg.norm(tag["embedding"]) == pytest.approx(1, abs=1e-5)
     assert tag["top_categories"][0] == {"category": tag["category"], "confidence": pytest.approx(tag["confidence"])}
-    assert len(tag["top_categories"]) == 5
+    assert len(tag["top_categories"]) == 3
+    assert [each["name"] for each in tag["attributes"]] == ["gender", "base_colour"]
+    assert {*tag["attributes"][0]} == {"name", "value", "confidence", "decision"}
+    assert tag["parent_category"] in ("Upper garments", "Shoes") and 0 <= tag["novelty"] <= 1
 
 
 def test_a_frame_keeps_its_index_and_needs_no_column(tagger: Tagger) -> None:
@@ -57,6 +60,6 @@ def test_whatever_pandas_calls_missing_is_none(missing: object) -> None:
 
 def test_an_unknown_engine_or_precision_is_refused() -> None:
     with pytest.raises(ConfigError, match="Expected engine.name to be one of"):
-        Tagger(bundle.read("builtin"), engine="torch")
+        Tagger(small_bundle.read(), engine="torch")
     with pytest.raises(ConfigError, match="Expected a precision that model .* offers for openvino"):
-        Tagger(bundle.read("builtin"), precision="f8")
+        Tagger(small_bundle.read(), precision="f8")

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from fashion_udf.errors import BundleError, EngineError
 from fashion_udf.model import tokenizer
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines.prediction import Predict, Prediction, calibrated
-from fashion_udf.model.manifest import Manifest
+from fashion_udf.model.engines.prediction import Predict, Prediction
+from fashion_udf.model.interpretation import Interpretation, interpret
+from fashion_udf.model.manifest import REFERENCE, Manifest
 from fashion_udf.photos import decode
 from fashion_udf.schema import Modality
 
@@ -38,7 +39,8 @@ SCHEMA = pa.schema(
         pa.field("image", pa.binary()),  # PNG of the model's size: lossless, and never resized
         pa.field("category", pa.string(), nullable=False),
         pa.field("embedding", pa.list_(pa.float32()), nullable=False),
-        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # [K + 1], calibrated as f32
+        pa.field("attributes", pa.list_(pa.float32()), nullable=False),  # [V], probabilities calibrated as f32
     ]
 )
 
@@ -56,7 +58,7 @@ class Inputs:
 class Differences:
     """How far a prediction is from the expected one, row by row."""
 
-    largest: NDArray[np.float64]  # [n], of probabilities and embedding components; NaN if a value is NaN
+    largest: NDArray[np.float64]  # [n], of probabilities and embedding components; NaN if one is NaN
     same_top1: NDArray[np.bool_]  # [n]
 
 
@@ -122,33 +124,64 @@ def prepare(
     return Inputs(pixels, present, tokenizer.encode(reader, [words or "" for words in texts]))
 
 
-def probabilities(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> NDArray[np.float32]:
-    """Return float32[n, K], each row calibrated with the temperature of its modality."""
-    temperatures = [
-        manifest.temperature[_modality(bool(photo), bool(words.any())).value]
+def interpreted(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> Interpretation:
+    """Return what a prediction means, calibrated as f32 whatever the precision; each category is its own family."""
+    modalities = [
+        _modality(bool(photo), bool(words.any())).value
         for photo, words in zip(inputs.image_present[:, 0], inputs.token_ids, strict=True)
     ]
-    return calibrated(prediction.logits, np.asarray(temperatures)[:, None])
+    parents = np.arange(len(manifest.labels))
+    return interpret(prediction, modalities, manifest.calibration[REFERENCE], manifest.attributes, parents)
+
+
+def to_parquet(
+    texts: Sequence[str | None],
+    pictures: Sequence[bytes | None],
+    prediction: Prediction,
+    inputs: Inputs,
+    manifest: Manifest,
+) -> bytes:
+    """Return the file `golden.parquet`: rows as `prepare` takes them, and the prediction that is expected of them."""
+    meaning = interpreted(prediction, inputs, manifest)
+    table = pa.table(
+        {
+            "text": texts,
+            "image": pictures,
+            "category": [manifest.labels[best] for best in meaning.category.choice],
+            "embedding": list(prediction.embedding),
+            "probabilities": list(meaning.probabilities),
+            "attributes": list(meaning.attribute_probabilities),
+        },
+        schema=SCHEMA,
+    )
+    file = io.BytesIO()
+    pq.write_table(table, file, compression="zstd")
+    return file.getvalue()
 
 
 def differences(predict: Predict, bundle: Bundle, rows: int | None = None) -> Differences:
-    """Run the first `rows` golden rows (all if None) and compare with the outputs that the bundle expects."""
+    """Run the first `rows` golden rows (all if None) and compare with the outputs that the bundle expects.
+
+    Raises:
+        BundleError: the golden rows are of a model of another size.
+    """
     table = read(bundle).slice(0, rows)
-    inputs = prepare(
-        table["text"].to_pylist(),
-        table["image"].to_pylist(),
-        bundle.files["tokenizer.json"],
-        bundle.manifest,
-    )
+    texts, pictures = table["text"].to_pylist(), table["image"].to_pylist()
+    inputs = prepare(texts, pictures, bundle.files["tokenizer.json"], bundle.manifest)
     prediction = predict(inputs.pixels, inputs.image_present, inputs.token_ids)
-    computed = probabilities(prediction, inputs, bundle.manifest)
-    expected = np.asarray(table["probabilities"].to_pylist(), np.float32)
-    embedding = np.asarray(table["embedding"].to_pylist(), np.float32)
+    meaning = interpreted(prediction, inputs, bundle.manifest)
+    computed = np.column_stack([meaning.probabilities, prediction.embedding, meaning.attribute_probabilities])
+    expected = np.column_stack(
+        [np.asarray(table[name].to_pylist(), np.float32) for name in ("probabilities", "embedding", "attributes")]
+    )
+    if computed.shape != expected.shape:
+        raise BundleError(
+            f"Expected golden rows of {computed.shape[1]} probabilities and embedding components, as the model has. "
+            f"Received: {expected.shape[1]}. Export the bundle again"
+        )
     top1 = [bundle.manifest.labels.index(category) for category in table["category"].to_pylist()]
-    largest = np.maximum(
-        np.abs(computed - expected).max(axis=1), np.abs(prediction.embedding - embedding).max(axis=1)
-    ).astype(np.float64)
-    return Differences(largest, computed.argmax(axis=1) == top1)
+    largest = np.abs(computed.astype(np.float64) - expected).max(axis=1)
+    return Differences(largest, meaning.category.choice == top1)
 
 
 def tolerance(manifest: Manifest, engine: str, precision: str) -> Tolerance:

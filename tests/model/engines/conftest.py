@@ -1,11 +1,10 @@
-"""The bundle of the engine tests: the small model where Keras can build it, the built-in bundle elsewhere.
+"""The bundle of the engine tests: the tiny model where Keras can build it, a few operations of openvino elsewhere.
 
 So openvino is tested in `.venv` at the versions that score, and both engines in `.venv-training`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
+from tests import small_bundle
 
 INSTALLED = [name for name in sorted(registry.ENGINES) if importlib.util.find_spec(name)]
 
@@ -24,11 +24,7 @@ def model() -> Bundle:
         from tests import tiny_model
 
         return bundle.read(str(tiny_model.directory()))
-    builtin = bundle.read("builtin")
-    facts = builtin.manifest
-    parity = {name: found for name, found in facts.parity.items() if name.endswith(" f32")}
-    plain = facts.model_copy(update={"engines": {name: ["f32"] for name in facts.engines}, "parity": parity})
-    return dataclasses.replace(builtin, manifest=plain)
+    return small_bundle.read()
 
 
 @pytest.fixture(scope="session", params=INSTALLED)

@@ -65,6 +65,21 @@ def test_a_host_that_computes_otherwise_is_named(model: Bundle) -> None:
     assert golden._cpu_model() in message and golden._cpu_model()
 
 
+@pytest.mark.parametrize("column", ["probabilities", "attributes"])
+def test_a_difference_in_any_output_counts(model: Bundle, column: str) -> None:
+    values = np.asarray(golden.read(model)[column].to_pylist(), np.float32)
+    values[3, -1] -= 0.25
+    predict = registry.build("openvino", model, "f32", 1)
+    outcome = golden.differences(predict, altered_golden(model, **{column: list(values)}))
+    assert outcome.largest[3] == pytest.approx(0.25, abs=1e-3) and outcome.largest[:3].max() < 1e-3
+
+
+def test_golden_rows_of_another_number_of_values_are_refused(model: Bundle) -> None:
+    shorter = [values[:-1] for values in golden.read(model)["attributes"].to_pylist()]
+    with pytest.raises(BundleError, match=r"Expected golden rows of 265 probabilities .* Received: 264. Export the"):
+        registry.create("openvino", altered_golden(model, attributes=shorter), "f32", 1)
+
+
 def test_another_best_category_is_refused_even_within_the_tolerance(model: Bundle) -> None:
     categories = golden.read(model)["category"].to_pylist()
     categories[2] = next(label for label in model.manifest.labels if label != categories[2])
@@ -76,7 +91,8 @@ def test_an_engine_that_yields_nan_is_refused(model: Bundle) -> None:
     def predict(pixels: NDArray[np.uint8], present: NDArray[np.float32], token_ids: NDArray[np.int32]) -> Prediction:
         return Prediction(
             np.full((len(pixels), 256), np.nan, np.float32),
-            np.full((len(pixels), len(model.manifest.labels)), np.nan, np.float32),
+            np.full((len(pixels), len(model.manifest.labels) + 1), np.nan, np.float32),
+            np.full((len(pixels), model.manifest.attribute_values), np.nan, np.float32),
         )
 
     with pytest.raises(EngineError, match="a largest difference of nan"):
@@ -160,7 +176,8 @@ def test_int8_that_says_the_same_of_every_row_is_refused(model: Bundle, value: f
     def predict(pixels: NDArray[np.uint8], *_: NDArray[np.generic]) -> Prediction:
         return Prediction(
             np.full((len(pixels), 256), 1 / 16, np.float32),
-            np.full((len(pixels), len(model.manifest.labels)), value, np.float32),
+            np.full((len(pixels), len(model.manifest.labels) + 1), value, np.float32),
+            np.full((len(pixels), model.manifest.attribute_values), value, np.float32),
         )
 
     with (
@@ -174,8 +191,8 @@ def test_int8_that_answers_in_another_order_is_refused(model: Bundle) -> None:
     exact = registry.build("openvino", model, "f32", 1)
 
     def predict(*inputs: NDArray[np.generic]) -> Prediction:
-        prediction = exact(*inputs)
-        return Prediction(np.roll(prediction.embedding, 1, axis=0), np.roll(prediction.logits, 1, axis=0))
+        found = exact(*inputs)
+        return Prediction(*(np.roll(rows, 1, axis=0) for rows in (found.embedding, found.logits, found.attributes)))
 
     with pytest.raises(EngineError, match="Expected openvino int8 to reproduce the golden rows"):
         golden.require(predict, stating(model, golden.REDUCED_LIMIT), "openvino", "int8")

@@ -38,8 +38,14 @@ def predict(engine: str, model: Bundle) -> Predict:
 def test_outputs_have_the_declared_shapes_and_unit_length(model: Bundle, predict: Predict) -> None:
     prediction = predict(*rows(5))
     assert (prediction.embedding.shape, prediction.embedding.dtype) == ((5, 256), np.float32)
-    assert (prediction.logits.shape, prediction.logits.dtype) == ((5, len(model.manifest.labels)), np.float32)
+    assert (prediction.logits.shape, prediction.logits.dtype) == ((5, len(model.manifest.labels) + 1), np.float32)
+    assert (prediction.attributes.shape, prediction.attributes.dtype) == ((5, 5), np.float32)
     np.testing.assert_allclose(np.linalg.norm(prediction.embedding, axis=1), 1.0, atol=1e-5)
+
+
+def test_a_model_without_attributes_has_none_in_its_predictions(model: Bundle) -> None:
+    plain = dataclasses.replace(model, manifest=model.manifest.model_copy(update={"attributes": []}))
+    assert registry.build("openvino", plain, "f32", 1)(*rows(5)).attributes.shape == (5, 0)
 
 
 def test_a_row_scores_alone_as_in_a_batch(predict: Predict) -> None:
@@ -49,6 +55,7 @@ def test_a_row_scores_alone_as_in_a_batch(predict: Predict) -> None:
         alone = predict(pixels[row : row + 1], present[row : row + 1], token_ids[row : row + 1])
         np.testing.assert_allclose(alone.logits[0], together.logits[row], atol=1e-5)
         np.testing.assert_allclose(alone.embedding[0], together.embedding[row], atol=1e-5)
+        np.testing.assert_allclose(alone.attributes[0], together.attributes[row], atol=1e-5)
 
 
 def test_padding_to_100_tokens_changes_nothing(predict: Predict) -> None:
@@ -134,7 +141,7 @@ def test_int8_runs_the_int8_graph_alone(model: Bundle) -> None:
     for kind in ("xml", "bin"):  # which graph is run is what is asked here
         files[f"openvino/model_int8.{kind}"] = model.files[f"openvino/model.{kind}"]
     moved = dataclasses.replace(model, files=files)
-    assert registry.build("openvino", moved, "int8", 1)(*rows(2)).logits.shape == (2, len(model.manifest.labels))
+    assert registry.build("openvino", moved, "int8", 1)(*rows(2)).logits.shape == (2, len(model.manifest.labels) + 1)
     with pytest.raises(EngineError, match="Expected openvino to start with model .* Received: KeyError: "):
         registry.build("openvino", moved, "f32", 1)
 
