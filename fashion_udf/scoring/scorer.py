@@ -101,9 +101,8 @@ class Scorer:
     ) -> pd.DataFrame:
         """Score rows; the result has the columns of `SCORE`, one row for each input row, in the same order.
 
-        A row is `unchanged`, and not scored, if its photo has the bytes of its `known_sha256`.
-
-        An embedding is a `memoryview` of float32: Spark converts it to Arrow in half the time of an array.
+        A row is `unchanged`, and not scored, if its photo has the bytes of its `known_sha256`. Tuples and memory views
+        are for Spark (see `Answers.columns`).
         """
         texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
         token_ids = tokenizer.encode(self._tokenizer, texts)  # int32[n, t]
@@ -117,13 +116,8 @@ class Scorer:
         accepted = scored | unchanged | ~(has_photo | has_text)
         columns = self._answers.columns(outputs, modalities, scored)
         columns["modality"] = modalities
-        columns["embedding"] = [
-            memoryview(row) if keep else None for row, keep in zip(outputs.embedding, scored, strict=True)
-        ]
-        columns["status"] = [
-            _status(photo, words, done).value
-            for photo, words, done in zip(photo_rows, has_text.tolist(), accepted.tolist(), strict=True)
-        ]
+        facts = zip(photo_rows, has_text.tolist(), accepted.tolist(), strict=True)
+        columns["status"] = [_status(*fact).value for fact in facts]
         columns["error"] = [photo.error for photo in photo_rows]
         columns["image_identity"] = [photo.identity for photo in photo_rows]
         columns["image_sha256"] = [photo.sha256 for photo in photo_rows]

@@ -30,6 +30,7 @@ class Scorer:
         engine, precision = mode.split("-")
         self._model = bundle.read(reference)
         self._tokenizer = tokenizer.tokenizer_from_bytes(self._model.files["tokenizer.json"])
+        self._temperature = self._model.manifest.calibration[precision][Modality.BOTH.value].category.temperature
         self._predict = registry.create(engine, self._model, precision, threads=1)
 
     def score(self, titles: list[str], descriptions: list[str], photos: list[bytes]) -> pa.RecordBatch:
@@ -39,7 +40,7 @@ class Scorer:
         predicted = self._predict(
             pixels, np.ones((len(photos), 1), np.float32), tokenizer.encode(self._tokenizer, texts)
         )
-        probabilities = calibrated(predicted.logits, self._model.manifest.temperature[Modality.BOTH.value])
+        probabilities = calibrated(predicted.logits, self._temperature)[:, :-1]  # the last one is of another kind
         columns = plain_model.results(self._model.manifest.labels, predicted.embedding, probabilities)
         embedding = pa.array(list(columns["embedding"]), pa.list_(pa.float32()))
         return pa.RecordBatch.from_pydict({**columns, "embedding": embedding})

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from fashion_udf.model import tokenizer
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.manifest import REFERENCE
 from fashion_udf.schema import Modality
 
 BATCH_ROWS = 32
@@ -30,6 +31,7 @@ class Parts:
     tokenizer: bytes
     labels: tuple[str, ...]
     vocabulary_size: int
+    attribute_values: int
     image_size: int
     temperature: float
 
@@ -41,8 +43,9 @@ def parts(bundle: Bundle) -> Parts:
         tokenizer=bundle.files["tokenizer.json"],
         labels=tuple(bundle.manifest.labels),
         vocabulary_size=bundle.manifest.text.vocabulary_size,
+        attribute_values=bundle.manifest.attribute_values,
         image_size=bundle.manifest.image.size,
-        temperature=bundle.manifest.temperature[Modality.BOTH.value],
+        temperature=bundle.manifest.calibration[REFERENCE][Modality.BOTH.value].category.temperature,
     )
 
 
@@ -55,7 +58,7 @@ def load(parts: Parts) -> Predict:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    model = build_model(len(parts.labels), parts.vocabulary_size)
+    model = build_model(len(parts.labels), parts.vocabulary_size, parts.attribute_values)
     load_weights(model, parts.weights)
 
     signature = [
@@ -67,7 +70,8 @@ def load(parts: Parts) -> Predict:
     @tf.function(input_signature=signature)
     def infer(pixels: Any, present: Any, token_ids: Any) -> Any:
         outputs = model([pixels, present, token_ids], training=False)
-        return outputs["embedding"], tf.nn.softmax(outputs["logits"] / parts.temperature)
+        # The last one is of another kind than all categories.
+        return outputs["embedding"], tf.nn.softmax(outputs["logits"] / parts.temperature)[:, :-1]
 
     def predict(
         pixels: NDArray[np.uint8], token_ids: NDArray[np.int32]
