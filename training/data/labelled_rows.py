@@ -5,6 +5,7 @@ Rows are read a few at a time: the photos of a large catalog do not fit in memor
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from . import dataset
 
@@ -26,6 +28,14 @@ def column(folder: Path, name: str) -> list[str]:
 def titles(texts: list[str]) -> list[str]:
     """Return the first line of each text: `fashion_udf.model.tokenizer.product_text` puts the title there."""
     return [text.partition("\n")[0] for text in texts]
+
+
+def attributes(folder: Path, known: Sequence[dataset.Attribute]) -> NDArray[np.int32]:
+    """Return the index of each attribute's value int32[n, A] of the rows of a split; -1: not known."""
+    places = [(each.name, {value: place for place, value in enumerate(each.values)}) for each in known]
+    given = [json.loads(text) for text in column(folder, "attributes")]
+    found = [[values.get(row.get(name, ""), -1) for name, values in places] for row in given]
+    return np.asarray(found, np.int32).reshape(len(given), len(places))
 
 
 def batches(

@@ -23,7 +23,12 @@ class Answer:
     labels: NDArray[np.int32]  # [m]; -1: not known
     chosen: NDArray[np.int64]  # [m]
     confidence: NDArray[np.float64]  # [m]
-    auto: NDArray[np.bool_]  # [m], passes without a person
+    decision: NDArray[np.object_]  # [m], values of `Decision`
+
+    @property
+    def auto(self) -> NDArray[np.bool_]:
+        """Which answers pass without a person."""
+        return np.asarray(self.decision == Decision.AUTO.value, bool)
 
     @property
     def hits(self) -> NDArray[np.bool_]:
@@ -32,7 +37,7 @@ class Answer:
 
     def select(self, kept: NDArray[np.bool_]) -> Answer:
         """Return the answers where `kept` bool[m] is true."""
-        return Answer(self.labels[kept], self.chosen[kept], self.confidence[kept], self.auto[kept])
+        return Answer(self.labels[kept], self.chosen[kept], self.confidence[kept], self.decision[kept])
 
 
 @dataclass(frozen=True)
@@ -89,5 +94,4 @@ class Meaning:
 
 
 def _answer(told: interpretation.Answer, labels: NDArray[np.int32]) -> Answer:
-    auto = np.asarray(told.decision == Decision.AUTO.value, bool)
-    return Answer(labels, told.choice, told.confidence.astype(np.float64), auto)
+    return Answer(labels, told.choice, told.confidence.astype(np.float64), told.decision)

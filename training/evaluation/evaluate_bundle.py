@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from fashion_udf.schema import Modality
 
 from ..data import labelled_rows, split
 from . import attribute_baselines, baseline, evaluated_model, figures, measures, mistakes, neighbours, titles
-from .decided import Decided
+from .decided import Answer
 from .evaluated_model import EvaluatedModel
 from .mistakes import Mistake
 from .report import Evaluation
@@ -120,9 +119,9 @@ def _attribute_baselines(model: EvaluatedModel, seen: Seen) -> dict[str, dict[st
     attributes = model.preparation.attributes
 
     def labelled(part: str) -> attribute_baselines.LabelledTitles:
-        texts, given = (labelled_rows.column(model.data / part, name) for name in ("text", "attributes"))
         return attribute_baselines.LabelledTitles(
-            labelled_rows.titles(texts), dataset.attribute_indexes(given, attributes)
+            labelled_rows.titles(labelled_rows.column(model.data / part, "text")),
+            labelled_rows.attributes(model.data / part, attributes),
         )
 
     known = seen.labels >= 0
@@ -151,53 +150,46 @@ def _evaluation(
     model: EvaluatedModel, part: str, seen: Seen, products: Counter[str], measured: dict[str, Any]
 ) -> Evaluation:
     known = seen.select(seen.labels >= 0)
-    told = {view: model.meaning.decide(known, view) for view in AS_THEY_ARE if view in known.answers}
+    told = {view: model.meaning.decide(known, view).category for view in AS_THEY_ARE if view in known.answers}
     best, *_ = told  # with both inputs, where there are rows with both
-    answer, rows = told[best].category, known.answers[best].rows
-    shown = [
-        _mistakes(model, known, rows, mistakes.surest(answer.confidence, answer.hits, _SUREST), told[best]),
-        _suspicious(model, known),
-    ]
-    photos = labelled_rows.photos(model.data / part, {row.product_id for some in shown for row in some})
+    answer = told[best]
+    surest = _mistakes(model, known.select(known.has(best)), answer, mistakes.surest(answer, _SUREST))
+    suspicious = _suspicious(model, known)
+    photos = labelled_rows.photos(model.data / part, {row.product_id for row in (*surest, *suspicious)})
     return Evaluation(
         figures=measured,
         names=model.manifest.labels,
         products=products,
         confusion=measures.confusion_matrix(answer.labels, answer.chosen, len(model.manifest.labels)),
         reliability={
-            view.modality.value: measures.reliability(decided.category.confidence, decided.category.hits)
-            for view, decided in told.items()
+            view.modality.value: measures.reliability(each.confidence, each.hits) for view, each in told.items()
         },
-        surest=mistakes.with_photos(shown[0], photos),
-        suspicious=mistakes.with_photos(shown[1], photos),
+        surest=mistakes.with_photos(surest, photos),
+        suspicious=mistakes.with_photos(suspicious, photos),
     )
 
 
-def _suspicious(model: EvaluatedModel, known: Seen) -> Sequence[Mistake]:
-    photo, text = AS_THEY_ARE[1:]
+def _suspicious(model: EvaluatedModel, known: Seen) -> list[Mistake]:
+    _, photo, text = AS_THEY_ARE
     seen = known.select(known.has(photo, text))
     if not len(seen.labels):
         return []
-    by_photo, by_text = (model.meaning.decide(seen, view) for view in (photo, text))
-    says = [(told.category.chosen, told.category.confidence) for told in (by_photo, by_text)]
+    by_photo, by_text = (model.meaning.decide(seen, view).category for view in (photo, text))
     # The confidence that is shown is the lower one of photo and text.
-    lower = Decided(**{**vars(by_photo), "category": by_photo.category.at_most(by_text.category)})
-    positions = mistakes.suspicious_labels(seen.labels, *says, _SUSPICIOUS)
-    return _mistakes(model, seen, np.arange(len(seen.labels)), positions, lower)
+    shown = replace(by_photo, confidence=np.minimum(by_photo.confidence, by_text.confidence))
+    return _mistakes(model, seen, shown, mistakes.suspicious_labels(by_photo, by_text, _SUSPICIOUS))
 
 
-def _mistakes(
-    model: EvaluatedModel, seen: Seen, rows: NDArray[np.int64], positions: NDArray[np.int64], told: Decided
-) -> Sequence[Mistake]:
-    names, answer = model.manifest.labels, told.category
+def _mistakes(model: EvaluatedModel, seen: Seen, answer: Answer, positions: NDArray[np.int64]) -> list[Mistake]:
+    names = model.manifest.labels
     return [
         Mistake(
-            product_id=seen.product_ids[rows[at]],
-            title=seen.titles[rows[at]],
+            product_id=seen.product_ids[at],
+            title=seen.titles[at],
             label=names[answer.labels[at]],
             predicted=names[answer.chosen[at]],
             confidence=float(answer.confidence[at]),
             photo="",
         )
-        for at in positions
+        for at in positions.tolist()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from .views import AS_THEY_ARE, MISMATCHED, PHOTO, ROBUSTNESS, WITHOUT_DESCRIPTI
 VIEWS = (*ROBUSTNESS, MISMATCHED)
 #: The form of the photo alone, in figures.
 NO_TEXT = "no_text"
+
+_DIGITS = 6  # of a figure that is written: the last ones of a sum may differ between processors
 
 
 def measure(seen: Seen, meaning: Meaning, odd: Seen | None = None) -> dict[str, Any]:
@@ -121,3 +124,12 @@ def compared_novelty(seen: Seen, meaning: Meaning) -> dict[str, dict[str, float]
                     select(known, labels >= 0), labels[labels >= 0], select(unknown, kept), temperature
                 )
     return table
+
+
+def rounded(value: Any) -> Any:
+    """Return figures, nested or not, as they are written."""
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return round(value, _DIGITS) if isinstance(value, float) else value

@@ -45,7 +45,7 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 
 def measure(model: EvaluatedModel, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return `known`, figures of the titles of the model's categories, and `novelty`, how the others are told from them.
+    """Return figures of the titles of the model's categories, and how the others are told from them (`novelty`).
 
     A title of a category that the model does not know is one of an unknown product.
     """
@@ -54,4 +54,8 @@ def measure(model: EvaluatedModel, rows: list[dict[str, Any]]) -> dict[str, Any]
         raise InputError("Expected titles with a word that the tokenizer knows. Received: none")
     decided = model.meaning.decide(seen, _VIEW)
     known, unknown = decided.select(decided.known), decided.select(~decided.known)
-    return {"known": judged(known.category), "parents": judged(known.parent), "novelty": novelty.figures(known, unknown)}
+    return {
+        "known": judged(known.category),
+        "parents": judged(known.parent),
+        "novelty": novelty.figures(known, unknown),
+    }
