@@ -18,15 +18,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_udf import cli, config
 from fashion_udf.errors import ConfigError
-from fashion_udf.model import bundle
+from fashion_udf.model import bundle, taxonomy
 from fashion_udf.model.architecture import build_model, use_normalisation
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines.prediction import Predict, Prediction
+from fashion_udf.model.engines.prediction import Predict, Prediction, from_outputs
 from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.tokenizer import train_tokenizer
 
@@ -34,6 +35,7 @@ from .data import dataset, labelled_rows, shop_text
 from .evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
 from .fitting import calibration, run_directory
 from .fitting.loop import Trained, fit
+from .fitting.losses import batch_loss
 from .fitting.recipe import Recipe
 from .fitting.step import make_optimizer
 from .fitting.strategy import choose_strategy, is_chief, set_precision
@@ -80,11 +82,14 @@ def _build(
 
     from .fitting.batch_norm import fuse
 
-    averaged = build_model(len(preparation.labels), recipe.vocabulary_size)  # in float32, as it is released
+    families = taxonomy.parse(_families(recipe, preparation.labels), preparation.labels)
+    sizes = [len(attribute.values) for attribute in preparation.attributes]
+    shape = (len(preparation.labels), recipe.vocabulary_size, sum(sizes))
+    averaged = build_model(*shape)  # in float32, as it is released
     set_precision()
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
-        model = build_model(len(preparation.labels), recipe.vocabulary_size, recipe.dropout)
+        model = build_model(*shape, recipe.dropout)
         model = fuse(model, recipe.batch_norm_momentum)
         if initial:
             load_weights(model, initial.files["weights.safetensors"])
@@ -96,7 +101,19 @@ def _build(
         optimizer.build([*model.trainable_variables, *(word_head.trainable_variables if word_head else ())])
     averaged.set_weights(model.get_weights())
     use_normalisation(averaged)
-    return Trained(strategy, model, averaged, optimizer, word_head)
+    loss_of = batch_loss(model, recipe, families.parents.astype("int32"), sizes, word_head)
+    return Trained(strategy, model, averaged, optimizer, loss_of, word_head)
+
+
+def _families(recipe: Recipe, labels: Sequence[str]) -> bytes:
+    """Return the `taxonomy.yaml` of the run: without one in the recipe, each category is its own family."""
+    if recipe.taxonomy is None:
+        return b""
+    try:
+        content = recipe.taxonomy.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"Expected taxonomy to be a file. Received: {recipe.taxonomy} ({error.strerror})") from error
+    return taxonomy.render(taxonomy.read_families(content, str(recipe.taxonomy)), labels)
 
 
 def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation) -> None:
@@ -128,7 +145,8 @@ def _prepare(recipe: Recipe, initial: Bundle | None) -> dataset.Preparation:
                 f"{len({*manifest.labels} & {*labels})} of these, and {manifest.text.vocabulary_size}"
             )
     logger.info("%d rows, %d categories in %s", dataset.count(train_folder), len(labels), train_folder)
-    return dataset.Preparation(tokenizer, labels, recipe.stages[-1].image_size)
+    attributes = dataset.attribute_values(train_folder)
+    return dataset.Preparation(tokenizer, labels, recipe.stages[-1].image_size, attributes)
 
 
 def _texts(recipe: Recipe, folder: Path) -> list[str]:
@@ -173,13 +191,15 @@ def _fold_rescaling(backbone: keras.Model) -> None:
 def _predict(model: keras.Model) -> Predict:
     import tensorflow as tf
 
+    values = model.output["attributes"].shape[-1] if "attributes" in model.output else 0
+
     @tf.function
     def forward(pixels: Any, present: Any, token_ids: Any) -> Any:
         return model([pixels, present, token_ids], training=False)
 
     def predict(pixels: Any, present: Any, token_ids: Any) -> Prediction:
         outputs = forward(*(tf.convert_to_tensor(value) for value in (pixels, present, token_ids)))
-        return Prediction(outputs["embedding"].numpy(), outputs["logits"].numpy())
+        return from_outputs(lambda name: outputs[name].numpy(), values)
 
     return predict
 

@@ -21,6 +21,7 @@ from ..data.training_batches import Shard, training_batches
 from . import averaging, checkpoint, run_directory
 from .augmentation import augment
 from .checkpoint import Position
+from .losses import BatchLoss
 from .recipe import Recipe, Stage
 from .step import train_step
 from .strategy import distribute, is_chief
@@ -44,6 +45,7 @@ class Trained:
     model: keras.Model
     averaged: keras.Model  # unfused, holds the running average of the weights; it is validated and released
     optimizer: keras.optimizers.Optimizer
+    loss_of: BatchLoss
     word_head: keras.layers.Layer | None  # None where its weight in the recipe is 0
 
     @property
@@ -66,7 +68,7 @@ def fit(recipe: Recipe, trained: Trained, preparation: Preparation, validate: Va
     logger.info("starting in epoch %d after %d steps of it", position.epoch + 1, position.step)
     if chief:
         run_directory.cut_history(recipe.output, position.epoch)
-    step = train_step(trained.strategy, trained.model, trained.optimizer, recipe, trained.word_head)
+    step = train_step(trained.strategy, trained.model, trained.optimizer, recipe, trained.loss_of, trained.word_head)
     stages = [stage for stage in recipe.stages for _ in range(stage.epochs)]
     with _scalars(recipe.output / "tensorboard" if chief else None) as scalars:
         for epoch, stage in list(enumerate(stages))[position.epoch :]:
@@ -99,9 +101,9 @@ def _epoch(
     with progress((steps - first) * recipe.batch_size, label=f"epoch {position.epoch + 1}: trained") as shown:
         while position.step < steps:
             asked = time.monotonic()
-            inputs, labels, _ = next(batches)
+            batch = next(batches)
             waited += time.monotonic() - asked
-            loss, hits = (float(value) for value in step(inputs, labels))
+            loss, hits = (float(value) for value in step(*batch))
             if not math.isfinite(loss):
                 raise ConfigError(f"Expected a finite loss. Received: {loss} after {position}. Lower learning_rate")
             position = position.after(loss, hits)

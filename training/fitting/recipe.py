@@ -77,6 +77,8 @@ class Recipe(Section):
     backbone_weights: str = "none"  # none, imagenet or a file
     #: DIRECTORY@<model_version>: training starts with its weights, tokenizer and categories.
     initial_bundle: str | None = Field(None, pattern=r"^.+@[0-9a-f]{64}$")
+    #: A file of families of categories, as conf/taxonomy.yaml; null: each category is its own family.
+    taxonomy: Path | None = None
     vocabulary_size: int = Field(4096, ge=256, le=8000)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)

@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from training.fitting.losses import batch_loss
 from training.fitting.recipe import Recipe
 from training.fitting.step import train_step
 from training.fitting.strategy import choose_strategy, distribute, is_chief
 from training.fitting.word_head import build_word_head
 
 BATCH, STEPS, SIZE, VOCABULARY = 8, 10, 32, 64
-LABELS = 5
+LABELS, VALUES = 5, (3, 3)
 
 
-def _rows() -> tuple[dict[str, Any], Any]:
+def _rows() -> tuple[dict[str, Any], Any, Any]:
     random = np.random.default_rng(0)
     rows = BATCH * STEPS
     inputs = {
@@ -29,7 +30,8 @@ def _rows() -> tuple[dict[str, Any], Any]:
         "image_present": (random.random((rows, 1)) < 0.8).astype(np.float32),
         "token_ids": random.integers(2, VOCABULARY, (rows, 6)).astype(np.int32),
     }
-    return inputs, random.integers(0, LABELS, rows).astype(np.int32)
+    labels = random.integers(0, LABELS + 1, rows).astype(np.int32)
+    return inputs, labels, random.integers(-1, 3, (rows, 2)).astype(np.int32)
 
 
 def _frozen_model() -> Any:
@@ -40,7 +42,7 @@ def _frozen_model() -> Any:
     from training.fitting.batch_norm import fuse
 
     keras.utils.set_random_seed(1)
-    model = fuse(build_model(LABELS, VOCABULARY), momentum=0.9)
+    model = fuse(build_model(LABELS, VOCABULARY, sum(VALUES)), momentum=0.9)
     for layer in [*model.layers, *model.get_layer("efficientnetb0").layers]:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
@@ -60,7 +62,7 @@ def main(name: str, output: Path) -> None:
     strategy = choose_strategy()
     recipe = Recipe.model_validate(
         {"data": "none", "output": "none", "batch_size": BATCH, "stages": [{"image_size": SIZE, "epochs": 1}]}
-        | {"loss_weights": {"words": 0.5}}
+        | {"loss_weights": {"words": 0.5, "attributes": 0.7}}
     )
     with strategy.scope():
         model = _frozen_model()
@@ -68,13 +70,14 @@ def main(name: str, output: Path) -> None:
         word_head = build_word_head(1280, VOCABULARY)
         optimizer.build([*model.trainable_variables, *word_head.trainable_variables])
     before = model.get_layer("fusion").kernel.numpy()
-    step = train_step(strategy, model, optimizer, recipe, word_head)
+    loss_of = batch_loss(model, recipe, np.arange(LABELS, dtype=np.int32), VALUES, word_head)
+    step = train_step(strategy, model, optimizer, recipe, loss_of, word_head)
     batches = distribute(
         strategy,
         BATCH,
         lambda size, index, count: tf.data.Dataset.from_tensor_slices(_rows()).batch(size).shard(count, index),
     )
-    losses = [float(step(inputs, labels)[0]) for inputs, labels in batches]
+    losses = [float(step(*batch)[0]) for batch in batches]
     assert len(losses) == STEPS
     if is_chief(strategy):
         moved = np.abs(model.get_layer("fusion").kernel.numpy() - before).max()
