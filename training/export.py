@@ -68,7 +68,8 @@ def export(
         The model_version.
 
     Raises:
-        BundleError: half precision cannot hold a weight, no engine passes parity, a limit is missed, or the directory exists.
+        BundleError: half precision cannot hold a weight, no engine passes parity, a limit is missed, or the directory
+            exists.
         CatalogError: `data` lacks a split, or is another training set than the run's.
     """
     files = {

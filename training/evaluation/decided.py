@@ -28,7 +28,8 @@ class Answer:
     @property
     def auto(self) -> NDArray[np.bool_]:
         """Which answers pass without a person."""
-        return np.asarray(self.decision == Decision.AUTO.value, bool)
+        passes: NDArray[np.bool_] = np.equal(self.decision, Decision.AUTO.value).astype(np.bool_)
+        return passes
 
     @property
     def hits(self) -> NDArray[np.bool_]:

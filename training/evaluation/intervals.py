@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,6 @@ def share(hits: NDArray[np.bool_]) -> tuple[float, float]:
     return _interval(draws / len(hits))
 
 
-def _interval(values: NDArray[np.floating]) -> tuple[float, float]:  # type: ignore[type-arg]
+def _interval(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
@@ -41,7 +43,7 @@ def figures(known: Decided, unknown: Decided) -> dict[str, float]:
     }
 
 
-def auroc(known: NDArray[np.floating], unknown: NDArray[np.floating]) -> float:  # type: ignore[type-arg]
+def auroc(known: NDArray[np.floating[Any]], unknown: NDArray[np.floating[Any]]) -> float:
     """Return the area under the ROC curve of a score that is to be higher for unknown products."""
     labels = np.repeat([0, 1], [len(known), len(unknown)])
     return float(roc_auc_score(labels, np.concatenate([known, unknown])))

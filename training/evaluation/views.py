@@ -230,7 +230,8 @@ def _viewer(
             there = words.any(axis=1) if view.form else np.ones(len(batch), bool)
             there &= (present[:, 0] > 0) | (not photo)
             if there.any():
-                prediction = predict(*((pixels, present) if photo else (blank, np.zeros_like(present))), words)
+                shown, given = (pixels, present) if photo else (blank, np.zeros_like(present))
+                prediction = predict(shown, given, words)
                 parts[view].rows.append(first + np.flatnonzero(there))
                 parts[view].predictions.append(select(prediction, there))
         return labels, attributes

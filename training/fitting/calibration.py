@@ -205,24 +205,24 @@ def fit_threshold(forms: Sequence[Form], target: float) -> float:
     """
     values = np.unique(np.concatenate([np.empty(0), *(form.confidence for form in forms)]))
     candidates = values[values >= 0]
-    taken = np.stack([_at_least(form.confidence, candidates) for form in forms]) if forms else np.zeros((0, 0))
-    wrong = np.stack([_at_least(form.confidence[~form.hits], candidates) for form in forms]) if forms else taken
-    passing = sum(_at_least(form.unknown, candidates) for form in forms)
-    unknown = sum(len(form.unknown) for form in forms)
     if not len(candidates):
         return NEVER
+    taken = np.stack([_at_least(form.confidence, candidates) for form in forms])
+    wrong = np.stack([_at_least(form.confidence[~form.hits], candidates) for form in forms])
+    passing = np.sum([_at_least(form.unknown, candidates) for form in forms], axis=0)
+    unknown = sum(len(form.unknown) for form in forms)
     good = ((_lower_bound(taken - wrong, taken) >= target) | (wrong == 0)).all(axis=0)
     good &= _lower_bound((taken - wrong).mean(axis=0), taken.mean(axis=0)) >= target
     good &= passing <= max(UNKNOWN_AUTO * unknown, len(forms))
     return float(candidates[good.argmax()]) if good.any() else NEVER
 
 
-def _at_least(confidence: NDArray[np.float64], candidates: NDArray[np.float64]) -> NDArray[np.int64]:
+def _at_least(confidence: NDArray[np.float64], candidates: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how many values are at least each candidate."""
-    return len(confidence) - np.searchsorted(np.sort(confidence), candidates, side="left")
+    return (len(confidence) - np.searchsorted(np.sort(confidence), candidates, side="left")).astype(np.float64)
 
 
-def _lower_bound(right: NDArray[np.floating], taken: NDArray[np.floating]) -> NDArray[np.float64]:  # type: ignore[type-arg]
+def _lower_bound(right: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the lower bound of a precision; 0 where nothing is right."""
     bound = beta.ppf(1 - CONFIDENCE_LEVEL, np.maximum(right, 1e-9), taken - right + 1)
     return np.where(right > 0, bound, 0.0)

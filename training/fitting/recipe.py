@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from fashion_udf.config import Section
 
 from ..data.shop_text import TextAugmentation
+from ..evaluation.limits import Limits
 
 
 class Stage(Section):
@@ -96,6 +97,8 @@ class Recipe(Section):
     stages: tuple[Stage, ...] = Field(min_length=1)
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
     target_precision: float = Field(0.99, gt=0, lt=1)
+    #: What `training.export` demands of the bundle.
+    release: Limits = Limits()
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:

@@ -72,11 +72,22 @@ def write(
     directory: Path,
     weights: bytes,
     preparation: dataset.Preparation,
+    families: bytes,
     calibration: Mapping[str, Calibration],
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write the files that the export reads. The weights are written last: their file says that the run is finished."""
+    """Write the files that the export reads. The weights are written last: their file says that the run is finished.
+
+    Args:
+        directory: of the run.
+        weights: in half precision.
+        preparation: tokenizer, categories and attributes.
+        families: the content of `taxonomy.yaml`.
+        calibration: by modality.
+        metrics: figures of the test split.
+    """
     replace_file(directory / "tokenizer.json", preparation.tokenizer)
+    replace_file(directory / "taxonomy.yaml", families)
     for name, value in [
         ("labels.json", list(preparation.labels)),
         ("attributes.json", [asdict(attribute) for attribute in preparation.attributes]),

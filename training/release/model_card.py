@@ -53,7 +53,7 @@ def _purpose(manifest: Manifest) -> str:
     attributes = f", {len(manifest.attributes)} attributes" if manifest.attributes else ""
     return (
         f"Sorts a fashion product by its photo and its text into one of {len(manifest.labels)} categories, and gives "
-        f"the parent of the category{attributes}, a novelty that is high for products of other kinds, and a unit vector "
+        f"the parent of the category{attributes}, a novelty that is high for other products, and a unit vector "
         f"of {manifest.embedding_size} numbers that is close for similar products.\n\n"
         f"Photo: EfficientNetB0 on {manifest.image.size} x {manifest.image.size} pixels (preprocessing "
         f"{manifest.image.preprocessing_version}). Text: LSTM over at most {manifest.text.max_tokens} tokens of a "
