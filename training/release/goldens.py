@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import keras
 
 ROWS = 16
-DRAWN = 192
-_BATCH = 16  # rows
+DRAWN = 128
+_BATCH = 32  # rows
 #: The least lead of the best category over the second, in every precision, on a row on which the model is decisive.
 DECISIVE = 0.8
 #: Of every four rows two have photo and text, one has no text and one no photo: the rows run at start hold each twice.
