@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from fashion_udf import cli
 from fashion_udf.errors import BundleError, CatalogError
 from fashion_udf.model import bundle, taxonomy, tokenizer
+from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.manifest import REFERENCE, Attribute, ImageFacts, Manifest, TextFacts, TrainingData
 from fashion_udf.photos import decode
 
@@ -34,8 +35,9 @@ from .evaluation import figures
 from .evaluation.decided import Meaning
 from .fitting import calibration, run_directory
 from .release import candidates, gate, goldens, model_card, openvino_ir, parity, quantization
-from .release.candidates import MEASURED, Measured
+from .release.candidates import MEASURED, Candidates, Measured
 from .release.facts import Facts, read_run
+from .release.gate import Demands
 from .release.weights import round_to_half
 
 if TYPE_CHECKING:
@@ -47,12 +49,7 @@ _LIBRARIES = ("keras", "nncf", "numpy", "openvino", "pillow", "pyarrow", "safete
 
 
 def export(
-    model: keras.Model,
-    facts: Facts,
-    output: Path,
-    data: Path | None = None,
-    replaces: str | None = None,
-    anyway: bool = False,
+    model: keras.Model, facts: Facts, output: Path, data: Path | None = None, demands: Demands | None = None
 ) -> str:
     """Write a bundle from a trained model; the model's weights are rounded in place.
 
@@ -61,8 +58,7 @@ def export(
         facts: what the manifest and the model card say.
         output: a directory that does not exist yet.
         data: the training set of the run; None: only f32 is offered, with the calibration and figures of the run.
-        replaces: with `data`, the bundle that no form of the text may be much worse than.
-        anyway: a missed limit is logged and does not stop the release.
+        demands: of the release gate beside the limits of the recipe; needs `data`.
 
     Returns:
         The model_version.
@@ -87,18 +83,9 @@ def export(
     measured = candidates.measure(engines, candidate, data) if data else {}
     manifest = _measured(manifest, candidate.taxonomy, measured, facts)
     files["golden.parquet"] = goldens.compute(model, manifest, facts.tokenizer, engines.predicts.values())
-    comparison = parity.compare(bundle.in_memory(manifest, files), engines, measured)
-    if not comparison.offered:
-        raise BundleError(f"Expected an engine that agrees with the Keras model. Received: {comparison.parity}")
-    manifest = manifest.model_copy(
-        update={
-            "engines": comparison.offered,
-            "parity": comparison.parity,
-            "not_measured": comparison.not_measured,
-        }
-    )
+    manifest = _with_parity(bundle.in_memory(manifest, files), engines, measured)
     if data:
-        _pass_gate(manifest, facts, measured, data, replaces, anyway)
+        _pass_gate(manifest, facts, measured, data, demands or Demands())
     files["MODEL_CARD.md"] = model_card.render(manifest, facts.families, facts.notice).encode()
     return bundle.write(output, manifest, {name: files[name] for name in sorted(manifest.required_files())})
 
@@ -136,18 +123,26 @@ def _measured(
     return manifest.model_copy(update={"calibration": fitted, "metrics": metrics})
 
 
+def _with_parity(candidate: Bundle, engines: Candidates, measured: Mapping[str, Measured]) -> Manifest:
+    comparison = parity.compare(candidate, engines, measured)
+    if not comparison.offered:
+        raise BundleError(f"Expected an engine that agrees with the Keras model. Received: {comparison.parity}")
+    return candidate.manifest.model_copy(
+        update={
+            "engines": comparison.offered,
+            "parity": comparison.parity,
+            "not_measured": comparison.not_measured,
+        }
+    )
+
+
 def _pass_gate(
-    manifest: Manifest,
-    facts: Facts,
-    measured: Mapping[str, Measured],
-    data: Path,
-    replaces: str | None,
-    anyway: bool,
+    manifest: Manifest, facts: Facts, measured: Mapping[str, Measured], data: Path, demands: Demands
 ) -> None:
     missed = gate.missed(facts.limits, manifest.metrics, manifest.engines.get(MEASURED, []))
-    if replaces:
-        missed += gate.lost(replaces, measured[REFERENCE].test, facts.labels, data, facts.limits.lost_points)
-    if not anyway:
+    if demands.replaces:
+        missed += gate.lost(demands.replaces, measured[REFERENCE].test, facts.labels, data, facts.limits.lost_points)
+    if not demands.anyway:
         gate.require(missed)
     for text in missed:
         logger.warning("released in spite of a limit: %s", text)
@@ -186,7 +181,8 @@ def main() -> None:
         parser.error("Expected --data with --replaces: both bundles are measured on its test split. Received: none")
     stated = arguments.notice.read_text(encoding="utf-8") if arguments.notice else ""
     model, facts = read_run(arguments.run, arguments.name, stated)
-    model_version = export(model, facts, arguments.output, arguments.data, arguments.replaces, arguments.release_anyway)
+    demands = Demands(arguments.replaces, arguments.release_anyway)
+    model_version = export(model, facts, arguments.output, arguments.data, demands)
     sys.stdout.write(f"{arguments.output}@{model_version}\n")
 
 

@@ -21,8 +21,8 @@ from tests import fake_bundle, training_set
 from training import draft_effect
 from training.data.dataset import Preparation
 from training.draft_effect import AGAIN, DECODES, FULL, Effect
-from training.evaluation.evaluated_model import EvaluatedModel
 from training.evaluation.decided import Meaning
+from training.evaluation.evaluated_model import EvaluatedModel
 
 MANIFEST = fake_bundle.manifest()
 PHOTO = (np.indices((28, 28)).sum(axis=0)[:, :, None] * [4, 3, 2]).astype(np.uint8)

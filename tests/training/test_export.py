@@ -26,7 +26,7 @@ from fashion_udf.model.engines.tensorflow import load_weights, weights_by_name
 from tests import tiny_model
 from tests.submit import REPOSITORY
 from training import export
-from training.release import facts
+from training.release import facts as facts_of_run
 from training.release.weights import round_to_half
 
 
@@ -171,7 +171,7 @@ def test_a_bundle_tells_how_it_was_trained_and_not_where() -> None:
         "backbone_weights": "/c/imagenet.h5",
         "initial_bundle": f"/d@{'1' * 64}",
     }
-    assert facts._without_paths(recipe) == {"backbone_weights": "imagenet.h5", "initial_bundle": "1" * 64}
+    assert facts_of_run._without_paths(recipe) == {"backbone_weights": "imagenet.h5", "initial_bundle": "1" * 64}
 
 
 def test_the_command_gives_the_same_bytes_as_another_process(

@@ -19,6 +19,7 @@ from training import export
 from training.evaluation.limits import Limits
 from training.evaluation.robustness_forms import FORMS
 from training.fitting import run_directory
+from training.release.gate import Demands
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def export_int8(
     output: Path,
     factor: float,
     limits: dict[str, Any] | None = None,
-    **release: Any,
+    demands: Demands | None = None,
 ) -> tuple[Bundle, list[int]]:
     """Export with a graph in place of the int8 one that is float, and with logits multiplied where it runs."""
     actual, calibrated = registry.ENGINES["openvino"], []
@@ -68,7 +69,7 @@ def export_int8(
     told = dataclasses.replace(
         tiny_model.facts(), data=run_directory.describe(data), limits=Limits.model_validate(limits or {})
     )
-    export.export(tiny_model.model(), told, output, data, **release)
+    export.export(tiny_model.model(), told, output, data, demands)
     return bundle.read(str(output)), calibrated
 
 
@@ -133,7 +134,7 @@ def test_a_limit_that_is_missed_stops_the_release_unless_it_is_made_anyway(
         export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits)
     assert not (tmp_path / "bundle").exists()
     monkeypatch.undo()
-    export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits, anyway=True)
+    export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits, Demands(anyway=True))
     assert "released in spite of a limit: f32: accuracy.both is 0." in caplog.text
 
 
@@ -141,5 +142,5 @@ def test_a_bundle_that_is_as_good_as_the_one_it_replaces_is_released(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
 ) -> None:
     replaces = str(tiny_model.directory())
-    written, _ = export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, replaces=replaces)
+    written, _ = export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, None, Demands(replaces))
     assert written.manifest.engines["openvino"] == ["f32", "int8"]

@@ -28,8 +28,7 @@ class Answer:
     @property
     def auto(self) -> NDArray[np.bool_]:
         """Which answers pass without a person."""
-        passes: NDArray[np.bool_] = np.equal(self.decision, Decision.AUTO.value).astype(np.bool_)
-        return passes
+        return np.asarray([each == Decision.AUTO.value for each in self.decision.tolist()], np.bool_)
 
     @property
     def hits(self) -> NDArray[np.bool_]:

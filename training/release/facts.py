@@ -64,12 +64,7 @@ def read_run(directory: Path, name: str, stated: str = "") -> tuple[keras.Model,
             image_size=recipe["stages"][-1]["image_size"],
             attributes={entry["name"]: tuple(entry["values"]) for entry in _json(directory / "attributes.json")},
             families=taxonomy.read_families((directory / "taxonomy.yaml").read_bytes(), "taxonomy.yaml"),
-            calibration={
-                REFERENCE: {
-                    modality: Calibration.model_validate(fitted)
-                    for modality, fitted in _json(directory / "calibration.json").items()
-                }
-            },
+            calibration={REFERENCE: _calibration(directory / "calibration.json")},
             notice=notice.render(told, stated),
             metrics={REFERENCE: _json(directory / "metrics.json")},
             data=_json(directory / "data.json"),
@@ -85,6 +80,10 @@ def read_run(directory: Path, name: str, stated: str = "") -> tuple[keras.Model,
     model = build_model(len(labels), recipe["vocabulary_size"], sum(map(len, facts.attributes.values())))
     load_weights(model, weights)
     return model, facts
+
+
+def _calibration(path: Path) -> dict[str, Calibration]:
+    return {modality: Calibration.model_validate(fitted) for modality, fitted in _json(path).items()}
 
 
 def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:

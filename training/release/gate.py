@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ from ..evaluation.figures import NO_TEXT
 from ..evaluation.limits import Limits
 from ..evaluation.views import ROBUSTNESS, Seen
 from .candidates import MEASURED
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What is asked of a release beside the limits of the recipe."""
+
+    replaces: str | None = None  # a bundle that no form of the text may be much worse than
+    anyway: bool = False  # a missed limit is logged, and does not stop the release
 
 
 def require(missed: list[str]) -> None:
