@@ -22,6 +22,7 @@ from fashion_udf.model import bundle
 from fashion_udf.model.engines import registry
 from fashion_udf.scoring.scorer import Scorer, Settings
 from fashion_udf.table import paths, snapshot
+from tests import small_bundle
 from tests.tables import REMOVING_CALLS, before_each_call
 
 Product = tuple[str | None, bytes | None]  # title and photo
@@ -91,6 +92,7 @@ class Shop:
         tree = {
             "input": {"path": str(folder / "catalog")},
             "output": {"path": str(folder / "out")},
+            "bundle": str(small_bundle.directory()),
             "overrides": {"path": str(folder / "overrides")},
             "gates": {"max_row_drop": 1.0, "max_flips": 1.0, "max_shift": 1.0, "max_failures": 1.0},
         }
@@ -154,7 +156,7 @@ def _scored(title: str | None, photo: bytes | None) -> Row:
 
 @cache
 def _model() -> bundle.Bundle:
-    return bundle.read("builtin")
+    return small_bundle.read()
 
 
 @cache

@@ -76,10 +76,10 @@ def _unknown_is_failed() -> None:
 def _photo_bytes_do_not_count() -> None:
     identity = fingerprint.image_identity
 
-    def blind(product_id: Any, photo: Any, is_uri: bool, version: Any, observed: Any) -> Any:
+    def blind(product_id: Any, uri: Any, has_photo: Any, version: Any, observed: Any) -> Any:
         from pyspark.sql import functions as F
 
-        return identity(product_id, photo, is_uri, version, F.when(observed.isNotNull(), F.lit("")))
+        return identity(product_id, uri, has_photo, version, F.when(observed.isNotNull(), F.lit("")))
 
     fingerprint.image_identity = blind
 
@@ -111,7 +111,7 @@ BUGS: dict[str, tuple[Callable[[], None], str]] = {
     "half a chunk counts": (_half_chunks_count, "pipeline/test_staging.py"),
     "what was current a moment ago expires": (_expire_without_grace, "table/test_retention.py"),
     "an unknown outcome counts as a failure": (_unknown_is_failed, "table/test_log.py"),
-    "the fingerprint leaves the photo's bytes out": (_photo_bytes_do_not_count, "pipeline/test_comparison.py"),
+    "the fingerprint leaves the photo's bytes out": (_photo_bytes_do_not_count, "pipeline/test_fingerprint.py"),
     "a failure for a while counts as done": (_failed_rows_are_done, "pipeline/test_comparison.py"),
     "the last writer of a commit wins": (_the_last_writer_wins, "table/test_store.py"),
     "two runs have one id": (_an_id_is_used_again, "table/test_snapshot.py"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from fashion_udf.model import taxonomy
 from fashion_udf.schema import EMBEDDING_SIZE, RESULT, TAGS, to_spark
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ _SCORED: dict[str, Any] = {
     "confidence": 0.75,
     "decision": "auto",
     "top_categories": [("Tops", 0.75), ("Shoes", 0.25)],
+    "parent_category": "Upper garments",
+    "parent_confidence": 0.875,
+    "parent_decision": "auto",
+    "novelty": 0.125,
+    "attributes": [("colour", "Red", 0.5, "review")],
     "embedding": UNIT,
     "modality": "both",
     "status": "ok",
@@ -29,6 +35,12 @@ _SCORED: dict[str, Any] = {
     "run_id": "r1",
     "tagged_at": TIME,
 }
+
+
+#: The families of the categories that rows have here.
+TAXONOMY = taxonomy.build(
+    {"Upper garments": ["Tops", "Shirts"], "Headwear": ["Hats", "Caps"]}, ["Tops", "Shirts", "Hats", "Caps", "Shoes"]
+)
 
 
 def tags(spark: SparkSession, *rows: dict[str, Any]) -> DataFrame:

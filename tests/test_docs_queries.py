@@ -36,6 +36,11 @@ def _row(number: int) -> dict[str, object]:
         "confidence": 0.5 + number / 100,
         "decision": "review" if number < 5 else "auto",
         "top_categories": [{"category": first, "confidence": 0.5}, {"category": second, "confidence": 0.4}],
+        "parent_category": "Upper garments",
+        "parent_confidence": 0.75,
+        "parent_decision": "auto",
+        "novelty": number / 100,
+        "attributes": [{"name": "base_colour", "value": "Red", "confidence": 0.75, "decision": "auto"}],
         "embedding": list(vector / np.linalg.norm(vector)),
         "modality": "text" if number == 2 else "both",
         "status": "image_corrupt" if number == 2 else "ok",
@@ -61,8 +66,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return paths.data_dir(str(output), commit)
 
 
-def test_there_are_ten_of_them() -> None:
-    assert len(QUERIES) == 10
+def test_there_are_twelve_of_them() -> None:
+    assert len(QUERIES) == 12
 
 
 @pytest.mark.parametrize("query", QUERIES)

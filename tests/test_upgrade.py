@@ -1,4 +1,7 @@
-"""What release 0.1 wrote opens in this one: its table, its pins, its bundle and the results it left in staging.
+"""What release 0.1 wrote opens in this one: its table, its pins and the results it left in staging.
+
+Every product is scored again by the first night: the model, and what a fingerprint holds, are others. Until then its
+rows have null in the columns that are new.
 
 Nothing here knows how the library is divided into files: only jobs, `tag` and what is on the disk.
 """
@@ -11,19 +14,22 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf import config
-from fashion_udf.commands import snapshots
+from fashion_udf.commands import show, snapshots
 from fashion_udf.config import JobConfig
-from fashion_udf.errors import SnapshotError
+from fashion_udf.errors import BundleError, SnapshotError
 from fashion_udf.model import bundle
 from fashion_udf.pipeline import tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.schema import TAGS
 from fashion_udf.table import paths, snapshot
+from fashion_udf.table.tags_table import TagsTable
+from tests import small_bundle
 from tests.submit import REPOSITORY
 
 if TYPE_CHECKING:
@@ -33,6 +39,8 @@ RELEASED = REPOSITORY / "tests" / "release_0_1"
 #: Products by which of them the runs were about.
 TODAY = {f"p{number:02d}" for number in range(1, 15)} - {"p09"}
 STAGED = {"p11", "p15", "p16", "p17", "p18"}
+#: Columns that release 0.1 did not have.
+SINCE = ("parent_category", "parent_confidence", "parent_decision", "novelty", "attributes")
 REFUSED, KILLED = sorted(path.name for path in (RELEASED / "output" / "staging").iterdir())
 
 
@@ -48,6 +56,8 @@ def _config(catalog: str | Path, output: Path) -> JobConfig:
         "output": {"path": str(output)},
         "overrides": {"path": str(RELEASED / "catalogs" / "overrides")},
         "stability_margin": 1.0,
+        "bundle": str(small_bundle.directory()),
+        "gates": {"max_shift": 1.0, "max_flips": 1.0, "max_row_drop": 1.0},
     }
     return config.validate(JobConfig, tree, "a night")
 
@@ -170,18 +180,23 @@ def test_a_table_that_the_old_release_refused_is_published_when_a_person_accepts
     assert (after["p01"]["run_id"], after["p01"]["reason"]) == (REFUSED, "text")
 
 
-def test_a_bundle_of_the_old_release_opens_from_a_directory_by_its_version(tmp_path: Path) -> None:
-    copy = shutil.copytree(REPOSITORY / "fashion_udf" / "bundles" / "builtin", tmp_path / "bundle")
-    (version,) = {row["model_version"] for row in _rows(RELEASED / "output").values()}
-    assert bundle.read(f"{copy}@{version}") == bundle.read("builtin")
+def test_a_bundle_of_the_old_release_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(
+        '{"format": 1, "labels": ["Tshirts", "Shirts"], "temperature": {"both": 1.0}}'
+    )
+    with pytest.raises(BundleError, match="Received: format 1. Train the model and export it again with this release"):
+        bundle.read(str(tmp_path))
 
 
-def test_a_night_finds_nothing_to_do_where_the_old_release_was_done(spark: SparkSession, output: Path) -> None:
+def test_the_first_night_scores_every_product_again(spark: SparkSession, output: Path) -> None:
     outcome = tagging.tag(spark, _config("today", output))
-    assert (outcome.published, outcome.number) == (False, 4)
-    names = ("accepted", "carried", "scored", "staged", "removed")
-    assert [getattr(outcome.counts, name) for name in names] == [len(TODAY), len(TODAY), 0, 0, 0]
-    assert sorted(path.name for path in (output / "staging").iterdir()) == [REFUSED, KILLED]
+    assert (outcome.published, outcome.number) == (True, 5)
+    counts = outcome.counts
+    assert (counts.accepted, counts.scored, counts.staged, counts.carried) == (len(TODAY), len(TODAY), 0, 0)
+    after = _rows(output)
+    assert {row["model_version"] for row in after.values()} == {small_bundle.read().model_version}
+    assert all(row["parent_decision"] is not None for row in after.values())
+    assert not tagging.tag(spark, _config("today", output)).published, "and the next one finds nothing to do"
 
 
 def test_a_plan_goes_by_the_speed_that_the_old_release_measured(
@@ -195,23 +210,49 @@ def test_a_plan_goes_by_the_speed_that_the_old_release_measured(
     assert preview.core_seconds == pytest.approx(900 / 33.18210326085026)
 
 
-def test_what_a_killed_run_of_the_old_release_scored_is_not_scored_again(spark: SparkSession, output: Path) -> None:
-    before = _rows(output)
+def test_what_a_killed_run_of_the_old_release_scored_is_scored_again(spark: SparkSession, output: Path) -> None:
     outcome = tagging.tag(spark, _config("next", output))
-    assert outcome.published and outcome.number == 5
     counts = outcome.counts
-    assert (counts.staged, counts.scored, counts.duplicates) == (len(STAGED), len(STAGED), 0)
-    assert (counts.carried, counts.reasons["new"], counts.reasons["text"]) == (len(TODAY) - 1, 4, 1)
+    assert (counts.staged, counts.carried, counts.reasons["new"]) == (0, 0, 4)
     after = _rows(output)
     assert after.keys() == TODAY | STAGED
-    assert {name: after[name] for name in TODAY - STAGED} == {name: before[name] for name in TODAY - STAGED}
-    assert {after[name]["run_id"] for name in STAGED} == {KILLED}
-    results = pq.read_table(output / "staging" / KILLED / "results" / "00000").to_pylist()
-    scored = {row["fingerprint"]: row for row in results}
-    for name in STAGED:
-        result = scored[after[name]["fingerprint"]]
-        kept = ("model_category", "confidence", "top_categories", "embedding", "status", "image_sha256", "tagged_at")
-        assert {column: after[name][column] for column in kept} == {column: result[column] for column in kept}
+    assert {row["run_id"] for row in after.values()} == {outcome.run_id}
+
+
+def test_rows_of_the_old_release_that_are_carried_have_null_in_the_new_columns(
+    spark: SparkSession, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, only_one = _rows(output), spark.createDataFrame([("p02",)], "product_id string")
+    assert not {*SINCE} & {*before["p01"]}
+    outcome = tagging.tag(spark, _config("today", output), Scope(selected=only_one, forced=True))
+    assert (outcome.number, outcome.counts.scored) == (5, 1)
+    after = _rows(output)
+    overridden = {name for name, row in before.items() if row["category_source"] == "override"}
+    for name in TODAY - {"p02"} - overridden:
+        assert after[name] == before[name] | dict.fromkeys(SINCE)
+    for name in overridden - {"p02"}:  # a person's category has a family without the model
+        assert (after[name]["parent_category"], after[name]["parent_decision"]) == (
+            small_bundle.read().taxonomy.parent(after[name]["category"]),
+            "auto",
+        )
+        assert after[name]["novelty"] is after[name]["attributes"] is None
+    assert after["p02"]["novelty"] is not None and len(after["p02"]["attributes"]) == 2
+    changes = json.loads(_run(capsys, "diff", output, 4, 5, "--json"))
+    assert (changes["added"], changes["gone"], dict(changes["scored"])) == (0, 0, {"model": 1})
+
+
+def test_the_table_of_the_old_release_opens_for_every_reader(
+    spark: SparkSession, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, before = TagsTable(output), _rows(output)
+    frame = table.to_pandas()
+    assert frame.columns.tolist() == TAGS.names and frame[[*SINCE]].isna().all(axis=None)
+    rows = {row["product_id"]: row.asDict() for row in table.to_spark(spark).collect()}
+    assert {name: row["category"] for name, row in rows.items()} == {n: row["category"] for n, row in before.items()}
+    assert {row[name] for row in rows.values() for name in SINCE} == {None}
+    _run(capsys, "repair", output)
+    show.main(["--output", str(output)])
+    assert "Products by decision and modality" in capsys.readouterr().out
 
 
 def test_columns_that_an_older_table_lacks_are_null_and_a_night_goes_on_top(
@@ -232,24 +273,11 @@ def test_columns_that_an_older_table_lacks_are_null_and_a_night_goes_on_top(
     changes = json.loads(_run(capsys, "diff", output, 4, 5, "--json"))
     assert (changes["added"], changes["gone"], changes["categories"], changes["statuses"]) == (0, 0, [], [])
 
-    outcome = tagging.tag(spark, _config("next", output))
-    assert (outcome.number, outcome.counts.carried) == (6, len(TODAY) - 1)
+    only_new = spark.createDataFrame([("p16",)], "product_id string")
+    outcome = tagging.tag(spark, _config("next", output), Scope(selected=only_new))
+    assert (outcome.number, outcome.counts.scored) == (6, 1)
     after = _rows(output)
-    for name in TODAY - STAGED:
-        assert after[name] == before[name] | dict.fromkeys(lacking)
+    untouched = {name for name in TODAY if before[name]["category_source"] != "override"}
+    for name in untouched:
+        assert after[name] == before[name] | dict.fromkeys((*lacking, *SINCE))
     assert after["p16"]["image_sha256"] is not None
-
-
-def test_the_same_catalog_tagged_afresh_gives_the_rows_of_the_old_release(spark: SparkSession, tmp_path: Path) -> None:
-    old = _rows(RELEASED / "output")
-    tagging.tag(spark, _config("today", tmp_path / "out"))
-    new = _rows(tmp_path / "out")
-    same = ("model_category", "decision", "modality", "status", "error", "fingerprint", "image_sha256", "model_version")
-    assert {name: [row[column] for column in same] for name, row in new.items()} == {
-        name: [row[column] for column in same] for name, row in old.items()
-    }
-    for name in TODAY - {"p06"}:  # has neither text nor photo
-        assert np.allclose(new[name]["embedding"], old[name]["embedding"], atol=1e-3)
-        top = ({entry["category"]: entry["confidence"] for entry in row[name]["top_categories"]} for row in (new, old))
-        found, expected = top
-        assert found == pytest.approx(expected, abs=1e-3)

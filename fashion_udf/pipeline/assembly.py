@@ -1,4 +1,4 @@
-"""The plan, the published table and the results to the next table; overrides and label stability are applied here.
+"""The plan, the published table and the results to the next table; label stability is applied here.
 
 Unchanged rows are read from the published table and written again by Spark; none passes through Python.
 """
@@ -6,10 +6,13 @@ Unchanged rows are read from the published table and written again by Spark; non
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from fashion_udf.model.taxonomy import Taxonomy
+from fashion_udf.pipeline.overriding import confidence_of, parent_of
 from fashion_udf.schema import RETRY_EVERY_RUN, TAGS, Action, CategorySource, Reason
 
 if TYPE_CHECKING:
@@ -32,12 +35,26 @@ FEW_ROWS = 500_000
 SAME_PHOTO = "same_photo"
 
 
+@dataclass(frozen=True)
+class Stability:
+    """How far a new model alone may change what is published.
+
+    Attributes:
+        margin: a new model changes a category only if the confidence of the new category is above the confidence of the
+            published one by more than this; None: always.
+        taxonomy: of the new model; gives the family of a category that is kept.
+    """
+
+    margin: float | None
+    taxonomy: Taxonomy
+
+
 def assemble(
     planned: DataFrame,
     previous: DataFrame,
     results: DataFrame,
     removed: DataFrame,
-    margin: float | None,
+    stability: Stability,
     left_rows: int,
 ) -> DataFrame:
     """Return the next table, before overrides.
@@ -47,8 +64,7 @@ def assemble(
         previous: the published table, with the columns of `TAGS`.
         results: as `comparison.usable_results` gives them.
         removed: `product_id` of the published products to drop.
-        margin: a new model alone changes a category only if the confidence of the new category is above the confidence
-            of the published one by more than this; None: always.
+        stability: of the categories that are published.
         left_rows: number of rows of `planned` that are not carried, and of `removed`.
 
     Returns:
@@ -64,7 +80,7 @@ def assemble(
         published = previous.join(left, on="product_id", how="left_semi")
     unchanged_rows = previous.join(left, on="product_id", how="left_anti")
     joined = _old_and_new(changed_rows, published, results)
-    stays, scored = _unchanged(), _scored(margin)
+    stays, scored = _unchanged(), _scored(stability)
     # One pass over the results with their embeddings; a union of unchanged and scored rows makes two.
     columns = (F.when(_is_unchanged(), stays[name]).otherwise(scored[name]).alias(name) for name in TAGS.names)
     return unchanged_rows.select(*TAGS.names).unionByName(joined.select(*columns))
@@ -123,7 +139,7 @@ def _unchanged() -> dict[str, Column]:
     return {**{name: F.col(f"old.{name}") for name in TAGS.names}, "fingerprint": fingerprint}
 
 
-def _scored(margin: float | None) -> dict[str, Column]:
+def _scored(stability: Stability) -> dict[str, Column]:
     """Return the columns of a row that was scored, from `old`, `new` and `planned_reason`."""
     from pyspark.sql import functions as F
 
@@ -134,20 +150,32 @@ def _scored(margin: float | None) -> dict[str, Column]:
     )
     published = published.otherwise(F.col("old.category"))
     kept = F.lit(False)
-    if margin is not None:
+    if stability.margin is not None:
         # Only the top categories have a confidence. Without one, the model has moved far from the published category.
         lead = F.col("new.confidence") - confidence_of(published, F.col("new.top_categories"))
         only_the_model = F.col("planned_reason") == F.lit(Reason.MODEL.value)
-        kept = F.coalesce(only_the_model & (published != F.col("new.model_category")) & (lead <= F.lit(margin)), kept)
+        other = published != F.col("new.model_category")
+        kept = F.coalesce(only_the_model & other & (lead <= F.lit(stability.margin)), kept)
     category = F.when(kept, published).otherwise(F.col("new.model_category"))
+    confidence = confidence_of(category, F.col("new.top_categories"))
     changed = ~F.col("old.category").eqNullSafe(category)
     return {
         **columns,
         "category": category,
         "category_source": F.when(kept, CategorySource.KEPT.value).otherwise(CategorySource.MODEL.value),
-        "confidence": confidence_of(category, F.col("new.top_categories")),
+        "confidence": confidence,
+        **_parent(kept, parent_of(published, stability.taxonomy), confidence),
         "previous_category": F.when(changed, F.col("old.category")),
     }
+
+
+def _parent(kept: Column, of_kept: Column, confidence: Column) -> dict[str, Column]:
+    """Return the columns of the family: the model's, but where a category is kept that is of another family."""
+    from pyspark.sql import functions as F
+
+    other = kept & ~of_kept.eqNullSafe(F.col("new.parent_category"))
+    in_place = {"parent_category": of_kept, "parent_confidence": confidence, "parent_decision": F.col("new.decision")}
+    return {name: F.when(other, column).otherwise(F.col(f"new.{name}")) for name, column in in_place.items()}
 
 
 #: Columns of a scored row that are taken from its result as they are.
@@ -155,6 +183,8 @@ _OF_RESULT = (
     "model_category",
     "decision",
     "top_categories",
+    "novelty",
+    "attributes",
     "embedding",
     "modality",
     "status",
@@ -165,22 +195,6 @@ _OF_RESULT = (
     "run_id",
     "tagged_at",
 )
-
-
-def override(table: DataFrame, overrides: DataFrame) -> DataFrame:
-    """Put people's categories in place of the model's, and the model's back where a person's is withdrawn.
-
-    Args:
-        table: the columns of `TAGS`.
-        overrides: `product_id`, each once, and `category`.
-
-    Returns:
-        The columns of `TAGS`; an overridden row keeps what the model says in `model_category` and `top_categories`.
-    """
-    from pyspark.sql import functions as F
-
-    joined, changed = _overridden(table, overrides)
-    return joined.select(*(changed.get(name, F.col(name)).alias(name) for name in TAGS.names))
 
 
 def write(table: DataFrame, sources: Sequence[str], target: Path) -> None:
@@ -194,38 +208,3 @@ def write(table: DataFrame, sources: Sequence[str], target: Path) -> None:
     size = sum(Path(unquote(urlsplit(name).path)).stat().st_size for name in sources)
     files = max(1, round(size / FILE_BYTES))
     table.coalesce(files).write.options(**PARQUET).parquet(str(target))
-
-
-def override_changes(previous: DataFrame, overrides: DataFrame) -> int:
-    """Return the number of published rows that the overrides of today would change."""
-    from pyspark.sql import functions as F
-
-    joined, changed = _overridden(previous, overrides)
-    same = F.col("category").eqNullSafe(changed["category"])
-    return joined.where(~(same & F.col("category_source").eqNullSafe(changed["category_source"]))).count()
-
-
-def _overridden(table: DataFrame, overrides: DataFrame) -> tuple[DataFrame, dict[str, Column]]:
-    from pyspark.sql import functions as F
-
-    by_people = overrides.select("product_id", F.col("category").alias("override"))
-    overridden = F.col("override").isNotNull()
-    withdrawn = (F.col("category_source") == F.lit(CategorySource.OVERRIDE.value)) & ~overridden
-    category = F.when(withdrawn, F.col("model_category")).otherwise(F.coalesce("override", "category"))
-    source = F.when(withdrawn, CategorySource.MODEL.value).when(overridden, CategorySource.OVERRIDE.value)
-    confidence = F.when(withdrawn | overridden, confidence_of(category, F.col("top_categories")))
-    return table.join(F.broadcast(by_people), on="product_id", how="left"), {
-        "category": category,
-        "category_source": source.otherwise(F.col("category_source")),
-        "confidence": confidence.otherwise(F.col("confidence")),
-        # A row that is scored again under an override keeps its category, so it has no previous one.
-        "previous_category": F.nullif(F.col("previous_category"), category),
-    }
-
-
-def confidence_of(category: Column, top_categories: Column) -> Column:
-    """Return the confidence of a category; null if it is not among the top categories."""
-    from pyspark.sql import functions as F
-
-    # `get` gives null beyond the end, where ANSI mode makes an index an error.
-    return F.get(F.filter(top_categories, lambda entry: entry["category"] == category), F.lit(0))["confidence"]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from fashion_udf.catalog import columns
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.pipeline import comparison, fingerprint, staging
+from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.progress import progress
 from fashion_udf.schema import RESULT, SCORE
 from fashion_udf.scoring import udf
@@ -64,6 +65,7 @@ class Job:
     todo: DataFrame  # as `comparison.one_per_fingerprint` gives it
     bundle: Broadcast[Bundle]
     settings: Settings
+    versions: Versions
     run_id: str
     directory: Path  # the staging directory of the run
     batch_timeout: float
@@ -193,20 +195,21 @@ def _spread(rows: DataFrame, count: int, counts: comparison.PlanCounts) -> DataF
 def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFrame:
     from pyspark.sql import functions as F
 
-    photo = F.col("image_uri" if "image_uri" in rows.columns else "image")
+    uri = F.col("image_uri") if "image_uri" in rows.columns else None
+    photo = F.col("image") if uri is None else uri
+    # As really scored: where the plan had no photo at all, a photo that came since is not looked at.
+    has_photo = F.lit(False) if job.settings.photo == "none" else photo.isNotNull()
     identity = fingerprint.image_identity(
-        F.col("product_id"), photo, "image_uri" in rows.columns, F.col("image_version"), F.col("score.image_identity")
+        F.col("product_id"), uri, has_photo, F.col("image_version"), F.col("score.image_identity")
     )
-    scored = fingerprint.fingerprint(
-        F.col("title"), F.col("description"), identity, job.bundle.value.model_version, job.settings.precision
-    )
+    scored = fingerprint.fingerprint(F.col("title"), F.col("description"), identity, job.versions)
     return (
         rows.withColumn("score", score("title", "description", photo, "known_sha256"))
         .select(
             "planned_fingerprint",
             scored.alias("fingerprint"),
             *(f"score.{name}" for name in SCORE.names if name != "image_identity"),
-            F.lit(job.bundle.value.model_version).alias("model_version"),
+            F.lit(job.versions.model_version).alias("model_version"),
             F.lit(job.run_id).alias("run_id"),
             F.current_timestamp().alias("tagged_at"),
         )

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fashion_udf.catalog import columns
 from fashion_udf.pipeline import fingerprint
 from fashion_udf.schema import NOT_A_FAILURE, PLAN, RETRY_EVERY_RUN, Action, Reason
 from fashion_udf.spark import parallel
@@ -60,46 +59,11 @@ class PlanCounts:
         return self.to_score + self.duplicates + self.staged
 
 
-def with_fingerprints(
-    source: DataFrame, model_version: str, precision: str, image_roots: tuple[str, ...], versioned: bool
-) -> DataFrame:
-    """Return the fingerprint of every row.
-
-    Args:
-        source: as `columns.read` gives it.
-        model_version: of the bundle.
-        precision: of the engine.
-        image_roots: where local photos may lie.
-        versioned: every row has a version; then no photo is looked at.
-
-    Returns:
-        `product_id`, `fingerprint`, `file`, `has_photo`, `photo_bytes` (null if photos are not looked at).
-    """
-    from pyspark.sql import functions as F
-
-    is_uri = "image_uri" in source.columns
-    photo, version = F.col("image_uri" if is_uri else "image"), F.col("image_version")
-    observed = F.lit(None).cast("string")
-    if not versioned:
-        unversioned = F.when(version.isNull(), photo)
-        observed = fingerprint.file_identity_udf(image_roots)(unversioned) if is_uri else F.sha2(unversioned, 256)
-    identity = fingerprint.image_identity(F.col("product_id"), photo, is_uri, version, observed)
-    computed: dict[str, Column] = {
-        "fingerprint": fingerprint.fingerprint(
-            F.col("title"), F.col("description"), identity, model_version, precision
-        ),
-        "file": F.col(columns.FILE),
-        "has_photo": identity.isNotNull(),
-        "photo_bytes": F.lit(None).cast("long") if is_uri or versioned else F.octet_length(photo).cast("long"),
-    }
-    return source.select("product_id", *(column.alias(name) for name, column in computed.items()))
-
-
 def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope) -> DataFrame:
     """Decide what to do with every row of the catalog.
 
     Args:
-        rows: as `with_fingerprints` gives them.
+        rows: as `fingerprint.with_fingerprints` gives them.
         previous: the published table, with the columns of `TAGS`.
         results: staged results, as `usable_results` gives them.
         scope: of the run.

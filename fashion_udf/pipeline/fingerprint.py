@@ -1,7 +1,7 @@
 """What makes a row new, in Spark SQL: digests of everything its result depends on.
 
 A fingerprint is three digests joined by hyphens: of the text, of the image identity, and of the versions (model,
-precision, preprocessing). Two rows with one fingerprint have one result. If two fingerprints of a product differ, the
+engine, and how it is run). Two rows with one fingerprint have one result. If two fingerprints of a product differ, the
 part that differs says why the product is scored again.
 
 A digest is the first 128 bits of a SHA-256: a table of ten million rows meets two equal ones by chance once in 10^24.
@@ -10,35 +10,107 @@ A digest is the first 128 bits of a SHA-256: a table of ten million rows meets t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fashion_udf.catalog import columns
 from fashion_udf.photos import fetch
 from fashion_udf.photos.decode import PREPROCESSING_VERSION
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column
+    from pyspark.sql import Column, DataFrame
 
 _DIGITS = 32  # hexadecimal, of a part
 
 
-def fingerprint(
-    title: Column, description: Column, image_identity: Column, model_version: str, precision: str
-) -> Column:
+@dataclass(frozen=True)
+class Versions:
+    """What every result of a run depends on beside its row.
+
+    Attributes:
+        model_version: of the bundle.
+        engine, precision: that run the model.
+        top_k: number of categories in `top_categories`.
+        max_image_bytes, max_image_pixels: a photo with more is not decoded; they count where a row has a photo.
+    """
+
+    model_version: str
+    engine: str
+    precision: str
+    top_k: int
+    max_image_bytes: int
+    max_image_pixels: int
+
+
+def with_fingerprints(
+    source: DataFrame, versions: Versions, image_roots: tuple[str, ...], versioned: bool
+) -> DataFrame:
+    """Return the fingerprint of every row.
+
+    Args:
+        source: as `columns.read` gives it.
+        versions: of the run.
+        image_roots: where local photos may lie.
+        versioned: every row has a version; then no photo is looked at.
+
+    Returns:
+        `product_id`, `fingerprint`, `file`, `has_photo`, `photo_bytes` (null if photos are not looked at).
+    """
+    from pyspark.sql import functions as F
+
+    uri = F.col("image_uri") if "image_uri" in source.columns else None
+    version, observed = F.col("image_version"), F.lit(None).cast("string")
+    if not versioned:
+        unversioned = F.when(version.isNull(), F.col("image") if uri is None else uri)
+        observed = F.sha2(unversioned, 256) if uri is None else file_identity_udf(image_roots)(unversioned)
+    looked_at = uri is None and not versioned
+    identity = image_identity(F.col("product_id"), uri, F.col("has_photo"), version, observed)
+    computed: dict[str, Column] = {
+        "fingerprint": fingerprint(F.col("title"), F.col("description"), identity, versions),
+        "file": F.col(columns.FILE),
+        "has_photo": F.col("has_photo"),
+        "photo_bytes": (F.octet_length("image") if looked_at else F.lit(None)).cast("long"),
+    }
+    rows = _with_presence(source, unread=uri is None and versioned)
+    return rows.select("product_id", *(column.alias(name) for name, column in computed.items()))
+
+
+def _with_presence(source: DataFrame, unread: bool) -> DataFrame:
+    """Add `has_photo` to the rows of a catalog.
+
+    Where photos stay `unread`, the rows without one are asked for alone: Parquet's statistics pass over every row group
+    and page that has no null. A photo that comes late, under a version that was known before, must be noticed.
+    """
+    from pyspark.sql import functions as F
+
+    photo = F.col("image_uri" if "image_uri" in source.columns else "image")
+    if not unread:
+        return source.withColumn("has_photo", photo.isNotNull())
+    absent = source.where(photo.isNull()).select("product_id", F.lit(False).alias("has_photo"))
+    joined = source.join(absent, on="product_id", how="left")
+    return joined.withColumn("has_photo", F.coalesce("has_photo", F.lit(True)))
+
+
+def fingerprint(title: Column, description: Column, image_identity: Column, versions: Versions) -> Column:
     """Return the fingerprint of a row.
 
     Title and description are hashed on their own first, so that moving a character from one to the other is a change.
-    A null counts as an empty string: both are scored alike.
+    A null counts as an empty string: both are scored alike. The limits of photos count where there is a photo: a change
+    of these must not score again what has none.
     """
     from pyspark.sql import functions as F
 
     def digest(column: Column) -> Column:
         return F.substring(F.sha2(F.coalesce(column, F.lit("")), 256), 1, _DIGITS)
 
-    versions = F.lit("\n".join([model_version, precision, PREPROCESSING_VERSION]))
     words = F.concat(*(F.sha2(F.coalesce(part, F.lit("")), 256) for part in (title, description)))
-    return F.concat_ws("-", digest(words), digest(image_identity), digest(versions))
+    run = (versions.model_version, versions.engine, versions.precision, PREPROCESSING_VERSION, versions.top_k)
+    limits = (versions.max_image_bytes, versions.max_image_pixels)
+    without_photo, with_photo = ("\n".join(map(str, facts)) for facts in (run, run + limits))
+    facts = F.when(image_identity.isNull(), F.lit(without_photo)).otherwise(F.lit(with_photo))
+    return F.concat_ws("-", digest(words), digest(image_identity), digest(facts))
 
 
 def text_part(column: Column) -> Column:
@@ -52,28 +124,31 @@ def image_part(column: Column) -> Column:
 
 
 def versions_part(column: Column) -> Column:
-    """Return the part of a fingerprint that follows model, precision and preprocessing."""
+    """Return the part of a fingerprint that follows the model and how it is run."""
     return column.substr(2 * _DIGITS + 3, _DIGITS)
 
 
-def image_identity(product_id: Column, photo: Column, is_uri: bool, version: Column, observed: Column) -> Column:
-    """Return the image identity of a row (see `schema`); null if there is no photo.
+def image_identity(
+    product_id: Column, uri: Column | None, has_photo: Column, version: Column, observed: Column
+) -> Column:
+    """Return the image identity of a row (see `schema`); null if there is no photo, whatever its version.
 
     Args:
         product_id: of the row.
-        photo: bytes or URI.
-        is_uri: `photo` is a URI.
+        uri: of the photo; None where the rows hold the photo's bytes.
+        has_photo: whether the row has a photo.
         version: the catalog's `image_version`; a photo with the same version is the same photo.
         observed: used if there is no version: size and time of a URI's file, or the hexadecimal SHA-256 of bytes.
     """
     from pyspark.sql import functions as F
 
-    if is_uri:
+    if uri is not None:
         # With the URI: files may share size and time (a zip keeps even seconds), and products share versions like 1.
-        named = F.concat(F.lit("uri "), photo, F.lit("\n"), F.coalesce(version, observed, F.lit("")))
-        return F.when(photo.isNotNull(), named)
-    versioned = F.concat(F.lit("version "), product_id, F.lit("\n"), version)
-    return F.coalesce(versioned, F.concat(F.lit("sha256 "), observed))
+        named = F.concat(F.lit("uri "), uri, F.lit("\n"), F.coalesce(version, observed, F.lit("")))
+    else:
+        versioned = F.concat(F.lit("version "), product_id, F.lit("\n"), version)
+        named = F.coalesce(versioned, F.concat(F.lit("sha256 "), observed))
+    return F.when(has_photo, named)
 
 
 def file_identity_udf(image_roots: Sequence[str]) -> Callable[[Column], Column]:

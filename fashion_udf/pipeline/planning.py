@@ -15,8 +15,9 @@ from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
-from fashion_udf.pipeline import assembly, comparison, staging
+from fashion_udf.pipeline import comparison, fingerprint, overriding, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
+from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
 from fashion_udf.table import metastore, paths, snapshot
@@ -37,8 +38,9 @@ class Run:
     scope: Scope
     run_id: str
     bundle: Bundle
+    versions: Versions
     source: DataFrame  # all rows of the catalog, as `columns.read` gives them
-    rows: DataFrame  # the accepted rows, as `comparison.with_fingerprints` gives them
+    rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
 
@@ -77,7 +79,7 @@ class Planned:
         if self.parent is None or counts.to_score or counts.staged or counts.removed:
             return False
         # Checked last: this reads the whole table.
-        return not assembly.override_changes(self.previous, self.overrides)
+        return not overriding.override_changes(self.previous, self.overrides)
 
 
 def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
@@ -99,8 +101,20 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
-    rows = comparison.with_fingerprints(accepted, model.model_version, precision, config.input.image_roots, versioned)
-    return Run(spark, config, scope, run_id, model, source, rows, rejected, refused)
+    versions = _versions(config, model)
+    rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned)
+    return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused)
+
+
+def _versions(config: JobConfig, model: Bundle) -> Versions:
+    return Versions(
+        model_version=model.model_version,
+        engine=config.engine.name,
+        precision=config.engine.precision,
+        top_k=min(config.top_k, len(model.labels)),  # more than there are change nothing
+        max_image_bytes=config.limits.max_image_bytes,
+        max_image_pixels=config.limits.max_image_pixels,
+    )
 
 
 def _all_have_versions(rows: DataFrame) -> bool:

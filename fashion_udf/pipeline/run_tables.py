@@ -2,13 +2,14 @@
 
 runs/<run_id>/changes.parquet    products with another category than published, and why they were scored
 runs/<run_id>/failures.parquet   rows of the table with a failure, and the detail
-runs/<run_id>/review.parquet     rows of this run that the model is not sure of, least sure first
+runs/<run_id>/review.parquet     rows of this run that the model is not sure of, and why, least sure first
 runs/<run_id>/unchanged.parquet  products that were looked at and stay as published, and why
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,19 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def write(directory: Path, table: DataFrame, previous: DataFrame, unchanged: DataFrame, run_id: str) -> dict[str, int]:
+#: Causes of a row in the review queue: nothing could be scored, the product is of no kind that the model knows, or the
+#: model is not sure which of the known kinds it is.
+NOT_SCORED, NOVELTY, CONFIDENCE = "not_scored", "novelty", "confidence"
+
+
+def write(
+    directory: Path,
+    table: DataFrame,
+    previous: DataFrame,
+    unchanged: DataFrame,
+    run_id: str,
+    novelty_limits: Mapping[str, float],
+) -> dict[str, int]:
     """Write the four tables.
 
     Args:
@@ -31,6 +44,7 @@ def write(directory: Path, table: DataFrame, previous: DataFrame, unchanged: Dat
         previous: the published one, empty for the first.
         unchanged: as `assembly.unchanged` gives it.
         run_id: of this run.
+        novelty_limits: by modality, the novelty beyond which nothing is `auto`.
 
     Returns:
         Rows of `unchanged` by cause.
@@ -39,17 +53,10 @@ def write(directory: Path, table: DataFrame, previous: DataFrame, unchanged: Dat
 
     changes = changed(table, previous)
     failures = table.where(~F.col("status").isin(*(status.value for status in NOT_A_FAILURE)))
-    review = table.where(
-        (F.col("run_id") == F.lit(run_id))
-        & (F.col("decision") != F.lit(Decision.AUTO.value))
-        & (F.col("category_source") != F.lit(CategorySource.OVERRIDE.value))
-    )
     tables = {
         "changes": changes,
         "failures": failures.select("product_id", "status", "error", "modality", "category", "tagged_at"),
-        "review": review.select("product_id", "category", "confidence", "decision", "top_categories").orderBy(
-            F.col("confidence").asc_nulls_first(), "product_id"
-        ),
+        "review": to_review(table, run_id, novelty_limits),
         "unchanged": unchanged,
     }
     writes = [partial(_write, rows, directory / f"{name}.parquet") for name, rows in tables.items()]
@@ -61,6 +68,31 @@ def write(directory: Path, table: DataFrame, previous: DataFrame, unchanged: Dat
 def _write(rows: DataFrame, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)  # of an earlier plan of this run, which another run overtook
     rows.coalesce(1).write.parquet(str(target))
+
+
+def to_review(table: DataFrame, run_id: str, novelty_limits: Mapping[str, float]) -> DataFrame:
+    """Return the rows of a run that wait for a person's decision, least sure first; arguments are those of `write`.
+
+    Returns:
+        `product_id`, `category`, `confidence`, `decision`, `cause`, `novelty`, `parent_category`, `parent_decision`,
+        `top_categories`.
+    """
+    from pyspark.sql import functions as F
+
+    waiting = table.where(
+        (F.col("run_id") == F.lit(run_id))
+        & (F.col("decision") != F.lit(Decision.AUTO.value))
+        & (F.col("category_source") != F.lit(CategorySource.OVERRIDE.value))
+    )
+    limits = F.create_map(*(F.lit(word) for pair in novelty_limits.items() for word in pair))
+    cause = (
+        F.when(F.col("model_category").isNull(), NOT_SCORED)
+        .when(F.col("novelty") > limits[F.col("modality")], NOVELTY)
+        .otherwise(CONFIDENCE)
+    )
+    facts = ("novelty", "parent_category", "parent_decision", "top_categories")
+    ordered = waiting.orderBy(F.col("confidence").asc_nulls_first(), "product_id")
+    return ordered.select("product_id", "category", "confidence", "decision", cause.alias("cause"), *facts)
 
 
 def changed(table: DataFrame, previous: DataFrame) -> DataFrame:

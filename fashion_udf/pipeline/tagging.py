@@ -29,6 +29,7 @@ from fashion_udf.pipeline import (
     estimate,
     gates,
     outcome,
+    overriding,
     planning,
     refused,
     run_tables,
@@ -179,6 +180,7 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         todo=run.spark.read.schema(one_each.schema).parquet(str(todo)),
         bundle=run.spark.sparkContext.broadcast(run.bundle),
         settings=settings,
+        versions=run.versions,
         run_id=run.run_id,
         directory=run.staging,
         batch_timeout=config.limits.batch_timeout,
@@ -187,9 +189,10 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
 
 
 def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:
-    margin, left_rows = run.config.stability_margin, planned.counts.scored + planned.counts.removed
-    table = assembly.assemble(planned.rows, planned.previous, results, planned.removed, margin, left_rows)
-    table = assembly.override(table, planned.overrides)
+    taxonomy, left_rows = run.bundle.taxonomy, planned.counts.scored + planned.counts.removed
+    stability = assembly.Stability(run.config.stability_margin, taxonomy)
+    table = assembly.assemble(planned.rows, planned.previous, results, planned.removed, stability, left_rows)
+    table = overriding.override(table, planned.overrides, taxonomy)
     assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
 
 
@@ -205,7 +208,9 @@ def _audit(
         metrics["rows_per_core_second"] = planned.counts.to_score / (seconds["score"] * cores)
     outcome.write_metrics(run.directory, metrics)
     unchanged = assembly.unchanged(planned.rows, planned.previous, results)
-    return audited, run_tables.write(run.directory, table, planned.previous, unchanged, run.run_id)
+    calibration = run.bundle.manifest.calibration[run.config.engine.precision]
+    limits = {modality: facts.novelty for modality, facts in calibration.items()}
+    return audited, run_tables.write(run.directory, table, planned.previous, unchanged, run.run_id, limits)
 
 
 def _require_gates(run: Run, planned: Planned, audited: Audit, tags: Path) -> None:

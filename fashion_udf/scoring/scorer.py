@@ -131,10 +131,7 @@ class Scorer:
         token_ids: NDArray[np.int32],
         has_text: NDArray[np.bool_],
     ) -> tuple[list[_Photo], Prediction]:
-        """Run the engine on full batches: rows with a photo as they come, then those with a text alone.
-
-        Rows that are given to no engine have NaN.
-        """
+        """Run the engine on full batches: rows with a photo as they come, then rows of text alone; others have NaN."""
         photo_rows: list[_Photo] = []
         widths = (self._manifest.embedding_size, len(self._manifest.labels) + 1, self._manifest.attribute_values)
         outputs = Prediction(*(np.full((len(has_text), width), np.nan, np.float32) for width in widths))

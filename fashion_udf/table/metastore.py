@@ -46,6 +46,7 @@ def point_to(spark: SparkSession, table: str, directory: Path) -> bool:
             return False
         if spark.catalog.tableExists(name):
             spark.sql(statement)
+            _add_columns(spark, name)
         else:
             spark.catalog.createTable(name, path=location, source="parquet", schema=to_spark(TAGS))
         spark.sql(f"REFRESH TABLE {name}")
@@ -73,6 +74,14 @@ def quoted_name(table: str) -> str:
 def quoted_text(text: str) -> str:
     """A Spark SQL string literal, for the default `spark.sql.parser.escapedStringLiterals=false`."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _add_columns(spark: SparkSession, name: str) -> None:
+    """Add the columns that a table of an older release lacks; they are read by name, so their place does not matter."""
+    held = set(spark.table(name).columns)
+    if missing := [field for field in to_spark(TAGS).fields if field.name not in held]:
+        columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in missing)
+        spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({columns})")
 
 
 def _problem(spark: SparkSession, name: str, location: str) -> str | None:

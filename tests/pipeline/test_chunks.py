@@ -67,7 +67,7 @@ def test_small_files_share_a_chunk_and_a_large_one_is_split() -> None:
 
 
 def _job(source: DataFrame, todo: DataFrame, directory: Path = Path("unused")) -> chunks.Job:
-    return chunks.Job(source, todo, None, None, "r1", directory, 60.0)  # type: ignore[arg-type]
+    return chunks.Job(source, todo, None, None, None, "r1", directory, 60.0)  # type: ignore[arg-type]
 
 
 def _sources(folder: Path) -> dict[str, Input]:

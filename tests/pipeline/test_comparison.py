@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,78 +190,3 @@ def test_each_usable_result_is_found_by_one_key(spark: SparkSession, own_alone: 
     keys = [(row["for_fingerprint"], row["error"]) for row in found.collect()]
     expected = {name: case[2] if own_alone else case[1] for name, case in STAGED.items()}
     assert sorted(keys) == sorted((key, name) for name, key in expected.items() if key)
-
-
-CATALOG = "product_id string, title string, description string, {photo}, image_version string, file string"
-
-
-def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSession) -> None:
-    rows = [
-        ("null", None, None, None, None, "f"),
-        ("blank", "", "", None, None, "f"),
-        ("text", "Red shirt", None, None, None, "f"),
-        ("photo", None, None, bytearray(b"jpeg"), None, "f"),
-        ("same photo", None, None, bytearray(b"jpeg"), None, None),
-    ]
-    source = spark.createDataFrame(rows, CATALOG.format(photo="image binary"))
-    planned = comparison.with_fingerprints(source, "v1", "f32", (), versioned=False)
-    assert planned.columns == ["product_id", "fingerprint", "file", "has_photo", "photo_bytes"]
-    other = comparison.with_fingerprints(source, "v1", "int8", (), versioned=False).withColumnRenamed(
-        "fingerprint", "int8"
-    )
-    found = {row["product_id"]: row for row in planned.join(other.select("product_id", "int8"), "product_id").collect()}
-    parts = {name: row["fingerprint"].split("-") for name, row in found.items()}
-    assert {len(part) for value in parts.values() for part in value} == {32}
-    assert parts["null"] == parts["blank"]
-    assert parts["photo"] == parts["same photo"]
-    assert [a == b for a, b in zip(parts["null"], parts["text"], strict=True)] == [False, True, True]
-    assert [a == b for a, b in zip(parts["null"], parts["photo"], strict=True)] == [True, False, True]
-    for row in found.values():
-        assert [a == b for a, b in zip(row["fingerprint"].split("-"), row["int8"].split("-"), strict=True)] == [
-            True, True, False,
-        ]  # fmt: skip
-    facts = {name: (row["file"], row["has_photo"], row["photo_bytes"]) for name, row in found.items()}
-    assert facts["null"] == ("f", False, None)
-    assert facts["photo"] == ("f", True, 4)
-    assert facts["same photo"] == (None, True, 4)
-
-
-@pytest.mark.parametrize("photo", ["image binary", "image_uri string"])
-def test_a_photo_without_a_version_is_looked_at_and_no_other_is(
-    spark: SparkSession, tmp_path: Path, photo: str
-) -> None:
-    values: list[Any] = [bytearray(b"old"), bytearray(b"new")]
-    if "uri" in photo:
-        for name, content in zip("on", values, strict=True):
-            (tmp_path / name).write_bytes(content * (1 + (name == "n")))
-        values = [str(tmp_path / "o"), str(tmp_path / "n")]
-    rows = [(f"{version} {at}", "t", None, values[at], version, "f") for version in ("1", None) for at in (0, 1)]
-    source = spark.createDataFrame(rows, CATALOG.format(photo=photo))
-    planned = comparison.with_fingerprints(source, "v1", "f32", (str(tmp_path),), versioned=False).collect()
-    assert len({row["fingerprint"] for row in planned}) == 4
-    rows = [(name, title, text, values[0], version, file) for name, title, text, _, version, file in rows]
-    if "uri" in photo:
-        os.utime(tmp_path / "o", ns=(1, 1))
-    source = spark.createDataFrame(rows, CATALOG.format(photo=photo))
-    again = comparison.with_fingerprints(source, "v1", "f32", (str(tmp_path),), versioned=False).collect()
-    same = [old["fingerprint"] == new["fingerprint"] for old, new in zip(planned, again, strict=True)]
-    assert same == ([True, False, False, False] if "uri" in photo else [True, True, True, False])
-
-
-@pytest.mark.parametrize("photo", ["image binary", "image_uri string"])
-def test_where_the_catalog_gives_versions_no_photo_is_looked_at(spark: SparkSession, photo: str) -> None:
-    value = bytearray(b"jpeg") if "binary" in photo else "/nowhere/a.jpg"
-    rows = [
-        ("a", "t", None, value, "1", "f"),
-        ("a", "t", None, value, "2", "f"),
-        ("none", "t", None, None, None, "f"),
-    ]
-    planned = comparison.with_fingerprints(
-        spark.createDataFrame(rows, CATALOG.format(photo=photo)), "v1", "f32", (), versioned=True
-    )
-    first, second, none = planned.collect()
-    assert (first["has_photo"], none["has_photo"]) == (True, False)
-    assert first["photo_bytes"] is None
-    assert first["fingerprint"] != second["fingerprint"]
-    text = planned._jdf.queryExecution().executedPlan().toString()
-    assert "sha2(image" not in text and "octet_length" not in text and "Python" not in text

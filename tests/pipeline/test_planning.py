@@ -12,11 +12,13 @@ import pytest
 from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import BundleError, CatalogError, SnapshotError
-from fashion_udf.pipeline import assembly, planning, staging
+from fashion_udf.pipeline import overriding, planning, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
+from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import RESULT, TAGS
 from fashion_udf.table import paths, snapshot
+from tests import small_bundle
 from tests.tables import head
 from tests.tag_rows import results, tags
 
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 
 
 def _config(folder: Path, **changes: Any) -> JobConfig:
-    tree = {"input": {"path": str(folder / "catalog")}, "output": {"path": str(folder / "out")}}
+    tree = {
+        "input": {"path": str(folder / "catalog")},
+        "output": {"path": str(folder / "out")},
+        "bundle": str(small_bundle.directory()),
+    }
     return config.validate(JobConfig, {**tree, **changes}, "test")
 
 
@@ -71,13 +77,13 @@ def test_the_next_table_has_the_published_rows_and_the_new_ones_without_those_go
 def test_there_is_nothing_to_do_only_where_nothing_would_change_and_a_table_is_published(
     parent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assembly, "override_changes", lambda *_: 0)
+    monkeypatch.setattr(overriding, "override_changes", lambda *_: 0)
     assert _planned(parent, accepted=1, carried=1).changes_nothing
     assert not _planned(None).changes_nothing, "the first table is published, even an empty one"
     assert not _planned(parent, to_score=1).changes_nothing
     assert not _planned(parent, staged=1).changes_nothing
     assert not _planned(parent, removed=1).changes_nothing
-    monkeypatch.setattr(assembly, "override_changes", lambda *_: 1)
+    monkeypatch.setattr(overriding, "override_changes", lambda *_: 1)
     assert not _planned(parent, accepted=1, carried=1).changes_nothing
 
 
@@ -99,6 +105,16 @@ def test_a_run_starts_with_the_accepted_rows_in_its_scope_and_writes_nothing(
         planning.start(spark, _config(tmp_path, bundle=str(tmp_path / "nowhere")), Scope(), "r1")
 
 
+def test_the_fingerprints_of_a_run_hold_what_changes_its_results(spark: SparkSession, tmp_path: Path) -> None:
+    _catalog(tmp_path, "a")
+    model = small_bundle.read()
+    limits = {"max_image_bytes": 7, "max_image_pixels": 8}
+    run = planning.start(spark, _config(tmp_path, limits=limits, top_k=2), Scope(), "r1")
+    assert run.versions == Versions(model.model_version, "openvino", "f32", 2, 7, 8)
+    many = planning.start(spark, _config(tmp_path, top_k=50), Scope(), "r1")
+    assert many.versions.top_k == len(model.labels), "more categories than there are change nothing"
+
+
 def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
     frame = spark.createDataFrame(
         [(name, value, "f", False, None) for name, value in rows.items()],
@@ -107,7 +123,7 @@ def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
     if scope.selected is not None:  # as `start` does
         frame = frame.join(scope.selected, on="product_id", how="left_semi")
     nothing: Any = None
-    return Run(spark, _config(folder), scope, "r1", nothing, nothing, frame, nothing, 0)
+    return Run(spark, _config(folder), scope, "r1", nothing, nothing, nothing, frame, nothing, 0)
 
 
 def test_the_first_plan_has_no_table_before_it(spark: SparkSession, tmp_path: Path) -> None:

@@ -39,17 +39,23 @@ def after(spark: SparkSession) -> DataFrame:
         {"product_id": "same"},
         {"product_id": "model", "category": "Hats", "confidence": 0.5, "reason": "model", "decision": "review", **r2},
         {"product_id": "lost", "category": None, "confidence": None, "reason": "image", "status": "not_scored",
-         "decision": "abstain", "error": "refused", "modality": "none", **r2},
+         "decision": "abstain", "error": "refused", "modality": "none", "model_category": None, **r2},
         {"product_id": "found", "reason": "retry", **r2},
         {"product_id": "given", "category": "Kites", "category_source": "override", "decision": "review", **r2},
         {"product_id": "withdrawn"},
         {"product_id": "new", "category": "Hats", "confidence": 0.25, "decision": "review", **r2},
+        {"product_id": "novel", "confidence": 0.625, "novelty": 0.375, "decision": "review", **r2},
+        {"product_id": "novel for a text", "confidence": 0.6875, "novelty": 0.25, "decision": "review",
+         "modality": "text", **r2},
+        {"product_id": "by 0.1", "confidence": 0.75, "novelty": None, "decision": "review", **r2},
         {"product_id": "old doubt", "decision": "review", "status": "image_corrupt", "error": "no JPEG"},
         {"product_id": "a text", "status": "text_missing", **r2},
         {"product_id": "a photo", "status": "image_none", **r2},
     )  # fmt: skip
 
 
+#: The novelty beyond which nothing is `auto`, by modality.
+LIMITS = {"both": 0.25, "image": 0.25, "text": 0.125}
 UNCHANGED = "product_id string, cause string, error string"
 
 
@@ -60,7 +66,7 @@ def test_the_tables_of_a_run_hold_what_people_ask_for(
     (tmp_path / "changes.parquet" / "part-0.parquet").write_bytes(b"of an earlier plan")
     unchanged = [("a", "image_io", "no answer"), ("b", "same_photo", None), ("c", "image_io", None)]
     frame = spark.createDataFrame(unchanged, UNCHANGED)
-    assert run_tables.write(tmp_path, after, before, frame, "r2") == {"image_io": 2, "same_photo": 1}
+    assert run_tables.write(tmp_path, after, before, frame, "r2", LIMITS) == {"image_io": 2, "same_photo": 1}
     assert sorted(tuple(row.values()) for row in pq.read_table(tmp_path / "unchanged.parquet").to_pylist()) == unchanged
     changes, failures, review = (
         pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("changes", "failures", "review")
@@ -79,17 +85,23 @@ def test_the_tables_of_a_run_hold_what_people_ask_for(
         {"product_id": "old doubt", "status": "image_corrupt", "error": "no JPEG", "modality": "both",
          "category": "Tops", "tagged_at": TIME},
     ]  # fmt: skip
-    assert [(row["product_id"], row["confidence"], row["decision"]) for row in review] == [
-        ("lost", None, "abstain"),
-        ("new", 0.25, "review"),
-        ("model", 0.5, "review"),
+    assert [(row["product_id"], row["confidence"], row["decision"], row["cause"]) for row in review] == [
+        ("lost", None, "abstain", "not_scored"),
+        ("new", 0.25, "review", "confidence"),
+        ("model", 0.5, "review", "confidence"),
+        ("novel", 0.625, "review", "novelty"),
+        ("novel for a text", 0.6875, "review", "novelty"),
+        ("by 0.1", 0.75, "review", "confidence"),
     ], "least sure first; neither what a person decided nor what an earlier run asked"
-    assert [*review[0]] == ["product_id", "category", "confidence", "decision", "top_categories"]
+    assert [*review[0]] == [
+        "product_id", "category", "confidence", "decision", "cause",
+        "novelty", "parent_category", "parent_decision", "top_categories",
+    ]  # fmt: skip
 
 
 def test_a_first_run_has_empty_tables_with_their_columns(spark: SparkSession, tmp_path: Path) -> None:
     table, unchanged = tags(spark, {"product_id": "a", "run_id": "r2"}), spark.createDataFrame([], UNCHANGED)
-    assert run_tables.write(tmp_path, table, tags(spark), unchanged, "r2") == {}
+    assert run_tables.write(tmp_path, table, tags(spark), unchanged, "r2", LIMITS) == {}
     found = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("changes", "failures", "review", "unchanged")]
     assert [table.num_rows for table in found] == [0, 0, 0, 0]
     assert found[0].column_names == ["product_id", "from", "to", "confidence", "cause"]

@@ -30,7 +30,9 @@ from fashion_udf.pipeline import chunks, planning, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.samples import catalog
 from fashion_udf.schema import TAGS, Status
+from fashion_udf.scoring.tagger import Tagger
 from fashion_udf.table import paths, snapshot
+from tests import small_bundle
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -49,7 +51,8 @@ def _catalog(folder: Path, **columns: list[Any]) -> str:
 
 
 def _config(path: str, output: Path, **changes: Any) -> JobConfig:
-    tree: dict[str, Any] = {"input": {"path": path}, "output": {"path": str(output)}}
+    bundle = str(small_bundle.directory())
+    tree: dict[str, Any] = {"input": {"path": path}, "output": {"path": str(output)}, "bundle": bundle}
     for key, value in changes.items():
         section, _, name = key.partition("__")
         if name:
@@ -473,3 +476,71 @@ def test_photos_in_the_reader_are_bounded_from_the_first_look_at_the_catalog(
     tagging.preview(spark, config)
     tagging.tag(spark, config)
     assert bounds == [str(chunks.BATCH_ROWS)] * 2
+
+
+@pytest.mark.parametrize("by_uri", [False, True], ids=["bytes", "uri"])
+def test_a_photo_that_comes_late_under_the_same_version_is_scored_once(
+    spark: SparkSession, tmp_path: Path, by_uri: bool
+) -> None:
+    (tmp_path / "late.jpg").write_bytes(_jpeg())
+    column, photo = ("image_uri", str(tmp_path / "late.jpg")) if by_uri else ("image", _jpeg())
+    columns = {"input__columns": {"image_version": "image_version"}, "input__image_roots": [str(tmp_path)]}
+    settings = _config(str(tmp_path / "in"), tmp_path / "out", **columns)
+    kind = pa.string() if by_uri else pa.binary()
+    reasons, modalities = [], []
+    for photos in ([None, photo], [photo, photo], [photo, photo], [photo, None]):
+        facts = {"product_id": ["late", "there"], "title": ["Red shirt"] * 2, "image_version": ["1", "1"]}
+        _catalog(tmp_path / "in", **facts, **{column: pa.array(photos, kind)})
+        reasons.append(dict(tagging.tag(spark, settings).counts.reasons))
+        modalities.append(_published(tmp_path / "out").set_index("product_id")["modality"].to_dict())
+    assert reasons == [{"new": 2}, {"image": 1}, {}, {"image": 1}]
+    assert [night["late"] for night in modalities] == ["text", "both", "both", "both"]
+    assert [night["there"] for night in modalities] == ["both", "both", "both", "text"]
+
+
+def test_a_photo_that_comes_between_planning_and_scoring_is_seen_by_the_next_night(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"product_id": ["a"], "title": ["Red shirt"], "image_version": ["1"]}
+    settings = _config(str(tmp_path / "in"), tmp_path / "out", input__columns={"image_version": "image_version"})
+    _catalog(tmp_path / "in", **facts, image=pa.array([None], pa.binary()))
+    score = chunks.score
+
+    def photo_comes(*arguments: Any) -> int:
+        _catalog(tmp_path / "in", **facts, image=pa.array([_jpeg()], pa.binary()))
+        return score(*arguments)
+
+    monkeypatch.setattr(chunks, "score", photo_comes)
+    tagging.tag(spark, settings)
+    assert list(_published(tmp_path / "out")["modality"]) == ["text"]
+    monkeypatch.setattr(chunks, "score", score)
+    outcome = tagging.tag(spark, settings)
+    assert dict(outcome.counts.reasons) == {"image": 1}
+    assert list(_published(tmp_path / "out")["modality"]) == ["both"]
+
+
+def test_a_night_publishes_families_novelty_and_attributes(spark: SparkSession, tmp_path: Path) -> None:
+    path = _catalog(tmp_path / "in", product_id=["a", "blank"], title=["Red shirt", None])
+    tagging.tag(spark, _config(path, tmp_path / "out"))
+    rows = _published(tmp_path / "out").set_index("product_id")
+    expected = Tagger(small_bundle.read(), threads=1).tag(title="Red shirt")
+    found = rows.loc["a"]
+    for name in ("category", "parent_category", "parent_decision"):
+        assert found[name] == expected[name]
+    for name in ("parent_confidence", "novelty"):
+        assert found[name] == pytest.approx(expected[name], abs=1e-6)
+    assert [(each["name"], each["value"], each["decision"]) for each in found["attributes"]] == [
+        (each["name"], each["value"], each["decision"]) for each in expected["attributes"]
+    ]
+    blank = rows.loc["blank"]
+    assert blank["parent_decision"] == "abstain" and blank["attributes"] is None and np.isnan(blank["novelty"])
+
+
+def test_other_limits_of_photos_score_again_what_has_one(spark: SparkSession, tmp_path: Path) -> None:
+    photos = pa.array([_jpeg(), None], pa.binary())
+    path = _catalog(tmp_path / "in", product_id=["photo", "text"], title=["Red shirt"] * 2, image=photos)
+    tagging.tag(spark, _config(path, tmp_path / "out", limits__max_image_pixels=100))
+    assert list(_published(tmp_path / "out").sort_values("product_id")["status"]) == ["image_too_large", "image_none"]
+    outcome = tagging.tag(spark, _config(path, tmp_path / "out"))
+    assert dict(outcome.counts.reasons) == {"model": 1}
+    assert list(_published(tmp_path / "out").sort_values("product_id")["status"]) == ["ok", "image_none"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.sql.types import StructType
 
 from fashion_udf.errors import ConfigError
 from fashion_udf.schema import TAGS, to_spark
@@ -54,6 +55,18 @@ def test_a_query_planned_before_the_move_keeps_the_old_rows(spark: SparkSession,
     assert _ids(spark, table) == ["new", "newer"]
     other.sql(f"REFRESH TABLE {table}")
     assert _ids(other, table) == ["new", "newer"]
+
+
+def test_a_table_of_an_older_release_gets_the_columns_that_it_lacks(
+    spark: SparkSession, table: str, tmp_path: Path
+) -> None:
+    old = StructType([field for field in to_spark(TAGS) if field.name not in ("novelty", "attributes")])
+    directory = _next(tmp_path, "old")
+    spark.catalog.createTable(table, path=f"file:{directory}", source="parquet", schema=old)
+    assert point_to(spark, table, _next(tmp_path, "new"))
+    found = spark.sql(f"SELECT product_id, novelty, attributes FROM {table}")
+    assert [tuple(row) for row in found.collect()] == [("new", None, None)]
+    assert {(f.name, f.dataType) for f in spark.table(table).schema} == {(f.name, f.dataType) for f in to_spark(TAGS)}
 
 
 def test_dropping_the_table_leaves_the_files(spark: SparkSession, table: str, tmp_path: Path) -> None:
