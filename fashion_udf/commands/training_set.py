@@ -1,10 +1,19 @@
-"""Write a labelled catalog as a training set: train, validation and test folders of flat Parquet.
+"""Write labelled catalogs as a training set: train, validation and test folders of flat Parquet.
 
     fashion-udf training-set --catalog DIR --output DIR
+    fashion-udf training-set --catalog DIR --catalog MORE --other "Lipstick,Lip Gloss,Ring" --output DIR
 
-The catalog is what `fashion-udf import` writes with --images bytes: product_id, title, description, image, category.
+A catalog is what `fashion-udf import` writes with --images bytes: product_id, title, description, image, category, and
+attributes such as gender. Where several catalogs have a product, the first one's row is taken; attributes that it lacks
+come from the others. Products without a photo are trained on by their text, and not judged with; those whose title is in
+validation or test, also in another colour, are left out.
+
 Categories with fewer products than --min-products are left out and named: a model cannot learn, nor anyone measure,
 what has one example. The split of the others does not depend on it.
+
+Rows of the categories in --other teach and judge what a model does with products of no known category. They are written
+as the category "other": half of these categories, by a hash of their names, in train alone, and the other half in
+validation and test alone, so that a model is judged on kinds that it has never seen.
 """
 
 from __future__ import annotations
@@ -12,7 +21,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +34,58 @@ def main(arguments: Sequence[str] | None = None, prog: str = "make_training_set.
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--catalog", required=True, type=Path, help="labelled catalog Parquet with photo bytes")
-    parser.add_argument("--output", required=True, type=Path, help="a new directory")
-    parser.add_argument("--min-products", type=int, default=1, metavar="N", help="leave out rarer categories (1: none)")
+    _add_arguments(parser)
     options = parser.parse_args(arguments)
-    if not options.catalog.exists():
-        raise InputError(f"Expected --catalog to exist. Received: {options.catalog}")
+    for catalog in options.catalog:
+        if not catalog.exists():
+            raise InputError(f"Expected --catalog to exist. Received: {catalog}")
     training_set = _training_set()
     spark = session.start("make_training_set")
-    catalog = spark.read.parquet(str(options.catalog))
-    counts, rare = training_set.write(catalog, options.output, options.min_products)
-    for name, count in counts.items():
-        sys.stdout.write(f"{name}: {count} rows\n")
-    for name, count in rare.items():
-        sys.stdout.write(f"left out: {name}, {count} rows\n")
+    written = training_set.write(
+        [spark.read.parquet(str(catalog)) for catalog in options.catalog],
+        options.output,
+        training_set.Options(
+            other=[name for names in options.other for name in names],
+            held_out_share=options.held_out_share,
+            split_text_only=options.split_text_only,
+            min_products=options.min_products,
+            max_validation=options.max_validation,
+        ),
+        options.attributes,
+    )
+    sys.stdout.write("".join(f"{line}\n" for line in _lines(written)))
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--catalog", required=True, action="append", type=Path, help="labelled catalog Parquet; may be given again")
+    add("--output", required=True, type=Path, help="a new directory")
+    add("--min-products", type=int, default=1, metavar="N", help="leave out rarer categories (1: none)")
+    add("--max-validation", type=int, default=20_000, metavar="N", help="validation rows, at most (20000)")
+    add("--attributes", type=_names, metavar="A,B", help="columns to learn as attributes (those that import writes)")
+    add("--other", type=_names, action="append", default=[], metavar="A,B", help="categories of no known kind")
+    add("--held-out-share", type=float, default=0.5, metavar="S", help="share of these for judging alone (0.5)")
+    add("--split-text-only", action="store_true", help="judge with products without a photo too")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _lines(written: Any) -> Iterator[str]:
+    """Say what was written and what was not; `written` is a `training.data.training_set.Written`."""
+    for name, count in written.rows.items():
+        yield f"{name}: {count} rows"
+    yield f"attributes: {', '.join(written.attributes) or 'none'}"
+    for purpose, names in (("trained on", written.kinds.trained), ("for judging alone", written.kinds.held_out)):
+        if names:
+            yield f"other, {purpose}: {', '.join(names)}"
+    if written.doubled:
+        yield f"left out: {written.doubled} rows of products that an earlier catalog has"
+    for reason, count in sorted(written.left_out.items()):
+        yield f"left out: {count} rows {reason}"
+    for name, count in written.rare.items():
+        yield f"left out: {name}, {count} rows"
 
 
 def _training_set() -> Any:

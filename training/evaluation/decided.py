@@ -28,12 +28,12 @@ class Answer:
     @property
     def auto(self) -> NDArray[np.bool_]:
         """Which answers pass without a person."""
-        return np.asarray([each == Decision.AUTO.value for each in self.decision.tolist()], np.bool_)
+        return np.asarray(self.decision == Decision.AUTO.value, bool)
 
     @property
     def hits(self) -> NDArray[np.bool_]:
         """Which answers are the label; never one whose label is not known."""
-        return self.chosen == self.labels
+        return np.asarray(self.chosen == self.labels, bool)
 
     def select(self, kept: NDArray[np.bool_]) -> Answer:
         """Return the answers where `kept` bool[m] is true."""
