@@ -82,7 +82,7 @@ def export(
     engines = candidates.build(candidate, data)
     measured = candidates.measure(engines, candidate, data) if data else {}
     manifest = _measured(manifest, candidate.taxonomy, measured, facts)
-    files["golden.parquet"] = goldens.compute(model, manifest, facts.tokenizer, engines.predicts.values())
+    files["golden.parquet"] = goldens.compute(model, manifest, facts.tokenizer, engines.predicts)
     manifest = _with_parity(bundle.in_memory(manifest, files), engines, measured)
     if data:
         _pass_gate(manifest, facts, measured, data, demands or Demands())

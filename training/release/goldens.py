@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fashion_udf.model.engines import golden
 from fashion_udf.model.engines.golden import Inputs
 from fashion_udf.model.engines.prediction import Predict, Prediction, from_outputs
-from fashion_udf.model.manifest import Manifest
+from fashion_udf.model.manifest import REFERENCE, Manifest
 from fashion_udf.samples import catalog
 
 from ..evaluation.views import joined, select
@@ -35,14 +35,15 @@ _HAS_TEXT = (True, True, False, True)
 _HAS_PHOTO = (True, True, True, False)
 
 
-def compute(model: keras.Model, manifest: Manifest, tokenizer: bytes, predicts: Iterable[Predict]) -> bytes:
+def compute(model: keras.Model, manifest: Manifest, tokenizer: bytes, predicts: Mapping[str, Predict]) -> bytes:
     """Run the Keras model on generated products.
 
     Args:
         model: with the weights that are released.
         manifest: gives photo size, labels and calibration.
         tokenizer: the bundle's `tokenizer.json`.
-        predicts: the engines and precisions that the rows shall suit.
+        predicts: the engines that the rows shall suit, by `<engine> <precision>`; what they answer in another
+            precision than f32 is expected of every host.
 
     Returns:
         A Parquet file of `ROWS` rows with the columns of `golden.SCHEMA`.
@@ -56,12 +57,13 @@ def compute(model: keras.Model, manifest: Manifest, tokenizer: bytes, predicts: 
         return from_outputs(lambda name: np.asarray(outputs[name]), manifest.attribute_values)
 
     expected = _run(with_keras, inputs)
-    others = [_run(predict, inputs) for predict in predicts]
-    rows = _suited(expected, others, inputs, manifest)
+    others = {key: _run(predict, inputs) for key, predict in predicts.items()}
+    rows = _suited(expected, others.values(), inputs, manifest)
     chosen = golden.prepare([texts[row] for row in rows], [pictures[row] for row in rows], tokenizer, manifest)
-    prediction = select(expected, np.asarray(rows))
+    reduced = {key.split()[1]: other for key, other in others.items() if not key.endswith(f" {REFERENCE}")}
+    predictions = {name: select(each, np.asarray(rows)) for name, each in {REFERENCE: expected, **reduced}.items()}
     return golden.to_parquet(
-        [texts[row] for row in rows], [pictures[row] for row in rows], prediction, chosen, manifest
+        [texts[row] for row in rows], [pictures[row] for row in rows], predictions, chosen, manifest
     )
 
 

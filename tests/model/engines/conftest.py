@@ -35,11 +35,11 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def offered() -> Bundle:
-    """Return a bundle with every precision that it offers: the small model where Keras is, the built-in one elsewhere."""
+    """Return a bundle that offers f32 and int8: the small model where Keras is, the built-in one elsewhere."""
     if "tensorflow" in INSTALLED:
-        from tests import tiny_model
+        from tests import quantized_model
 
-        return bundle.read(str(tiny_model.directory()))
+        return quantized_model.offered()
     return bundle.read("builtin")
 
 
