@@ -159,7 +159,9 @@ class Reader(HTMLParser):
 
 
 def test_html_is_the_ordinary_text_in_tags() -> None:
-    for (title, _, first, second), (_, _, _, ordinary) in zip(texts("html"), texts("ordinary"), strict=True):
+    rows = zip(TITLES, OWN, CATEGORIES, IDS, texts("ordinary"), strict=True)
+    for title, description, category, product_id, (*_, ordinary) in rows:
+        first, second = FORMS["html"](title, description, category, random.Random(product_id))
         reader = Reader()
         reader.feed(f"{first}\n{second}")
         assert reader.open == [] and reader.text.partition("\n")[0] == title
