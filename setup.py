@@ -72,6 +72,8 @@ EXTRAS = {
         "wheel",
     ],
 }
+# Training on NVIDIA GPUs; in no lock: CUDA's libraries are three gigabytes.
+EXTRAS["training-gpu"] = [*EXTRAS["training"], "tensorflow[and-cuda]>=2.21"]
 
 
 def read_version() -> str:

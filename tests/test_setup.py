@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +83,16 @@ def test_the_locks_hold_what_their_extras_ask_for_and_scoring_nothing_of_trainin
     assert scoring["pyspark"] >= (4, 3) and scoring["pyarrow"] >= (26,) and scoring["numpy"] >= (2, 4)
     # numpy 2.5 has no wheel for Python 3.11, pandas 3 is another interface.
     assert scoring["numpy"] < (2, 5) and scoring["pandas"] < (3,)
+
+
+def test_the_extra_for_gpus_is_that_of_training_with_tensorflows_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("setuptools.setup", lambda **arguments: given.update(arguments))
+    runpy.run_path(str(REPOSITORY / "setup.py"))
+    extras = given["extras_require"]
+    (cuda,) = {*extras["training-gpu"]} - {*extras["training"]}
+    assert re.fullmatch(r"tensorflow\[and-cuda\]>=2\.\d+", cuda)
+    assert cuda.replace("[and-cuda]", "") in extras["training"], "the same TensorFlow"
 
 
 def _text(name: str) -> str:

@@ -18,9 +18,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fashion_udf import cli, config
 from fashion_udf.errors import ConfigError
@@ -28,7 +32,6 @@ from fashion_udf.model import bundle, taxonomy
 from fashion_udf.model.architecture import build_model, use_normalisation
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.prediction import Predict, Prediction, from_outputs
-from fashion_udf.model.engines.tensorflow import load_weights
 from fashion_udf.model.manifest import Attribute
 from fashion_udf.model.tokenizer import train_tokenizer
 
@@ -36,9 +39,10 @@ from .data import dataset, labelled_rows, shop_text
 from .evaluation import figures, odd_rows, views
 from .evaluation.decided import Meaning
 from .evaluation.views import Seen, View
-from .fitting import calibration, run_directory
-from .fitting.loop import Trained, fit
-from .fitting.losses import batch_loss
+from .fitting import calibration, initial_weights, run_directory
+from .fitting.epochs import Trained
+from .fitting.loop import fit
+from .fitting.losses import batch_loss, logit_adjustment
 from .fitting.recipe import Recipe
 from .fitting.step import make_optimizer
 from .fitting.strategy import choose_strategy, is_chief, set_precision
@@ -51,8 +55,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Rows of a split that are looked at after each epoch, and at the end, at most: a large catalog has more than it takes.
-_WATCHED, _MEASURED = 1000, 4000
+#: Rows of a split that calibration and figures look at in all forms, at most: a large catalog has more than it takes.
+_MEASURED = 4000
 
 
 def train(recipe: Recipe) -> Path:
@@ -63,7 +67,7 @@ def train(recipe: Recipe) -> Path:
 
     Raises:
         CatalogError: the training set is missing or is not plain Parquet.
-        ConfigError: the backbone weights cannot be had, the initial bundle has other categories, the directory holds
+        ConfigError: the backbone weights cannot be had, the initial bundle has another vocabulary, the directory holds
             another run, or TF_CONFIG is wrong.
         BundleError: the initial bundle is damaged, or of another version.
     """
@@ -72,13 +76,15 @@ def train(recipe: Recipe) -> Path:
     if chief:
         run_directory.start(recipe)
     initial = bundle.read(recipe.initial_bundle) if recipe.initial_bundle else None
-    preparation = _prepare(recipe, initial)
-    trained = _build(recipe, strategy, preparation, initial)
+    preparation = prepare(recipe, initial)
+    trained = build(recipe, strategy, preparation, initial)
     predict = _predict(trained.averaged)
+    most = recipe.validation_rows
+    ids = None if most is None else labelled_rows.drawn(recipe.data / "validation", most)
 
     def validate(sized: dataset.Preparation) -> dict[str, float]:
-        rows = labelled_rows.sample(recipe.data / "validation", _WATCHED)
-        return views.accuracies(views.run(predict, rows, sized, views.IN_TRAINING))
+        rows = labelled_rows.rows(recipe.data / "validation", product_ids=ids)
+        return views.summary(views.run(predict, rows, sized, views.IN_TRAINING))
 
     fit(recipe, trained, preparation, validate)
     if chief:
@@ -86,9 +92,22 @@ def train(recipe: Recipe) -> Path:
     return recipe.output
 
 
-def _build(
-    recipe: Recipe, strategy: tf.distribute.Strategy, preparation: dataset.Preparation, initial: Bundle | None
+def build(
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy,
+    preparation: dataset.Preparation,
+    initial: Bundle | None = None,
+    precision: str | None = None,
 ) -> Trained:
+    """Build the models and the optimizer of a run with their first weights.
+
+    Args:
+        recipe: of the run.
+        strategy: where it trains.
+        preparation: its categories and attributes.
+        initial: the bundle that it starts with.
+        precision: Keras' policy, `float32` or `mixed_bfloat16`; None: what the devices can do.
+    """
     import keras
 
     from .fitting.batch_norm import fuse
@@ -97,23 +116,29 @@ def _build(
     sizes = [len(attribute.values) for attribute in preparation.attributes]
     shape = (len(preparation.labels), recipe.vocabulary_size, sum(sizes))
     averaged = build_model(*shape)  # in float32, as it is released
-    set_precision()
+    set_precision(precision)
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
-        model = build_model(*shape, recipe.dropout)
-        model = fuse(model, recipe.batch_norm_momentum)
+        model = fuse(build_model(*shape, recipe.dropout), recipe.batch_norm_momentum)
         if initial:
-            load_weights(model, initial.files["weights.safetensors"])
-        _initialise_backbone(model, recipe)
-        word_head = None
-        if recipe.loss_weights.words:
-            word_head = build_word_head(model.get_layer("photo").output.shape[-1], recipe.vocabulary_size)
-        optimizer = make_optimizer(recipe, dataset.count(recipe.data / "train"))
+            initial_weights.take_over(model, initial, preparation)
+        initial_weights.initialise_backbone(model, recipe.backbone_weights)
+        features, words = model.get_layer("photo").output.shape[-1], recipe.loss_weights.words
+        word_head = build_word_head(features, recipe.vocabulary_size) if words else None
+        optimizer = make_optimizer(recipe, recipe.rows(dataset.count(recipe.data / "train")))
         optimizer.build([*model.trainable_variables, *(word_head.trainable_variables if word_head else ())])
     averaged.set_weights(model.get_weights())
     use_normalisation(averaged)
-    loss_of = batch_loss(model, recipe, families.parents.astype("int32"), sizes, word_head)
+    adjustment = _adjustment(recipe, preparation.labels)
+    loss_of = batch_loss(model, recipe, families.parents.astype("int32"), sizes, word_head, adjustment)
     return Trained(strategy, model, averaged, optimizer, loss_of, word_head)
+
+
+def _adjustment(recipe: Recipe, labels: Sequence[str]) -> NDArray[np.float32] | None:
+    if not recipe.logit_adjustment:
+        return None
+    counts = Counter(labelled_rows.column(recipe.data / "train", "category"))
+    return logit_adjustment([counts[label] for label in labels], recipe.logit_adjustment)
 
 
 def _families(recipe: Recipe, labels: Sequence[str]) -> bytes:
@@ -136,8 +161,8 @@ def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation
     attributes = [Attribute(name=each.name, values=list(each.values)) for each in preparation.attributes]
 
     def seen(split: str, asked: Sequence[View]) -> Seen:
-        rows = labelled_rows.sample(recipe.data / split, _MEASURED)
-        total = min(_MEASURED, dataset.count(recipe.data / split))
+        ids = labelled_rows.drawn(recipe.data / split, _MEASURED)
+        rows, total = labelled_rows.rows(recipe.data / split, product_ids=ids), len(ids)
         return views.run(predict, rows, preparation, asked, families.by_category, f"{split}, all forms: ran", total)
 
     fitted = calibration.fit(seen("validation", views.ROBUSTNESS), families, attributes, recipe.target_precision)
@@ -153,19 +178,19 @@ def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation
     )
 
 
-def _prepare(recipe: Recipe, initial: Bundle | None) -> dataset.Preparation:
+def prepare(recipe: Recipe, initial: Bundle | None = None) -> dataset.Preparation:
+    """Return the tokenizer, the categories and the attributes of a run.
+
+    Raises:
+        CatalogError, ConfigError: as `train`.
+    """
     train_folder = recipe.data / "train"
     labels = dataset.labels(train_folder)
     if initial is None:
         tokenizer = train_tokenizer(_texts(recipe, train_folder), recipe.vocabulary_size)
     else:
-        manifest, tokenizer = initial.manifest, initial.files["tokenizer.json"]
-        if (tuple(manifest.labels), manifest.text.vocabulary_size) != (labels, recipe.vocabulary_size):
-            raise ConfigError(
-                f"Expected initial_bundle with the {len(labels)} categories of {train_folder} and vocabulary_size "
-                f"{recipe.vocabulary_size}. Received: {len(manifest.labels)} categories, "
-                f"{len({*manifest.labels} & {*labels})} of these, and {manifest.text.vocabulary_size}"
-            )
+        initial_weights.require_tokenizer(initial, recipe.vocabulary_size)
+        tokenizer = initial.files["tokenizer.json"]
     logger.info("%d rows, %d categories in %s", dataset.count(train_folder), len(labels), train_folder)
     attributes = dataset.attribute_values(train_folder)
     return dataset.Preparation(tokenizer, labels, recipe.stages[-1].image_size, attributes)
@@ -178,36 +203,6 @@ def _texts(recipe: Recipe, folder: Path) -> list[str]:
         return columns[1]
     edit = shop_text.editor(recipe.text_augmentation, recipe.seed)
     return columns[1] + [edit(*row) for row in zip(*columns, strict=True)]
-
-
-def _initialise_backbone(model: keras.Model, recipe: Recipe) -> None:
-    import keras
-
-    weights = recipe.backbone_weights
-    if weights == "none":
-        return
-    try:
-        source = keras.applications.EfficientNetB0(include_top=False, weights=weights, pooling="avg")
-    except Exception as error:  # a refused download, a wrong file: whatever Keras raises, the remedy is the same
-        raise ConfigError(
-            "Expected backbone_weights to be 'none', a weights file, or 'imagenet' with a network to download it from. "
-            f"Received: {weights!r} ({type(error).__name__})"
-        ) from error
-    if weights == "imagenet":
-        _fold_rescaling(source)
-    model.get_layer("efficientnetb0").set_weights(source.get_weights())
-    use_normalisation(model)
-
-
-def _fold_rescaling(backbone: keras.Model) -> None:
-    """Make the normalisation of pixels divide by the standard deviation, as it does with the layer that we lack.
-
-    Keras' ImageNet weights hold the standard deviation where the variance belongs, so that normalising divides by its
-    root. A second layer, which is there for `weights="imagenet"` alone, divides by the root once more.
-    """
-    (layer,) = (layer for layer in backbone.layers if layer.name.startswith("normalization"))
-    mean, deviation, *count = layer.get_weights()
-    layer.set_weights([mean, deviation**2, *count])
 
 
 def _predict(model: keras.Model) -> Predict:

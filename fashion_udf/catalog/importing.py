@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fashion_udf.catalog.public_layouts import ATTRIBUTES
 from fashion_udf.errors import CatalogError, InputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def write(rows: DataFrame, photos: str, output: Path, rejected: Path) -> Counts:
     """Write the usable rows to `output` and the others to `rejected`, which exists only if there are any.
 
     Args:
-        rows: the columns of `public_layouts.ROWS`.
+        rows: the columns of `public_layouts.ROWS`, with or without those of `public_layouts.ATTRIBUTES`.
         photos: a key of `PHOTOS`.
         output: a new directory; it appears under its name when it is complete.
         rejected: a new directory for `line`, `problem` and `raw`.
@@ -100,7 +101,14 @@ def write(rows: DataFrame, photos: str, output: Path, rejected: Path) -> Counts:
 def _with_bytes(rows: DataFrame) -> DataFrame:
     """Read each photo on an executor; at most one batch of bytes is held at a time."""
     schema = "product_id string, title string, description string, image binary, category string"
-    return rows.select("product_id", "title", "description", "photo_path", "category").mapInPandas(_read_photos, schema)
+    attributes = _attributes(rows)
+    schema += "".join(f", {name} string" for name in attributes)
+    columns = ("product_id", "title", "description", "photo_path", "category", *attributes)
+    return rows.select(*columns).mapInPandas(_read_photos, schema)
+
+
+def _attributes(rows: DataFrame) -> list[str]:
+    return [name for name in ATTRIBUTES if name in rows.columns]
 
 
 def _read_photos(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -124,7 +132,8 @@ def _batch(frame: pd.DataFrame, start: int, images: list[bytes | None]) -> pd.Da
 def _with_uri(rows: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
-    return rows.select("product_id", "title", "description", F.col("photo_path").alias("image_uri"), "category")
+    photo = F.col("photo_path").alias("image_uri")
+    return rows.select("product_id", "title", "description", photo, "category", *_attributes(rows))
 
 
 #: What becomes of the photos: name -> (rows) -> catalog columns.

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
+#: Labels of a product beside its category, for training; a layout that has them yields all of these after `ROWS`.
+ATTRIBUTES = ("gender", "base_colour", "season", "usage")
+
 #: What every layout yields. `problem` says why a CSV record cannot be used; `line` and `raw` show where it is.
 ROWS = pa.schema(
     [
@@ -44,6 +47,9 @@ _STYLES = (
     *("baseColour", "season", "year", "usage", "productDisplayName"),
 )
 
+#: The columns of styles.csv that are `ATTRIBUTES`, in their order.
+_STYLES_ATTRIBUTES = ("gender", "baseColour", "season", "usage")
+
 Product = dict[str, str | None]
 
 
@@ -57,7 +63,7 @@ def read(spark: SparkSession, layout: str, source: Path, photos: Path | None = N
         photos: the photo folder, where it is not in its usual place.
 
     Returns:
-        The columns of `ROWS`, one row per CSV record (or photo, for `folders`).
+        The columns of `ROWS` and, for `styles`, of `ATTRIBUTES`; one row per CSV record (or photo, for `folders`).
 
     Raises:
         CatalogError: the layout is unknown, or the source does not have it.
@@ -74,13 +80,15 @@ def read(spark: SparkSession, layout: str, source: Path, photos: Path | None = N
 def _kaggle(spark: SparkSession, source: Path, photos: Path | None) -> DataFrame:
     table = source if source.is_file() else source / "data.csv"
     folder = photos or _photo_folder(table.parent, preferred=("data", "images"))
-    return _with_photos(_csv_rows(spark, table, _KAGGLE, _from_kaggle), _listed(spark, folder, by_stem=False))
+    rows = _csv_rows(spark, table, _KAGGLE, _from_kaggle)
+    return _with_photos(rows, _listed(spark, folder, by_stem=False)).select(*ROWS.names)
 
 
 def _styles(spark: SparkSession, source: Path, photos: Path | None) -> DataFrame:
     table = source if source.is_file() else source / "styles.csv"
     folder = photos or _photo_folder(table.parent, preferred=("images", "data"))
-    return _with_photos(_csv_rows(spark, table, _STYLES, _from_styles), _listed(spark, folder, by_stem=True))
+    rows = _csv_rows(spark, table, _STYLES, _from_styles, ATTRIBUTES)
+    return _with_photos(rows, _listed(spark, folder, by_stem=True)).select(*ROWS.names, *ATTRIBUTES)
 
 
 def _folders(spark: SparkSession, source: Path, photos: Path | None) -> DataFrame:
@@ -123,29 +131,22 @@ def _from_styles(record: dict[str, str]) -> Product:
     return {
         "product_id": product_id,
         "title": record["productDisplayName"],
-        "description": styles_description(record),
         "category": record["articleType"],
         "photo": product_id,
+        **{name: _known(record[column]) for name, column in zip(ATTRIBUTES, _STYLES_ATTRIBUTES, strict=True)},
     }
 
 
-def styles_description(record: dict[str, str]) -> str | None:
-    """Describe a product of styles.csv as the Kaggle layout does: "White, for casual wear, Women. Summer 2011 season."
-
-    Built from colour, usage, gender, season and year, never from the category columns: those are what is predicted.
-    """
-    known = {name: value.strip() for name, value in record.items() if value.strip() not in ("", "NA")}
-    use = f"for {known['usage'].lower()} wear" if "usage" in known else None
-    looks = ", ".join(part for part in (known.get("baseColour"), use, known.get("gender")) if part)
-    # Some copies of the file went through pandas and say 2011.0.
-    year = known.get("year", "").removesuffix(".0")
-    when = " ".join(part for part in (known.get("season"), year) if part)
-    sentences = [f"{looks}." if looks else "", f"{when} season." if when else ""]
-    return " ".join(sentence for sentence in sentences if sentence) or None
+def _known(value: str) -> str | None:
+    return None if value.strip() in ("", "NA") else value.strip()
 
 
 def _csv_rows(
-    spark: SparkSession, table: Path, columns: tuple[str, ...], product: Callable[[dict[str, str]], Product]
+    spark: SparkSession,
+    table: Path,
+    columns: tuple[str, ...],
+    product: Callable[[dict[str, str]], Product],
+    attributes: tuple[str, ...] = (),
 ) -> DataFrame:
     """Read the CSV file in one task: records can span lines, and even a million are little next to their photos."""
     _require_header(table, columns)
@@ -157,7 +158,8 @@ def _csv_rows(
             yield _row(record, header, product)
 
     fields = [field for field in ROWS if field.name != "photo_path"]
-    return _generated(spark, [str(table)], rows, pa.schema([*fields, pa.field("photo", pa.string())]))
+    fields += [pa.field(name, pa.string()) for name in ("photo", *attributes)]
+    return _generated(spark, [str(table)], rows, pa.schema(fields))
 
 
 def _row(record: csv_records.Record, header: tuple[str, ...], product: Callable[[dict[str, str]], Product]) -> Product:
@@ -214,7 +216,7 @@ def _listed(spark: SparkSession, folder: Path | None, by_stem: bool) -> DataFram
 
 
 def _with_photos(rows: DataFrame, photos: DataFrame) -> DataFrame:
-    return rows.join(photos, on="photo", how="left").select(*ROWS.names)
+    return rows.join(photos, on="photo", how="left")
 
 
 def _generated(

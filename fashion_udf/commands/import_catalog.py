@@ -9,8 +9,9 @@ Layouts:
     styles   SOURCE/styles.csv (id, gender, ... articleType, ... productDisplayName) and SOURCE/images; or the CSV file
     folders  SOURCE/<category>/<product id>.jpg
 
-Columns written: product_id, title, description, image (bytes) or image_uri (absolute path), category. CSV records that
-cannot be used are counted, shown and written to --rejected: line, problem, raw.
+Columns written: product_id, title, description, image (bytes) or image_uri (absolute path), category; for styles, which
+has no descriptions, also gender, base_colour, season and usage. CSV records that cannot be used are counted, shown and
+written to --rejected: line, problem, raw.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""A generated catalog: drawn pictures of garments with titles and descriptions in the style of a shop."""
+"""A generated catalog: drawn pictures of garments with titles and descriptions as shops write them."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
+from fashion_udf.samples import descriptions
 from fashion_udf.samples.broken_photos import jpeg, odd_photos
 from fashion_udf.samples.garments import DRAWINGS, draw
 from fashion_udf.samples.sketch import Colour, Look
@@ -28,6 +30,10 @@ BRANDS = (
 )
 USAGES = ("casual", "casual", "casual", "formal", "sports", "party")
 SEASONS = ("Summer", "Winter", "Spring", "Fall")
+#: The share of products that nothing is written of.
+TEXTLESS = 0.04
+#: For whom, as titles and as descriptions say it.
+WHO = {"Men": "men", "Women": "women", "Boys": "boys", "Girls": "girls", "Unisex": "people"}
 PATTERN_WORDS = {
     "stripes": "Striped",
     "checks": "Checked",
@@ -114,7 +120,9 @@ def broken_products(seed: int) -> Iterator[Product]:
     colour, look = _look("Shirts", rng)
     for kind, image in odd_photos(draw("Shirts", look, rng)).items():
         yield replace(_texts(f"odd-{kind}", "Shirts", colour, look, rng), image=image)
-    plain = _product("odd-photo-none", "Shirts", rng)
+    plain = replace(
+        _product("odd-photo-none", "Shirts", rng), title="Nordwind Men Blue Shirt", description=descriptions.PLAIN
+    )
     yield replace(plain, image=None)
     for name, title, description in _odd_texts(plain):
         yield replace(plain, product_id=f"odd-{name}", title=title, description=description)
@@ -172,11 +180,19 @@ def _product(product_id: str, category: str, rng: np.random.Generator) -> Produc
 def _texts(product_id: str, category: str, colour: str, look: Look, rng: np.random.Generator) -> Product:
     people, nouns = TITLES[category]
     who, usage = _one(people, rng), _one(USAGES, rng)
-    words = [_one(BRANDS, rng), who, colour, PATTERN_WORDS.get(look.pattern, "")]
+    brand = _one(BRANDS, rng)
+    words = [brand, who, colour, PATTERN_WORDS.get(look.pattern, "")]
     # Some shops leave the kind of thing to the photo.
     words.append(_one(nouns, rng) if rng.random() < 0.85 else f"{usage.title()} {int(rng.integers(100, 9999))}")
-    description = f"{colour}, for {usage} wear, {who}. {_one(SEASONS, rng)} {int(rng.integers(2010, 2018))} season."
-    return Product(product_id, " ".join(word for word in words if word), description, None, category)
+    title = " ".join(word for word in words if word)
+    season, year = _one(SEASONS, rng).lower(), int(rng.integers(2010, 2018))
+    slots = {"brand": brand, "colour": colour.lower(), "usage": usage, "season": season, "year": str(year)}
+    slots |= {"who": WHO[who], "number": str(1000 * year + len(title))}
+    # Draws of their own: the picture of a seed stays the same whatever is written of it.
+    draws = random.Random(f"{product_id} {title}")
+    if draws.random() < TEXTLESS:
+        return Product(product_id, None, None, None, category)
+    return Product(product_id, title, descriptions.description(slots, draws), None, category)
 
 
 def _one(choices: tuple[str, ...], rng: np.random.Generator) -> str:

@@ -55,6 +55,19 @@ def test_photo_paths_are_written_as_they_are(spark: SparkSession, tmp_path: Path
     assert not (tmp_path / "bad").exists()
 
 
+@pytest.mark.parametrize("photos", ["bytes", "uri"])
+def test_attributes_are_written_where_the_layout_has_them(spark: SparkSession, tmp_path: Path, photos: str) -> None:
+    from pyspark.sql import functions as F
+
+    rows = _frame(spark, [_row("1")])
+    for number, name in enumerate(public_layouts.ATTRIBUTES):
+        rows = rows.withColumn(name, F.lit(f"value {number}"))
+    importing.write(rows, photos, tmp_path / "out", tmp_path / "bad")
+    table = ds.dataset(tmp_path / "out").to_table()
+    assert table.column_names[4:] == ["category", "gender", "base_colour", "season", "usage"]
+    assert [table[name].to_pylist() for name in public_layouts.ATTRIBUTES] == [[f"value {n}"] for n in range(4)]
+
+
 def test_row_groups_with_photos_are_small(spark: SparkSession, tmp_path: Path) -> None:
     rows = []
     for number in range(70):

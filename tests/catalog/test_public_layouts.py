@@ -71,7 +71,6 @@ def test_styles_titles_with_unquoted_commas_are_told_apart(spark: SparkSession, 
         found = public_layouts.read(spark, "styles", source).orderBy("line").collect()
         assert [row["problem"] for row in found] == [None, "11 fields instead of 10"]
         assert (found[0]["product_id"], found[0]["category"], found[0]["title"]) == ("1", "Shirts", "Blue Shirt")
-        assert found[0]["description"] == "Navy Blue, for casual wear, Men. Fall 2011 season."
         assert found[0]["photo_path"] == str(tmp_path / "images" / "1.jpg")
 
 
@@ -82,17 +81,22 @@ def test_styles_photos_can_be_elsewhere(spark: SparkSession, tmp_path: Path) -> 
     assert (row["photo_path"], row["title"], row["description"]) == (str(tmp_path / "far" / "1.webp"), None, None)
 
 
-@pytest.mark.parametrize(
-    ("record", "description"),
-    [
-        ({"baseColour": "Red", "usage": "Smart Casual"}, "Red, for smart casual wear."),
-        ({"gender": "Men", "season": "Fall", "year": "2011.0"}, "Men. Fall 2011 season."),
-        ({"baseColour": "NA", "gender": " ", "year": "2012"}, "2012 season."),
-        ({"articleType": "Shirts", "masterCategory": "Apparel", "subCategory": "Topwear"}, None),
-    ],
-)
-def test_a_styles_description_never_tells_the_category(record: dict[str, str], description: str | None) -> None:
-    assert public_layouts.styles_description(record) == description
+def test_styles_attributes_are_columns_and_no_description_is_made_of_them(spark: SparkSession, tmp_path: Path) -> None:
+    records = (
+        "1,Men,Apparel,Topwear,Shirts,Navy Blue,Fall,2011.0,Smart Casual,Shirt\n2,NA,,,Hats, ,NA,2012, Sports ,Hat\n"
+    )
+    (tmp_path / "styles.csv").write_text(STYLES + records)
+    rows = _rows(spark, "styles", tmp_path)
+    assert [rows["1"][name] for name in public_layouts.ATTRIBUTES] == ["Men", "Navy Blue", "Fall", "Smart Casual"]
+    assert [rows["2"][name] for name in public_layouts.ATTRIBUTES] == [None, None, None, "Sports"]
+    assert [row["description"] for row in rows.values()] == [None, None]
+
+
+def test_layouts_without_attributes_have_no_columns_for_them(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(f"{KAGGLE}1.jpg,d,t,c\n")
+    _touch(tmp_path / "Hats" / "2.jpg")
+    for layout in ("kaggle", "folders"):
+        assert public_layouts.read(spark, layout, tmp_path).columns == public_layouts.ROWS.names
 
 
 def test_folders_give_their_name_to_their_photos(spark: SparkSession, tmp_path: Path) -> None:

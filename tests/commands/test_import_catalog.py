@@ -82,6 +82,7 @@ def test_all_42550_rows_of_styles_csv_are_accounted_for(
     import_catalog.main([*arguments, "--images", "uri", "--output", str(tmp_path / "out")])
     assert "42550 rows read, 42550 written (7687 with photo), 0 rejected" in capsys.readouterr().out
     rows = spark.read.parquet(str(tmp_path / "out")).where("product_id = '10000'").collect()
-    assert [(row["description"], row["category"], row["image_uri"]) for row in rows] == [
-        ("White, for casual wear, Women. Summer 2011 season.", "Skirts", str(photos.resolve() / "10000.jpg"))
+    columns = ("description", "category", "image_uri", "gender", "base_colour", "season", "usage")
+    assert [tuple(row[name] for name in columns) for row in rows] == [
+        (None, "Skirts", str(photos.resolve() / "10000.jpg"), "Women", "White", "Summer", "Casual")
     ]

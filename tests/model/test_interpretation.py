@@ -93,6 +93,11 @@ def test_a_family_may_be_another_than_that_of_the_best_category() -> None:
     assert (meaning.category.choice.tolist(), meaning.parent.choice.tolist()) == ([1], [0])
 
 
+def test_a_sharp_temperature_leaves_many_even_families_even() -> None:
+    even = np.full((1, 51), 1 / 51, np.float32)
+    assert parent_probabilities(even, np.arange(50), 0.001).tolist() == [pytest.approx([1 / 51] * 51)]
+
+
 def test_each_attribute_has_its_own_values_confidence_and_decision() -> None:
     meaning = _meaning([0.9, 0.05, 0.05, 0.0], values=[0.1, 0.9, 0.2, 0.2, 0.6])
     gender, colour = meaning.attributes["gender"], meaning.attributes["colour"]

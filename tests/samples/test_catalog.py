@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import re
 
 import numpy as np
 import pytest
@@ -107,21 +106,27 @@ def test_every_category_gets_its_share(drawn: list[Product]) -> None:
     assert [row.category for row in drawn] == list(CATEGORIES) * 5
 
 
-def test_a_product_is_a_jpeg_with_a_title_naming_its_colour(drawn: list[Product]) -> None:
+def test_a_product_is_a_jpeg_with_a_title_naming_its_colour_or_without_any_text(drawn: list[Product]) -> None:
     for row in drawn:
         picture = _opened(row)
         assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (224, 224))
-        assert row.title and any(colour in row.title for colour in COLOURS)
+        if row.title is None:
+            assert row.description is None
+        else:
+            assert any(colour in row.title for colour in COLOURS)
+    assert 1 <= sum(row.title is None for row in drawn) <= 6
 
 
-def test_a_description_has_the_shop_form_and_never_names_the_category(drawn: list[Product]) -> None:
-    form = re.compile(
-        r"[A-Z][\w ]+, for \w+ wear, (Men|Women|Boys|Girls|Unisex)\. (Summer|Winter|Spring|Fall) 20\d\d season\."
-    )
-    for row in drawn:
-        assert row.description and form.fullmatch(row.description)
+def test_descriptions_are_left_out_written_or_in_html_and_never_name_the_category(drawn: list[Product]) -> None:
+    titled = [row for row in drawn if row.title]
+    written = [row.description for row in titled if row.description]
+    assert 0.2 < 1 - len(written) / len(titled) < 0.5
+    assert 0.1 < sum(text.startswith("<") for text in written) / len(written) < 0.5
+    assert len(set(written)) == len(written)
+    for row in titled:
         nouns = TITLES[row.category or ""][1]
-        assert not any(noun.lower() in row.description.lower() for noun in (row.category or "", *nouns))
+        assert not any(noun.lower() in (row.description or "").lower() for noun in (row.category or "", *nouns))
+        assert "{" not in (row.description or "")
 
 
 def test_most_titles_name_the_garment_and_some_leave_it_to_the_photo(drawn: list[Product]) -> None:

@@ -5,6 +5,7 @@ Rows are read a few at a time: the photos of a large catalog do not fit in memor
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence, Set
 from itertools import islice
@@ -25,6 +26,12 @@ def column(folder: Path, name: str) -> list[str]:
     return list(pq.read_table(dataset.require_plain_parquet(folder), columns=[name])[name].to_pylist())
 
 
+def drawn(folder: Path, most: int) -> frozenset[str]:
+    """Return the ids of at most `most` products of a split: those whose ids have the smallest sha256."""
+    ids = column(folder, "product_id")
+    return frozenset(sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:most])
+
+
 def titles(texts: list[str]) -> list[str]:
     """Return the first line of each text: `fashion_udf.model.tokenizer.product_text` puts the title there."""
     return [text.partition("\n")[0] for text in texts]
@@ -39,7 +46,11 @@ def attributes(folder: Path, known: Sequence[dataset.Attribute]) -> NDArray[np.i
 
 
 def batches(
-    folder: Path, preparation: dataset.Preparation, size: int, edit: dataset.Edit | None = None
+    folder: Path,
+    preparation: dataset.Preparation,
+    size: int,
+    edit: dataset.Edit | None = None,
+    product_ids: Set[str] | None = None,
 ) -> Iterator[dataset.Batch]:
     """Read every row of a split once, in file order.
 
@@ -50,12 +61,13 @@ def batches(
         preparation: how rows become model inputs.
         size: rows of a batch; the last batch may be smaller.
         edit: changes each text before it is tokenized.
+        product_ids: of the rows to read; None: all.
 
     Returns:
         Triples of inputs, label indexes and attributes, as `training.data.dataset.input_arrays` has them.
     """
     arrays = dataset.input_arrays(preparation)
-    read = rows(folder)
+    read = rows(folder, product_ids=product_ids)
     while batch := list(islice(read, size)):
         images, texts, categories, given = (
             [row[name] for row in batch] for name in ("image", "text", "category", "attributes")
@@ -68,19 +80,14 @@ def batches(
 
 def photos(folder: Path, product_ids: Set[str]) -> dict[str, bytes]:
     """Return the photos of some products of a split; an absent photo is empty."""
-    read = rows(folder, ["product_id", "image"])
-    return {row["product_id"]: row["image"] for row in read if row["product_id"] in product_ids}
+    read = rows(folder, ["product_id", "image"], product_ids)
+    return {row["product_id"]: row["image"] for row in read}
 
 
-def rows(folder: Path, columns: Sequence[str] = dataset.TRAINING_SET.names) -> Iterator[dict[str, Any]]:
-    """Yield every row of a split as a dict of `columns`, in file order."""
+def rows(
+    folder: Path, columns: Sequence[str] = dataset.TRAINING_SET.names, product_ids: Set[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield every row of a split as a dict of `columns`, in file order; those of `product_ids` alone if it is given."""
     for file in dataset.require_plain_parquet(folder):
         for part in pq.ParquetFile(file).iter_batches(_ROWS, columns=list(columns)):
-            yield from part.to_pylist()
-
-
-def sample(folder: Path, most: int) -> Iterator[dict[str, Any]]:
-    """Yield at most `most` rows of a split, in file order: the same ones each time, drawn by their ids."""
-    ids = column(folder, "product_id")
-    drawn = set(ids if len(ids) <= most else np.random.default_rng(0).choice(sorted(ids), most, replace=False).tolist())
-    return (row for row in rows(folder) if row["product_id"] in drawn)
+            yield from (row for row in part.to_pylist() if product_ids is None or row["product_id"] in product_ids)

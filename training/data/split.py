@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections import defaultdict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from . import components
 
-SPLITS = ("train", "validation", "test")
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 TRAIN_SHARE = 0.8
 VALIDATION_SHARE = 0.1
 
@@ -26,37 +29,40 @@ def normalised_title(title: str | None) -> str | None:
     return " ".join(words) or None
 
 
-def assign(products: pd.DataFrame) -> pd.Series:
-    """Assign every product to a split.
+def assign(products: DataFrame) -> DataFrame:
+    """Assign every product to a split, without collecting any.
 
     Args:
-        products: columns `product_id` (unique strings), `title`, `category`, `image_sha256`; the last and title may be
-            null.
+        products: string columns `product_id` (unique), `normalised_title`, `category` and `image_sha256`; title and
+            photo may be null.
 
     Returns:
-        A series of `train`, `validation` or `test`, with the index of `products`.
+        Columns `product_id` and `split`: `train`, `validation` or `test`.
+
+    Raises:
+        CatalogError: the groups have chains of photos and titles that are too long to follow.
     """
-    ids = products["product_id"].tolist()
-    titles = [normalised_title(title) for title in products["title"].where(products["title"].notna(), None)]
-    photos = products["image_sha256"].where(products["image_sha256"].notna(), None).tolist()
-    groups = _connected([titles, photos], len(ids))
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
 
-    category_of = dict(zip(ids, products["category"], strict=True))
-    by_category: dict[str, list[tuple[str, list[int]]]] = defaultdict(list)
-    for members in groups:
-        smallest = min(ids[member] for member in members)
-        # A group with several labels (wrong labels exist) counts for the category of its smallest id.
-        by_category[category_of[smallest]].append((hashlib.sha256(smallest.encode()).hexdigest(), members))
-
-    split = [""] * len(ids)
-    for category_groups in by_category.values():
-        total = sum(len(members) for _, members in category_groups)
-        before = 0
-        for _, members in sorted(category_groups):
-            for member in members:
-                split[member] = _split_at(before / total)
-            before += len(members)
-    return pd.Series(split, index=products.index, name="split")
+    grouped = _grouped(products).localCheckpoint()
+    # A group with several labels (wrong labels exist) counts for the category of its smallest id.
+    groups = grouped.groupBy("smallest").agg(
+        F.count("*").alias("members"),
+        F.max(F.when(F.col("product_id") == F.col("smallest"), F.col("category"))).alias("category"),
+    )
+    of_category = Window.partitionBy("category")
+    earlier = of_category.orderBy(F.sha2("smallest", 256)).rowsBetween(Window.unboundedPreceding, -1)
+    before = F.coalesce(F.sum("members").over(earlier), F.lit(0))
+    share = before / F.sum("members").over(of_category)
+    name = (
+        F.when(share < F.lit(TRAIN_SHARE), TRAIN)
+        .when(share < F.lit(TRAIN_SHARE + VALIDATION_SHARE), VALIDATION)
+        .otherwise(TEST)
+    )
+    return grouped.join(groups.select("smallest", name.alias("split")).hint(components.JOIN), "smallest").select(
+        "product_id", "split"
+    )
 
 
 def digest(product_ids: Sequence[str], splits: Sequence[str]) -> str:
@@ -65,28 +71,17 @@ def digest(product_ids: Sequence[str], splits: Sequence[str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _split_at(share: float) -> str:
-    if share < TRAIN_SHARE:
-        return "train"
-    return "validation" if share < TRAIN_SHARE + VALIDATION_SHARE else "test"
+def _grouped(products: DataFrame) -> DataFrame:
+    """Add the column `smallest`: the smallest product id of each product's group."""
+    from pyspark.sql import functions as F
 
-
-def _connected(keys_by_kind: Sequence[Sequence[str | None]], count: int) -> list[list[int]]:
-    """Group positions 0..count-1 that share a key of any kind, by union-find; None is no key."""
-    parent = list(range(count))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for keys in keys_by_kind:
-        first: dict[str, int] = {}
-        for position, key in enumerate(keys):
-            if key is not None:
-                parent[root(position)] = root(first.setdefault(key, position))
-    groups: dict[int, list[int]] = defaultdict(list)
-    for position in range(count):
-        groups[root(position)].append(position)
-    return list(groups.values())
+    edges = None
+    for key in ("normalised_title", "image_sha256"):
+        keyed = products.where(F.col(key).isNotNull())
+        first = keyed.groupBy(key).agg(F.min("product_id").alias("first"))
+        found = keyed.select("product_id", key).join(first.hint(components.JOIN), key).select("product_id", "first")
+        edges = found if edges is None else edges.unionByName(found)
+    assert edges is not None
+    smallest = components.smallest_of_component(edges).withColumnRenamed("node", "product_id")
+    joined = products.select("product_id", "category").join(smallest.hint(components.JOIN), "product_id", "left")
+    return joined.withColumn("smallest", F.coalesce("smallest", "product_id"))

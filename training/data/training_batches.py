@@ -8,9 +8,9 @@ from __future__ import annotations
 import ctypes
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,17 @@ from numpy.typing import NDArray
 
 from fashion_udf.errors import CatalogError
 from fashion_udf.model.tokenizer import MAX_TOKENS
+from fashion_udf.photos.decode import decode
 
 from .dataset import INPUTS, TRAINING_SET, Edit, Preparation, count, input_arrays, require_plain_parquet
+from .outliers import PREFIX, Outliers, outlier_rows
+from .photo_cache import PhotoCache
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # options of glibc's mallopt(3)
+_START = 20  # characters of a description
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Shard:
 
 
 WHOLE = Shard()
+NO_OUTLIERS = Outliers()
 
 
 def training_batches(
@@ -48,17 +53,38 @@ def training_batches(
     shard: Shard = WHOLE,
     skip: int = 0,
     edit: Edit | None = None,
+    photos: PhotoCache | None = None,
+    outliers: Outliers = NO_OUTLIERS,
 ) -> tf.data.Dataset:
-    """Read one shuffled epoch of full batches, without its first `skip` ones; `edit` changes each text.
+    """Read one shuffled epoch of full batches, without its first `skip` ones.
+
+    Args:
+        folder: the split.
+        preparation: how rows become model inputs.
+        batch_size: rows of a batch; the last batch is dropped if it is not full.
+        seed: of the order, and of the outliers.
+        shard: which part of the rows.
+        skip: batches.
+        edit: changes each text before it is tokenized.
+        photos: keeps decoded photos, of the size of `preparation`.
+        outliers: join the rows of the split.
 
     Returns:
         Triples of inputs (`image` uint8[n, s, s, 3], `image_present` float32[n, 1], `token_ids` int32[n, 100]), label
-        indexes int32[n] and attributes int32[n, A], as `input_arrays` has them; the last batch is dropped if not full.
+        indexes int32[n] and attributes int32[n, A], as `input_arrays` has them, but for attributes that the text as it
+        is learned may spell out, in the row's own description: these are -1.
     """
-    rows = _rows(folder, seed, shard).shuffle(8192, seed=seed)  # encoded photos: about 64 MB at 8 KB each
+    import tensorflow as tf
+
+    rows = _rows(folder, seed, shard)
+    if outliers.rows:
+        made = _outliers(outliers, folder, preparation.image_size, seed, shard)
+        shares = [float(count(folder)), float(outliers.rows)]
+        rows = tf.data.Dataset.sample_from_datasets([rows, made], shares, seed, stop_on_empty_dataset=False)
+    rows = rows.shuffle(8192, seed=seed)  # encoded photos: about 64 MB at 8 KB each
     if shard.count > 1:  # workers may have unequal numbers of row groups, and none may run dry before the others
         rows = rows.repeat()
-    return _prepared(rows.batch(batch_size, drop_remainder=True).skip(skip), preparation, edit)
+    return _prepared(rows.batch(batch_size, drop_remainder=True).skip(skip), preparation, edit, photos)
 
 
 def _rows(folder: Path, seed: int, shard: Shard) -> tf.data.Dataset:
@@ -103,6 +129,18 @@ def _rows(folder: Path, seed: int, shard: Shard) -> tf.data.Dataset:
     return tf.data.Dataset.from_generator(batches, output_signature=signature).unbatch()
 
 
+def _outliers(settings: Outliers, folder: Path, size: int, seed: int, shard: Shard) -> tf.data.Dataset:
+    """Return a worker's part of the outliers of an epoch."""
+    import tensorflow as tf
+
+    def rows() -> Iterator[dict[str, Any]]:
+        _keep_freed_memory()
+        return islice(outlier_rows(settings, folder, size, seed), shard.index, None, shard.count)
+
+    signature = {name: tf.TensorSpec([], tf.string) for name in TRAINING_SET.names}
+    return tf.data.Dataset.from_generator(rows, output_signature=signature)
+
+
 def _keep_freed_memory() -> None:
     """Let glibc keep the memory that TensorFlow frees, for the next step to use again.
 
@@ -116,22 +154,18 @@ def _keep_freed_memory() -> None:
             libc.mallopt(option, 1 << 30)
 
 
-def _prepared(batches: tf.data.Dataset, preparation: Preparation, edit: Edit | None) -> tf.data.Dataset:
+def _prepared(
+    batches: tf.data.Dataset, preparation: Preparation, edit: Edit | None, photos: PhotoCache | None
+) -> tf.data.Dataset:
     import tensorflow as tf
 
-    arrays, size = input_arrays(preparation), preparation.image_size
-
-    def prepare(ids: Any, texts: Any, images: Any, categories: Any, attributes: Any) -> tuple[NDArray[Any], ...]:
-        names, words, labels, given = (
-            [value.decode() for value in values] for values in (ids, texts, categories, attributes)
-        )
-        if edit:
-            words = [edit(*row) for row in zip(names, words, labels, strict=True)]
-        return arrays(images, words, labels, given)
+    size = preparation.image_size
 
     def shaped(row: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
         *inputs, label, attributes = tf.numpy_function(
-            prepare, [row[name] for name in TRAINING_SET.names], [tf.uint8, tf.float32, tf.int32, tf.int32, tf.int32]
+            _prepare(preparation, edit, photos),
+            [row[name] for name in TRAINING_SET.names],
+            [tf.uint8, tf.float32, tf.int32, tf.int32, tf.int32],
         )
         for values, shape in zip(inputs, ([None, size, size, 3], [None, 1], [None, MAX_TOKENS]), strict=True):
             values.set_shape(shape)
@@ -140,3 +174,35 @@ def _prepared(batches: tf.data.Dataset, preparation: Preparation, edit: Edit | N
         return dict(zip(INPUTS, inputs, strict=True)), label, attributes
 
     return batches.map(shaped, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+
+
+def _prepare(preparation: Preparation, edit: Edit | None, photos: PhotoCache | None) -> Callable[..., Any]:
+    """Return a function of the columns of `TRAINING_SET`, in bytes, to what a batch holds."""
+    arrays = input_arrays(preparation)
+
+    def prepare(ids: Any, texts: Any, images: Any, categories: Any, attributes: Any) -> tuple[NDArray[Any], ...]:
+        names, words, labels, given = (
+            [value.decode() for value in values] for values in (ids, texts, categories, attributes)
+        )
+        written = [edit(*row) for row in zip(names, words, labels, strict=True)] if edit else words
+        here = images if photos is None else [b""] * len(images)
+        pixels, present, token_ids, label, values = arrays(here, written, labels, given)
+        if photos is not None:
+            for row, (name, data) in enumerate(zip(names, images, strict=True)):
+                square = decode(data, photos.size).pixels if name.startswith(PREFIX) else photos.decode(name, data)
+                if square is not None:
+                    pixels[row], present[row] = square, 1.0
+        values[[_tells(*pair) for pair in zip(words, written, strict=True)]] = -1
+        return pixels, present, token_ids, label, values
+
+    return prepare
+
+
+def _tells(text: str, written: str) -> bool:
+    """Tell whether a text as it is learned has the start of the row's own description.
+
+    A description often spells colour, season and use out. Attributes that are learned with it are read from it, and not
+    from the title and the photo.
+    """
+    own = text.partition("\n")[2][:_START]
+    return bool(own) and own in written

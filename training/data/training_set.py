@@ -1,82 +1,110 @@
-"""A labelled catalog to a training set: one folder of flat Parquet for each split."""
+"""Labelled catalogs to a training set: one folder of flat Parquet for each split.
+
+Nothing on the driver grows with the catalogs: ids, titles and photos stay on the executors.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_udf.errors import CatalogError, InputError
+from fashion_udf.errors import InputError
 from fashion_udf.model.tokenizer import product_text
 
-from . import split
-from .dataset import TRAINING_SET
+from . import catalogs, placement, split
+from .components import JOIN
+from .dataset import OTHER, TRAINING_SET
+from .placement import Kinds, Options
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROW_GROUPS = 16  # per split; petastorm needs at least one for each reader, eight for each is comfortable
+ROW_GROUPS = 16  # per split, at least; petastorm needs one for each reader, eight for each is comfortable
+ROWS_PER_FILE = 50_000  # at most; photos of 20 KB make 1 GB
 
 
-def with_split(catalog: DataFrame) -> DataFrame:
-    """Add the column `split`; only ids, titles, labels and photo digests are collected, never photos."""
+@dataclass(frozen=True)
+class Written:
+    """The ledger of a training set: every labelled row of the catalogs is in it once."""
+
+    rows: Mapping[str, int]  # split -> rows written
+    rare: Mapping[str, int]  # category with too few products -> rows left out
+    left_out: Mapping[str, int]  # reason -> rows left out
+    doubled: int  # rows of products that an earlier catalog has
+    attributes: tuple[str, ...]
+    kinds: Kinds
+
+
+def write(
+    labelled: Sequence[DataFrame], output: Path, options: Options | None = None, attributes: Sequence[str] | None = None
+) -> Written:
+    """Write one folder for each split; rows without a category are left out.
+
+    Args:
+        labelled: catalogs, as `training.data.catalogs.united` takes them.
+        output: a new directory.
+        options: how products become rows.
+        attributes: columns to keep as attributes; None: those of `catalogs.ATTRIBUTES` that there are.
+
+    Raises:
+        InputError: `output` exists.
+        CatalogError: a column is missing, an id repeats, or nothing would be left to judge with.
+    """
     from pyspark.sql import functions as F
 
-    keys = catalog.select("product_id", "title", "category", F.sha2("image", 256).alias("image_sha256")).toPandas()
-    if keys["product_id"].duplicated().any():
-        raise CatalogError("Expected every product_id once. Received: " + _repeated(keys["product_id"].tolist()))
-    keys["split"] = split.assign(keys)
-    assigned = catalog.sparkSession.createDataFrame(keys[["product_id", "split"]])
-    return catalog.join(F.broadcast(assigned), on="product_id", how="inner")
+    if output.exists():
+        raise InputError(f"Expected a new directory for --output. Received: {output}, which exists")
+    options = options or Options()
+    names = catalogs.attribute_names(labelled, attributes)
+    rows = catalogs.united(labelled, names)
+    products = catalogs.products(rows, names).localCheckpoint()
+    kinds = placement.kinds(products, options)
+    placed = placement.place(products, kinds, options).localCheckpoint()
+    kept = placed.where(F.col("left_out").isNull())
+    rare = _rare(kept, options.min_products)
+    placed = placement.capped(placed.where(~F.col("label").isin([*rare])), options.max_validation).localCheckpoint()
+    kept = placed.where(F.col("left_out").isNull()).select("product_id", "catalog", "label", "split", "attributes")
+    counts = {
+        name: _write(rows.drop(*names), kept.where(F.col("split") == F.lit(name)), output / name)
+        for name in split.SPLITS
+    }
+    left_out = _counts(placed.where(F.col("left_out").isNotNull()), "left_out")
+    (doubled,) = products.agg(F.sum(F.col("copies") - 1)).collect()
+    return Written(counts, rare, left_out, int(doubled[0] or 0), names, kinds)
 
 
-def as_training_set(catalog: DataFrame) -> DataFrame:
+def _rare(kept: DataFrame, least: int) -> dict[str, int]:
+    from pyspark.sql import functions as F
+
+    counts = _counts(kept.where(F.col("label") != F.lit(OTHER)), "label")
+    return {label: count for label, count in counts.items() if count < least}
+
+
+def _counts(rows: DataFrame, column: str) -> dict[str, int]:
+    return {row[column]: row["count"] for row in rows.groupBy(column).count().orderBy(column).collect()}
+
+
+def _write(rows: DataFrame, chosen: DataFrame, folder: Path) -> int:
+    """Write the rows of the chosen products, and return how many these are."""
+    count = chosen.count()
+    files = max(ROW_GROUPS, -(-count // ROWS_PER_FILE))
+    part = as_training_set(rows.drop("category").join(chosen.hint(JOIN), ["product_id", "catalog"]))
+    part.repartition(files, "product_id").sortWithinPartitions("product_id").write.parquet(str(folder))
+    return count
+
+
+def as_training_set(rows: DataFrame) -> DataFrame:
     """Select the columns of `TRAINING_SET`: an absent text or photo becomes an empty one."""
     from pyspark.sql import functions as F
 
     # Spark 4.1 and later take the annotations of a function for those of a pandas UDF.
     text = F.udf(lambda title, description: product_text(title, description), "string")
-    return catalog.select(
+    return rows.select(
         "product_id",
         text("title", "description").alias("text"),
         F.coalesce("image", F.lit(bytearray())).alias("image"),
-        "category",
-        F.lit("{}").alias("attributes"),
+        F.col("label").alias("category"),
+        "attributes",
     ).select(*TRAINING_SET.names)
-
-
-def write(catalog: DataFrame, output: Path, min_products: int = 1) -> tuple[dict[str, int], dict[str, int]]:
-    """Write one folder for each split; rows without a category, or with a rare one, are left out.
-
-    Returns:
-        Rows by split, and rows left out by rare category.
-
-    Raises:
-        InputError: `output` exists.
-        CatalogError: a column is missing, or an id repeats.
-    """
-    from pyspark.sql import functions as F
-
-    if missing := sorted({"product_id", "title", "description", "image", "category"} - set(catalog.columns)):
-        raise CatalogError(
-            "Expected a labelled catalog, as `fashion-udf import` writes with --images bytes. "
-            f"Received: one without {', '.join(missing)}"
-        )
-    if output.exists():
-        raise InputError(f"Expected a new directory for --output. Received: {output}, which exists")
-    rows = with_split(catalog.where(F.col("category").isNotNull())).cache()
-    by_category = {row["category"]: row["count"] for row in rows.groupBy("category").count().collect()}
-    rare = {name: count for name, count in sorted(by_category.items()) if count < min_products}
-    kept = rows.where(~F.col("category").isin(list(rare)))
-    counts = {}
-    for name in split.SPLITS:
-        part = as_training_set(kept.where(F.col("split") == F.lit(name))).repartition(ROW_GROUPS, "product_id")
-        part.sortWithinPartitions("product_id").write.parquet(str(output / name))
-        counts[name] = part.count()
-    rows.unpersist()
-    return counts, rare
-
-
-def _repeated(ids: list[str]) -> str:
-    repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
-    return ", ".join(repeated[:10])

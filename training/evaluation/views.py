@@ -164,6 +164,14 @@ def accuracies(seen: Seen) -> dict[str, float]:
     return figures
 
 
+def summary(seen: Seen) -> dict[str, float]:
+    """Return the accuracies by modality with the text as rows have it, and `forms`, the mean of all other forms."""
+    found = accuracies(seen)
+    plain = {name: value for name, value in found.items() if "." not in name}
+    others = [value for name, value in found.items() if "." in name]
+    return plain | ({"forms": sum(others) / len(others)} if others else {})
+
+
 def joined(predictions: Sequence[Prediction]) -> Prediction:
     """Return the predictions of several batches as one."""
     columns = zip(*((p.embedding, p.logits, p.attributes) for p in predictions), strict=True)

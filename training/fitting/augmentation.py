@@ -18,13 +18,13 @@ WHITE = 255.0  # the decoder pads photos with it
 
 
 def augment(
-    inputs: dict[str, tf.Tensor], seed: tf.Tensor, augmentation: Augmentation, crop: float = 1.0
+    inputs: dict[str, tf.Tensor], seed: tf.Tensor, augmentation: Augmentation, crop: tf.Tensor | float = 1.0
 ) -> dict[str, tf.Tensor]:
     """Flip, crop, shift, zoom, recolour and partly erase the photos of a batch, and make some token ids unknown.
 
     Args:
         inputs: `image` uint8[n, s, s, 3], `image_present` float32[n, 1], `token_ids` int32[n, t].
-        seed: int32[2], different for every step.
+        seed: int32[2], different for every step and replica.
         augmentation: ranges of the changes.
         crop: least share of a photo's area that is kept, a square anywhere in it, enlarged to the same size (Szegedy et
             al. 2015). A garment of a small training photo is then as large as one at the size of scoring.
@@ -48,7 +48,7 @@ def augment(
     }
 
 
-def _warp(image: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation, crop: float) -> tf.Tensor:
+def _warp(image: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation, crop: tf.Tensor | float) -> tf.Tensor:
     import tensorflow as tf
 
     rows, size = tf.shape(image)[0], tf.cast(tf.shape(image)[1], tf.float32)

@@ -7,7 +7,8 @@ the batch normalisations are averaged too, so that they belong to the averaged w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
@@ -16,21 +17,32 @@ if TYPE_CHECKING:
 EVERY = 10
 
 
-def update(averaged: keras.Model, fitted: keras.Model, decay: float, total_steps: int) -> None:
-    """Move the weights of `averaged` towards those of `fitted`.
+def updater(averaged: keras.Model, fitted: keras.Model, decay: float) -> Callable[[int], None]:
+    """Return a function of the total steps so far that moves the weights of `averaged` towards those of `fitted`.
 
     The first weights weigh little: the average is taken over a part of the steps so far (as TensorFlow's
-    `ExponentialMovingAverage` does with `num_updates`).
+    `ExponentialMovingAverage` does with `num_updates`). No weight leaves its device.
 
     Args:
         averaged: a model with the weights of `fitted`, in the same order.
         fitted: the model that the steps change.
         decay: per step.
-        total_steps: done so far.
-    """
-    import numpy as np
 
-    kept = min(decay**EVERY, total_steps / (total_steps + 10 * EVERY))
-    for average, weight in zip(averaged.weights, fitted.weights, strict=True):
-        old, new = np.asarray(average), np.asarray(weight)
-        average.assign(old + (1 - kept) * (new - old) if old.dtype == np.float32 else new)
+    Raises:
+        ValueError: the models have different numbers of weights.
+    """
+    import tensorflow as tf
+
+    pairs = list(zip(averaged.weights, fitted.weights, strict=True))
+
+    @tf.function
+    def move(share: Any) -> None:
+        for average, weight in pairs:
+            new = tf.convert_to_tensor(weight)
+            average.assign(average + share * (new - average) if new.dtype == tf.float32 else new)
+
+    def update(total_steps: int) -> None:
+        kept = min(decay**EVERY, total_steps / (total_steps + 10 * EVERY))
+        move(tf.constant(1 - kept, tf.float32))
+
+    return update

@@ -40,12 +40,12 @@ class Position(BaseModel):
     loss: float = 0.0  # summed over the steps of this epoch
     hits: float = 0.0  # rows of this epoch whose best category was right
 
-    def after(self, loss: float, hits: float) -> Position:
-        """Return the position one step further."""
+    def after(self, steps: int, loss: float, hits: float) -> Position:
+        """Return the position some steps further; `loss` and `hits` are summed over these steps."""
         return Position(
-            total_steps=self.total_steps + 1,
+            total_steps=self.total_steps + steps,
             epoch=self.epoch,
-            step=self.step + 1,
+            step=self.step + steps,
             loss=self.loss + loss,
             hits=self.hits + hits,
         )

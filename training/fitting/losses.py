@@ -5,9 +5,11 @@ Each row is learned in up to four ways, which share the two branches, nearly all
     both      photo and text -> the category
     image     photo alone    -> the category
     text      text alone     -> the category
-    mismatch  the photo of another row and the text -> "another kind", where the two are of different families
+    exchange  the photo of another row and the text -> "another kind" where the two are of different families, and the
+              category of the text within a family
 
-The first three also learn the attributes, from the embedding, and which rows of the batch are alike.
+The first three also learn the attributes, from the embedding, and which rows of the batch are alike. The exchange also
+keeps a model from trusting the photos that it knows by heart: a title tells a top from a T-shirt, a photo hardly does.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 
 from fashion_udf.model.tokenizer import PADDING_ID
 
-from .recipe import Recipe
+from .recipe import LossWeights, Recipe
 from .word_head import word_loss
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def batch_loss(
     families: NDArray[np.int32],
     sizes: Sequence[int],
     word_head: keras.layers.Layer | None = None,
+    adjustment: NDArray[np.float32] | None = None,
 ) -> BatchLoss:
     """Return the loss of a batch.
 
@@ -64,42 +67,86 @@ def batch_loss(
         families: int32[K], the family of each category: a photo and a text of one family may be of one product.
         sizes: number of values of each attribute.
         word_head: names the title's words by the photo alone (see `word_head`); None: not learned.
+        adjustment: float32[K + 1], added to the logits that are learned (see `logit_adjustment`).
     """
     import keras
     from keras import ops
 
     head = keras.Model(model.get_layer("concatenate").output, model.output)
     categories, weights = len(families), recipe.loss_weights
-    family_of = np.append(families, [-1]).astype(np.int32)
+    family_of, added = np.append(families, [-1]).astype(np.int32), 0.0 if adjustment is None else adjustment
 
     def loss(photo: Any, text: Any, token_ids: Any, has_photo: Any, targets: Targets) -> tuple[Any, Any]:
         has_text = ops.cast(ops.any(token_ids != PADDING_ID, axis=1), "float32")
-        other, has_other = ops.roll(photo, 1, axis=0), ops.roll(has_photo, 1)
-        no_photo, no_text = ops.zeros_like(photo), ops.zeros_like(text)
-        ways = [(photo, text), (photo, no_text), (no_photo, text), (other, text)]
-        outputs = head(ops.concatenate([ops.concatenate(pair, 1) for pair in ways], 0), training=True)
+        outputs = head(_four_ways(photo, text), training=True)
         logits = ops.cast(outputs["logits"], "float32")  # bfloat16 on some GPUs
-        apart = has_text * has_other * _different(ops.take(family_of, targets.labels), ops.roll)
+        apart = _different(ops.take(family_of, targets.labels), ops.roll)
+        exchanged = ops.where(apart, categories, targets.labels)
         some = ops.maximum(has_photo, has_text)
-        counted = [weights.both * some, weights.image * has_photo, weights.text * has_text, weights.mismatch * apart]
-        labels = ops.concatenate([*[targets.labels] * 3, ops.full_like(targets.labels, categories)])
-        summed = ops.sum(cross_entropy(logits, labels, recipe.label_smoothing) * ops.concatenate(counted))
-        rows = ops.shape(token_ids)[0]
-        ways_of_row = ops.concatenate([weights.both * some, weights.image * has_photo, weights.text * has_text])
-        if sizes:
-            values = ops.cast(outputs["attributes"], "float32")[: 3 * rows]
-            known = ops.tile(targets.attributes, [3, 1])
-            summed += weights.attributes * ops.sum(attribute_loss(values, known, sizes) * ways_of_row)
-        if weights.alike:
-            embedding = ops.cast(outputs["embedding"], "float32")[: 3 * rows]
-            known_kind = ops.cast(targets.labels < categories, "float32")
-            present = ops.concatenate([has_photo * has_text, has_photo, has_text]) * ops.tile(known_kind, [3])
-            summed += weights.alike * ops.sum(alike_loss(embedding, present, targets))
+        counted = [weights.both * some, weights.image * has_photo, weights.text * has_text]
+        counted.append(weights.exchange * has_text * ops.roll(has_photo, 1))
+        labels = ops.concatenate([*[targets.labels] * 3, exchanged])
+        summed = ops.sum(cross_entropy(logits + added, labels, recipe.label_smoothing) * ops.concatenate(counted))
+        summed += _beside_the_category(outputs, targets, weights, sizes, categories, has_photo, has_text)
         if word_head:
             summed += weights.words * ops.sum(word_loss(word_head(photo), token_ids) * has_photo)
-        return summed, logits[:rows]
+        return summed, logits[: ops.shape(token_ids)[0]]
 
     return loss
+
+
+def _four_ways(photo: Any, text: Any) -> Any:
+    """Return the fused features of n rows in each of the four ways, [4 n, p + q]."""
+    from keras import ops
+
+    no_photo, no_text = ops.zeros_like(photo), ops.zeros_like(text)
+    ways = [(photo, text), (photo, no_text), (no_photo, text), (ops.roll(photo, 1, axis=0), text)]
+    return ops.concatenate([ops.concatenate(pair, 1) for pair in ways], 0)
+
+
+def _beside_the_category(
+    outputs: Any,
+    targets: Targets,
+    weights: LossWeights,
+    sizes: Sequence[int],
+    categories: int,
+    has_photo: Any,
+    has_text: Any,
+) -> Any:
+    """Return the weighted losses of the attributes and of which rows are alike, summed over the first three ways."""
+    from keras import ops
+
+    summed, rows = 0.0, ops.shape(targets.labels)[0]
+    if sizes:
+        some = ops.maximum(has_photo, has_text)
+        counted = ops.concatenate([weights.both * some, weights.image * has_photo, weights.text * has_text])
+        values = ops.cast(outputs["attributes"], "float32")[: 3 * rows]
+        known = ops.tile(targets.attributes, [3, 1])
+        summed += weights.attributes * ops.sum(attribute_loss(values, known, sizes) * counted)
+    if weights.alike:
+        embedding = ops.cast(outputs["embedding"], "float32")[: 3 * rows]
+        known_kind = ops.cast(targets.labels < categories, "float32")
+        present = ops.concatenate([has_photo * has_text, has_photo, has_text]) * ops.tile(known_kind, [3])
+        summed += weights.alike * ops.sum(alike_loss(embedding, present, targets))
+    return summed
+
+
+def logit_adjustment(counts: Sequence[int], tau: float) -> NDArray[np.float32]:
+    """Return what is added to the logits in training, so that rare categories are not passed over (Menon et al. 2021).
+
+    The logits then say how likely a product's photo and text are in a category, whatever the category's share.
+    Another kind than the categories has no share of its own: it counts as the mean row does.
+
+    Args:
+        counts: training rows of each category, each at least 1.
+        tau: 0 changes nothing, 1 takes the shares away.
+
+    Returns:
+        float32[K + 1].
+    """
+    shares = np.asarray(counts, np.float64) / np.sum(counts)
+    logarithms = np.log(shares)
+    return (tau * np.append(logarithms, np.sum(shares * logarithms))).astype(np.float32)
 
 
 def cross_entropy(logits: Any, labels: Any, smoothing: float = 0.0) -> Any:
@@ -161,8 +208,5 @@ def alike_loss(embedding: Any, present: Any, targets: Targets) -> Any:
 
 
 def _different(families: Any, roll: Callable[..., Any]) -> Any:
-    """Return float32[n]: 1 where the row before is of another family; another kind (-1) is of none."""
-    from keras import ops
-
-    before = roll(families, 1)
-    return ops.cast((families != before) | (families < 0), "float32")
+    """Return bool[n]: whether the row before is of another family; another kind (-1) is of none."""
+    return (families != roll(families, 1)) | (families < 0)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from fashion_udf.config import Section
 
+from ..data.outliers import Outliers
 from ..data.shop_text import TextAugmentation
 from ..evaluation.limits import Limits
 
@@ -26,7 +27,7 @@ class Stage(Section):
     crop: float = Field(1.0, gt=0, le=1)
 
     def steps(self, rows: int, batch_size: int) -> int:
-        """Return the number of whole batches in one epoch over a training split of `rows`."""
+        """Return the number of whole batches in one epoch over `rows`."""
         return int(rows * self.share) // batch_size
 
 
@@ -49,7 +50,7 @@ class Augmentation(Section):
 class LossWeights(Section):
     """How much each way of seeing a row counts in the loss: with both inputs, the photo alone, the text alone.
 
-    `mismatch` is the weight of a photo and a text of different products, `attributes` of the attributes in each of the
+    `exchange` is the weight of a text with the photo of another row, `attributes` of the attributes in each of the
     three ways, `alike` of which rows are near one another (see `losses`), `words` of the title's words, named by the
     photo alone (see `word_head`).
     """
@@ -57,10 +58,15 @@ class LossWeights(Section):
     both: float = Field(1.0, ge=0)
     image: float = Field(1.0, ge=0)
     text: float = Field(1.0, ge=0)
-    mismatch: float = Field(0.0, ge=0)
+    exchange: float = Field(0.0, ge=0)
     attributes: float = Field(0.0, ge=0)
     alike: float = Field(0.0, ge=0)
     words: float = Field(0.0, ge=0)
+
+    @property
+    def ways(self) -> float:
+        """Sum of the weights of what is learned of every row; the loss is divided by it."""
+        return self.both + self.image + self.text + self.words
 
     @model_validator(mode="after")
     def _not_all_zero(self) -> Self:
@@ -76,7 +82,7 @@ class Recipe(Section):
     output: Path
     seed: int = 7
     backbone_weights: str = "none"  # none, imagenet or a file
-    #: DIRECTORY@<model_version>: training starts with its weights, tokenizer and categories.
+    #: DIRECTORY@<model_version>: training starts with its weights and tokenizer; heads of other categories are new.
     initial_bundle: str | None = Field(None, pattern=r"^.+@[0-9a-f]{64}$")
     #: A file of families of categories, as conf/taxonomy.yaml; null: each category is its own family.
     taxonomy: Path | None = None
@@ -89,16 +95,28 @@ class Recipe(Section):
     weight_decay: float = Field(1e-4, ge=0)
     average_decay: float = Field(0.995, ge=0, lt=1)  # per step, of the averaged weights, which are released
     label_smoothing: float = Field(0.05, ge=0, lt=1)
+    logit_adjustment: float = Field(0.0, ge=0)  # tau; 1: rare categories count as much as frequent ones
     dropout: float = Field(0.2, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
     #: How texts are changed in training; null: they are not.
     text_augmentation: TextAugmentation | None = None
+    #: Rows of category `other` that join each epoch: odd pictures, and titles of other goods.
+    outliers: Outliers = Outliers()
     loss_weights: LossWeights = LossWeights()
     stages: tuple[Stage, ...] = Field(min_length=1)
+    #: Rows of the validation after each epoch, drawn by their ids; null: all. Calibration draws 4,000.
+    validation_rows: int | None = Field(None, ge=1)
+    keep: Literal["last", "best"] = "last"  # which epoch is released; best: by the mean of the validation accuracies
+    patience: int | None = Field(None, ge=1)  # epochs without a better one after which the run ends; null: never
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
+    photo_cache_gb: float = Field(8.0, ge=0)  # of decoded photos, in a file in TMPDIR; 0: decoded anew in each epoch
     target_precision: float = Field(0.99, gt=0, lt=1)
     #: What `training.export` demands of the bundle.
     release: Limits = Limits()
+
+    def rows(self, products: int) -> int:
+        """Return the rows of a whole epoch over a training split of `products`."""
+        return products + self.outliers.rows
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:

@@ -3,6 +3,7 @@
 recipe.yaml, data.json  recipe and data of the run
 checkpoints/          to continue after an interruption
 history.jsonl         a line per epoch
+best.safetensors      weights of the best epoch, where the recipe keeps that one
 tensorboard/          loss, accuracy and rate by step
 weights.safetensors   half precision, by name
 tokenizer.json, labels.json, attributes.json, taxonomy.yaml, calibration.json, metrics.json
@@ -27,7 +28,7 @@ from ..data import dataset, split
 from .recipe import Recipe
 
 #: Keys that may change between the start of a run and its end: where its files are, and how often it is saved.
-_FREE = ("data", "output", "checkpoint_minutes")
+_FREE = ("data", "output", "checkpoint_minutes", "photo_cache_gb")
 
 
 def start(recipe: Recipe) -> None:
@@ -60,6 +61,12 @@ def cut_history(directory: Path, epochs: int) -> None:
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         replace_file(path, "".join(lines[:epochs]).encode())
+
+
+def read_history(directory: Path) -> list[dict[str, Any]]:
+    """Return the epochs of `history.jsonl`."""
+    path = directory / "history.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def append_history(directory: Path, line: Mapping[str, Any]) -> None:

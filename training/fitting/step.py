@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .augmentation import augment
 from .losses import BatchLoss, Targets
 from .recipe import Recipe
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
+#: Largest norm of the gradient of all weights together, summed over replicas.
+CLIP_NORM = 1.0
+#: What a step adds up: the loss and the gradient's norm before it is clipped, one for each step, and right categories.
+SUMS = ("loss", "hits", "gradient_norm")
 
 
 def train_step(
@@ -20,38 +27,60 @@ def train_step(
     loss_of: BatchLoss,
     word_head: keras.layers.Layer | None = None,
 ) -> Any:
-    """Return a compiled step over a distributed batch: (inputs, labels, attributes) -> summed loss, hits.
+    """Return a compiled step over a distributed batch: (sums, seed, crop, inputs, labels, attributes) -> sums.
 
-    The hits are of the rows' categories, with both inputs. The loss of a replica is divided by the global batch, and
-    `optimizer.apply` sums gradients over replicas, so the result does not depend on their number, but for the parts of
-    the loss that compare the rows of a replica (see `losses`).
+    The sums are float32[3] and stay on the device: `SUMS` of the steps so far. The hits are of the rows' categories,
+    with both inputs. `seed` int32[2] is that of the random changes of the rows, `crop` float32[] as in `augment`. The
+    result does not depend on the number of replicas, but for the random changes and the parts of the loss that compare
+    the rows of a replica (see `losses`): a replica's loss is divided by the global batch.
     """
-    import keras
     import tensorflow as tf
 
     variables = [*model.trainable_variables, *(word_head.trainable_variables if word_head else ())]
-    image, image_present, token_ids = model.inputs
-    photo_branch = keras.Model([image, image_present], model.get_layer("photo").output)
-    text_branch = keras.Model(token_ids, model.get_layer("text").output)
-    weights = recipe.loss_weights
-    total = recipe.batch_size * (weights.both + weights.image + weights.text + weights.words)
+    photo_branch, text_branch = _branches(model)
+    replicas, total = strategy.num_replicas_in_sync, recipe.batch_size * recipe.loss_weights.ways
 
-    def replica_step(inputs: Any, labels: Any, attributes: Any) -> tuple[Any, Any]:
+    def replica_step(seed: Any, crop: Any, rows: Any, labels: Any, attributes: Any) -> Any:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        inputs = augment(rows, tf.random.experimental.stateless_fold_in(seed, replica), recipe.augmentation, crop)
+        token_ids, has_photo = inputs["token_ids"], inputs["image_present"][:, 0]
         with tf.GradientTape() as tape:
-            photo = _photo_features(photo_branch, inputs)
-            text = text_branch(inputs["token_ids"], training=True)
-            has_photo = inputs["image_present"][:, 0]
-            summed, logits = loss_of(photo, text, inputs["token_ids"], has_photo, Targets(labels, attributes))
+            photo, text = _photo_features(photo_branch, inputs), text_branch(token_ids, training=True)
+            summed, logits = loss_of(photo, text, token_ids, has_photo, Targets(labels, attributes))
             loss = summed / total
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss, tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
+        gradients, norm = _summed_and_clipped(tape.gradient(loss, variables))
+        optimizer.apply([gradient / replicas for gradient in gradients], variables)  # sums over replicas once more
+        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
+        return tf.stack([loss, hits, norm / replicas])
 
     @tf.function
-    def step(inputs: Any, labels: Any, attributes: Any) -> tuple[Any, Any]:
-        loss, hits = strategy.run(replica_step, args=(inputs, labels, attributes))
-        return strategy.reduce("SUM", loss, axis=None), strategy.reduce("SUM", hits, axis=None)
+    def step(sums: Any, seed: Any, crop: Any, inputs: Any, labels: Any, attributes: Any) -> Any:
+        added = strategy.run(replica_step, args=(seed, crop, inputs, labels, attributes))
+        return sums + strategy.reduce("SUM", added, axis=None)
 
     return step
+
+
+def _branches(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Return the parts of the model before the fusion, from the photo and from the text."""
+    import keras
+
+    image, image_present, token_ids = model.inputs
+    photo_branch = keras.Model([image, image_present], model.get_layer("photo").output)
+    return photo_branch, keras.Model(token_ids, model.get_layer("text").output)
+
+
+def _summed_and_clipped(gradients: Sequence[Any]) -> tuple[list[Any], Any]:
+    """Return the gradients summed over replicas and clipped together, and their norm before; in a replica's context."""
+    import tensorflow as tf
+
+    # Dense: the rows of an embedding that come twice in a batch would count one by one in the norm.
+    dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync > 1:
+        dense = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
+    clipped, norm = tf.clip_by_global_norm(dense, CLIP_NORM)
+    return clipped, norm
 
 
 def _photo_features(photo_branch: keras.Model, inputs: Any) -> Any:
@@ -70,11 +99,11 @@ def _photo_features(photo_branch: keras.Model, inputs: Any) -> Any:
 
 
 def make_optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:
-    """Return AdamW with a warm-up and a cosine; biases and normalisations do not decay.
+    """Return AdamW with a warm-up and a cosine; biases and normalisations do not decay. The step clips gradients.
 
     Args:
         recipe: rates, and the stages that the schedule spans.
-        rows: in the training split.
+        rows: of a whole epoch.
     """
     import keras
 
@@ -87,6 +116,6 @@ def make_optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:
         warmup_target=recipe.learning_rate,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, global_clipnorm=1.0)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_udf.errors import ConfigError
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 #: A GPU computes in bfloat16 from this compute capability (NVIDIA Ampere). bfloat16 has float32's range, so losses need
 #: no scaling, as they would in float16.
 BFLOAT16_CAPABILITY = (8, 0)
+#: What NVIDIA's driver makes for each GPU, below /; the last one is WSL's.
+_GPU_FILES = ("proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*", "usr/lib/wsl/lib/nvidia-smi")
 
 
 def choose_strategy() -> tf.distribute.Strategy:
@@ -35,7 +38,10 @@ def choose_strategy() -> tf.distribute.Strategy:
         _require_workers(os.environ["TF_CONFIG"])
         name, strategy = "MultiWorkerMirroredStrategy", tf.distribute.MultiWorkerMirroredStrategy()
     else:
-        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        gpus = tf.config.list_logical_devices("GPU")
+        if not gpus and (evidence := unused_gpu()):
+            logger.warning("%s", evidence)
+        devices = gpus or tf.config.list_logical_devices("CPU")
         names = [device.name for device in devices]
         if len(names) > 1:
             name, strategy = "MirroredStrategy", tf.distribute.MirroredStrategy(names)
@@ -45,6 +51,21 @@ def choose_strategy() -> tf.distribute.Strategy:
     return strategy
 
 
+def unused_gpu() -> str | None:
+    """Return what to do about an NVIDIA GPU of this machine that TensorFlow does not see; None where there is none.
+
+    Where CUDA_VISIBLE_DEVICES hides all GPUs there is nothing to do.
+    """
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    if hidden or not (found := [str(path) for pattern in _GPU_FILES for path in sorted(Path("/").glob(pattern))]):
+        return None
+    return (
+        f"training runs on the CPU, though this machine has an NVIDIA GPU ({found[0]}): TensorFlow finds no CUDA. "
+        "Run .venv-training/bin/pip install '.[training-gpu]'; if it stays so, python -c 'import tensorflow' says why. "
+        "CUDA_VISIBLE_DEVICES=-1 trains on the CPU without this warning"
+    )
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Return whether this process writes the run directory: the first worker, or the only process."""
     resolver = strategy.cluster_resolver
@@ -52,6 +73,20 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     chief = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
     return bool(resolver.task_type == chief and resolver.task_id == 0)
+
+
+def any_worker(strategy: tf.distribute.Strategy, value: bool) -> bool:
+    """Return whether `value` is true in any worker: the same in all of them. Each worker must call this."""
+    import tensorflow as tf
+
+    if strategy.cluster_resolver is None or not strategy.cluster_resolver.task_type:
+        return value
+
+    @tf.function
+    def total(own: tf.Tensor) -> tf.Tensor:
+        return strategy.reduce("SUM", strategy.run(tf.identity, args=(own,)), axis=None)
+
+    return bool(total(tf.constant(float(value))) > 0)
 
 
 def distribute(
@@ -78,14 +113,14 @@ def distribute(
     )
 
 
-def set_precision() -> None:
-    """Compute in bfloat16, with float32 weights, where every GPU can; the choice is logged."""
+def set_precision(policy: str | None = None) -> None:
+    """Set Keras' policy: by default bfloat16 with float32 weights where every GPU can; the choice is logged."""
     import keras
     import tensorflow as tf
 
     details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     capable = [detail.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY for detail in details]
-    policy = "mixed_bfloat16" if capable and all(capable) else "float32"
+    policy = policy or ("mixed_bfloat16" if capable and all(capable) else "float32")
     keras.config.set_dtype_policy(policy)
     logger.info("precision: %s", policy)
 

@@ -137,7 +137,7 @@ def _reads_pixels(graph: Any) -> list[str]:
 
 
 def _sums_of_states(graph: Any) -> list[str]:
-    """Return the names of the sums over the LSTM's states [n, t, u], in which padding is made small: they are no maps."""
+    """Return the names of the sums over the LSTM's states [n, t, u], which make padding small: they are no maps."""
     return [
         operation.get_friendly_name()
         for operation in graph.get_ops()

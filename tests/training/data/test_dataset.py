@@ -18,7 +18,9 @@ from fashion_udf.model import tokenizer
 from tests import training_set
 from training.data import dataset, labelled_rows
 from training.data.dataset import TRAINING_SET, Attribute, Preparation
-from training.data.training_batches import training_batches
+from training.data.outliers import Outliers
+from training.data.photo_cache import PhotoCache
+from training.data.training_batches import Shard, training_batches
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +43,11 @@ def _rows(path: Path, **columns: list[Any]) -> Path:
 
 
 def test_training_batches_have_the_rows_that_measuring_reads(folder: Path, preparation: Preparation) -> None:
-    ((inputs, *rest),) = training_batches(folder / "test", preparation, 16, seed=1)
-    ((expected_inputs, *expected_rest),) = labelled_rows.batches(folder / "test", preparation, 16)
+    def edit(product_id: str, text: str, category: str) -> str:
+        return text.partition("\n")[0]  # without descriptions, with which attributes are not learned
+
+    ((inputs, *rest),) = training_batches(folder / "test", preparation, 16, seed=1, edit=edit)
+    ((expected_inputs, *expected_rest),) = labelled_rows.batches(folder / "test", preparation, 16, edit)
     trained = [*(inputs[name].numpy() for name in dataset.INPUTS), *(part.numpy() for part in rest)]
     measured = [*(expected_inputs[name] for name in dataset.INPUTS), *expected_rest]
     assert [(part.dtype, part.shape) for part in trained] == [(part.dtype, part.shape) for part in measured]
@@ -86,6 +91,89 @@ def test_texts_are_changed_by_what_is_known_of_their_row(folder: Path, preparati
     assert not any(inputs["token_ids"].numpy().any() for inputs, *_ in batches)
 
 
+def _known(path: Path, texts: list[str], edit: dataset.Edit | None) -> list[bool]:
+    """Whether training keeps the attributes of rows that all have some, in the order of `texts`."""
+    count = len(texts)
+    table = _rows(
+        path,
+        product_id=[str(number) for number in range(count)],
+        text=texts,
+        image=[b""] * count,
+        category=[f"c{number}" for number in range(count)],
+        attributes=['{"use":"a"}'] * count,
+    )
+    labels = tuple(f"c{number}" for number in range(count))
+    known = Preparation(tokenizer.train_tokenizer(["t"], 300), labels, 32, (Attribute("use", ("a", "b")),))
+    ((_, label, values),) = training_batches(table, known, count, seed=1, edit=edit)
+    return [bool(value == 0) for value in values.numpy()[np.argsort(label.numpy()), 0]]
+
+
+def test_attributes_are_not_learned_with_a_description_that_may_spell_them_out(tmp_path: Path) -> None:
+    told = "Red shirt\nA red shirt for men, to be worn in summer."
+    assert _known(tmp_path / "set", ["Red shirt", told, "", "\nFor men"], None) == [True, False, True, False]
+
+
+def test_attributes_are_learned_where_an_edit_takes_the_description_away(tmp_path: Path) -> None:
+    description = "A red shirt for men, to be worn in summer."
+    edits = {
+        "0": "Red shirt",
+        "1": f"Shirt, red\nFree returns. {description} Buy now.",
+        "2": f"Red shirt\n{description[:25]}",
+        "3": f"Red shirt\n{description[:12]}",
+        "4": "Red shirt\nFree returns.",
+    }
+    texts = [f"Red shirt\n{description}"] * len(edits)
+    known = _known(tmp_path / "set", texts, lambda product_id, text, category: edits[product_id])
+    assert known == [True, False, False, True, True]
+
+
+def test_outliers_are_shuffled_among_the_rows_of_an_epoch(folder: Path, preparation: Preparation) -> None:
+    outliers = Outliers(photos=20, titles=12)
+
+    def epoch(seed: int, skip: int = 0) -> list[tuple[bytes, ...]]:
+        batches = training_batches(folder / "train", preparation, 8, seed, skip=skip, outliers=outliers)
+        rows = []
+        for inputs, label, _ in batches:
+            rows += _rows_as_bytes([*(inputs[name].numpy() for name in dataset.INPUTS), label.numpy()])
+        return rows
+
+    rows, others = epoch(1), len(preparation.labels).to_bytes(4, "little")
+    kinds = [row[-1] == others for row in rows]
+    assert (len(rows), sum(kinds)) == (64 + 32, 32)
+    assert min(sum(kinds[start : start + 32]) for start in (0, 32, 64)) >= 4, "anywhere in the epoch"
+    assert epoch(1, skip=5) == rows[40:], "an epoch that goes on has the rows that were left"
+    assert Counter(epoch(2)) != Counter(rows), "each epoch draws its own"
+
+
+def test_workers_share_the_outliers(folder: Path, preparation: Preparation) -> None:
+    texts = []
+    for index in (0, 1):
+        batches = training_batches(
+            folder / "train", preparation, 8, 1, Shard(index, 2), outliers=Outliers(titles=8)
+        )  # repeated: a worker's 32 products and 4 titles
+        ((inputs, label, _),) = batches.unbatch().batch(36).take(1)
+        other = label.numpy() == len(preparation.labels)
+        texts += [row.tobytes() for row in inputs["token_ids"].numpy()[other]]
+    assert len(texts) == 8 and len({*texts}) == 8
+
+
+def test_decoded_photos_are_kept_for_the_next_epoch(
+    folder: Path, preparation: Preparation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def epoch(seed: int, **options: Any) -> Counter[tuple[bytes, ...]]:
+        batches = training_batches(folder / "train", preparation, 8, seed, outliers=Outliers(photos=8), **options)
+        rows: list[tuple[bytes, ...]] = []
+        for inputs, *_ in batches:
+            rows += _rows_as_bytes([inputs["image"].numpy(), inputs["image_present"].numpy()])
+        return Counter(rows)
+
+    photos = PhotoCache(preparation.image_size, 64, 10**7)
+    assert epoch(1, photos=photos) == epoch(1)
+    without = epoch(2)
+    monkeypatch.setattr("training.data.photo_cache.decode", None)  # only outliers are decoded from now on
+    assert epoch(2, photos=photos) == without
+
+
 def test_a_seed_repeats_an_epoch_and_another_seed_shuffles_it(folder: Path, preparation: Preparation) -> None:
     def epoch(seed: int) -> list[int]:
         batches = training_batches(folder / "train", preparation, 10, seed)
@@ -120,6 +208,17 @@ def test_an_epoch_is_whole_when_petastorm_ends_it_too_early(
     monkeypatch.setattr(ThreadPool, "all_workers_done", look_then_wait)
     batches = training_batches(folder / "train", preparation, 16, seed=1)
     assert sum(len(label) for _, label, _ in batches) == training_set.COUNTS["train"]
+
+
+def test_rows_are_drawn_by_their_ids_and_read_in_file_order(folder: Path, preparation: Preparation) -> None:
+    split = folder / "validation"
+    ids = labelled_rows.drawn(split, 5)
+    assert len(ids) == 5 and ids < labelled_rows.drawn(split, 6)
+    assert labelled_rows.drawn(split, 1000) == {*labelled_rows.column(split, "product_id")}
+    places = [place for place, name in enumerate(labelled_rows.column(split, "product_id")) if name in ids]
+    ((_, every, _),) = labelled_rows.batches(split, preparation, 16)
+    ((_, label, _),) = labelled_rows.batches(split, preparation, 16, product_ids=ids)
+    assert label.tolist() == every[places].tolist()
 
 
 def test_counts_and_labels_come_from_the_files(folder: Path) -> None:

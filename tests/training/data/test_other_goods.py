@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib import resources
 
-from fashion_udf.model import bundle
 from training.data import category_words, other_goods
 
 
@@ -38,6 +39,7 @@ def test_titles_for_judging_are_of_kinds_for_judging() -> None:
 
 def test_no_kind_is_a_category_of_the_built_in_model() -> None:
     """What a product is, is said by its noun's last word: a "shoe cabinet" is no shoe."""
-    words = category_words.forms(bundle.read("builtin").manifest.labels)
+    manifest = resources.files("fashion_udf").joinpath("bundles/builtin/manifest.json").read_text("utf-8")
+    words = category_words.forms(json.loads(manifest)["labels"])
     named = [noun for held_out in (False, True) for noun in other_goods.nouns(held_out) if noun.split()[-1] in words]
     assert named == []

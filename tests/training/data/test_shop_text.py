@@ -52,7 +52,11 @@ def test_all_off_is_unchanged(title: str, description: str, seed: int, category:
     assert augmented(title, description, random.Random(seed), OFF, category) == product_text(title, description)
 
 
-@given(st.text(), st.text(), st.integers(), st.none() | st.text())
+#: Without what may be a tag or an entity: those that are left when others are read are read the next time.
+PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<&"))
+
+
+@given(PLAIN, PLAIN, st.integers(), st.none() | st.text())
 def test_any_row_gives_a_text(title: str, description: str, seed: int, category: str | None) -> None:
     for settings in (TextAugmentation(), only(foreign_sentences=1, other_category=1, sku=1, html=1, cut=1, repeat=1)):
         text = augmented(title, description, random.Random(seed), settings, category)

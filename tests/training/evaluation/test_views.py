@@ -138,6 +138,14 @@ def test_accuracies_are_of_known_categories_among_the_known_ones() -> None:
     }
 
 
+def test_other_forms_are_summed_up_in_their_mean() -> None:
+    seen = views.run(Model(), ROWS, PREPARATION, views.IN_TRAINING)
+    found = views.accuracies(seen)
+    assert len(found) == 3 + 11 and views.summary(seen).keys() == {"both", "image", "text", "forms"}
+    others = [value for name, value in found.items() if name.startswith("text.")]
+    assert views.summary(seen)["forms"] == pytest.approx(np.mean(others))
+
+
 def test_nothing_at_all_is_seen_of_no_rows() -> None:
     seen = views.run(Model(), [], PREPARATION, AS_THEY_ARE)
     assert seen.answers == {} and seen.labels.shape == (0,) and seen.attributes.shape == (0, 1)

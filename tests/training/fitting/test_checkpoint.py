@@ -100,8 +100,12 @@ def test_a_checkpoint_of_other_variables_is_refused(tmp_path: Path) -> None:
 def test_figures_are_means_over_the_steps_of_the_epoch(steps: list[tuple[float, int]]) -> None:
     position = Position(total_steps=100, epoch=4)
     for loss, hits in steps:
-        position = position.after(loss, hits)
+        position = position.after(1, loss, hits)
     assert (position.total_steps, position.step, position.epoch) == (100 + len(steps), len(steps), 4)
+    together = Position(total_steps=100, epoch=4).after(
+        len(steps), sum(loss for loss, _ in steps), sum(hits for _, hits in steps)
+    )
+    assert together.model_dump() == pytest.approx(position.model_dump())
     figures = position.figures(batch_size=8)
     assert figures["loss"] == pytest.approx(sum(loss for loss, _ in steps) / max(len(steps), 1))
     assert figures["accuracy"] == pytest.approx(sum(hits for _, hits in steps) / max(8 * len(steps), 1))

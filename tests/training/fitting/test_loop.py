@@ -20,7 +20,7 @@ from tests.loopback import free_ports
 from tests.soak import SOAK
 from tests.submit import REPOSITORY
 
-#: Kills at random moments, in a run of so many epochs of four steps; each costs a start of TensorFlow.
+#: Kills at random moments, in a run of so many epochs of five steps; each costs a start of TensorFlow.
 KILLS, EPOCHS = (50, 40) if SOAK else (1, 2)
 #: A checkpoint after every step.
 RECIPE = {
@@ -30,6 +30,7 @@ RECIPE = {
     "checkpoint_minutes": 0,
     "stages": [{"image_size": 32, "epochs": 2}],
     "loss_weights": {"words": 0.5},
+    "outliers": {"photos": 6, "titles": 10},
 }
 
 
@@ -81,7 +82,7 @@ def test_a_run_killed_at_any_step_ends_as_one_that_was_not(tmp_path: Path) -> No
     data = training_set.write(tmp_path / "data")
     longer: dict[str, object] = {"stages": [{"image_size": 32, "epochs": EPOCHS}]}
     (log,) = _ended(_start(data, tmp_path / "whole", longer))
-    assert "epoch 1: trained 64 of 64 rows (100 %)" in log
+    assert "epoch 1: trained 80 of 80 rows (100 %)" in log
     assert "loss " in log
 
     run, seen = tmp_path / "killed", 0
@@ -107,15 +108,20 @@ def test_a_run_killed_at_any_step_ends_as_one_that_was_not(tmp_path: Path) -> No
 
 
 @pytest.mark.timeout(1200)
-def test_two_workers_train_one_model_and_the_chief_writes_it(tmp_path: Path) -> None:
+def test_two_workers_train_one_model_end_together_and_the_chief_writes_it(tmp_path: Path) -> None:
     data, run = training_set.write(tmp_path / "data"), tmp_path / "run"
+    # Nothing moves, so that the first epoch stays the best one: the run ends after the second of four.
+    still: dict[str, object] = {"learning_rate": 1e-12, "batch_norm_momentum": 1 - 1e-9, "validation_rows": 8}
+    still |= {"stages": [{"image_size": 32, "epochs": 4}], "keep": "best", "patience": 1}
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}} for index in (0, 1)]
-    for log in _ended(*[_start(data, run, {}, TF_CONFIG=json.dumps(task)) for task in tasks]):
+    for log in _ended(*[_start(data, run, still, TF_CONFIG=json.dumps(task)) for task in tasks]):
         assert "strategy: MultiWorkerMirroredStrategy, 2 replica(s)" in log
+        chief = "the run ends early; epochs since the best one: 1" in log
+        assert ("kept: epoch 1, of validation " in log) is chief
     assert [line["epoch"] for line in _history(run)] == [0, 1]
     assert (run / "weights.safetensors").exists()
-    assert _steps(run) == 8
+    assert _steps(run) == 10
 
 
 def test_another_recipe_in_the_same_directory_is_refused(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def _loss(
     weights: dict[str, float],
     has_photo: float | list[float] = 1.0,
     attributes: int = -1,
+    adjustment: Any = None,
 ) -> float:
     """The summed loss of rows with given labels, which all have a text of one token."""
     off = {"both": 0.0, "image": 0.0, "text": 1e-12}
@@ -42,24 +43,34 @@ def _loss(
     photo = random.normal(size=(n, 1280)).astype(np.float32) * present[:, None]
     text = random.normal(size=(n, 128)).astype(np.float32)
     targets = Targets(np.asarray(labels, np.int32), np.full((n, len(VALUES)), attributes, np.int32))
-    summed, logits = batch_loss(model, recipe, FAMILIES, VALUES)(
+    summed, logits = batch_loss(model, recipe, FAMILIES, VALUES, adjustment=adjustment)(
         photo, text, np.full((n, 3), 2, np.int32), present, targets
     )
     assert logits.shape == (n, K + 1)
     return float(summed)
 
 
-def test_a_photo_and_a_text_of_one_family_are_not_learned_as_different_products(model: Any) -> None:
-    assert _loss(model, [0, 1, 0, 1], {"mismatch": 1.0}) == pytest.approx(0, abs=1e-6)
+def test_a_text_with_the_photo_of_another_family_is_another_kind(model: Any) -> None:
+    alone = _loss(model, [0, 2], {"text": 1.0})
+    assert _loss(model, [0, 2], {"text": 1.0, "exchange": 1.0}) > alone + 1
+    assert _loss(model, [0, 2], {"text": 1.0, "exchange": 1.0}, has_photo=0.0) == pytest.approx(alone, rel=1e-5)
 
 
-def test_a_photo_and_a_text_of_different_families_are_another_kind(model: Any) -> None:
-    assert _loss(model, [0, 2], {"mismatch": 1.0}) > 1
-    assert _loss(model, [0, 2], {"mismatch": 1.0}, has_photo=0.0) == pytest.approx(0, abs=1e-6)
+def test_a_text_with_the_photo_of_its_own_family_keeps_its_category(model: Any) -> None:
+    """The classifier is made to answer category 1 whatever the photo: only labels of 1 cost nothing."""
+    classifier = model.get_layer("classifier")
+    before = classifier.get_weights()
+    classifier.set_weights([np.zeros_like(before[0]), np.asarray([0, 50, 0, 0, 0], np.float32)])
+    try:
+        assert _loss(model, [1, 1], {"exchange": 1.0}) == pytest.approx(0, abs=1e-3)
+        assert _loss(model, [0, 1], {"exchange": 1.0}) == pytest.approx(50, abs=1e-3)  # one family: label 0 costs
+        assert _loss(model, [1, 2], {"exchange": 1.0}) == pytest.approx(100, abs=1e-3)  # two: both are another kind
+    finally:
+        classifier.set_weights(before)
 
 
 def test_two_products_of_another_kind_never_match(model: Any) -> None:
-    assert _loss(model, [K, K], {"mismatch": 1.0}) > 1
+    assert _loss(model, [K, K], {"exchange": 1.0}) > 1
 
 
 def test_a_row_without_a_photo_counts_nothing_by_the_photo_alone(model: Any) -> None:
@@ -106,3 +117,29 @@ def test_an_absent_row_neither_costs_nor_changes_what_others_cost() -> None:
     second = np.asarray(losses.alike_loss(embedding, present, targets))
     assert first[5] == 0
     np.testing.assert_allclose(first, second, rtol=1e-5)
+
+
+def test_adjusted_logits_cost_a_rare_category_more_and_another_kind_as_the_mean_row() -> None:
+    adjustment = losses.logit_adjustment([80, 20], 1.0)
+    np.testing.assert_allclose(adjustment, [np.log(0.8), np.log(0.2), 0.8 * np.log(0.8) + 0.2 * np.log(0.2)], rtol=1e-6)
+    np.testing.assert_allclose(losses.logit_adjustment([80, 20], 0.5), adjustment / 2, rtol=1e-6)
+    assert not losses.logit_adjustment([80, 20], 0.0).any()
+
+
+def test_adjusted_logits_that_fit_best_do_not_know_how_frequent_a_category_is() -> None:
+    """Of rows that look all the same the categories differ by their shares alone: the logits that fit are equal."""
+    labels, counts = np.asarray([0] * 8 + [1] * 2), [8, 2]
+    adjustment = losses.logit_adjustment(counts, 1.0)[:2]
+
+    def cost(rarer: float) -> float:
+        logits = np.tile(np.asarray([0.0, rarer], np.float32) + adjustment, (10, 1))
+        return float(np.sum(np.asarray(losses.cross_entropy(logits, labels))))
+
+    assert cost(0.0) < min(cost(-0.05), cost(0.05))
+
+
+def test_the_adjustment_counts_in_the_loss_and_not_in_the_logits_that_are_returned(model: Any) -> None:
+    adjustment = np.asarray([-5, 0, 0, 0, 0], np.float32)
+    rare = _loss(model, [0, 0], {"both": 1.0}, adjustment=adjustment) - _loss(model, [0, 0], {"both": 1.0})
+    frequent = _loss(model, [1, 1], {"both": 1.0}, adjustment=adjustment) - _loss(model, [1, 1], {"both": 1.0})
+    assert rare > 5 and frequent < 0

@@ -47,7 +47,7 @@ def _two_workers(name: str, folder: Path) -> Path:
     return folder / "workers.npz"
 
 
-@pytest.fixture(scope="module", params=["sgd", "adamw"])
+@pytest.fixture(scope="module", params=["sgd", "recipe"])
 def one_process(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     output = tmp_path_factory.mktemp(request.param) / "one.npz"
     _finish(_start(request.param, output))

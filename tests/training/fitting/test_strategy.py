@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,3 +60,42 @@ def test_a_tf_config_that_names_no_worker_is_refused(tf_config: str, monkeypatch
     with pytest.raises(ConfigError, match='Expected TF_CONFIG like {"cluster": .* Received: ') as caught:
         strategy.choose_strategy()
     assert str(caught.value).endswith(tf_config)
+
+
+@pytest.fixture
+def gpu_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a driver makes, of a machine whose TensorFlow sees no GPU."""
+    file = tmp_path / "nvidia0"
+    file.touch()
+    monkeypatch.setattr(strategy, "_GPU_FILES", (str(file.relative_to("/")), "dev/none*"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return file
+
+
+def test_a_gpu_that_tensorflow_does_not_see_is_named_with_what_to_do(
+    gpu_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("tensorflow")
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with caplog.at_level(logging.WARNING):
+        strategy.choose_strategy()
+    (record,) = [record for record in caplog.records if record.name == strategy.__name__]
+    assert record.getMessage() == (
+        f"training runs on the CPU, though this machine has an NVIDIA GPU ({gpu_file}): TensorFlow finds no CUDA. "
+        "Run .venv-training/bin/pip install '.[training-gpu]'; if it stays so, python -c 'import tensorflow' says why. "
+        "CUDA_VISIBLE_DEVICES=-1 trains on the CPU without this warning"
+    )
+
+
+@pytest.mark.parametrize("visible", ["", "-1"])
+def test_a_gpu_that_is_hidden_on_purpose_is_not_missed(
+    gpu_file: Path, visible: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert strategy.unused_gpu() is None
+
+
+def test_a_machine_without_a_gpu_misses_none(gpu_file: Path) -> None:
+    assert strategy.unused_gpu() is not None
+    gpu_file.unlink()
+    assert strategy.unused_gpu() is None
