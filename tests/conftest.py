@@ -24,7 +24,7 @@ TRAINING = importlib.util.find_spec("petastorm") is not None
 ONLY_TRAINING = ("tests/training", "tests/model/engines/test_tensorflow.py", "tests/benchmark/test_plain_job.py")
 
 #: What runs in both, each time with the engines that are installed.
-IN_BOTH = ("tests/model/engines/test_registry.py", "tests/model/engines/test_golden.py")
+IN_BOTH = tuple(f"tests/model/engines/test_{name}.py" for name in ("registry", "golden", "kernel_faults"))
 
 #: Warnings of the versions that petastorm holds back; in `.venv` each would be an error.
 TRAINING_WARNINGS = (

@@ -63,7 +63,7 @@ def read() -> bundle.Bundle:
     prediction = registry.build("openvino", drawn, "f32", 1)(inputs.pixels, inputs.image_present, inputs.token_ids)
     return bundle.in_memory(
         drawn.manifest,
-        {**files, "golden.parquet": golden.to_parquet(texts, pictures, prediction, inputs, drawn.manifest)},
+        {**files, "golden.parquet": golden.to_parquet(texts, pictures, {"f32": prediction}, inputs, drawn.manifest)},
     )
 
 

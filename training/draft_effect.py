@@ -12,7 +12,7 @@ import argparse
 import io
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from PIL import Image, JpegImagePlugin
 from fashion_udf import cli
 from fashion_udf.model import tokenizer
 from fashion_udf.model.engines.prediction import calibrated
-from fashion_udf.model.manifest import Manifest
+from fashion_udf.model.manifest import REFERENCE, Manifest
 from fashion_udf.photos import decode, resize
 from fashion_udf.progress import progress
 from fashion_udf.schema import Modality
@@ -33,8 +33,7 @@ from fashion_udf.schema import Modality
 from .data import dataset
 from .evaluation import evaluated_model
 from .evaluation.evaluated_model import EvaluatedModel
-from .evaluation.modality_logits import ModalityLogits, modality_logits
-from .evaluation.tables import Table
+from .evaluation.table import Table
 
 FULL, AGAIN = "full", "full, quality 75"
 #: What is compared: a margin for `fashion_udf.photos.resize.draft`, or None for a full decode.
@@ -57,7 +56,8 @@ class Effect:
 
     milliseconds: NDArray[np.float64]  # [n], processor time of the decode
     difference: NDArray[np.float64]  # [n, 3]: mean, largest and mean squared difference from the full decode
-    logits: ModalityLogits
+    labels: NDArray[np.int32]  # [n]; -1: of a category that the model does not know
+    logits: Mapping[Modality, NDArray[np.float32]]  # [n, K + 1]
 
 
 def main() -> None:
@@ -106,8 +106,7 @@ def measure(model: EvaluatedModel, rows: pa.Table, form: str) -> dict[str, Effec
             squares, milliseconds = _timed(photos, name, margin, model.manifest.image.size)
             full = squares if name == FULL else full
             difference = np.array([_difference(*pair) for pair in zip([*squares], [*full], strict=True)])
-            logits = modality_logits(model.predict, _batches(model, rows, squares), _MODALITIES)
-            effects[name] = Effect(milliseconds, difference, logits)
+            effects[name] = Effect(milliseconds, difference, *_answers(model, rows, squares))
             shown.update(done * len(rows))
     return effects
 
@@ -154,10 +153,10 @@ def _model_cells(forms: Sequence[Mapping[str, Effect]], name: str, manifest: Man
     """Return, by modality: rows of another category than by the full decode, accuracy, mean change of confidence."""
     cells = []
     for modality in _MODALITIES:
-        logits, full = (np.concatenate([each[key].logits.logits[modality] for each in forms]) for key in (name, FULL))
-        best, expected = logits.argmax(axis=1), full.argmax(axis=1)
-        labels = np.concatenate([each[name].logits.labels for each in forms])
-        temperature = manifest.temperature[modality.value]
+        logits, full = (np.concatenate([each[key].logits[modality] for each in forms]) for key in (name, FULL))
+        best, expected = (each[:, :-1].argmax(axis=1) for each in (logits, full))
+        labels = np.concatenate([each[name].labels for each in forms])
+        temperature = manifest.calibration[REFERENCE][modality.value].category.temperature
         changes = calibrated(logits, temperature) - calibrated(full, temperature)
         confidence = np.abs(np.take_along_axis(changes, expected[:, None], axis=1)).mean()
         cells += [str((best != expected).sum()), f"{(best == labels).mean():.4f}", f"{confidence:.4f}"]
@@ -185,16 +184,21 @@ def _difference(square: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[fl
     return float(difference.mean()), float(difference.max()), float(np.square(difference).mean())
 
 
-def _batches(model: EvaluatedModel, rows: pa.Table, squares: NDArray[np.uint8]) -> Iterator[dataset.Batch]:
-    """Yield inputs by the names of `training.data.dataset.INPUTS`, label indexes (-1: unknown), and no attribute."""
+def _answers(
+    model: EvaluatedModel, rows: pa.Table, squares: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], dict[Modality, NDArray[np.float32]]]:
+    """Return the labels of rows, and the logits for these pixels with the rows' texts and without."""
     reader = tokenizer.tokenizer_from_bytes(model.preparation.tokenizer)
     index = {label: position for position, label in enumerate(model.preparation.labels)}
-    texts, categories = rows["text"].to_pylist(), rows["category"].to_pylist()
+    token_ids = tokenizer.encode(reader, rows["text"].to_pylist())
+    logits: dict[Modality, list[NDArray[np.float32]]] = {modality: [] for modality in _MODALITIES}
     for start in range(0, len(rows), _BATCH):
         part = slice(start, start + _BATCH)
-        labels = np.asarray([index.get(category, -1) for category in categories[part]], np.int32)
-        inputs = (squares[part], np.ones((len(labels), 1), np.float32), tokenizer.encode(reader, texts[part]))
-        yield dict(zip(dataset.INPUTS, inputs, strict=True)), labels, np.empty((len(labels), 0), np.int32)
+        present = np.ones((len(squares[part]), 1), np.float32)
+        for modality, words in [(Modality.BOTH, token_ids[part]), (Modality.IMAGE, np.zeros_like(token_ids[part, :1]))]:
+            logits[modality].append(model.predict(squares[part], present, words).logits)
+    labels = np.asarray([index.get(category, -1) for category in rows["category"].to_pylist()], np.int32)
+    return labels, {modality: np.concatenate(parts) for modality, parts in logits.items()}
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

@@ -2,9 +2,10 @@
 
 The bundle runs with the same decoder, tokenizer and engine as scoring: with photo and text (both), with the photo alone
 (image) and with the text alone (text). Printed are accuracy, precision, recall and F1, top-3 accuracy, calibration
-error and decisions; the published figures and a baseline that only counts words; accuracy where an input, or the words
-that name a category, are taken away; and how many of a product's nearest neighbours are of its category. The report
-adds a table by category, pictures, the surest mistakes and labels that are likely wrong, in one HTML file.
+error and decisions; the published figures and a baseline that only counts words; the robustness set, the same products
+with texts as other shops write them; parents, attributes and unknown products; and what a product shares with its
+nearest neighbours. `--titles FILE.csv` measures more titles, each alone. The report adds a table by category, pictures,
+the surest mistakes and labels that are likely wrong, in one HTML file.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def main() -> None:
         precision=arguments.precision,
         neighbours=arguments.neighbours,
         baseline=not arguments.no_baseline,
+        titles=arguments.titles,
     )
     evaluated = evaluate_bundle.evaluate(options)
     first, *others = tables.tables(evaluated.figures)
@@ -67,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         default=10,
         metavar="N",
         help="nearest products of the train split to look at (default: 10); 0 saves the pass over that split",
+    )
+    parser.add_argument(
+        "--titles", type=Path, metavar="FILE", help="a CSV file with the columns title and category, to measure too"
     )
     parser.add_argument("--no-baseline", action="store_true", help="leave out TF-IDF and logistic regression on titles")
     return parser

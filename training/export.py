@@ -1,10 +1,13 @@
 """A finished training run to a model bundle: `python -m training.export --run DIR --output DIR --data DIR`.
 
     1. weights are rounded to half precision, so that every figure is computed from what is released;
-    2. golden rows are computed with the Keras model;
-    3. with --data, an int8 model is quantized from the rounded weights (`training.release.quantization`);
-    4. every engine and precision is compared with them (`training.release.parity`): one that differs is not offered;
-    5. the manifest, the model card and the files are written, and read back.
+    2. with --data, an int8 model is quantized from the rounded weights (`training.release.quantization`);
+    3. with --data, every precision is run on validation and test in all forms, calibrated on its own answers for
+       validation, and measured on test; without --data, f32 has the calibration and the figures of the run;
+    4. golden rows are chosen and computed with the Keras model;
+    5. every engine and precision is compared with them (`training.release.parity`): one that differs is not offered;
+    6. the release gate: the limits of the recipe, and with --replaces the bundle that is replaced;
+    7. the manifest, the model card and the files are written, and read back.
 
 The same run gives the same bytes with the same library versions and, for int8, on the same machine: a bundle holds no
 time, path or host.
@@ -13,29 +16,28 @@ time, path or host.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from fashion_udf import cli
 from fashion_udf.errors import BundleError, CatalogError
-from fashion_udf.model import bundle, tokenizer
-from fashion_udf.model.architecture import build_model
+from fashion_udf.model import bundle, taxonomy, tokenizer
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines.tensorflow import load_weights
-from fashion_udf.model.manifest import ImageFacts, Manifest, TextFacts, Thresholds, TrainingData
+from fashion_udf.model.manifest import REFERENCE, Attribute, ImageFacts, Manifest, TextFacts, TrainingData
 from fashion_udf.photos import decode
 
 from .data import dataset
-from .fitting import run_directory
-from .release import goldens, model_card, openvino_ir, parity, quantization
+from .evaluation import figures
+from .evaluation.decided import Meaning
+from .fitting import calibration, run_directory
+from .release import candidates, gate, goldens, model_card, openvino_ir, parity, quantization
+from .release.candidates import MEASURED, Candidates, Measured
+from .release.facts import Facts, read_run
+from .release.gate import Demands
 from .release.weights import round_to_half
 
 if TYPE_CHECKING:
@@ -46,99 +48,104 @@ logger = logging.getLogger(__name__)
 _LIBRARIES = ("keras", "nncf", "numpy", "openvino", "pillow", "pyarrow", "safetensors", "tensorflow", "tokenizers")
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a release states beside its weights."""
-
-    name: str
-    tokenizer: bytes
-    labels: tuple[str, ...]
-    image_size: int
-    temperature: Mapping[str, float]
-    thresholds: Mapping[str, Mapping[str, float]]
-    metrics: Mapping[str, Any]
-    data: Mapping[str, Any]  # digest, and counts by split
-    recipe: Mapping[str, Any]
-
-
-def export(model: keras.Model, facts: Facts, output: Path, data: Path | None = None) -> str:
+def export(
+    model: keras.Model, facts: Facts, output: Path, data: Path | None = None, demands: Demands | None = None
+) -> str:
     """Write a bundle from a trained model; the model's weights are rounded in place.
 
     Args:
         model: as built by `fashion_udf.model.architecture.build_model`.
         facts: what the manifest and the model card say.
         output: a directory that does not exist yet.
-        data: the training set of the run, to make int8 with, and to measure it and bf16; None: only f32 is offered.
+        data: the training set of the run; None: only f32 is offered, with the calibration and figures of the run.
+        demands: of the release gate beside the limits of the recipe; needs `data`.
 
     Returns:
         The model_version.
 
     Raises:
-        BundleError: half precision cannot hold a weight, no engine passes parity, or the directory exists.
+        BundleError: half precision cannot hold a weight, no engine passes parity, a limit is missed, or the directory
+            exists.
         CatalogError: `data` lacks a split, or is another training set than the run's.
     """
     files = {
         "tokenizer.json": facts.tokenizer,
         "weights.safetensors": round_to_half(model),
+        "taxonomy.yaml": taxonomy.render(facts.families, facts.labels),
+        "NOTICE": facts.notice.encode(),
         **openvino_ir.convert(model),
     }
     manifest = _manifest(facts)
-    files["golden.parquet"] = goldens.compute(model, manifest, facts.tokenizer)
     if data:
         files |= _quantized(files, facts, data)
-    manifest = _with_parity(bundle.in_memory(manifest, files), data)
-    files["MODEL_CARD.md"] = model_card.render(manifest).encode()
+    candidate = bundle.in_memory(manifest, files)
+    engines = candidates.build(candidate, data)
+    measured = candidates.measure(engines, candidate, data) if data else {}
+    manifest = _measured(manifest, candidate.taxonomy, measured, facts)
+    files["golden.parquet"] = goldens.compute(model, manifest, facts.tokenizer, engines.predicts)
+    manifest = _with_parity(bundle.in_memory(manifest, files), engines, measured)
+    if data:
+        _pass_gate(manifest, facts, measured, data, demands or Demands())
+    files["MODEL_CARD.md"] = model_card.render(manifest, facts.families, facts.notice).encode()
     return bundle.write(output, manifest, {name: files[name] for name in sorted(manifest.required_files())})
-
-
-def read_run(directory: Path, name: str) -> tuple[keras.Model, Facts]:
-    """Read what `training.train` left: the model with its weights, and the facts.
-
-    Raises:
-        BundleError: a file of the run is missing or malformed.
-    """
-    try:
-        labels = tuple(_json(directory / "labels.json"))
-        calibration = _json(directory / "calibration.json")
-        recipe = yaml.safe_load((directory / "recipe.yaml").read_text(encoding="utf-8"))
-        facts = Facts(
-            name=name,
-            tokenizer=(directory / "tokenizer.json").read_bytes(),
-            labels=labels,
-            image_size=recipe["stages"][-1]["image_size"],
-            temperature=calibration["temperature"],
-            thresholds=calibration["thresholds"],
-            metrics=_json(directory / "metrics.json"),
-            data=_json(directory / "data.json"),
-            recipe=_without_paths(recipe),
-        )
-        weights = (directory / "weights.safetensors").read_bytes()
-    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError) as error:
-        raise BundleError(
-            f"Expected a finished run of training.train in {directory}. Received: {type(error).__name__}: {error}"
-        ) from error
-    model = build_model(len(labels), recipe["vocabulary_size"])
-    load_weights(model, weights)
-    return model, facts
 
 
 def _manifest(facts: Facts) -> Manifest:
     return Manifest(
         name=facts.name,
         labels=list(facts.labels),
+        attributes=[Attribute(name=name, values=list(values)) for name, values in facts.attributes.items()],
         image=ImageFacts(size=facts.image_size, preprocessing_version=decode.PREPROCESSING_VERSION),
         text=TextFacts(
             max_tokens=tokenizer.MAX_TOKENS,
             vocabulary_size=facts.recipe["vocabulary_size"],
         ),
         engines={},  # parity adds those that may be offered
-        temperature=dict(facts.temperature),
-        thresholds={name: Thresholds(**values) for name, values in facts.thresholds.items()},
+        calibration={precision: dict(by_modality) for precision, by_modality in facts.calibration.items()},
         metrics=dict(facts.metrics),
         training_data=TrainingData(digest=facts.data["digest"], counts=dict(facts.data["counts"])),
         recipe=dict(facts.recipe),
         library_versions={library: version(library) for library in _LIBRARIES},
     )
+
+
+def _measured(
+    manifest: Manifest, families: taxonomy.Taxonomy, measured: Mapping[str, Measured], facts: Facts
+) -> Manifest:
+    """Return the manifest with a calibration and figures of each measured precision; as it is where none is."""
+    fitted, metrics = dict(manifest.calibration), dict(manifest.metrics)
+    if measured:
+        fitted, metrics = {}, {}
+    for precision, answers in measured.items():
+        fitted[precision] = calibration.fit(answers.validation, families, manifest.attributes, facts.target_precision)
+        meaning = Meaning(families, manifest.attributes, fitted[precision])
+        metrics[precision] = figures.rounded(figures.measure(answers.test, meaning, answers.odd))
+    return manifest.model_copy(update={"calibration": fitted, "metrics": metrics})
+
+
+def _with_parity(candidate: Bundle, engines: Candidates, measured: Mapping[str, Measured]) -> Manifest:
+    comparison = parity.compare(candidate, engines, measured)
+    if not comparison.offered:
+        raise BundleError(f"Expected an engine that agrees with the Keras model. Received: {comparison.parity}")
+    return candidate.manifest.model_copy(
+        update={
+            "engines": comparison.offered,
+            "parity": comparison.parity,
+            "not_measured": comparison.not_measured,
+        }
+    )
+
+
+def _pass_gate(
+    manifest: Manifest, facts: Facts, measured: Mapping[str, Measured], data: Path, demands: Demands
+) -> None:
+    missed = gate.missed(facts.limits, manifest.metrics, manifest.engines.get(MEASURED, []))
+    if demands.replaces:
+        missed += gate.lost(demands.replaces, measured[REFERENCE].test, facts.labels, data, facts.limits.lost_points)
+    if not demands.anyway:
+        gate.require(missed)
+    for text in missed:
+        logger.warning("released in spite of a limit: %s", text)
 
 
 def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str, bytes]:
@@ -155,42 +162,27 @@ def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str
     return quantization.quantize(files, rows)
 
 
-def _with_parity(candidate: Bundle, data: Path | None) -> Manifest:
-    comparison = parity.compare(candidate, data)
-    if not comparison.offered:
-        raise BundleError(f"Expected an engine that agrees with the Keras model. Received: {comparison.parity}")
-    return candidate.manifest.model_copy(
-        update={
-            "engines": comparison.offered,
-            "parity": comparison.parity,
-            "not_measured": comparison.not_measured,
-        }
-    )
-
-
-def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    # A released bundle states how its model was trained, not on which machine.
-    kept = {key: value for key, value in recipe.items() if key not in ("data", "output")}
-    kept["backbone_weights"] = Path(kept.get("backbone_weights", "none")).name
-    if reference := kept.get("initial_bundle"):
-        kept["initial_bundle"] = reference.rpartition("@")[2]
-    return kept
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def main() -> None:
     """Parse arguments and export."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", required=True, type=Path, help="the output directory of training.train")
     parser.add_argument("--output", required=True, type=Path, help="the bundle's directory; must not exist")
-    parser.add_argument("--data", type=Path, help="the training set: makes int8, and measures it and bf16")
+    parser.add_argument("--data", type=Path, help="the training set: makes int8, calibrates and measures")
     parser.add_argument("--name", default="fashion", help="the model's name in the manifest")
+    parser.add_argument("--notice", type=Path, metavar="FILE", help="origin and licence of the data, for NOTICE")
+    parser.add_argument(
+        "--replaces", metavar="BUNDLE", help="builtin, PATH or PATH@<model_version>: no form may be much worse than it"
+    )
+    parser.add_argument(
+        "--release-anyway", action="store_true", help="write the bundle in spite of limits that it misses"
+    )
     arguments = parser.parse_args()
-    model, facts = read_run(arguments.run, arguments.name)
-    model_version = export(model, facts, arguments.output, arguments.data)
+    if arguments.replaces and not arguments.data:
+        parser.error("Expected --data with --replaces: both bundles are measured on its test split. Received: none")
+    stated = arguments.notice.read_text(encoding="utf-8") if arguments.notice else ""
+    model, facts = read_run(arguments.run, arguments.name, stated)
+    demands = Demands(arguments.replaces, arguments.release_anyway)
+    model_version = export(model, facts, arguments.output, arguments.data, demands)
     sys.stdout.write(f"{arguments.output}@{model_version}\n")
 
 

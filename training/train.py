@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +32,13 @@ from fashion_udf.model import bundle, taxonomy
 from fashion_udf.model.architecture import build_model, use_normalisation
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.prediction import Predict, Prediction, from_outputs
+from fashion_udf.model.manifest import Attribute
 from fashion_udf.model.tokenizer import train_tokenizer
 
 from .data import dataset, labelled_rows, shop_text
-from .evaluation.modality_logits import ModalityLogits, accuracies, metrics, modality_logits
+from .evaluation import figures, odd_rows, views
+from .evaluation.decided import Meaning
+from .evaluation.views import Seen, View
 from .fitting import calibration, initial_weights, run_directory
 from .fitting.epochs import Trained
 from .fitting.loop import fit
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 logger = logging.getLogger(__name__)
+
+#: Rows of a split that calibration and figures look at in all forms, at most: a large catalog has more than it takes.
+_MEASURED = 4000
 
 
 def train(recipe: Recipe) -> Path:
@@ -75,7 +81,12 @@ def train(recipe: Recipe) -> Path:
     predict = _predict(trained.averaged)
     most = recipe.validation_rows
     ids = None if most is None else labelled_rows.drawn(recipe.data / "validation", most)
-    fit(recipe, trained, preparation, lambda sized: accuracies(_outcome(recipe, predict, sized, "validation", ids)))
+
+    def validate(sized: dataset.Preparation) -> dict[str, float]:
+        rows = labelled_rows.rows(recipe.data / "validation", product_ids=ids)
+        return views.summary(views.run(predict, rows, sized, views.IN_TRAINING))
+
+    fit(recipe, trained, preparation, validate)
     if chief:
         _finish(recipe, trained.averaged, preparation)
     return recipe.output
@@ -142,17 +153,28 @@ def _families(recipe: Recipe, labels: Sequence[str]) -> bytes:
 
 
 def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation) -> None:
-    """Round the weights, calibrate and measure them, and write the run directory."""
+    """Round the weights, calibrate and measure them in all forms of the text, and write the run directory."""
     weights = round_to_half(model)
     predict = _predict(model)
-    outcomes = {name: _outcome(recipe, predict, preparation, name) for name in ("validation", "test")}
-    fitted = calibration.fit(outcomes["validation"], recipe.target_precision)
+    content = _families(recipe, preparation.labels)
+    families = taxonomy.parse(content, preparation.labels)
+    attributes = [Attribute(name=each.name, values=list(each.values)) for each in preparation.attributes]
+
+    def seen(split: str, asked: Sequence[View]) -> Seen:
+        ids = labelled_rows.drawn(recipe.data / split, _MEASURED)
+        rows, total = labelled_rows.rows(recipe.data / split, product_ids=ids), len(ids)
+        return views.run(predict, rows, preparation, asked, families.by_category, f"{split}, all forms: ran", total)
+
+    fitted = calibration.fit(seen("validation", views.ROBUSTNESS), families, attributes, recipe.target_precision)
+    odd = views.run(predict, odd_rows.rows(preparation.image_size), preparation, [views.PHOTO])
+    measured = figures.measure(seen("test", figures.VIEWS), Meaning(families, attributes, fitted), odd)
     run_directory.write(
         recipe.output,
         weights=weights,
         preparation=preparation,
+        families=content,
         calibration=fitted,
-        metrics={name: metrics(outcome, calibration=fitted) for name, outcome in outcomes.items()},
+        metrics=figures.rounded(measured),
     )
 
 
@@ -188,7 +210,13 @@ def _predict(model: keras.Model) -> Predict:
 
     values = model.output["attributes"].shape[-1] if "attributes" in model.output else 0
 
-    @tf.function
+    signature = [
+        tf.TensorSpec([None, None, None, 3], tf.uint8),
+        tf.TensorSpec([None, 1], tf.float32),
+        tf.TensorSpec([None, None], tf.int32),
+    ]
+
+    @tf.function(input_signature=signature)
     def forward(pixels: Any, present: Any, token_ids: Any) -> Any:
         return model([pixels, present, token_ids], training=False)
 
@@ -197,13 +225,6 @@ def _predict(model: keras.Model) -> Predict:
         return from_outputs(lambda name: outputs[name].numpy(), values)
 
     return predict
-
-
-def _outcome(
-    recipe: Recipe, predict: Predict, preparation: dataset.Preparation, split: str, ids: Set[str] | None = None
-) -> ModalityLogits:
-    batches = labelled_rows.batches(recipe.data / split, preparation, 64, product_ids=ids)
-    return modality_logits(predict, batches)
 
 
 def main() -> None:

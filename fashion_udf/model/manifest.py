@@ -101,6 +101,7 @@ class Agreement(_Part):
 
     rows: int
     same_top1: int
+    same_decision: int  # each precision with its own calibration
     correct: int
     f32_correct: int
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from fashion_udf.model import taxonomy
 from fashion_udf.model.engines.prediction import Prediction
 from fashion_udf.model.tokenizer import train_tokenizer
 from fashion_udf.photos import decode, resize
@@ -20,8 +21,8 @@ from tests import fake_bundle, training_set
 from training import draft_effect
 from training.data.dataset import Preparation
 from training.draft_effect import AGAIN, DECODES, FULL, Effect
+from training.evaluation.decided import Meaning
 from training.evaluation.evaluated_model import EvaluatedModel
-from training.evaluation.modality_logits import ModalityLogits
 
 MANIFEST = fake_bundle.manifest()
 PHOTO = (np.indices((28, 28)).sum(axis=0)[:, :, None] * [4, 3, 2]).astype(np.uint8)
@@ -35,14 +36,15 @@ def _photo(form: str = "JPEG") -> bytes:
 
 def _model(predict: Callable[..., Prediction]) -> EvaluatedModel:
     preparation = Preparation(train_tokenizer(["red shirt"], 300), tuple(MANIFEST.labels), MANIFEST.image.size)
-    return EvaluatedModel(MANIFEST, "v", predict, preparation, Path())
+    families = taxonomy.build({}, MANIFEST.labels)
+    return EvaluatedModel(MANIFEST, "v", predict, preparation, Meaning(families, [], {}), Path())
 
 
 def _brightness(pixels: np.ndarray, present: np.ndarray, token_ids: np.ndarray) -> Prediction:
     """Answer with the photo's mean level, and whether there is a text."""
     level = pixels.reshape(len(pixels), -1).mean(axis=1) * present[:, 0]
-    logits = np.stack([level, token_ids.any(axis=1)], axis=1).astype(np.float32)
-    return Prediction(np.zeros((len(pixels), 256), np.float32), logits)
+    logits = np.stack([level, token_ids.any(axis=1), np.zeros(len(level))], axis=1).astype(np.float32)
+    return Prediction(np.zeros((len(pixels), 256), np.float32), logits, np.empty((len(pixels), 0), np.float32))
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_every_decode_is_measured_against_the_full_one(small: None, tmp_path: Pa
         mean, largest, squared = effect.difference.T
         assert len(mean) == len(effect.milliseconds) == len(rows) and (effect.milliseconds > 0).all()
         assert (mean <= largest).all() and (mean**2 <= squared + 1e-9).all() and (squared <= largest**2).all()
-    levels = effects[FULL].logits.logits
+    levels = effects[FULL].logits
     assert np.ptp(levels[Modality.BOTH][:, 0]) > 1, "rows keep their own photos"
     assert levels[Modality.BOTH][:, 1].all() and not levels[Modality.IMAGE][:, 1].any()
 
@@ -101,15 +103,14 @@ def _effect(logits: list[list[float]], difference: list[tuple[float, float, floa
     values = np.asarray(logits, np.float32)
     by_modality = {name: values for name in (Modality.BOTH, Modality.IMAGE)}
     count = len(logits)
-    return Effect(
-        np.full(count, milliseconds), np.asarray(difference), ModalityLogits(np.zeros(count, np.int32), by_modality)
-    )
+    return Effect(np.full(count, milliseconds), np.asarray(difference), np.zeros(count, np.int32), by_modality)
 
 
 def test_the_table_counts_changed_categories_and_joins_forms() -> None:
     none: list[tuple[float, float, float]] = [(0, 0, 0)] * 2
-    full = _effect([[2.0, 0.0], [0.0, 1.0]], none, 9.0)
-    other = _effect([[2.0, 0.0], [1.0, 0.0]], [(0.5, 3, 1), (0.1, 2, 0.5)], 4.0)
+    never = -100.0  # of another kind than both categories
+    full = _effect([[2.0, 0.0, never], [0.0, 1.0, never]], none, 9.0)
+    other = _effect([[2.0, 0.0, never], [1.0, 0.0, never]], [(0.5, 3, 1), (0.1, 2, 0.5)], 4.0)
     form = {name: full if name == FULL else other for name in DECODES}
     rows = {row[0]: row[1:] for row in draft_effect.table([form], MANIFEST).rows}
     sigmoid = 1 / (1 + np.exp(-1))

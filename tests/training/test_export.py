@@ -26,6 +26,7 @@ from fashion_udf.model.engines.tensorflow import load_weights, weights_by_name
 from tests import tiny_model
 from tests.submit import REPOSITORY
 from training import export
+from training.release import facts as facts_of_run
 from training.release.weights import round_to_half
 
 
@@ -41,7 +42,8 @@ def test_stored_weights_are_half_precision_and_name_every_variable(exported: Bun
 
 
 def test_rounding_a_rounded_model_changes_nothing(exported: Bundle) -> None:
-    model = tiny_model.build_model(len(tiny_model.LABELS), tiny_model.VOCABULARY_SIZE)
+    values = sum(map(len, tiny_model.ATTRIBUTES.values()))
+    model = tiny_model.build_model(len(tiny_model.LABELS), tiny_model.VOCABULARY_SIZE, values)
     load_weights(model, exported.files["weights.safetensors"])
     assert round_to_half(model) == exported.files["weights.safetensors"]
 
@@ -50,7 +52,7 @@ def test_rounding_a_rounded_model_changes_nothing(exported: Bundle) -> None:
 def test_a_weight_that_half_precision_cannot_hold_is_named(value: float) -> None:
     model = tiny_model.build_model(3, 10)
     bias = model.get_layer("classifier").bias
-    bias.assign([0.0, value, 0.0])
+    bias.assign([0.0, value, 0.0, 0.0])
     with pytest.raises(BundleError, match="Expected weight classifier/bias to be finite in half precision"):
         round_to_half(model)
 
@@ -65,18 +67,27 @@ def test_the_manifest_states_parity_versions_and_every_figure(exported: Bundle) 
     assert manifest.not_measured.keys() == {"openvino bf16", "openvino int8"}
     assert manifest.library_versions.keys() >= {"keras", "openvino", "tensorflow", "tokenizers"}
     assert manifest.metrics == tiny_model.facts().metrics
+    assert manifest.calibration == tiny_model.facts().calibration
+    assert [(each.name, tuple(each.values)) for each in manifest.attributes] == [*tiny_model.ATTRIBUTES.items()]
+    assert exported.taxonomy.parent("Shirts") == "Upper garments"
+    assert exported.files["NOTICE"] == b"Untrained weights.\n"
 
 
 def test_the_model_card_is_made_of_the_manifests_facts(exported: Bundle) -> None:
     card = exported.files["MODEL_CARD.md"].decode()
     for fact in [
         "# tiny",
-        "| split | input | accuracy | top3 |",
-        "| test | both | 0.25 | - |",
-        "| test | image | 0.125 | 0.5 |",
+        "### f32\n\nThe test split: 8 products of known categories and 0 others.",
+        "| both | 8 | 0.5000 (0.2500 to 0.7500) | 0.2500 (0.2500 to 0.7500) |",
+        "| photo and text, html | 8 | 0.3750 | (0.2500 to 0.7500) | 0.0100 | 0.0000 | - |",
+        "| text alone, other products | 4 | 0.8750 |",
+        "| f32 | image | category | 1.5000 | 0.9000 | 0.5000 | 0.5000 |",
+        "| int8 | text | base_colour | 0.8000 |",
+        "## Origin and licences\n\nUntrained weights.\n\n## Figures",
+        "- Upper garments: Dresses, Shirts\n\nEvery other category is its own parent.",
+        "- base_colour: Red, Navy Blue, Black",
         "| train | 8 |",
         "| openvino f32 | yes | 16 of 16 |",
-        "0.9000",
         "openvino int8 is not offered, for it was not measured: the export was given no training set.",
         *tiny_model.LABELS,
     ]:
@@ -116,7 +127,7 @@ def test_an_export_that_no_engine_reproduces_is_refused(
 ) -> None:
     def nothing(model: Bundle, precision: str, threads: int) -> Predict:
         return lambda pixels, *_: Prediction(
-            np.full((len(pixels), 256), np.nan, np.float32), np.full((len(pixels), 5), np.nan, np.float32)
+            *(np.full((len(pixels), width), np.nan, np.float32) for width in (256, 4, 5))
         )
 
     monkeypatch.setitem(registry.ENGINES, "openvino", nothing)
@@ -134,25 +145,33 @@ def ir(exported: Bundle) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `training.train` leaves."""
-    path, facts = tmp_path_factory.mktemp("run"), tiny_model.facts()
+    path, told = tmp_path_factory.mktemp("run"), tiny_model.facts()
     weights = {name: np.asarray(variable) for name, variable in weights_by_name(tiny_model.model()).items()}
     save_file(weights, path / "weights.safetensors")
-    (path / "tokenizer.json").write_bytes(facts.tokenizer)
-    recipe = {**facts.recipe, "data": "/secret/place", "output": "/secret/run", "backbone_weights": "/secret/none"}
+    (path / "tokenizer.json").write_bytes(told.tokenizer)
+    recipe = {**told.recipe, "data": "/secret/place", "output": "/secret/run", "backbone_weights": "/secret/none"}
     (path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    (path / "taxonomy.yaml").write_text(yaml.safe_dump({name: [*names] for name, names in told.families.items()}))
     for name, value in [
-        ("labels", facts.labels),
-        ("calibration", {"temperature": facts.temperature, "thresholds": facts.thresholds}),
-        ("metrics", facts.metrics),
-        ("data", facts.data),
+        ("labels", told.labels),
+        ("attributes", [{"name": name, "values": values} for name, values in told.attributes.items()]),
+        ("calibration", {name: fitted.model_dump() for name, fitted in told.calibration["f32"].items()}),
+        ("metrics", told.metrics["f32"]),
+        ("data", told.data),
     ]:
         (path / f"{name}.json").write_text(json.dumps(value))
     return path
 
 
 def test_a_bundle_tells_how_it_was_trained_and_not_where() -> None:
-    recipe = {"data": "/a", "output": "/b", "backbone_weights": "/c/imagenet.h5", "initial_bundle": f"/d@{'1' * 64}"}
-    assert export._without_paths(recipe) == {"backbone_weights": "imagenet.h5", "initial_bundle": "1" * 64}
+    recipe = {
+        "taxonomy": "/t",
+        "data": "/a",
+        "output": "/b",
+        "backbone_weights": "/c/imagenet.h5",
+        "initial_bundle": f"/d@{'1' * 64}",
+    }
+    assert facts_of_run._without_paths(recipe) == {"backbone_weights": "imagenet.h5", "initial_bundle": "1" * 64}
 
 
 def test_the_command_gives_the_same_bytes_as_another_process(
@@ -167,11 +186,21 @@ def test_the_command_gives_the_same_bytes_as_another_process(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{tmp_path / 'bundle'}@{exported.model_version}\n"
-    assert bundle.read(done.stdout.strip()) == exported
+    written = bundle.read(done.stdout.strip())
+    assert done.stdout == f"{tmp_path / 'bundle'}@{written.model_version}\n"
+    assert (
+        written.files["NOTICE"].decode().startswith("Weights\n\nAll weights were trained from random ones.\n\nData\n\n")
+    )
+    told = ("NOTICE", "MODEL_CARD.md")  # the command makes the notice itself
+    same = {name: data for name, data in written.files.items() if name not in told}
+    assert same == {name: data for name, data in exported.files.items() if name not in told}
+    changed = {"files": {}, "calibration": {"f32": tiny_model.calibration()}}
+    assert written.manifest.model_copy(update=changed) == exported.manifest.model_copy(update=changed)
 
 
-@pytest.mark.parametrize("missing", ["metrics.json", "weights.safetensors", "recipe.yaml"])
+@pytest.mark.parametrize(
+    "missing", ["metrics.json", "weights.safetensors", "recipe.yaml", "attributes.json", "taxonomy.yaml"]
+)
 def test_an_unfinished_run_is_refused_with_the_missing_file(run_directory: Path, tmp_path: Path, missing: str) -> None:
     shutil.copytree(run_directory, tmp_path / "run")
     (tmp_path / "run" / missing).unlink()

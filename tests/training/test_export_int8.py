@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion_udf.errors import CatalogError
+from fashion_udf.errors import BundleError, CatalogError
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
 from fashion_udf.model.engines.prediction import Predict, Prediction
 from tests import tiny_model, training_set
 from training import export
+from training.evaluation.limits import Limits
+from training.evaluation.robustness_forms import FORMS
 from training.fitting import run_directory
+from training.release.gate import Demands
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,13 @@ def float_graph(exported: Bundle) -> dict[str, bytes]:
 
 
 def export_int8(
-    monkeypatch: pytest.MonkeyPatch, exported: Bundle, data: Path, output: Path, factor: float
+    monkeypatch: pytest.MonkeyPatch,
+    exported: Bundle,
+    data: Path,
+    output: Path,
+    factor: float,
+    limits: dict[str, Any] | None = None,
+    demands: Demands | None = None,
 ) -> tuple[Bundle, list[int]]:
     """Export with a graph in place of the int8 one that is float, and with logits multiplied where it runs."""
     actual, calibrated = registry.ENGINES["openvino"], []
@@ -54,11 +63,13 @@ def export_int8(
         return predict
 
     monkeypatch.setitem(registry.ENGINES, "openvino", build)
-    monkeypatch.setattr(export.parity, "has_bf16", lambda: False)
+    monkeypatch.setattr(export.candidates, "has_bf16", lambda: False)
     monkeypatch.setattr(export.quantization, "quantize", quantize)
     monkeypatch.setattr(export.openvino_ir, "convert", lambda model: float_graph(exported))
-    facts = dataclasses.replace(tiny_model.facts(), data=run_directory.describe(data))
-    export.export(tiny_model.model(), facts, output, data)
+    told = dataclasses.replace(
+        tiny_model.facts(), data=run_directory.describe(data), limits=Limits.model_validate(limits or {})
+    )
+    export.export(tiny_model.model(), told, output, data, demands)
     return bundle.read(str(output)), calibrated
 
 
@@ -69,13 +80,17 @@ def test_int8_that_agrees_is_offered_with_its_files_and_its_figures(
     assert calibrated == [training_set.COUNTS["train"]]
     assert written.manifest.engines == {"openvino": ["f32", "int8"], "tensorflow": ["f32"]}
     assert {"openvino/model_int8.xml", "openvino/model_int8.bin"} <= written.files.keys()
-    assert {name: facts.rows for name, facts in written.manifest.parity["openvino int8"].labelled.items()} == {
-        name: 32 for name in ("both", "image", "text")
-    }
+    labelled = written.manifest.parity["openvino int8"].labelled
+    assert {name: facts.rows for name, facts in labelled.items()} == {"both": 12 * 32, "image": 32, "text": 12 * 32}
+    assert written.manifest.calibration.keys() == written.manifest.metrics.keys() == {"f32", "int8"}
+    assert written.manifest.metrics["int8"]["forms"]["text"].keys() == {*FORMS}
+    temperatures = [written.manifest.calibration[name]["text"].category.temperature for name in ("int8", "f32")]
+    assert temperatures[0] == pytest.approx(1.001 * temperatures[1], rel=1e-5), "fitted to its own"
     card = written.files["MODEL_CARD.md"].decode()
     assert "at least 99.5% keep their category and at most 0.3 points of accuracy are lost" in card
     assert "| openvino int8 | yes | 16 of 16 |" in card
-    assert "| openvino int8 | image | 32 of 32 (100.00%) |" in card
+    assert "| openvino int8 | image | 32 of 32 (100.00%) | 100.00% |" in card
+    assert "### int8\n\nThe test split: " in card
     assert "openvino bf16 is not offered, for it was not measured: the CPU of the export has no bf16." in card
     registry.create("openvino", written, "int8", 1)
 
@@ -92,7 +107,7 @@ def test_int8_that_fails_parity_is_left_out_and_its_figures_are_stated(
     assert written.manifest.parity["openvino int8"].labelled["both"].same_top1 == 0
     card = written.files["MODEL_CARD.md"].decode()
     assert "| openvino int8 | no | 0 of 16 |" in card
-    assert "| openvino int8 | both | 0 of 32 (0.00%) |" in card
+    assert "| openvino int8 | both | 0 of 384 (0.00%) |" in card
 
 
 def test_another_training_set_than_the_runs_is_refused(
@@ -105,3 +120,27 @@ def test_another_training_set_than_the_runs_is_refused(
     ):
         export.export(tiny_model.model(), tiny_model.facts(), tmp_path / "bundle", data)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_limit_that_is_missed_stops_the_release_unless_it_is_made_anyway(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = {"accuracy": {"both": 1.0}}
+    with pytest.raises(
+        BundleError,
+        match=r"Expected the limits of the release .* Received: f32: accuracy.both is 0\.\d+, with a limit of 1; "
+        r"int8: accuracy.both is .*\. --release-anyway writes the bundle all the same",
+    ):
+        export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits)
+    assert not (tmp_path / "bundle").exists()
+    monkeypatch.undo()
+    export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits, Demands(anyway=True))
+    assert "released in spite of a limit: f32: accuracy.both is 0." in caplog.text
+
+
+def test_a_bundle_that_is_as_good_as_the_one_it_replaces_is_released(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
+) -> None:
+    replaces = str(tiny_model.directory())
+    written, _ = export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, None, Demands(replaces))
+    assert written.manifest.engines["openvino"] == ["f32", "int8"]

@@ -6,12 +6,15 @@ Rows are read a few at a time: the photos of a large catalog do not fit in memor
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from . import dataset
 
@@ -32,6 +35,14 @@ def drawn(folder: Path, most: int) -> frozenset[str]:
 def titles(texts: list[str]) -> list[str]:
     """Return the first line of each text: `fashion_udf.model.tokenizer.product_text` puts the title there."""
     return [text.partition("\n")[0] for text in texts]
+
+
+def attributes(folder: Path, known: Sequence[dataset.Attribute]) -> NDArray[np.int32]:
+    """Return the index of each attribute's value int32[n, A] of the rows of a split; -1: not known."""
+    places = [(each.name, {value: place for place, value in enumerate(each.values)}) for each in known]
+    given = [json.loads(text) for text in column(folder, "attributes")]
+    found = [[values.get(row.get(name, ""), -1) for name, values in places] for row in given]
+    return np.asarray(found, np.int32).reshape(len(given), len(places))
 
 
 def batches(
@@ -56,10 +67,8 @@ def batches(
         Triples of inputs, label indexes and attributes, as `training.data.dataset.input_arrays` has them.
     """
     arrays = dataset.input_arrays(preparation)
-    rows = _rows(folder, dataset.TRAINING_SET.names)
-    if product_ids is not None:
-        rows = (row for row in rows if row["product_id"] in product_ids)
-    while batch := list(islice(rows, size)):
+    read = rows(folder, product_ids=product_ids)
+    while batch := list(islice(read, size)):
         images, texts, categories, given = (
             [row[name] for row in batch] for name in ("image", "text", "category", "attributes")
         )
@@ -71,12 +80,14 @@ def batches(
 
 def photos(folder: Path, product_ids: Set[str]) -> dict[str, bytes]:
     """Return the photos of some products of a split; an absent photo is empty."""
-    rows = _rows(folder, ["product_id", "image"])
-    return {row["product_id"]: row["image"] for row in rows if row["product_id"] in product_ids}
+    read = rows(folder, ["product_id", "image"], product_ids)
+    return {row["product_id"]: row["image"] for row in read}
 
 
-def _rows(folder: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield every row of a split as a dict of `columns`, in file order."""
+def rows(
+    folder: Path, columns: Sequence[str] = dataset.TRAINING_SET.names, product_ids: Set[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield every row of a split as a dict of `columns`, in file order; those of `product_ids` alone if it is given."""
     for file in dataset.require_plain_parquet(folder):
-        for rows in pq.ParquetFile(file).iter_batches(_ROWS, columns=list(columns)):
-            yield from rows.to_pylist()
+        for part in pq.ParquetFile(file).iter_batches(_ROWS, columns=list(columns)):
+            yield from (row for row in part.to_pylist() if product_ids is None or row["product_id"] in product_ids)

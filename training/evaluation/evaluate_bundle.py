@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fashion_udf.errors import CatalogError
 from fashion_udf.schema import Modality
 
-from ..data import category_words, labelled_rows, split
-from . import baseline, evaluated_model, measures, mistakes
-from .evaluated_model import FREQUENT, EvaluatedModel, EvaluatedRows
+from ..data import labelled_rows, split
+from . import attribute_baselines, baseline, evaluated_model, figures, measures, mistakes, neighbours, titles
+from .decided import Answer
+from .evaluated_model import EvaluatedModel
 from .mistakes import Mistake
-from .modality_logits import ModalityLogits, accuracies
 from .report import Evaluation
+from .robustness_forms import TITLE_ALONE
 from .tables import PUBLISHED
+from .views import AS_THEY_ARE, Seen, View
 
+#: A category with fewer labelled products than this can hardly be learned, nor measured.
+FREQUENT = 10
 _SUREST, _SUSPICIOUS = 24, 12  # rows shown
+_UNTOLD = View(Modality.BOTH, TITLE_ALONE)
 
 
 @dataclass(frozen=True)
@@ -35,39 +40,51 @@ class Options:
     precision: str
     neighbours: int  # 0: none, which saves a pass over the train split
     baseline: bool
+    titles: Path | None = None  # a CSV file of more titles
 
 
 def evaluate(options: Options) -> Evaluation:
     """Read a bundle, run it on one split and measure it.
 
-    The figures are `model`, `data`, `all` and `frequent` (by modality), `published`, `baseline`, `robustness` and
-    `neighbours`; the last and `baseline` are None where they were left out.
+    The figures are `model`, `data`, those of `figures.measure`, `frequent` (by modality), `published`, `baseline`,
+    `attribute_baselines`, `novelty_scores`, `neighbours` and `titles`; None where they were left out.
 
     Raises:
         BundleError, ConfigError, EngineError: the bundle cannot be used, or not with this engine.
         CatalogError: the training set is missing, or no row is of a category that the model knows.
+        InputError: the file of titles is wrong.
     """
+    more_titles = titles.read(options.titles) if options.titles else None
     products = Counter(name for part in split.SPLITS for name in labelled_rows.column(options.data / part, "category"))
     model = evaluated_model.read(options.bundle, options.data, options.engine, options.precision)
-    rows = evaluated_model.run_three_ways(model, options.split, products)
-    figures = {
+    seen = model.run(options.split, figures.VIEWS, f"{options.split}, in all forms: ran")
+    if not (seen.labels >= 0).any():
+        raise CatalogError(
+            f"Expected a row of one of the model's {len(model.manifest.labels)} categories. "
+            f"Received: {len(seen.labels)} rows without one in {options.data / options.split}"
+        )
+    frequent = seen.select(np.asarray([products[name] >= FREQUENT for name in seen.categories], bool))
+    measured = {
         "model": {
             "name": model.manifest.name,
             "version": model.version,
             "engine": options.engine,
             "precision": options.precision,
         },
-        "data": _data(model, options.split, rows),
-        **{name: _by_modality(model, rows.outcome.select(kept)) for name, kept in rows.groups().items()},
+        "data": _data(model, options.split),
+        **figures.measure(seen, model.meaning, model.run_odd()),
+        "frequent": {view.modality.value: figures.classified(frequent, view, model.meaning) for view in AS_THEY_ARE},
         "published": PUBLISHED,
-        "baseline": _baseline(model, rows) if options.baseline else None,
-        "robustness": _robustness(model, options.split, rows),
-        "neighbours": _neighbours(model, options.split, rows, options.neighbours) if options.neighbours else None,
+        "baseline": _baseline(model, seen) if options.baseline else None,
+        "attribute_baselines": _attribute_baselines(model, seen) if options.baseline else None,
+        "novelty_scores": figures.compared_novelty(seen, model.meaning),
+        "neighbours": _neighbours(model, seen, options.neighbours) if options.neighbours else None,
+        "titles": titles.measure(model, more_titles) if more_titles else None,
     }
-    return _evaluation(model, options.split, rows, products, figures)
+    return _evaluation(model, options.split, seen, products, measured)
 
 
-def _data(model: EvaluatedModel, part: str, rows: EvaluatedRows) -> dict[str, Any]:
+def _data(model: EvaluatedModel, part: str) -> dict[str, Any]:
     ids = {name: labelled_rows.column(model.data / name, "product_id") for name in split.SPLITS}
     digest = split.digest(
         [product_id for names in ids.values() for product_id in names],
@@ -75,22 +92,12 @@ def _data(model: EvaluatedModel, part: str, rows: EvaluatedRows) -> dict[str, An
     )
     return {
         "split": part,
-        "rows": len(rows.titles),
-        "unknown_category_rows": int((~rows.known).sum()),
         "frequent_from": FREQUENT,
         "split_of_the_model": digest == model.manifest.training_data.digest,
     }
 
 
-def _by_modality(model: EvaluatedModel, outcome: ModalityLogits) -> dict[str, dict[str, float]]:
-    temperature, thresholds = model.manifest.temperature, model.manifest.thresholds
-    return {
-        name.value: measures.calibrated_classification(outcome.labels, logits, temperature[name], thresholds[name].auto)
-        for name, logits in outcome.logits.items()
-    }
-
-
-def _baseline(model: EvaluatedModel, rows: EvaluatedRows) -> dict[str, Any]:
+def _baseline(model: EvaluatedModel, seen: Seen) -> dict[str, Any]:
     index = {name: position for position, name in enumerate(model.manifest.labels)}
 
     def labelled(part: str) -> baseline.Titles:
@@ -101,92 +108,88 @@ def _baseline(model: EvaluatedModel, rows: EvaluatedRows) -> dict[str, Any]:
         )
 
     fitted = baseline.fit(labelled("train"), labelled("validation"), len(index))
-    probabilities = fitted.probabilities(rows.titles)
-    labels = rows.outcome.labels
-    figures = {name: measures.classification(labels[kept], probabilities[kept]) for name, kept in rows.groups().items()}
-    return {"regularisation": fitted.regularisation, **figures}
-
-
-def _robustness(model: EvaluatedModel, part: str, rows: EvaluatedRows) -> dict[str, dict[str, Any]]:
-    """Accuracies with an input, or the words that name a category, taken away."""
-    words = category_words.forms(model.manifest.labels)
-
-    def without_words(product_id: str, text: str, category: str) -> str:
-        title, line, rest = text.partition("\n")
-        return (category_words.without(title, words) + line + rest).strip()
-
-    changed = sum(category_words.without(title, words) != " ".join(title.split()) for title in rows.titles)
-    left = model.run(part, (Modality.BOTH, Modality.TEXT), f"{part}, without category words: ran", without_words)
-    as_given, unnamed = accuracies(rows.outcome), accuracies(left.select(rows.known))
+    known, labels = baseline.Titles(seen.titles, seen.labels).known()
     return {
-        "as_given": {"both": as_given["both"], "text": as_given["text"]},
-        "photo_removed": {"both": as_given["text"], "text": as_given["text"]},
-        "text_removed": {"both": as_given["image"]},
-        "category_words_removed": {
-            **unnamed,
-            "both_minus_text": unnamed["both"] - unnamed["text"],
-            "changed_titles": changed,
-        },
+        "regularisation": fitted.regularisation,
+        **measures.classification(labels, fitted.probabilities(known)),
     }
 
 
-def _neighbours(model: EvaluatedModel, part: str, rows: EvaluatedRows, count: int) -> dict[str, Any]:
-    own = part == "train"
-    references = rows.outcome if own else model.run("train", (Modality.BOTH,), "train, for neighbours: ran")
-    assert rows.outcome.embedding is not None and references.embedding is not None  # `both` was run
-    shares = measures.neighbours_of_category(
-        rows.outcome.embedding, rows.outcome.labels, references.embedding, references.labels, count, own
+def _attribute_baselines(model: EvaluatedModel, seen: Seen) -> dict[str, dict[str, float | None]]:
+    attributes = model.preparation.attributes
+
+    def labelled(part: str) -> attribute_baselines.LabelledTitles:
+        return attribute_baselines.LabelledTitles(
+            labelled_rows.titles(labelled_rows.column(model.data / part, "text")),
+            labelled_rows.attributes(model.data / part, attributes),
+        )
+
+    known = seen.labels >= 0
+    test = attribute_baselines.LabelledTitles(
+        [title for title, keep in zip(seen.titles, known, strict=True) if keep], seen.attributes[known]
     )
-    means = {name: float(shares[kept].mean()) if kept.any() else None for name, kept in rows.groups().items()}
-    return {"count": count, **means}
+    found = attribute_baselines.accuracies(
+        labelled("train"), labelled("validation"), test, [len(attribute.values) for attribute in attributes]
+    )
+    return {attribute.name: figures_of for attribute, figures_of in zip(attributes, found, strict=True)}
+
+
+def _neighbours(model: EvaluatedModel, seen: Seen, count: int) -> dict[str, float] | None:
+    references = model.run("train", [_UNTOLD], "train, for neighbours: ran", with_photo=True)
+    if _UNTOLD not in seen.answers or _UNTOLD not in references.answers:
+        return None
+    asked, given = (rows.select((rows.labels >= 0) & rows.has(_UNTOLD)) for rows in (seen, references))
+    properties = {"category": (asked.labels, given.labels)}
+    for number, attribute in enumerate(model.preparation.attributes):
+        properties[attribute.name] = (asked.attributes[:, number], given.attributes[:, number])
+    own, theirs = ((rows.of(_UNTOLD)[1].embedding, rows.titles) for rows in (asked, given))
+    return {"count": float(count), **neighbours.shared(own, theirs, properties, count)}
 
 
 def _evaluation(
-    model: EvaluatedModel, part: str, rows: EvaluatedRows, products: Counter[str], figures: dict[str, Any]
+    model: EvaluatedModel, part: str, seen: Seen, products: Counter[str], measured: dict[str, Any]
 ) -> Evaluation:
-    labels = rows.outcome.labels
-    predicted = {name: logits.argmax(axis=1) for name, logits in rows.outcome.logits.items()}
-    sure = {
-        name: measures.confidences(labels, logits, model.manifest.temperature[name])
-        for name, logits in rows.outcome.logits.items()
-    }
-    by_photo = predicted[Modality.IMAGE], sure[Modality.IMAGE][0]
-    by_text = predicted[Modality.TEXT], sure[Modality.TEXT][0]
-    surest = mistakes.surest(*sure[Modality.BOTH], _SUREST)
-    suspicious = mistakes.suspicious_labels(labels, by_photo, by_text, _SUSPICIOUS)
-    shown = [
-        _mistakes(model, rows, surest, predicted[Modality.BOTH], sure[Modality.BOTH][0]),
-        # The confidence that is shown is the lower one of photo and text.
-        _mistakes(model, rows, suspicious, by_photo[0], np.minimum(by_photo[1], by_text[1])),
-    ]
-    photos = labelled_rows.photos(model.data / part, {row.product_id for rows_shown in shown for row in rows_shown})
+    known = seen.select(seen.labels >= 0)
+    told = {view: model.meaning.decide(known, view).category for view in AS_THEY_ARE if view in known.answers}
+    best, *_ = told  # with both inputs, where there are rows with both
+    answer = told[best]
+    surest = _mistakes(model, known.select(known.has(best)), answer, mistakes.surest(answer, _SUREST))
+    suspicious = _suspicious(model, known)
+    photos = labelled_rows.photos(model.data / part, {row.product_id for row in (*surest, *suspicious)})
     return Evaluation(
-        figures=figures,
+        figures=measured,
         names=model.manifest.labels,
         products=products,
-        confusion=measures.confusion_matrix(labels, predicted[Modality.BOTH], len(model.manifest.labels)),
-        reliability={name.value: measures.reliability(*pair) for name, pair in sure.items()},
-        surest=mistakes.with_photos(shown[0], photos),
-        suspicious=mistakes.with_photos(shown[1], photos),
+        confusion=measures.confusion_matrix(answer.labels, answer.chosen, len(model.manifest.labels)),
+        reliability={
+            view.modality.value: measures.reliability(each.confidence, each.hits) for view, each in told.items()
+        },
+        surest=mistakes.with_photos(surest, photos),
+        suspicious=mistakes.with_photos(suspicious, photos),
     )
 
 
-def _mistakes(
-    model: EvaluatedModel,
-    rows: EvaluatedRows,
-    positions: NDArray[np.int64],
-    predicted: NDArray[np.int64],
-    confidence: NDArray[np.float64],
-) -> Sequence[Mistake]:
+def _suspicious(model: EvaluatedModel, known: Seen) -> list[Mistake]:
+    _, photo, text = AS_THEY_ARE
+    seen = known.select(known.has(photo, text))
+    if not len(seen.labels):
+        return []
+    by_photo, by_text = (model.meaning.decide(seen, view).category for view in (photo, text))
+    # The confidence that is shown is the lower one of photo and text.
+    shown = replace(by_photo, confidence=np.minimum(by_photo.confidence, by_text.confidence))
+    return _mistakes(model, seen, shown, mistakes.suspicious_labels(by_photo, by_text, _SUSPICIOUS))
+
+
+def _mistakes(model: EvaluatedModel, seen: Seen, answer: Answer, positions: NDArray[np.int64]) -> list[Mistake]:
     names = model.manifest.labels
     return [
         Mistake(
-            product_id=rows.product_ids[at],
-            title=rows.titles[at],
-            label=names[rows.outcome.labels[at]],
-            predicted=names[predicted[at]],
-            confidence=float(confidence[at]),
+            product_id=seen.product_ids[at],
+            title=seen.titles[at],
+            label=names[answer.labels[at]],
+            predicted=names[answer.chosen[at]],
+            confidence=float(answer.confidence[at]),
             photo="",
         )
-        for at in positions
+        for at in positions.tolist()
     ]

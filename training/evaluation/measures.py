@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from fashion_udf.model.engines.prediction import calibrated
+from .decided import Answer
 
 CALIBRATION_BINS = 15  # as in Guo et al. 2017
-_CHUNK = 512  # rows whose similarities are held at once
 
 
 @dataclass(frozen=True)
@@ -67,25 +66,6 @@ def classification(labels: NDArray[np.int32], scores: NDArray[np.floating[Any]])
     return figures
 
 
-def calibrated_classification(
-    labels: NDArray[np.int32], logits: NDArray[np.float32], temperature: float, auto: float
-) -> dict[str, float]:
-    """Return `classification`, the calibration error (ece), and the decisions of a threshold on confidence."""
-    figures = classification(labels, logits)
-    if len(labels):
-        sure = confidences(labels, logits, temperature)
-        figures |= {"ece": calibration_error(*sure), **decisions(*sure, auto)}
-    return figures
-
-
-def confidences(
-    labels: NDArray[np.int32], logits: NDArray[np.float32], temperature: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the calibrated confidence float64[n] of the predicted category, and whether that is the label."""
-    probabilities = calibrated(logits, temperature)
-    return probabilities.max(axis=1).astype(np.float64), logits.argmax(axis=1) == labels
-
-
 def reliability(
     confidence: NDArray[np.float64], hits: NDArray[np.bool_], bins: int = CALIBRATION_BINS
 ) -> list[Bin | None]:
@@ -93,7 +73,7 @@ def reliability(
 
     A confidence on a border belongs to the bin below it, as in Guo et al. 2017.
     """
-    at = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1).astype(int)
+    at = _bin_of(confidence, bins)
     members = [at == number for number in range(bins)]
     return [
         Bin(int(inside.sum()), float(confidence[inside].mean()), float(hits[inside].mean())) if inside.any() else None
@@ -101,25 +81,40 @@ def reliability(
     ]
 
 
-def calibration_error(confidence: NDArray[np.float64], hits: NDArray[np.bool_], bins: int = CALIBRATION_BINS) -> float:
-    """Return the expected calibration error: the mean over rows of a bin's |accuracy - mean confidence|."""
-    filled = [part for part in reliability(confidence, hits, bins) if part is not None]
-    return sum(part.rows * abs(part.accuracy - part.confidence) for part in filled) / max(1, len(confidence))
+def _bin_of(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1).astype(np.int64)
+    return found
 
 
-def decisions(confidence: NDArray[np.float64], hits: NDArray[np.bool_], auto: float) -> dict[str, float]:
-    """Return the share of the rows that are `auto`, and their precision, which is absent where no row is `auto`.
+def calibration_error(
+    confidence: NDArray[np.float64],
+    hits: NDArray[np.bool_],
+    bins: int = CALIBRATION_BINS,
+    weights: NDArray[np.float64] | None = None,
+) -> float:
+    """Return the expected calibration error: the mean over rows of a bin's |accuracy - mean confidence|.
 
     Args:
-        confidence: float64[n], at least one row.
-        hits: bool[n], whether the predicted category is the label.
-        auto: confidence from which a row is `auto`.
+        confidence: float64[n].
+        hits: bool[n].
+        bins: of equal width.
+        weights: of each row float64[n]; None: all the same.
     """
-    taken = confidence >= auto
-    figures = {"auto_share": float(taken.mean())}
-    if taken.any():
-        figures["auto_precision"] = float(hits[taken].mean())
-    return figures
+    weights = np.ones(len(confidence)) if weights is None else weights
+    gaps = np.bincount(_bin_of(confidence, bins), weights * (hits - confidence), minlength=bins)
+    return float(np.abs(gaps).sum() / max(weights.sum(), np.finfo(float).tiny))
+
+
+def answers(answer: Answer) -> dict[str, float]:
+    """Return the calibration error of answers, the share of them that are `auto`, and the precision of these.
+
+    The precision is absent where no row is `auto`; if there is no row at all, every figure is absent.
+    """
+    if not len(answer.labels):
+        return {}
+    hits, auto = answer.hits, answer.auto
+    figures = {"ece": calibration_error(answer.confidence, hits), "auto_share": float(auto.mean())}
+    return figures | ({"auto_precision": float(hits[auto].mean())} if auto.any() else {})
 
 
 def confusion_matrix(labels: NDArray[np.int32], predicted: NDArray[np.int64], categories: int) -> NDArray[np.int64]:
@@ -149,33 +144,3 @@ def by_category(confusion: NDArray[np.int64], names: Sequence[str]) -> list[Cate
             )
         )
     return figures
-
-
-def neighbours_of_category(
-    queries: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    references: NDArray[np.float32],
-    reference_labels: NDArray[np.int32],
-    count: int,
-    own: bool = False,
-) -> NDArray[np.float64]:
-    """Return, for each query, the share of its nearest references by cosine that have its label.
-
-    Args:
-        queries: float32[n, d], unit length.
-        labels: int32[n].
-        references: float32[m, d], unit length.
-        reference_labels: int32[m].
-        count: how many neighbours; at most all references.
-        own: the references are the queries themselves, in their order: no row is its own neighbour.
-    """
-    shares = [np.zeros(0)]
-    for start in range(0, len(queries), _CHUNK):
-        similarity = queries[start : start + _CHUNK] @ references.T
-        if own:
-            rows = np.arange(len(similarity))
-            similarity[rows, start + rows] = -np.inf
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : min(count, len(references) - own)]
-        same = reference_labels[nearest] == labels[start : start + _CHUNK, None]
-        shares.append(same.mean(axis=1))
-    return np.concatenate(shares)

@@ -13,6 +13,8 @@ from PIL import Image
 
 from fashion_udf.photos.decode import decode
 
+from .decided import Answer
+
 _PHOTO_SIZE = 224  # pixels
 
 
@@ -28,32 +30,21 @@ class Mistake:
     photo: str  # a data URI, "" where there is none
 
 
-def surest(confidence: NDArray[np.float64], hits: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+def surest(answer: Answer, count: int) -> NDArray[np.int64]:
     """Return the positions of the wrong rows of highest confidence, surest first."""
-    wrong = np.flatnonzero(~hits)
-    return wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+    wrong = np.flatnonzero(~answer.hits)
+    return wrong[np.argsort(-answer.confidence[wrong], kind="stable")][:count]
 
 
-def suspicious_labels(
-    labels: NDArray[np.int32],
-    photo_says: tuple[NDArray[np.int64], NDArray[np.float64]],
-    text_says: tuple[NDArray[np.int64], NDArray[np.float64]],
-    count: int,
-) -> NDArray[np.int64]:
+def suspicious_labels(by_photo: Answer, by_text: Answer, count: int) -> NDArray[np.int64]:
     """Return the positions of rows whose photo alone and text alone agree on another category than the label.
 
     Photo and text show different things. Where both contradict the label in the same way, the label deserves a look.
     The surest rows come first, by the product of the two confidences.
-
-    Args:
-        labels: int32[n].
-        photo_says: predicted categories int64[n] and confidences float64[n] from the photo alone.
-        text_says: the same from the text alone.
-        count: how many to return at most.
     """
-    (by_photo, photo_confidence), (by_text, text_confidence) = photo_says, text_says
-    suspicious = np.flatnonzero((by_photo == by_text) & (by_photo != labels))
-    return suspicious[np.argsort(-(photo_confidence * text_confidence)[suspicious], kind="stable")][:count]
+    suspicious = np.flatnonzero((by_photo.chosen == by_text.chosen) & ~by_photo.hits)
+    both = (by_photo.confidence * by_text.confidence)[suspicious]
+    return suspicious[np.argsort(-both, kind="stable")][:count]
 
 
 def with_photos(rows: Sequence[Mistake], photos: Mapping[str, bytes]) -> list[Mistake]:

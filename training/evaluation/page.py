@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import jinja2
 
 from .mistakes import Mistake
-from .tables import Table
+from .table import Table
 
 
 def render(

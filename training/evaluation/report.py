@@ -22,9 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import measures, page, pictures, tables
+from .figures import rounded
 from .mistakes import Mistake
-
-_DIGITS = 6  # of a figure in JSON and CSV: the last ones of a sum may differ between processors
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Evaluation:
 
 def as_json(evaluation: Evaluation) -> str:
     """Return the figures as JSON text."""
-    return json.dumps(_rounded(evaluation.figures), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return json.dumps(rounded(evaluation.figures), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def as_csv(evaluation: Evaluation) -> str:
@@ -52,14 +51,14 @@ def as_csv(evaluation: Evaluation) -> str:
     writer = csv.DictWriter(file, [category, "products", *others], lineterminator="\n")
     writer.writeheader()
     for row in measures.by_category(evaluation.confusion, evaluation.names):
-        writer.writerow(_rounded({"products": evaluation.products.get(row.category, 0), **asdict(row)}))
+        writer.writerow(rounded({"products": evaluation.products.get(row.category, 0), **asdict(row)}))
     return file.getvalue()
 
 
 def write(folder: Path, evaluation: Evaluation) -> Path:
     """Write all files into a folder, over those of an earlier report, and return the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    errors = {name: row.get("ece", 0.0) for name, row in evaluation.figures["all"].items()}
+    errors = {name: row.get("ece", 0.0) for name, row in evaluation.figures["as_given"].items()}
     drawn = {
         "reliability": pictures.reliability(evaluation.reliability, errors),
         "confusion": pictures.confusion(evaluation.confusion, evaluation.names),
@@ -89,9 +88,3 @@ def _page(evaluation: Evaluation, drawn: Mapping[str, bytes]) -> str:
         surest=evaluation.surest,
         suspicious=evaluation.suspicious,
     )
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    return round(value, _DIGITS) if isinstance(value, float) else value

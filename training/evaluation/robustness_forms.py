@@ -20,6 +20,9 @@ from ..data.sentence_grammar import ENGLISH, Grammar, Template, own_words
 #: From title, description, category and draws to title and description.
 Form = Callable[[str, str, str, random.Random], tuple[str, str]]
 
+#: Forms that others name: the text as the row has it, and the title without a description.
+AS_GIVEN, TITLE_ALONE = "as_given", "title_alone"
+
 SHORT, ORDINARY, LONG = (1, 14), (36, 44), (140, 160)  # words of a description, at least and at most
 
 
@@ -49,7 +52,7 @@ def _title_alone(title: str, description: str, category: str, draws: random.Rand
     return title, ""
 
 
-def _template(title: str, description: str, category: str, draws: random.Random) -> tuple[str, str]:
+def _as_given(title: str, description: str, category: str, draws: random.Random) -> tuple[str, str]:
     return title, description
 
 
@@ -114,8 +117,8 @@ def _other_category(title: str, description: str, category: str, draws: random.R
 
 #: By name, in the order of a report.
 FORMS: dict[str, Form] = {
-    "title_alone": _title_alone,
-    "template": _template,
+    TITLE_ALONE: _title_alone,
+    AS_GIVEN: _as_given,
     "short": _short,
     "ordinary": _ordinary,
     "long": _long,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from fashion_udf import console
-
+from . import measured_tables
 from .measures import CALIBRATION_BINS, CategoryFigures
+from .table import Table, cell, interval
 
 #: Accuracy, precision, recall and F1 (weighted) as published for this task.
 PUBLISHED: Mapping[str, Mapping[str, float]] = {
@@ -31,26 +30,6 @@ _COLUMNS = {
     "auto_share": "auto",
     "auto_precision": "auto-precision",
 }
-_NONE = "-"
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as they are shown; the first column is text, the others are numbers unless `words` names them."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    note: str = ""
-    words: Sequence[str] = ()
-
-    def as_text(self) -> str:
-        """Return aligned lines: the columns, a rule below them, the rows, the note."""
-        first, *others = zip(self.columns, *self.rows, strict=True)
-        # `console.table` moves numbers to the right. These cells are text: each figure has its own number of digits.
-        padded = [[cell.rjust(max(map(len, column))) for cell in column] for column in others]
-        head, *rows = zip(first, *padded, strict=True)
-        return console.table(head, rows) + (f"{self.note}\n" if self.note else "")
 
 
 def tables(figures: Mapping[str, Any]) -> list[Table]:
@@ -61,16 +40,19 @@ def tables(figures: Mapping[str, Any]) -> list[Table]:
     """
     frequent = figures["data"]["frequent_from"]
     made = [
-        _figures("All rows", figures["all"], _all_note(figures["data"])),
+        _figures("All rows", figures["as_given"], _all_note(figures)),
         _figures(
             "Frequent categories",
             figures["frequent"],
             f"Rows of categories with at least {frequent} products in train, validation and test together.",
         ),
         _comparison(figures),
-        _robustness(figures["robustness"]),
+        *measured_tables.tables(figures),
     ]
-    return [*made, _neighbours(figures["neighbours"])] if figures["neighbours"] else made
+    for name, table in [("neighbours", _neighbours), ("titles", _titles)]:
+        if figures[name]:
+            made.append(table(figures[name]))
+    return made
 
 
 def by_category(rows: Sequence[CategoryFigures], products: Mapping[str, int]) -> Table:
@@ -80,7 +62,7 @@ def by_category(rows: Sequence[CategoryFigures], products: Mapping[str, int]) ->
             row.category,
             str(products.get(row.category, 0)),
             str(row.rows),
-            *(_cell(value) for value in (row.precision, row.recall, row.f1)),
+            *(cell(value) for value in (row.precision, row.recall, row.f1)),
             row.confusion,
             str(row.confused_rows or ""),
         ]
@@ -91,16 +73,17 @@ def by_category(rows: Sequence[CategoryFigures], products: Mapping[str, int]) ->
 
 
 def _figures(title: str, by_modality: Mapping[str, Mapping[str, float]], note: str) -> Table:
-    rows = [[name, *(_cell(row.get(key), key) for key in _COLUMNS)] for name, row in by_modality.items()]
+    rows = [[name, *(cell(row.get(key), key) for key in _COLUMNS)] for name, row in by_modality.items()]
     return Table(title, ["modality", *_COLUMNS.values()], rows, note)
 
 
-def _all_note(data: Mapping[str, Any]) -> str:
+def _all_note(figures: Mapping[str, Any]) -> str:
+    data = figures["data"]
     note = (
         f"The {data['split']} split. macro: the mean over categories. ECE: expected calibration error, in "
         f"{CALIBRATION_BINS} bins. auto: share of rows that the thresholds let pass without a person."
     )
-    if unknown := data["unknown_category_rows"]:
+    if unknown := figures["unknown_rows"]:
         note += f" {unknown} rows of categories that the model does not know are left out."
     if not data["split_of_the_model"]:
         note += " The model was trained on another split of products: it may have seen these rows."
@@ -110,38 +93,38 @@ def _all_note(data: Mapping[str, Any]) -> str:
 def _comparison(figures: Mapping[str, Any]) -> Table:
     rows = []
     for name, published in PUBLISHED.items():
-        rows.append([name, *(_cell(figures["all"][name].get(key)) for key in _WEIGHTED)])
-        rows.append([f"{name}, published", *(_cell(published[key]) for key in _WEIGHTED)])
-    note = "Weighted by rows. The published figures were not measured on this split."
+        own = figures["as_given"].get(name, {})
+        intervals = own.get("intervals", {})
+        rows.append([name, *(f"{cell(own.get(key))}{interval(intervals.get(key), ' ')}" for key in _WEIGHTED)])
+        rows.append([f"{name}, published", *(cell(published[key]) for key in _WEIGHTED)])
+    note = "Weighted by rows, with bootstrap intervals of 95 %. The published figures were not measured on this split."
     if baseline := figures["baseline"]:
-        rows.append([BASELINE, *(_cell(baseline["all"].get(key)) for key in _WEIGHTED)])
+        rows.append([BASELINE, *(cell(baseline.get(key)) for key in _WEIGHTED)])
         note += f" The baseline reads titles alone, with C = {baseline['regularisation']:g}."
     return Table("Beside the published figures and a baseline", ["model", *_WEIGHTED.values()], rows, note)
 
 
-def _robustness(figures: Mapping[str, Any]) -> Table:
-    names = {
-        "as_given": "as given",
-        "photo_removed": "photo removed",
-        "text_removed": "text removed",
-        "category_words_removed": "category words removed from titles",
-    }
-    rows = []
-    for key, name in names.items():
-        both, text = figures[key]["both"], figures[key].get("text")
-        rows.append([name, _cell(both), _cell(text), _NONE if text is None else f"{both - text:+.4f}"])
-    changed = figures["category_words_removed"]["changed_titles"]
-    note = f"Accuracy over all rows. {changed} titles held a word of a category name, in singular or plural."
-    return Table("What the inputs carry", ["input", "both", "text", "both - text"], rows, note)
-
-
 def _neighbours(figures: Mapping[str, Any]) -> Table:
-    rows = [["all rows", _cell(figures["all"])], ["frequent categories", _cell(figures["frequent"])]]
-    note = f"Share of a row's {figures['count']} nearest products of the train split, by cosine, in its own category."
-    return Table("Similar products", ["rows", "same category"], rows, note)
+    names = [name for name in figures if name not in ("count", "last_score")]
+    rows = [[f"same {name.replace('_', ' ')}", cell(figures[name])] for name in names]
+    rows.append(["score of the farthest", cell(figures.get("last_score"))])
+    note = (
+        f"Means over a row's {figures['count']:.0f} nearest products of the train split, by cosine. Descriptions are "
+        "left out, and so are products of the row's own title."
+    )
+    return Table("Similar products", ["share or score", "mean"], rows, note)
 
 
-def _cell(value: float | None, key: str = "") -> str:
-    if value is None:
-        return _NONE
-    return f"{value:.0f}" if key == "rows" else f"{value:.4f}"
+def _titles(figures: Mapping[str, Any]) -> Table:
+    known, novelty = figures["known"], figures["novelty"]
+    accuracy = f"{cell(known.get('accuracy'))}{interval(known.get('accuracy_interval'), ' ')}"
+    rows = [
+        ["rows", cell(known.get("rows"), "rows")],
+        ["accuracy", accuracy],
+        *([name.replace("_", " "), cell(known.get(name))] for name in ("ece", "auto_share", "auto_precision")),
+        ["parent accuracy", cell(figures["parents"].get("accuracy"))],
+        ["rows of unknown categories", cell(novelty.get("unknown_rows"), "rows")],
+        ["AUROC of novelty", cell(novelty.get("auroc"))],
+        ["auto share of unknown categories", cell(novelty.get("auto_share_of_unknown"))],
+    ]
+    return Table("More titles, each alone", ["figure", "value"], rows)

@@ -11,6 +11,7 @@ from fashion_udf.config import Section
 
 from ..data.outliers import Outliers
 from ..data.shop_text import TextAugmentation
+from ..evaluation.limits import Limits
 
 
 class Stage(Section):
@@ -103,13 +104,15 @@ class Recipe(Section):
     outliers: Outliers = Outliers()
     loss_weights: LossWeights = LossWeights()
     stages: tuple[Stage, ...] = Field(min_length=1)
-    #: Rows of the validation after each epoch, drawn by their ids; null: all. Calibration uses all in any case.
+    #: Rows of the validation after each epoch, drawn by their ids; null: all. Calibration draws 4,000.
     validation_rows: int | None = Field(None, ge=1)
     keep: Literal["last", "best"] = "last"  # which epoch is released; best: by the mean of the validation accuracies
     patience: int | None = Field(None, ge=1)  # epochs without a better one after which the run ends; null: never
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
     photo_cache_gb: float = Field(8.0, ge=0)  # of decoded photos, in a file in TMPDIR; 0: decoded anew in each epoch
     target_precision: float = Field(0.99, gt=0, lt=1)
+    #: What `training.export` demands of the bundle.
+    release: Limits = Limits()
 
     def rows(self, products: int) -> int:
         """Return the rows of a whole epoch over a training split of `products`."""

@@ -6,13 +6,14 @@ history.jsonl         a line per epoch
 best.safetensors      weights of the best epoch, where the recipe keeps that one
 tensorboard/          loss, accuracy and rate by step
 weights.safetensors   half precision, by name
-tokenizer.json, labels.json, calibration.json, metrics.json
+tokenizer.json, labels.json, attributes.json, taxonomy.yaml, calibration.json, metrics.json
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ import yaml
 
 from fashion_udf.errors import ConfigError
 from fashion_udf.files import make_directory, replace_file
+from fashion_udf.model.manifest import Calibration
 
 from ..data import dataset, split
-from ..evaluation.modality_logits import Calibration
 from .recipe import Recipe
 
 #: Keys that may change between the start of a run and its end: where its files are, and how often it is saved.
@@ -78,14 +79,26 @@ def write(
     directory: Path,
     weights: bytes,
     preparation: dataset.Preparation,
-    calibration: Calibration,
+    families: bytes,
+    calibration: Mapping[str, Calibration],
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write the files that the export reads. The weights are written last: their file says that the run is finished."""
+    """Write the files that the export reads. The weights are written last: their file says that the run is finished.
+
+    Args:
+        directory: of the run.
+        weights: in half precision.
+        preparation: tokenizer, categories and attributes.
+        families: the content of `taxonomy.yaml`.
+        calibration: by modality.
+        metrics: figures of the test split.
+    """
     replace_file(directory / "tokenizer.json", preparation.tokenizer)
+    replace_file(directory / "taxonomy.yaml", families)
     for name, value in [
         ("labels.json", list(preparation.labels)),
-        ("calibration.json", calibration.as_dict()),
+        ("attributes.json", [asdict(attribute) for attribute in preparation.attributes]),
+        ("calibration.json", {name: fitted.model_dump() for name, fitted in calibration.items()}),
         ("metrics.json", metrics),
     ]:
         replace_file(directory / name, json.dumps(value, indent=2, sort_keys=True).encode() + b"\n")

@@ -1,66 +1,123 @@
-"""The golden rows of a bundle: generated garments with titles, and the Keras model's answers for them."""
+"""The golden rows of a bundle: generated garments with titles, and the Keras model's answers for them.
+
+Many rows are drawn, and those are kept on which the model is decisive in every precision: there all precisions agree,
+so that a host may differ by little, and an engine that computes wrongly is seen.
+"""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fashion_udf.model.engines import golden
-from fashion_udf.model.engines.prediction import Prediction
-from fashion_udf.model.manifest import Manifest
+from fashion_udf.model.engines.golden import Inputs
+from fashion_udf.model.engines.prediction import Predict, Prediction, from_outputs
+from fashion_udf.model.manifest import REFERENCE, Manifest
 from fashion_udf.samples import catalog
+
+from ..evaluation.views import joined, select
 
 if TYPE_CHECKING:
     import keras
 
 ROWS = 16
+DRAWN = 128
+_BATCH = 32  # rows
+#: The least lead of the best category over the second, in every precision, on a row on which the model is decisive.
+DECISIVE = 0.8
 #: Of every four rows two have photo and text, one has no text and one no photo: the rows run at start hold each twice.
 _HAS_TEXT = (True, True, False, True)
 _HAS_PHOTO = (True, True, True, False)
 
 
-def compute(model: keras.Model, manifest: Manifest, tokenizer: bytes) -> bytes:
+def compute(model: keras.Model, manifest: Manifest, tokenizer: bytes, predicts: Mapping[str, Predict]) -> bytes:
     """Run the Keras model on generated products.
 
     Args:
         model: with the weights that are released.
-        manifest: gives photo size, labels and temperatures.
+        manifest: gives photo size, labels and calibration.
         tokenizer: the bundle's `tokenizer.json`.
+        predicts: the engines that the rows shall suit, by `<engine> <precision>`; what they answer in another
+            precision than f32 is expected of every host.
 
     Returns:
         A Parquet file of `ROWS` rows with the columns of `golden.SCHEMA`.
     """
-    texts = [_title(row) if _HAS_TEXT[row % 4] else None for row in range(ROWS)]
-    pictures = [_picture(row, manifest.image.size) if _HAS_PHOTO[row % 4] else None for row in range(ROWS)]
+    texts = [_title(row) if _HAS_TEXT[row % 4] else None for row in range(DRAWN)]
+    pictures = [_picture(row, manifest.image.size) if _HAS_PHOTO[row % 4] else None for row in range(DRAWN)]
     inputs = golden.prepare(texts, pictures, tokenizer, manifest)
-    outputs = model([inputs.pixels, inputs.image_present, inputs.token_ids], training=False)
-    prediction = Prediction(np.asarray(outputs["embedding"]), np.asarray(outputs["logits"]))
-    probabilities = golden.probabilities(prediction, inputs, manifest)
-    table = pa.table(
-        {
-            "text": texts,
-            "image": pictures,
-            "category": [manifest.labels[best] for best in probabilities.argmax(axis=1)],
-            "embedding": list(prediction.embedding),
-            "probabilities": list(probabilities),
-        },
-        schema=golden.SCHEMA,
+
+    def with_keras(*arrays: NDArray[Any]) -> Prediction:
+        outputs = model([*arrays], training=False)
+        return from_outputs(lambda name: np.asarray(outputs[name]), manifest.attribute_values)
+
+    expected = _run(with_keras, inputs)
+    others = {key: _run(predict, inputs) for key, predict in predicts.items()}
+    rows = _suited(expected, others.values(), inputs, manifest)
+    chosen = golden.prepare([texts[row] for row in rows], [pictures[row] for row in rows], tokenizer, manifest)
+    reduced = {key.split()[1]: other for key, other in others.items() if not key.endswith(f" {REFERENCE}")}
+    predictions = {name: select(each, np.asarray(rows)) for name, each in {REFERENCE: expected, **reduced}.items()}
+    return golden.to_parquet(
+        [texts[row] for row in rows], [pictures[row] for row in rows], predictions, chosen, manifest
     )
-    file = io.BytesIO()
-    pq.write_table(table, file, compression="zstd")
-    return file.getvalue()
+
+
+def _suited(expected: Prediction, others: Iterable[Prediction], inputs: Inputs, manifest: Manifest) -> list[int]:
+    """Return `ROWS` drawn rows: decisive ones first, then those that precisions agree on best, of many categories."""
+    lead, best = _lead(expected, inputs, manifest)
+    difference = np.zeros(len(lead))
+    for other in others:
+        other_lead, other_best = _lead(other, inputs, manifest)
+        lead = np.where(other_best == best, np.minimum(lead, other_lead), -1.0)
+        apart = np.abs(_values(other, inputs, manifest) - _values(expected, inputs, manifest)).max(axis=1)
+        difference = np.maximum(difference, np.nan_to_num(apart, nan=np.inf))
+    undecided = np.where(lead >= DECISIVE, 0.0, 1.0 - lead)
+    taken: list[int] = []
+    categories: Counter[int] = Counter()
+    for place in range(ROWS):
+        free = [row for row in range(place % 4, DRAWN, 4) if row not in taken]
+        row = min(free, key=lambda at: (undecided[at], categories[int(best[at])], difference[at], at))
+        taken.append(row)
+        categories[int(best[row])] += 1
+    return taken
+
+
+def _lead(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return how far the best category leads the second one, and the best."""
+    known = golden.interpreted(prediction, inputs, manifest).probabilities[:, :-1].astype(np.float64)
+    second, first = np.sort(known, axis=1)[:, -2:].T
+    return first - second, known.argmax(axis=1)
+
+
+def _values(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> NDArray[np.float32]:
+    meaning = golden.interpreted(prediction, inputs, manifest)
+    return np.column_stack([meaning.probabilities, prediction.embedding, meaning.attribute_probabilities])
+
+
+def _run(predict: Predict, inputs: Inputs) -> Prediction:
+    """Run a few rows at a time: those of a large model need much memory."""
+    parts = (slice(at, at + _BATCH) for at in range(0, len(inputs.pixels), _BATCH))
+    return joined([predict(inputs.pixels[at], inputs.image_present[at], inputs.token_ids[at]) for at in parts])
 
 
 def _title(row: int) -> str:
-    return f"{list(catalog.COLOURS)[row % len(catalog.COLOURS)]} {catalog.CATEGORIES[row % len(catalog.CATEGORIES)]}"
+    category, draws = _category(row)
+    people, nouns = catalog.TITLES[category]
+    return " ".join(str(draws.choice(words)) for words in (people, list(catalog.COLOURS), nouns))
 
 
 def _picture(row: int, size: int) -> bytes:
-    category = catalog.CATEGORIES[row % len(catalog.CATEGORIES)]
+    category, draws = _category(row)
     file = io.BytesIO()
-    catalog.garment(category, np.random.default_rng(row), size).save(file, "PNG")
+    catalog.garment(category, draws, size).save(file, "PNG")
     return file.getvalue()
+
+
+def _category(row: int) -> tuple[str, np.random.Generator]:
+    draws = np.random.default_rng(row)
+    return str(draws.choice(catalog.CATEGORIES)), draws

@@ -111,7 +111,7 @@ def _quantized(graph: Any, rows: Sequence[Row]) -> Any:
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(
                 types=_FLOAT,
-                names=_reads_pixels(graph),
+                names=[*_reads_pixels(graph), *_sums_of_states(graph)],
                 subgraphs=[nncf.Subgraph(inputs=[pooling], outputs=[product]) for pooling, product in _gates(graph)],
                 validate=False,
             ),
@@ -133,6 +133,15 @@ def _reads_pixels(graph: Any) -> list[str]:
         operation.get_friendly_name()
         for operation in graph.get_ops()
         if operation.get_type_name() == "Convolution" and operation.input_value(0).get_partial_shape()[1] == 3
+    ]
+
+
+def _sums_of_states(graph: Any) -> list[str]:
+    """Return the names of the sums over the LSTM's states [n, t, u], which make padding small: they are no maps."""
+    return [
+        operation.get_friendly_name()
+        for operation in graph.get_ops()
+        if operation.get_type_name() == "Add" and len(operation.get_output_partial_shape(0)) == 3
     ]
 
 

@@ -31,3 +31,21 @@ def model() -> Bundle:
 def engine(request: pytest.FixtureRequest) -> str:
     """Return the name of each engine that is installed."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def offered() -> Bundle:
+    """Return a bundle that offers f32 and int8: the small model where Keras is, the built-in one elsewhere."""
+    if "tensorflow" in INSTALLED:
+        from tests import quantized_model
+
+        return quantized_model.offered()
+    return bundle.read("builtin")
+
+
+@pytest.fixture(params=["f32", "int8"])
+def precision(offered: Bundle, request: pytest.FixtureRequest) -> str:
+    """Return each precision that OpenVINO has kernels of its own for, as far as the bundle offers it."""
+    if request.param not in offered.manifest.engines["openvino"]:
+        pytest.skip(f"the bundle does not offer {request.param}")
+    return str(request.param)

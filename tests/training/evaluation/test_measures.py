@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from training.evaluation import measures
+from training.evaluation.decided import Answer
 
 CATEGORIES = 4
 rows = st.lists(st.tuples(st.integers(0, CATEGORIES - 1), st.integers(0, CATEGORIES - 1)), min_size=1, max_size=60)
@@ -44,7 +45,6 @@ def test_the_third_best_counts_for_top3_and_the_fourth_does_not() -> None:
 def test_without_rows_their_number_is_the_only_figure() -> None:
     none = np.zeros(0, np.int32), np.zeros((0, 4), np.float32)
     assert measures.classification(*none) == {"rows": 0.0}
-    assert measures.calibrated_classification(*none, 1.0, 0.5) == {"rows": 0.0}
 
 
 @given(sure, st.integers(1, 20))
@@ -70,19 +70,21 @@ def test_a_confidence_on_a_border_belongs_to_the_bin_below_it() -> None:
     assert [part and part.rows for part in bins] == [2, 1]
 
 
-def test_temperature_changes_confidence_and_not_the_category() -> None:
-    logits = np.asarray([[2.0, 0.0]], np.float32)
-    labels = np.zeros(1, np.int32)
-    (cold,), hits = measures.confidences(labels, logits, 0.5)
-    (warm,), _ = measures.confidences(labels, logits, 2.0)
-    assert cold == pytest.approx(1 / (1 + np.exp(-4))) and warm == pytest.approx(1 / (1 + np.exp(-1)))
-    assert hits.tolist() == [True]
+def test_rows_weigh_what_they_are_said_to_in_the_calibration_error() -> None:
+    confidence, hits = np.asarray([0.9, 0.2]), np.asarray([True, False])
+    assert measures.calibration_error(confidence, hits, weights=np.asarray([3.0, 1.0])) == pytest.approx(0.125)
+    assert measures.calibration_error(np.zeros(0), np.zeros(0, bool)) == 0.0
 
 
-def test_a_row_is_auto_from_the_threshold_up_and_precision_is_absent_where_none_is() -> None:
-    confidence, hits = np.asarray([0.9, 0.8, 0.7, 0.1]), np.asarray([True, False, True, False])
-    assert measures.decisions(confidence, hits, 0.8) == {"auto_share": 0.5, "auto_precision": 0.5}
-    assert measures.decisions(confidence, hits, 2.0) == {"auto_share": 0.0}
+def test_precision_is_of_the_auto_rows_and_absent_where_none_is() -> None:
+    decision = np.asarray(["auto", "auto", "review", "abstain"], object)
+    labels, chosen = np.asarray([0, 0, 0, 0], np.int32), np.asarray([0, 1, 0, 0])
+    answer = Answer(labels, chosen, np.asarray([0.9, 0.8, 0.7, 0.1]), decision)
+    found = measures.answers(answer)
+    assert (found["auto_share"], found["auto_precision"]) == (0.5, 0.5)
+    assert found["ece"] == pytest.approx(measures.calibration_error(answer.confidence, answer.hits))
+    assert "auto_precision" not in measures.answers(answer.select(decision != "auto"))
+    assert measures.answers(answer.select(decision == "none")) == {}
 
 
 @given(rows)
@@ -104,23 +106,3 @@ def test_the_commonest_confusion_is_named_and_is_empty_where_all_is_right() -> N
     first, second = measures.by_category(matrix, ["Shirts", "Belts", "Ties"])
     assert (first.confusion, first.confused_rows) == ("Ties", 3)
     assert (second.confusion, second.confused_rows) == ("", 0)
-
-
-def test_neighbours_are_the_nearest_by_cosine_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(0)
-    queries, references = random.normal(size=(7, 5)), random.normal(size=(40, 5))
-    labels, reference_labels = random.integers(0, 3, 7), random.integers(0, 3, 40)
-    expected = [
-        (reference_labels[np.argsort(references @ query)[-6:]] == label).mean()
-        for query, label in zip(queries, labels, strict=True)
-    ]
-    monkeypatch.setattr(measures, "_CHUNK", 3)
-    shares = measures.neighbours_of_category(queries, labels, references, reference_labels, 6)
-    assert shares == pytest.approx(expected)
-
-
-def test_no_row_is_its_own_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measures, "_CHUNK", 2)
-    rows, labels = np.eye(3, dtype=np.float32), np.arange(3)
-    assert measures.neighbours_of_category(rows, labels, rows, labels, 1).tolist() == [1, 1, 1]
-    assert measures.neighbours_of_category(rows, labels, rows, labels, 10, own=True).tolist() == [0, 0, 0]

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from training.evaluation import mistakes
+from training.evaluation.decided import Answer
 from training.evaluation.mistakes import Mistake
 
 
@@ -20,20 +21,23 @@ def _photo() -> bytes:
     return file.getvalue()
 
 
+def _answer(labels: list[int], chosen: list[int], confidence: list[float]) -> Answer:
+    decision = np.full(len(labels), "review", object)
+    return Answer(np.asarray(labels, np.int32), np.asarray(chosen), np.asarray(confidence), decision)
+
+
 def test_the_surest_mistakes_come_first_and_hits_never() -> None:
-    confidence = np.asarray([0.9, 0.5, 0.99, 0.7])
-    hits = np.asarray([False, False, True, False])
-    assert mistakes.surest(confidence, hits, 2).tolist() == [0, 3]
+    answer = _answer([0, 0, 0, 0], [1, 1, 0, 1], [0.9, 0.5, 0.99, 0.7])
+    assert mistakes.surest(answer, 2).tolist() == [0, 3]
 
 
 def test_a_label_is_suspicious_where_photo_and_text_agree_against_it() -> None:
-    labels = np.asarray([0, 0, 0, 1], np.int32)
-    photo = np.asarray([1, 1, 0, 1]), np.asarray([0.6, 0.9, 0.9, 0.9])
-    text = np.asarray([1, 1, 1, 1]), np.asarray([0.6, 0.9, 0.9, 0.9])
-    assert mistakes.suspicious_labels(labels, photo, text, 5).tolist() == [1, 0]
-    assert mistakes.suspicious_labels(labels, photo, text, 1).tolist() == [1]
-    disagreeing = np.asarray([1, 2, 0, 1]), photo[1]
-    assert mistakes.suspicious_labels(labels, disagreeing, text, 5).tolist() == [0]
+    labels, confidence = [0, 0, 0, 1], [0.6, 0.9, 0.9, 0.9]
+    photo, text = _answer(labels, [1, 1, 0, 1], confidence), _answer(labels, [1, 1, 1, 1], confidence)
+    assert mistakes.suspicious_labels(photo, text, 5).tolist() == [1, 0]
+    assert mistakes.suspicious_labels(photo, text, 1).tolist() == [1]
+    disagreeing = _answer(labels, [1, 2, 0, 1], confidence)
+    assert mistakes.suspicious_labels(disagreeing, text, 5).tolist() == [0]
 
 
 def test_a_photo_is_encoded_anew_and_carries_nothing_but_pixels() -> None:

@@ -84,7 +84,16 @@ def test_the_page_needs_no_other_file_and_its_policy_forbids_scripts(tmp_path: P
 
 def test_the_page_holds_every_table_the_mistakes_and_the_suspicious_labels(tmp_path: Path) -> None:
     text = _page(tmp_path).text
-    for part in ("All rows", "Frequent categories", "What the inputs carry", "Similar products", "By category"):
+    for part in (
+        "All rows",
+        "Frequent categories",
+        "Robustness",
+        "Parents",
+        "Attributes",
+        "Unknown products",
+        "Similar products",
+        "By category",
+    ):
         assert part in text
     assert "0.988" in text and "Red tie" in text
     assert "There are none." in text.partition("Surest mistakes")[0]

@@ -125,8 +125,8 @@ def test_the_forms_without_a_description() -> None:
     assert not any(second for name in ("title_alone", "capitals") for *_, second in texts(name))
 
 
-def test_the_template_is_as_given() -> None:
-    assert [(first, second) for _, _, first, second in texts("template")] == list(zip(TITLES, OWN, strict=True))
+def test_a_text_as_given_is_not_changed() -> None:
+    assert [(first, second) for _, _, first, second in texts("as_given")] == list(zip(TITLES, OWN, strict=True))
 
 
 @pytest.mark.parametrize(("name", "least", "most"), [("short", 1, 14), ("ordinary", 36, 44), ("long", 140, 160)])
@@ -159,7 +159,9 @@ class Reader(HTMLParser):
 
 
 def test_html_is_the_ordinary_text_in_tags() -> None:
-    for (title, _, first, second), (_, _, _, ordinary) in zip(texts("html"), texts("ordinary"), strict=True):
+    rows = zip(TITLES, OWN, CATEGORIES, IDS, texts("ordinary"), strict=True)
+    for title, description, category, product_id, (*_, ordinary) in rows:
+        first, second = FORMS["html"](title, description, category, random.Random(product_id))
         reader = Reader()
         reader.feed(f"{first}\n{second}")
         assert reader.open == [] and reader.text.partition("\n")[0] == title

@@ -7,7 +7,7 @@ from typing import Any
 from tests.evaluation_figures import figures
 from training.evaluation import tables
 from training.evaluation.measures import CategoryFigures
-from training.evaluation.tables import Table
+from training.evaluation.table import Table
 
 
 def _table(title: str, **changed: Any) -> Table:
@@ -23,46 +23,48 @@ def test_the_first_line_names_the_columns() -> None:
     assert row.split() == ("both 8 0.5000 0.2500 0.5000 0.1250 0.1000 0.2000 0.3000 0.7500 0.0100 0.0000 -".split())
 
 
-def test_text_is_aligned_and_ends_with_the_note() -> None:
-    table = Table("t", ["name", "n"], [["a", "1"], ["long name", "22"]], "Note.")
-    assert table.as_text() == "name        n\n---------  --\na           1\nlong name  22\nNote.\n"
-
-
-def test_a_name_from_a_catalog_reaches_no_terminal_as_a_command() -> None:
-    assert "\x1b" not in Table("t", ["name", "n"], [["\x1b[2J", "1"]]).as_text()
-
-
 def test_without_rows_every_other_figure_is_absent() -> None:
     assert _table("Frequent categories").rows[0] == ["both", "0", *["-"] * 11]
 
 
-def test_published_figures_and_the_baseline_stand_beside_ours() -> None:
+def test_published_figures_and_the_baseline_stand_beside_ours_with_their_intervals() -> None:
     table = _table("Beside the published figures and a baseline")
     assert [row[0] for row in table.rows] == [
         *("both", "both, published", "image", "image, published", "text", "text, published"),
         "TF-IDF + logistic regression",
     ]
+    assert table.rows[0][1] == "0.5000 (0.2500 to 0.7500)"
     assert table.rows[1][1:] == ["0.9100", "0.9000", "0.9100", "0.9050"]
     assert table.note.endswith("The baseline reads titles alone, with C = 10.")
     without = _table("Beside the published figures and a baseline", baseline=None)
     assert len(without.rows) == 6 and "baseline reads" not in without.note
 
 
-def test_what_the_photo_adds_is_the_difference_to_the_text_alone() -> None:
-    rows = {row[0]: row[1:] for row in _table("What the inputs carry").rows}
-    assert rows["as given"] == ["0.5000", "0.2500", "+0.2500"]
-    assert rows["text removed"] == ["0.1250", "-", "-"]
-    assert rows["category words removed from titles"] == ["0.2500", "0.5000", "-0.2500"]
+def test_an_input_without_rows_has_no_figures_beside_the_published_ones() -> None:
+    rows = _table("Beside the published figures and a baseline", as_given={}).rows
+    assert rows[0] == ["both", "-", "-", "-", "-"]
 
 
 def test_neighbours_are_shown_if_they_were_looked_at() -> None:
-    assert _table("Similar products").rows == [["all rows", "0.9000"], ["frequent categories", "-"]]
+    assert _table("Similar products").rows == [
+        ["same category", "0.9000"],
+        ["same base colour", "0.4500"],
+        ["score of the farthest", "0.7500"],
+    ]
     assert "Similar products" not in [table.title for table in tables.tables(figures(neighbours=None))]
 
 
+def test_more_titles_are_shown_if_there_were_some() -> None:
+    titles = {"known": {"rows": 4.0, "accuracy": 0.75, "accuracy_interval": [0.5, 1.0]}, "parents": {}, "novelty": {}}
+    rows = dict(_table("More titles, each alone", titles=titles).rows)
+    assert rows["rows"] == "4" and rows["accuracy"] == "0.7500 (0.5000 to 1.0000)"
+    assert rows["rows of unknown categories"] == "-"
+    assert "More titles, each alone" not in [table.title for table in tables.tables(figures())]
+
+
 def test_the_note_names_left_out_rows_and_a_foreign_split() -> None:
-    data = {**figures()["data"], "unknown_category_rows": 3, "split_of_the_model": False}
-    note = _table("All rows", data=data).note
+    data = {**figures()["data"], "split_of_the_model": False}
+    note = _table("All rows", data=data, unknown_rows=3).note
     assert "3 rows of categories that the model does not know are left out." in note
     assert "trained on another split of products: it may have seen these rows." in note
     assert "left out" not in _table("All rows").note and "another split" not in _table("All rows").note

@@ -1,4 +1,4 @@
-"""Temperatures and thresholds: recovered where they are known, and never promised where the data cannot show them."""
+"""Calibration: temperatures that recover known ones, and thresholds that keep what they promise in every form."""
 
 from __future__ import annotations
 
@@ -6,70 +6,162 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import softmax
 from scipy.stats import beta
 
-from fashion_udf.model.engines.prediction import calibrated
-from fashion_udf.schema import Modality
-from training.evaluation.modality_logits import ModalityLogits, accuracies, metrics
+from fashion_udf.model import taxonomy
+from fashion_udf.model.engines.prediction import Prediction
+from fashion_udf.model.manifest import Attribute
+from training.evaluation.decided import Meaning
+from training.evaluation.views import ROBUSTNESS, Answers, Seen, View
 from training.fitting import calibration
+from training.fitting.calibration import NEVER, Form, fit_novelty, fit_temperature, fit_threshold, mixture
+
+NOTHING = np.empty(0)
 
 
-def _sampled(temperature: float, rows: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(1)
-    logits = random.normal(0, 3, (rows, 5)).astype(np.float32)
-    draws = random.random((rows, 1))
-    labels = (softmax(logits / temperature, axis=1).cumsum(axis=1) < draws).sum(axis=1)
-    return logits, np.minimum(labels, 4).astype(np.int32)
+def form(confidence: list[float], hits: list[bool], unknown: list[float] | None = None) -> Form:
+    return Form(np.asarray(confidence), np.asarray(hits, bool), np.asarray(unknown or [], float))
+
+
+def sure(rows: int, wrong: int = 0) -> Form:
+    """Rows of which the surest are right, and the least sure wrong."""
+    return form(list(np.linspace(0.99, 0.5, rows)), [True] * (rows - wrong) + [False] * wrong)
+
+
+# --- temperature -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_that_made_the_labels_is_found(temperature: float) -> None:
-    assert calibration.fit_temperature(*_sampled(temperature)) == pytest.approx(temperature, rel=0.05)
+def test_a_known_temperature_is_recovered(temperature: float) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 5)).astype(np.float32)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (shares.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1).astype(np.int32)
+    scaled = logits * np.float32(temperature)
+    assert fit_temperature(scaled, labels, np.ones(20_000)) == pytest.approx(temperature, rel=0.05)
 
 
-def test_rows_of_unknown_category_do_not_move_the_temperature() -> None:
-    logits, labels = _sampled(1.0, 2_000)
-    unknown = np.full(500, -1, np.int32)
-    with_unknown = calibration.fit_temperature(np.vstack([logits, logits[:500]]), np.append(labels, unknown))
-    assert with_unknown == pytest.approx(calibration.fit_temperature(logits, labels))
+def test_rows_without_a_label_change_no_temperature() -> None:
+    logits, labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]] * 3, np.asarray([0, 1, 0, -1], np.int32)
+    all_rows = fit_temperature(logits, labels, np.ones(4))
+    assert all_rows == fit_temperature(logits[:3], labels[:3], np.ones(3))
+    assert fit_temperature(logits[:0], labels[:0], np.ones(0)) == 1.0
 
 
-@pytest.mark.parametrize("target", [0.64, 0.68, 0.74, 0.86])
-def test_a_threshold_holds_for_the_confidences_that_scoring_gives(target: float) -> None:
-    logits, labels = _sampled(2.0, 1_000)
-    outcome = ModalityLogits(labels, dict.fromkeys((Modality.BOTH, Modality.IMAGE, Modality.TEXT), logits))
-    fitted = calibration.fit(outcome, target)
-    confidence = calibrated(logits, fitted.temperature["both"]).max(axis=1)
-    expected = calibration.fit_threshold(confidence, logits.argmax(axis=1) == labels, target)
-    assert fitted.thresholds["both"].auto == expected
-    assert 0.05 < (confidence >= expected).mean() < 0.95
+def test_unknown_products_weigh_a_tenth() -> None:
+    weights = mixture(np.asarray([True] * 3 + [False] * 30))
+    assert weights[3:].sum() / weights.sum() == pytest.approx(0.1)
+    assert (mixture(np.asarray([True, True])) == 1).all() and (mixture(np.asarray([False])) == 1).all()
 
 
-@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=300))
-def test_the_threshold_is_the_lowest_whose_lower_bound_reaches_the_target(rows: list[tuple[int, bool]]) -> None:
-    confidence = np.asarray([level / 20 for level, _ in rows], np.float32)
-    hits = np.asarray([hit for _, hit in rows])
-
-    def reaches(threshold: float) -> bool:
-        taken = hits[confidence >= threshold]
-        return bool(taken.sum()) and beta.ppf(0.1, taken.sum(), len(taken) - taken.sum() + 1) >= 0.7
-
-    expected = min((float(level) for level in set(confidence) if reaches(level)), default=calibration.NEVER)
-    assert calibration.fit_threshold(confidence, hits, 0.7) == expected
+# --- thresholds ------------------------------------------------------------------------------------------------------
 
 
-def test_too_few_rows_to_show_the_target_mean_that_nothing_is_auto() -> None:
-    confidence = np.linspace(0.9, 1, 100, dtype=np.float32)
-    assert calibration.fit_threshold(confidence, np.ones(100, bool), 0.99) == calibration.NEVER
+def test_the_threshold_is_the_lowest_that_shows_the_target() -> None:
+    assert fit_threshold([sure(300)], 0.99) == pytest.approx(0.5)
+    threshold = fit_threshold([sure(400, wrong=40)], 0.99)
+    kept = np.linspace(0.99, 0.5, 400) >= threshold
+    assert beta.ppf(0.1, 360, kept.sum() - 360 + 1) >= 0.99
+    assert beta.ppf(0.1, 360, kept.sum() - 360 + 2) < 0.99
 
 
-def test_metrics_leave_out_rare_and_unknown_categories() -> None:
-    logits = np.eye(3, dtype=np.float32)[[0, 0, 1, 2, 0]]
-    labels = np.asarray([0, 0, 0, 2, -1], np.int32)
-    outcome = ModalityLogits(labels, {Modality.BOTH: logits})
-    assert metrics(outcome)["both"]["accuracy"] == 0.75
-    assert metrics(outcome, minimum=2)["both"] == pytest.approx(
-        {"rows": 3, "accuracy": 2 / 3, "precision": 1.0, "recall": 2 / 3, "f1": 0.8}
-    )
-    assert accuracies(outcome) == {"both": 0.6}
+def test_too_few_rows_show_no_target() -> None:
+    assert fit_threshold([sure(229)], 0.99) == NEVER  # 0.9 ** (1 / 229) of 230 would do
+    assert fit_threshold([sure(230)], 0.99) != NEVER
+    assert fit_threshold([], 0.99) == fit_threshold([form([], [])], 0.99) == NEVER
+
+
+def test_the_worst_form_decides() -> None:
+    easy, hard = sure(400), sure(400, wrong=100)
+    assert fit_threshold([easy, hard], 0.99) == fit_threshold([hard, hard], 0.99) > fit_threshold([easy], 0.99)
+
+
+def test_a_form_of_which_few_rows_are_sure_does_not_forbid_auto_to_others() -> None:
+    few = form([0.9] * 50 + [0.1] * 350, [True] * 50 + [False] * 350)
+    assert fit_threshold([sure(400), sure(400), few], 0.99) == pytest.approx(0.5, abs=0.01)
+
+
+def test_forms_of_the_same_rows_show_no_more_than_the_rows() -> None:
+    assert fit_threshold([sure(100)] * 12, 0.99) == NEVER
+
+
+def test_unknown_products_raise_the_threshold() -> None:
+    unknown = form(list(np.linspace(0.99, 0.5, 1000)), [True] * 1000, [0.8] * 10)
+    threshold = fit_threshold([unknown], 0.99)
+    assert 0.8 < threshold < 0.802
+    one = form(list(np.linspace(0.99, 0.5, 400)), [True] * 400, [0.8])
+    assert fit_threshold([one], 0.99) == pytest.approx(0.5), "one product may pass where they are few"
+
+
+def test_rows_that_are_never_auto_count_neither_as_right_nor_as_wrong() -> None:
+    novel = form([*np.linspace(0.99, 0.5, 300), *[-1.0] * 100], [True] * 300 + [False] * 100)
+    assert fit_threshold([novel], 0.99) == pytest.approx(0.5)
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=60), min_size=1, max_size=4),
+    st.sampled_from([0.5, 0.7, 0.9]),
+)
+def test_every_form_keeps_what_is_promised(rows: list[list[tuple[int, bool]]], target: float) -> None:
+    forms = [form([step / 40 for step, _ in each], [hit for _, hit in each]) for each in rows]
+    threshold = fit_threshold(forms, target)
+    for each in forms:
+        taken = each.confidence >= threshold
+        right, wrong = (each.hits & taken).sum(), (~each.hits & taken).sum()
+        assert wrong == 0 or beta.ppf(0.1, right, wrong + 1) >= target
+
+
+def test_at_most_one_in_a_hundred_known_rows_is_novel() -> None:
+    novelty = np.linspace(0, 1, 1001)
+    assert (novelty > fit_novelty(novelty)).mean() <= 0.01
+    assert fit_novelty(NOTHING) == 1.0
+
+
+# --- all together ----------------------------------------------------------------------------------------------------
+
+TAXONOMY = taxonomy.build({"Tops": ["Shirts", "Tshirts"]}, ["Shirts", "Tshirts", "Belts"])
+ATTRIBUTES = [Attribute(name="colour", values=["Red", "Blue"]), Attribute(name="size", values=["S", "M", "L"])]
+
+
+def seen(rows: int = 2000, unknown: int = 100) -> Seen:
+    """Rows of which a Shirt may be taken for a Tshirt, but neither for a Belt."""
+    rng = np.random.default_rng(1)
+    labels = np.concatenate([rng.integers(0, 3, rows), np.full(unknown, -1)]).astype(np.int32)
+    attributes = np.stack([rng.integers(0, 2, len(labels)), rng.integers(-1, 3, len(labels))], 1).astype(np.int32)
+    answers = {}
+    for view in ROBUSTNESS:
+        logits = rng.normal(0, 0.3, (len(labels), 4)).astype(np.float32)
+        logits[np.arange(len(labels)), labels] += 6  # -1: the last one
+        mixed = (labels == 0) & (rng.random(len(labels)) < 0.2)
+        logits[mixed, :2] = logits[mixed, 1::-1] - [2, 2]
+        values = rng.normal(0, 0.3, (len(labels), 5)).astype(np.float32)
+        values[np.arange(len(labels)), attributes[:, 0]] += 5
+        answers[view] = Answers(np.arange(len(labels)), Prediction(np.zeros((len(labels), 2)), logits, values))
+    names = [str(row) for row in range(len(labels))]
+    return Seen(names, names, names, labels, attributes, answers)
+
+
+def test_each_modality_is_calibrated_for_category_parent_and_attributes() -> None:
+    rows = seen()
+    fitted = calibration.fit(rows, TAXONOMY, ATTRIBUTES, 0.99)
+    assert fitted.keys() == {"both", "image", "text"}
+    meaning = Meaning(TAXONOMY, ATTRIBUTES, fitted)
+    for view in (View("text", "html"), View("both", "as_given"), View("image")):  # type: ignore[arg-type]
+        decided = meaning.decide(rows, next(each for each in ROBUSTNESS if each == view))
+        known = decided.known
+        assert decided.category.hits[known & decided.category.auto].mean() >= 0.99
+        assert decided.parent.hits[known & decided.parent.auto].mean() >= 0.99
+        assert decided.parent.auto[known].mean() > decided.category.auto[known].mean(), "a family is easier to tell"
+        assert decided.category.auto[~known].mean() <= 0.005
+        assert decided.novel[known].mean() < 0.02
+        assert decided.attributes["colour"].auto.mean() > 0.5 and not decided.attributes["size"].auto.any()
+
+
+def test_a_modality_without_rows_lets_nothing_pass() -> None:
+    rows = seen()
+    text = {view: answers for view, answers in rows.answers.items() if view.modality == "text"}
+    fitted = calibration.fit(Seen(**{**vars(rows), "answers": text}), TAXONOMY, ATTRIBUTES, 0.99)
+    assert fitted["image"].category.auto == fitted["image"].parent.auto == NEVER
+    assert fitted["image"].attributes["colour"].auto == NEVER
+    assert (fitted["image"].category.temperature, fitted["image"].novelty) == (1.0, 1.0)
+    assert fitted["text"].category.auto < 1

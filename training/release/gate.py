@@ -1,0 +1,99 @@
+"""The release gate: a bundle that misses a limit of its recipe, or is worse than the bundle it replaces, is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion_udf.errors import BundleError
+from fashion_udf.model import bundle
+from fashion_udf.model.bundle import Bundle
+from fashion_udf.model.engines import registry
+from fashion_udf.model.manifest import REFERENCE
+
+from ..data import dataset, labelled_rows
+from ..evaluation import evaluated_model, limits, views
+from ..evaluation.figures import NO_TEXT
+from ..evaluation.limits import Limits
+from ..evaluation.views import ROBUSTNESS, Seen
+from .candidates import MEASURED
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What is asked of a release beside the limits of the recipe."""
+
+    replaces: str | None = None  # a bundle that no form of the text may be much worse than
+    anyway: bool = False  # a missed limit is logged, and does not stop the release
+
+
+def require(missed: list[str]) -> None:
+    """Let a release pass that misses nothing.
+
+    Raises:
+        BundleError: with every figure that is missed.
+    """
+    if missed:
+        raise BundleError(
+            "Expected the limits of the release to be reached (`release` in the recipe, --replaces). Received: "
+            f"{'; '.join(missed)}. --release-anyway writes the bundle all the same"
+        )
+
+
+def missed(allowed: Limits, metrics: Mapping[str, Any], offered: list[str]) -> list[str]:
+    """Return the limits that an offered precision misses; `metrics` has the figures of the test split by precision."""
+    return [f"{name}: {text}" for name in offered for text in limits.missed(allowed, metrics[name])]
+
+
+def lost(reference: str, new: Seen, labels: tuple[str, ...], data: Path, points: float) -> list[str]:
+    """Return the forms in which a new model is worse than a bundle, by more than `points` of accuracy.
+
+    Both are compared in f32 on the rows of the test split whose category both know.
+
+    Args:
+        reference: the bundle that is replaced.
+        new: answers of the new model for the test split, in all forms.
+        labels: the categories of the new model.
+        data: the training set.
+        points: of accuracy that each form may lose.
+
+    Raises:
+        BundleError: the bundle cannot be read.
+    """
+    replaced = bundle.read(reference)
+    old = _run(replaced, data)
+    found = []
+    for view in ROBUSTNESS:
+        before, after = (_hits(seen, view, names) for seen, names in ((old, replaced.labels), (new, labels)))
+        shared = sorted(before.keys() & after.keys())
+        if not shared:
+            continue
+        earlier, now = (float(np.mean([hits[row] for row in shared])) for hits in (before, after))
+        if 100 * (earlier - now) > points + 1e-9:
+            name = f"{view.modality.value}.{view.form or NO_TEXT}"
+            found.append(
+                f"{name} has an accuracy of {now:.4f}, where the bundle that is replaced has {earlier:.4f}, on "
+                f"{len(shared)} rows; it may lose {points:g} points"
+            )
+    return found
+
+
+def _run(replaced: Bundle, data: Path) -> Seen:
+    predict = registry.create(MEASURED, replaced, REFERENCE, threads=1)
+    rows, total = labelled_rows.rows(data / "test"), dataset.count(data / "test")
+    label = "test, by the bundle that is replaced: ran"
+    return views.run(predict, rows, evaluated_model.preparation(replaced), ROBUSTNESS, None, label, total)
+
+
+def _hits(seen: Seen, view: views.View, labels: tuple[str, ...]) -> dict[str, bool]:
+    """Return, by product id, whether the best category is the label, of rows of known categories."""
+    if view not in seen.answers:
+        return {}
+    known, prediction = seen.of(view)
+    chosen = prediction.logits[:, :-1].argmax(axis=1)
+    rows = zip(seen.answers[view].rows.tolist(), known.tolist(), chosen.tolist(), strict=True)
+    return {seen.product_ids[row]: best == label for row, label, best in rows if label >= 0}
