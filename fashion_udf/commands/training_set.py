@@ -5,8 +5,8 @@
 
 A catalog is what `fashion-udf import` writes with --images bytes: product_id, title, description, image, category, and
 attributes such as gender. Where several catalogs have a product, the first one's row is taken; attributes that it lacks
-come from the others. Products without a photo are trained on by their text, and not judged with; those whose title is in
-validation or test, also in another colour, are left out.
+come from the others. Products without a photo are trained on by their text, and not judged with; those whose title is
+in validation or test, also in another colour, are left out.
 
 Categories with fewer products than --min-products are left out and named: a model cannot learn, nor anyone measure,
 what has one example. The split of the others does not depend on it.

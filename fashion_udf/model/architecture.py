@@ -45,7 +45,7 @@ def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout:
         and, with attributes, `attributes` (float32[n, V], attribute by attribute).
     """
     import keras
-    from keras import layers, ops
+    from keras import layers
 
     image = keras.Input((None, None, 3), name="image", dtype="uint8")
     image_present = keras.Input((1,), name="image_present", dtype="float32")
@@ -58,16 +58,10 @@ def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout:
     pixels = layers.Rescaling(1.0, name="to_float")(image)
     photo = layers.Multiply(name="photo")([backbone(pixels), image_present])
 
-    tokens = layers.Embedding(vocabulary_size, TOKEN_EMBEDDING_SIZE, mask_zero=True, name="token_embedding")(token_ids)
-    # use_cudnn: NVIDIA's kernel refuses a row without any token.
-    states = layers.LSTM(LSTM_UNITS, return_sequences=True, use_cudnn=False, name="lstm")(tokens)
-    text = _largest_states(states, token_ids)
-
+    text = _text_features(token_ids, vocabulary_size)
     fused = layers.Dropout(dropout, name="dropout")(layers.Concatenate(name="concatenate")([photo, text]))
     hidden = layers.Dense(EMBEDDING_SIZE, activation="swish", name="fusion")(fused)
-    # Keras' UnitNormalization has no gradient at zero, where the features of a row without photo and text start.
-    length = ops.sqrt(ops.sum(ops.square(hidden), axis=-1, keepdims=True) + 1e-12)
-    embedding = layers.Multiply(name="unit_length")([hidden, 1.0 / length])
+    embedding = _unit_length(hidden)
     outputs = {"embedding": embedding, "logits": layers.Dense(categories + 1, name="classifier")(hidden)}
     if values:
         scaled = layers.Rescaling(EMBEDDING_SCALE, name="scaled_embedding")(embedding)
@@ -75,17 +69,28 @@ def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout:
     return keras.Model([image, image_present, token_ids], outputs, name="fashion")
 
 
-def _largest_states(states: Any, token_ids: Any) -> Any:
-    """Return the largest of the states [n, t, u] of a text's tokens, by unit: [n, u], zero for a text without tokens.
+def _text_features(token_ids: Any, vocabulary_size: int) -> Any:
+    """Return the largest state of the LSTM over a text's tokens, by unit: [n, u], zero for a text without tokens.
 
     The last state alone learned what the end of one template says; any token of a text may raise the largest.
     """
     from keras import layers, ops
 
+    tokens = layers.Embedding(vocabulary_size, TOKEN_EMBEDDING_SIZE, mask_zero=True, name="token_embedding")(token_ids)
+    # use_cudnn: NVIDIA's kernel refuses a row without any token.
+    states = layers.LSTM(LSTM_UNITS, return_sequences=True, use_cudnn=False, name="lstm")(tokens)
     is_token = ops.cast(ops.expand_dims(ops.not_equal(token_ids, 0), -1), states.dtype)
     # A state of an LSTM lies between -1 and 1: padding, at -2, is never the largest.
     largest = ops.max(states * is_token + (is_token - 1.0) * 2.0, axis=1)
     return layers.Multiply(name="text")([largest, ops.max(is_token, axis=1)])
+
+
+def _unit_length(hidden: Any) -> Any:
+    """Return rows divided by their length; Keras' UnitNormalization has no gradient for a row of zeros."""
+    from keras import layers, ops
+
+    length = ops.sqrt(ops.sum(ops.square(hidden), axis=-1, keepdims=True) + 1e-12)
+    return layers.Multiply(name="unit_length")([hidden, 1.0 / length])
 
 
 def use_normalisation(model: keras.Model) -> None:

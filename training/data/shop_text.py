@@ -141,22 +141,29 @@ def _description(
     elif kind - settings.foreign_sentences < settings.keywords:
         count = min(draws.randint(3, _MOST_KEYWORDS), len(phrases.keywords))
         sentences = [draws.choice((", ", "; ", " ", " | ", " #")).join(draws.sample(phrases.keywords, count))]
-    pools = []
-    if "category" in fixed:
-        # Sentences that name a category are few, and shops write many: half of the time the words stand anywhere.
-        foreign = [at for at, sentence in enumerate(sentences) if sentence != description]
-        if foreign and draws.random() < _ANYWHERE:
-            words = sentences[at := draws.choice(foreign)].split()
-            words.insert(draws.randint(0, len(words)), fixed["category"])
-            sentences[at] = " ".join(words)
-        else:
-            pools.append(phrases.naming)
+    placed = "category" in fixed and _place_anywhere(fixed["category"], sentences, description, draws)
+    pools = [phrases.naming] if "category" in fixed and not placed else []
     if draws.random() < settings.other_category:
         pools.append(phrases.languages[language].styling)
     for pool in filter(None, pools):
         sentence = phrases.render(draws.choice(pool), draws, fixed)
         sentences.insert(draws.randrange(len(sentences) + 1), sentence)
     return sentences
+
+
+def _place_anywhere(words: str, sentences: list[str], description: str, draws: random.Random) -> bool:
+    """Half of the time put the words into a sentence that is not the own description; tell whether they were put.
+
+    Sentences that name a category are few here, and shops write many.
+    """
+    places = [at for at, sentence in enumerate(sentences) if sentence != description]
+    if not places or draws.random() >= _ANYWHERE:
+        return False
+    at = draws.choice(places)
+    written = sentences[at].split()
+    written.insert(draws.randint(0, len(written)), words)
+    sentences[at] = " ".join(written)
+    return True
 
 
 def _language(phrases: Phrases, draws: random.Random) -> str:

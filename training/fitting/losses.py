@@ -80,16 +80,14 @@ def batch_loss(
         has_text = ops.cast(ops.any(token_ids != PADDING_ID, axis=1), "float32")
         outputs = head(_four_ways(photo, text), training=True)
         logits = ops.cast(outputs["logits"], "float32")  # bfloat16 on some GPUs
-        apart = _different(ops.take(family_of, targets.labels), ops.roll)
-        exchanged = ops.where(apart, categories, targets.labels)
+        exchanged = ops.where(_differ_from_previous(ops.take(family_of, targets.labels)), categories, targets.labels)
         some = ops.maximum(has_photo, has_text)
         counted = [weights.both * some, weights.image * has_photo, weights.text * has_text]
         counted.append(weights.exchange * has_text * ops.roll(has_photo, 1))
         labels = ops.concatenate([*[targets.labels] * 3, exchanged])
         summed = ops.sum(cross_entropy(logits + added, labels, recipe.label_smoothing) * ops.concatenate(counted))
         summed += _beside_the_category(outputs, targets, weights, sizes, categories, has_photo, has_text)
-        if word_head:
-            summed += weights.words * ops.sum(word_loss(word_head(photo), token_ids) * has_photo)
+        summed += weights.words * ops.sum(word_loss(word_head(photo), token_ids) * has_photo) if word_head else 0.0
         return summed, logits[: ops.shape(token_ids)[0]]
 
     return loss
@@ -207,6 +205,8 @@ def alike_loss(embedding: Any, present: Any, targets: Targets) -> Any:
     return -ops.sum(ops.where(alike > 0, shares * ops.log_softmax(cosines, axis=-1), 0.0), axis=1)
 
 
-def _different(families: Any, roll: Callable[..., Any]) -> Any:
+def _differ_from_previous(families: Any) -> Any:
     """Return bool[n]: whether the row before is of another family; another kind (-1) is of none."""
-    return (families != roll(families, 1)) | (families < 0)
+    from keras import ops
+
+    return (families != ops.roll(families, 1)) | (families < 0)
