@@ -14,18 +14,24 @@ from .recipe import Augmentation
 if TYPE_CHECKING:
     import tensorflow as tf
 
+MOST_WORDS = 50  # random ones that a text gets
 WHITE = 255.0  # the decoder pads photos with it
 
 
 def augment(
-    inputs: dict[str, tf.Tensor], seed: tf.Tensor, augmentation: Augmentation, crop: tf.Tensor | float = 1.0
+    inputs: dict[str, tf.Tensor],
+    seed: tf.Tensor,
+    augmentation: Augmentation,
+    vocabulary_size: int,
+    crop: tf.Tensor | float = 1.0,
 ) -> dict[str, tf.Tensor]:
-    """Flip, crop, shift, zoom, recolour and partly erase the photos of a batch, and make some token ids unknown.
+    """Flip, crop, shift, zoom, recolour and partly erase the photos of a batch; make some of its token ids random.
 
     Args:
         inputs: `image` uint8[n, s, s, 3], `image_present` float32[n, 1], `token_ids` int32[n, t].
         seed: int32[2], different for every step and replica.
         augmentation: ranges of the changes.
+        vocabulary_size: number of token ids.
         crop: least share of a photo's area that is kept, a square anywhere in it, enlarged to the same size (Szegedy et
             al. 2015). A garment of a small training photo is then as large as one at the size of scoring.
 
@@ -34,8 +40,9 @@ def augment(
     """
     import tensorflow as tf
 
-    warp_seed, colour_seed, erase_seed, text_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
-    token_ids = inputs["token_ids"]
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 5))
+    warp_seed, colour_seed, erase_seed, text_seed, words_seed = seeds
+    token_ids = _add_words(inputs["token_ids"], words_seed, augmentation.random_words, vocabulary_size)
     dropped = tf.random.stateless_uniform(tf.shape(token_ids), text_seed) < augmentation.word_dropout
     image = _warp(inputs["image"], warp_seed, augmentation, crop)
     darkness = WHITE - image  # 0 for the white background
@@ -46,6 +53,23 @@ def augment(
         "image_present": inputs["image_present"],
         "token_ids": tf.where(dropped & (token_ids != PADDING_ID), UNKNOWN_ID, token_ids),
     }
+
+
+def _add_words(token_ids: tf.Tensor, seed: tf.Tensor, share: float, vocabulary_size: int) -> tf.Tensor:
+    """Add up to `MOST_WORDS` random token ids after the last one of a share of the texts.
+
+    A model that sees the sentences of its training again and again learns them by heart, and reads any other word as a
+    sign of a category.
+    """
+    import tensorflow as tf
+
+    chosen_seed, words_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    draws = tf.random.stateless_uniform([2, tf.shape(token_ids)[0], 1], chosen_seed)
+    length = tf.math.count_nonzero(token_ids, axis=1, keepdims=True, dtype=tf.int32)
+    added = tf.where((draws[0] < share) & (length > 0), 1 + tf.cast(draws[1] * MOST_WORDS, tf.int32), 0)
+    at = tf.range(tf.shape(token_ids)[1])[tf.newaxis]
+    words = tf.random.stateless_uniform(tf.shape(token_ids), words_seed, UNKNOWN_ID + 1, vocabulary_size, tf.int32)
+    return tf.where((at >= length) & (at < length + added), words, token_ids)
 
 
 def _warp(image: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation, crop: tf.Tensor | float) -> tf.Tensor:

@@ -36,7 +36,8 @@ class Augmentation(Section):
 
     `shift`, `zoom` and `erase` are at most these shares of the photo's width; uncovered borders and the erased square
     are white. `colour` is the largest relative change of a channel's distance from white. `word_dropout` is the
-    share of token ids that become the unknown one.
+    share of token ids that become the unknown one. `random_words` is the share of texts that get random token ids after
+    their last one.
     """
 
     flip: bool = True
@@ -45,6 +46,7 @@ class Augmentation(Section):
     colour: float = Field(0.0, ge=0, le=1)
     erase: float = Field(0.0, ge=0, le=1)
     word_dropout: float = Field(0.1, ge=0, lt=1)
+    random_words: float = Field(0.0, ge=0, le=1)
 
 
 class LossWeights(Section):

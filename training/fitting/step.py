@@ -41,16 +41,15 @@ def train_step(
     replicas, total = strategy.num_replicas_in_sync, recipe.batch_size * recipe.loss_weights.ways
 
     def replica_step(seed: Any, crop: Any, rows: Any, labels: Any, attributes: Any) -> Any:
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        inputs = augment(rows, tf.random.experimental.stateless_fold_in(seed, replica), recipe.augmentation, crop)
+        inputs = augment(rows, _of_replica(seed), recipe.augmentation, recipe.vocabulary_size, crop)
         token_ids, has_photo = inputs["token_ids"], inputs["image_present"][:, 0]
         with tf.GradientTape() as tape:
             photo, text = _photo_features(photo_branch, inputs), text_branch(token_ids, training=True)
-            summed, logits = loss_of(photo, text, token_ids, has_photo, Targets(labels, attributes))
-            loss = summed / total
+            loss, logits = loss_of(photo, text, token_ids, has_photo, Targets(labels, attributes))
+            loss /= total
         gradients, norm = _summed_and_clipped(tape.gradient(loss, variables))
         optimizer.apply([gradient / replicas for gradient in gradients], variables)  # sums over replicas once more
-        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32))
+        hits = tf.math.count_nonzero(tf.argmax(logits, 1, tf.int32) == labels, dtype=tf.float32)
         return tf.stack([loss, hits, norm / replicas])
 
     @tf.function
@@ -59,6 +58,14 @@ def train_step(
         return sums + strategy.reduce("SUM", added, axis=None)
 
     return step
+
+
+def _of_replica(seed: Any) -> Any:
+    """Return the seed int32[2] of this replica; in a replica's context."""
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return tf.random.experimental.stateless_fold_in(seed, replica)
 
 
 def _branches(model: keras.Model) -> tuple[keras.Model, keras.Model]:

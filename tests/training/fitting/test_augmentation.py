@@ -12,6 +12,7 @@ tf = pytest.importorskip("tensorflow")
 
 from training.fitting.augmentation import augment  # noqa: E402
 
+VOCABULARY = 500
 STILL = Augmentation(flip=False, shift=0.0, zoom=0.0, word_dropout=0.0)
 
 
@@ -25,7 +26,7 @@ def _inputs(rows: int = 64) -> dict[str, object]:
 
 
 def _augment(inputs: dict[str, object], seed: tuple[int, int], augmentation: Augmentation, crop: float = 1.0) -> dict:
-    outputs = augment(inputs, tf.constant(seed), augmentation, crop)
+    outputs = augment(inputs, tf.constant(seed), augmentation, VOCABULARY, crop)
     return {name: value.numpy() for name, value in outputs.items()}
 
 
@@ -48,6 +49,22 @@ def test_word_dropout_makes_its_share_of_tokens_unknown_and_leaves_padding() -> 
     assert (token_ids[original == PADDING_ID] == PADDING_ID).all()
     assert set(token_ids[original != PADDING_ID]) == {7, UNKNOWN_ID}
     assert (token_ids[original != PADDING_ID] == UNKNOWN_ID).mean() == pytest.approx(0.3, abs=0.05)
+
+
+def test_random_words_follow_the_last_token_of_their_share_of_texts() -> None:
+    inputs = _inputs(512)
+    padded = np.pad(inputs["token_ids"].numpy(), ((0, 0), (0, 60)))
+    settings = STILL.model_copy(update={"random_words": 0.4})
+    token_ids = _augment({**inputs, "token_ids": tf.constant(padded)}, (5, 5), settings)["token_ids"]
+    np.testing.assert_array_equal(token_ids[:, :5], padded[:, :5])
+    has_text, added = padded[:, 0] != PADDING_ID, (token_ids[:, 5:] != PADDING_ID).sum(axis=1)
+    assert not added[~has_text].any()
+    assert (added[has_text] > 0).mean() == pytest.approx(0.4, abs=0.08)
+    assert 40 < added.max() <= 50
+    words = token_ids[:, 5:][token_ids[:, 5:] != PADDING_ID]
+    assert words.min() > UNKNOWN_ID and words.max() < VOCABULARY and len(set(words)) > 400
+    ends = np.cumprod(token_ids[:, 5:] != PADDING_ID, axis=1).sum(axis=1)
+    np.testing.assert_array_equal(ends, added)  # without a gap
 
 
 def test_a_flip_mirrors_the_photo() -> None:
