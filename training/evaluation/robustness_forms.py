@@ -21,7 +21,7 @@ from ..data.sentence_grammar import ENGLISH, Grammar, Template, own_words
 Form = Callable[[str, str, str, random.Random], tuple[str, str]]
 
 #: Forms that others name: the text as the row has it, and the title without a description.
-AS_GIVEN, TITLE_ALONE = "as_given", "title_alone"
+AS_GIVEN, TITLE_ALONE, CATEGORY_MASKED = "as_given", "title_alone", "category_masked"
 
 SHORT, ORDINARY, LONG = (1, 14), (36, 44), (140, 160)  # words of a description, at least and at most
 
@@ -127,7 +127,7 @@ FORMS: dict[str, Form] = {
     "capitals": _capitals,
     "sku": _sku,
     "category_in_description": _category_in_description,
-    "category_masked": _category_masked,
+    CATEGORY_MASKED: _category_masked,
     "other_category": _other_category,
 }
 

@@ -1,7 +1,8 @@
 """Temperatures and thresholds of each modality, fitted on labelled rows that no weight was fitted to.
 
-All forms of the robustness set count: a row is scored with whatever text a shop wrote. The confidences are those that
-scoring publishes, and so are the thresholds.
+The forms of the robustness set count: a row is scored with whatever text a shop wrote. One form does not, that of
+titles without any word of the category: it shows how far a photo carries, and no shop writes its texts like that. The
+confidences are those that scoring publishes, and so are the thresholds.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from fashion_udf.model.taxonomy import Taxonomy
 from fashion_udf.schema import Modality
 
 from ..evaluation.decided import Answer, Decided, Meaning
+from ..evaluation.robustness_forms import CATEGORY_MASKED
 from ..evaluation.views import ROBUSTNESS, WITHOUT_DESCRIPTION, Seen, View
 
+#: What is fitted to.
+FITTED = tuple(view for view in ROBUSTNESS if view.form != CATEGORY_MASKED)
 #: Probability that the true precision is at least the lower bound (one-sided).
 CONFIDENCE_LEVEL = 0.9
 #: Below this a calibrated answer is more likely wrong than right: nothing is suggested.
@@ -72,7 +76,7 @@ def fit(
     for modality in (Modality.BOTH, Modality.IMAGE, Modality.TEXT):
         forms, plain = (
             [view for view in views if view.modality is modality and view in validation.answers]
-            for views in (ROBUSTNESS, WITHOUT_DESCRIPTION)
+            for views in (FITTED, WITHOUT_DESCRIPTION)
         )
         bare = _temperatures(validation, forms, plain, taxonomy, attributes)
         meaning = Meaning(taxonomy, attributes, {modality.value: bare})
@@ -197,9 +201,9 @@ def fit_threshold(forms: Sequence[Form], target: float) -> float:
 
     A precision is shown where its lower bound (Clopper-Pearson's, one-sided at 90 %) is at least `target`. It must be
     shown for all forms together, a row counting once and not once a form: the forms of a row are right or wrong
-    together. In each form it must be shown too, unless none of its answers is wrong: a form of which few rows are sure
-    cannot show it, and would forbid `auto` to all others. Of unknown products, at most `UNKNOWN_AUTO` may be let pass;
-    one product may, in every form, where they are few.
+    together. In each form the share of right answers must reach it: a form of which few rows are sure cannot show more,
+    and would forbid `auto` to all others. Of unknown products, at most `UNKNOWN_AUTO` may be let pass; one product may,
+    in every form, where they are few.
 
     Returns `NEVER` where no threshold will do.
     """
@@ -211,7 +215,7 @@ def fit_threshold(forms: Sequence[Form], target: float) -> float:
     wrong = np.stack([_at_least(form.confidence[~form.hits], candidates) for form in forms])
     passing = np.sum([_at_least(form.unknown, candidates) for form in forms], axis=0)
     unknown = sum(len(form.unknown) for form in forms)
-    good = ((_lower_bound(taken - wrong, taken) >= target) | (wrong == 0)).all(axis=0)
+    good = (taken - wrong >= target * taken - 1e-9).all(axis=0)
     good &= _lower_bound((taken - wrong).mean(axis=0), taken.mean(axis=0)) >= target
     good &= passing <= max(UNKNOWN_AUTO * unknown, len(forms))
     return float(candidates[good.argmax()]) if good.any() else NEVER

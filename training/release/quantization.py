@@ -2,7 +2,8 @@
 
     1. batch normalisation is folded into the convolutions before it, which halves the operations that are quantized;
     2. most swishes become hard swishes (`training.release.hard_swish`);
-    3. 300 rows of the train split show which values each operation takes, with both inputs and with either alone;
+    3. 300 rows of the train split that have a photo show which values each operation takes, with both inputs and with
+       either alone;
     4. the convolutions get int8 weights and inputs; the first one, the squeeze-and-excite gates, the text branch and
        all that follows the pooling stay float.
 
@@ -14,7 +15,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +62,12 @@ def load_nncf() -> Any:
 def calibration_rows(folder: Path, preparation: dataset.Preparation) -> list[Row]:
     """Draw rows of a split, at most `CALIBRATION_ROWS` and the same each time; by turns with one input taken away.
 
-    A row whose photo is taken away keeps its pixels: the model multiplies their features by zero. White pixels would
-    narrow the ranges that are measured for photos.
+    Only rows with a photo are drawn, and a row whose photo is taken away keeps its pixels: the model multiplies their
+    features by zero. White pixels would narrow the ranges that are measured for photos.
     """
-    files = [str(file) for file in dataset.require_plain_parquet(folder)]
-    total = dataset.count(folder)
-    drawn = np.sort(np.random.default_rng(_SEED).choice(total, min(total, CALIBRATION_ROWS), replace=False))
-    table = pads.dataset(files, format="parquet").take(drawn, columns=dataset.TRAINING_SET.names)
     arrays = dataset.input_arrays(preparation)
     rows: list[Row] = []
-    for position, row in enumerate(table.to_pylist()):
+    for position, row in enumerate(islice(_drawn(folder), CALIBRATION_ROWS)):
         columns = ([row[name]] for name in ("image", "text", "category", "attributes"))
         pixels, present, token_ids, *_ = arrays(*columns)
         if position % 3 == 1:
@@ -78,6 +76,17 @@ def calibration_rows(folder: Path, preparation: dataset.Preparation) -> list[Row
             present = np.zeros_like(present)
         rows.append(dict(zip(dataset.INPUTS, (pixels, present, token_ids), strict=True)))
     return rows
+
+
+def _drawn(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield rows of a split that have a photo, drawn at random, a few hundred at a time."""
+    files = [str(file) for file in dataset.require_plain_parquet(folder)]
+    order = np.random.default_rng(_SEED).permutation(dataset.count(folder))
+    table = pads.dataset(files, format="parquet")
+    for start in range(0, len(order), CALIBRATION_ROWS):
+        drawn = np.sort(order[start : start + CALIBRATION_ROWS])
+        taken = table.take(drawn, columns=dataset.TRAINING_SET.names)
+        yield from (row for row in taken.to_pylist() if row["image"])
 
 
 def quantize(ir: Mapping[str, bytes], rows: Sequence[Row]) -> dict[str, bytes]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.model import bundle
@@ -17,7 +19,7 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.openvino import load_openvino
 from tests import tiny_model, training_set
 from tests.submit import REPOSITORY
-from training.data.dataset import Preparation
+from training.data.dataset import TRAINING_SET, Preparation
 from training.release import quantization
 from training.release.quantization import Row, calibration_rows, quantize
 
@@ -71,6 +73,18 @@ def test_the_same_rows_are_drawn_each_time_and_no_more_than_asked_for(
         assert all(np.array_equal(row[name], expected[name]) for name in expected)
     monkeypatch.setattr(quantization, "CALIBRATION_ROWS", 7)
     assert len(calibration_rows(folder, preparation)) == 7
+
+
+def test_rows_without_a_photo_are_not_drawn(folder: Path, model: Bundle, tmp_path: Path) -> None:
+    table = pq.read_table(sorted(folder.glob("*.parquet")), schema=TRAINING_SET)
+    images = [image if row % 5 == 0 else b"" for row, image in enumerate(table["image"].to_pylist())]
+    column = table.schema.get_field_index("image")
+    pq.write_table(
+        table.set_column(column, table.schema.field(column), pa.array(images, pa.binary())), tmp_path / "p.parquet"
+    )
+    rows = calibration_rows(tmp_path, Preparation(model.files["tokenizer.json"], tiny_model.LABELS, 64))
+    assert len(rows) == -(-len(table) // 5)
+    assert all(np.ptp(row["image"]) > 100 for row in rows)
 
 
 # --- the IR --------------------------------------------------------------------------------------------------------
