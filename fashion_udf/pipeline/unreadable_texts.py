@@ -30,6 +30,8 @@ def of_sample(run: Run, planned: Planned) -> tuple[int, int]:
     """
     from pyspark.sql import functions as F
 
+    if not planned.counts.to_score:
+        return 0, 0  # the catalog is not read again
     to_score = planned.rows.where(F.col("action") == F.lit(Action.SCORE.value)).select("product_id")
     sample = to_score.orderBy(F.xxhash64("product_id"), "product_id").limit(SAMPLE_ROWS)
     columns = (F.substring(name, 1, tokenizer.MAX_CHARACTERS).alias(name) for name in ("title", "description"))
@@ -47,7 +49,7 @@ def warn(unreadable: int, of: str) -> None:
     if unreadable:
         logger.warning(
             "the model's tokenizer cannot read %d of %s: more than half of their tokens are [UNK], as in a script that "
-            "it was not trained on. The model knows nothing of these words. Train one on your own texts: "
+            "it was not trained on. The model knows nothing of these words. Train a model on your own catalog: "
             "`python -m training.train` trains a tokenizer on the titles and descriptions of its training set, unless "
             "the recipe has an initial_bundle",
             unreadable,
