@@ -69,9 +69,9 @@ class _Lines:
         line = f"{self._label} {done} of {self._total} rows ({100 * done // self._total} %), {_rate(done, elapsed)}"
         line += f", {detail}" if detail else ""
         if done == self._total:
-            line += f", took {_duration(elapsed)}"
+            line += f", took {duration(elapsed)}"
         elif done:
-            line += f", {_duration(elapsed / done * (self._total - done))} left"
+            line += f", {duration(elapsed / done * (self._total - done))} left"
         self._stream.write(line + "\n")
         self._stream.flush()
 
@@ -100,7 +100,8 @@ def _bar(total_rows: int, stream: TextIO, label: str) -> Iterator[Progress]:
         yield _Bar()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time for people, such as `12 s`, `3 min 05 s` or `2 h 07 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -160,6 +160,8 @@ SCORE = pa.schema(
         pa.field("modality", pa.string()),
         pa.field("status", pa.string()),
         pa.field("error", pa.string()),
+        # More than half of the text's tokens are unknown to the tokenizer.
+        pa.field("text_unreadable", pa.bool_()),
         # What was observed of the photo that was scored: its sha256, or its file's size and time.
         pa.field("image_identity", pa.string()),
         pa.field("image_sha256", pa.string()),
@@ -168,12 +170,15 @@ SCORE = pa.schema(
     ]
 )
 
+#: What a run needs of a score, and nobody else.
+_OF_A_RUN = ("model_category", "text_unreadable", "image_identity", "unchanged")
+
 #: The public API's result for a row: the columns of `TAGS` that follow from the row and the model alone. Nullable, as
 #: the fields of `SCORE` are.
 TAG = pa.schema(
     [
         pa.field("category", pa.string()),  # the model's
-        *(field for field in SCORE if field.name not in ("model_category", "image_identity", "unchanged")),
+        *(field for field in SCORE if field.name not in _OF_A_RUN),
         pa.field("model_version", pa.string()),
     ]
 )

@@ -1,9 +1,12 @@
-"""Measure what decoding large JPEGs smaller costs: `python -m training.draft_effect --bundle builtin --data DIR`.
+"""Measure what decoding large JPEGs cheaper costs: `python -m training.draft_effect --bundle builtin --data DIR`.
 
 `fashion_udf.photos.resize.DRAFT_MARGIN` is chosen by this table. Each photo of a split is enlarged to sizes that shops
 deliver, written as a JPEG of about 130 KB, and decoded at its full size and with several margins. Printed are processor
 time, the difference of pixels from the full decode (in levels, 0 to 255), and how the model's answers change. For
 comparison, the same photo is written once more as a JPEG of quality 75, as image servers do, and decoded at full size.
+
+`--filters` compares the filters that shrink the decoded photo with the one in use, at the margin in use: each alone,
+and after an average over whole blocks of pixels ("gap 1": another picture only where twice the size was decoded).
 """
 
 from __future__ import annotations
@@ -36,8 +39,29 @@ from .evaluation.evaluated_model import EvaluatedModel
 from .evaluation.table import Table
 
 FULL, AGAIN = "full", "full, quality 75"
-#: What is compared: a margin for `fashion_udf.photos.resize.draft`, or None for a full decode.
-DECODES: Mapping[str, float | None] = {FULL: None, "margin 2": 2.0, "margin 1.5": 1.5, "margin 1": 1.0, AGAIN: None}
+
+
+@dataclass(frozen=True)
+class Decode:
+    """How a photo becomes a square."""
+
+    margin: float | None  # for `fashion_udf.photos.resize.draft`; None: a full decode
+    resample: Image.Resampling = resize.FILTER
+    reducing_gap: float | None = None  # for `fashion_udf.photos.resize.square`
+
+
+#: What is compared with the first of them.
+MARGINS: Mapping[str, Decode] = {
+    FULL: Decode(None),
+    **{f"margin {margin:g}": Decode(margin) for margin in (2.0, 1.5, 1.0)},
+    AGAIN: Decode(None),
+}
+#: The filters that are compared with `--filters`, the one in use first.
+FILTERS: Mapping[str, Decode] = {
+    f"{resample.name.lower()}{ending}": Decode(resize.DRAFT_MARGIN, resample, gap)
+    for resample in (resize.FILTER, Image.Resampling.BILINEAR, Image.Resampling.HAMMING, Image.Resampling.BOX)
+    for ending, gap in (("", None), (", gap 1", 1.0))
+}
 #: Width, height and grain: enlarging brings back no detail near one pixel, so noise stands for it in one form.
 FORMS: Mapping[str, tuple[int, int, float]] = {
     "1080 x 1440": (1080, 1440, 0.0),
@@ -55,7 +79,7 @@ class Effect:
     """Time and pixels of one decode of n photos, and the model's logits for these pixels."""
 
     milliseconds: NDArray[np.float64]  # [n], processor time of the decode
-    difference: NDArray[np.float64]  # [n, 3]: mean, largest and mean squared difference from the full decode
+    difference: NDArray[np.float64]  # [n, 3]: mean, largest and mean squared difference from the first decode
     labels: NDArray[np.int32]  # [n]; -1: of a category that the model does not know
     logits: Mapping[Modality, NDArray[np.float32]]  # [n, K + 1]
 
@@ -71,12 +95,13 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path, help="a training set from fashion-udf training-set")
     parser.add_argument("--split", default="test", help="the photos to measure with (default: test)")
     parser.add_argument("--rows", type=int, default=1000, help="photos to measure with, at most (default: 1000)")
+    parser.add_argument("--filters", action="store_true", help="compare filters, and not margins")
     arguments = parser.parse_args()
     model = evaluated_model.read(arguments.bundle, arguments.data, "openvino", "f32")
     rows = photographed(arguments.data / arguments.split, arguments.rows)
     measured = []
     for form in FORMS:
-        measured.append(measure(model, rows, form))
+        measured.append(measure(model, rows, form, FILTERS if arguments.filters else MARGINS))
         sys.stdout.write(f"{form}\n\n{table(measured[-1:], model.manifest).as_text()}\n")
         sys.stdout.flush()  # the next form takes minutes
     sys.stdout.write(f"all\n\n{table(measured, model.manifest).as_text()}")
@@ -90,22 +115,25 @@ def photographed(folder: Path, limit: int) -> pa.Table:
     return rows.filter(pa.array(whole, pa.bool_()))
 
 
-def measure(model: EvaluatedModel, rows: pa.Table, form: str) -> dict[str, Effect]:
-    """Measure every one of `DECODES` on photos enlarged to one of `FORMS`.
+def measure(
+    model: EvaluatedModel, rows: pa.Table, form: str, decodes: Mapping[str, Decode] = MARGINS
+) -> dict[str, Effect]:
+    """Measure decodes on photos enlarged to one of `FORMS`.
 
     Args:
         model: what predicts.
         rows: of `training.data.dataset.TRAINING_SET`; each has a photo.
         form: a key of `FORMS`.
+        decodes: the first one is what the others are compared with.
     """
-    effects = {}
-    full = np.empty(0, np.uint8)
+    effects: dict[str, Effect] = {}
+    first = np.empty(0, np.uint8)
     photos = [enlarged(photo, form) for photo in rows["image"].to_pylist()]
-    with progress(len(DECODES) * len(rows), label=f"{form}: measured") as shown:
-        for done, (name, margin) in enumerate(DECODES.items(), start=1):
-            squares, milliseconds = _timed(photos, name, margin, model.manifest.image.size)
-            full = squares if name == FULL else full
-            difference = np.array([_difference(*pair) for pair in zip([*squares], [*full], strict=True)])
+    with progress(len(decodes) * len(rows), label=f"{form}: measured") as shown:
+        for done, (name, how) in enumerate(decodes.items(), start=1):
+            squares, milliseconds = _timed(photos, name, how, model.manifest.image.size)
+            first = first if effects else squares
+            difference = np.array([_difference(*pair) for pair in zip([*squares], [*first], strict=True)])
             effects[name] = Effect(milliseconds, difference, *_answers(model, rows, squares))
             shown.update(done * len(rows))
     return effects
@@ -122,11 +150,12 @@ def enlarged(photo: bytes, form: str) -> bytes:
     return _jpeg(large, _QUALITY[grain])
 
 
-def decoded(data: bytes, size: int, margin: float | None) -> NDArray[np.uint8]:
-    """Decode an upright JPEG as `photos.decode.decode`, but with any margin; at its full size if that is None."""
+def decoded(data: bytes, size: int, how: Decode) -> NDArray[np.uint8]:
+    """Decode an upright JPEG as `photos.decode.decode`, but in any way."""
     with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
-        extent = None if margin is None else resize.draft(image, size, margin)
-        return resize.square(resize.eight_bit(image), size, extent)
+        extent = None if how.margin is None else resize.draft(image, size, how.margin)
+        whole = resize.eight_bit(image)
+        return resize.square(whole, size, extent, resample=how.resample, reducing_gap=how.reducing_gap)
 
 
 def table(forms: Sequence[Mapping[str, Effect]], manifest: Manifest) -> Table:
@@ -134,11 +163,13 @@ def table(forms: Sequence[Mapping[str, Effect]], manifest: Manifest) -> Table:
     asked = [
         f"{figure}, {name.value}" for name in _MODALITIES for figure in ("other top-1", "accuracy", "confidence +-")
     ]
+    decodes = forms[0].keys()
+    photos = sum(len(next(iter(effects.values())).milliseconds) for effects in forms)
     return Table(
-        "What a smaller decode changes",
+        "What a cheaper decode changes",
         ["decode", "ms", "mean", "worst mean", "max", "PSNR dB", *asked],
-        [[name, *_pixel_cells(forms, name), *_model_cells(forms, name, manifest)] for name in DECODES],
-        f"{sum(len(effects[FULL].milliseconds) for effects in forms)} photos. ms: median processor time of a photo.",
+        [[name, *_pixel_cells(forms, name), *_model_cells(forms, name, manifest)] for name in decodes],
+        f"{photos} photos. ms: median processor time of a photo.",
     )
 
 
@@ -150,10 +181,10 @@ def _pixel_cells(forms: Sequence[Mapping[str, Effect]], name: str) -> list[str]:
 
 
 def _model_cells(forms: Sequence[Mapping[str, Effect]], name: str, manifest: Manifest) -> list[str]:
-    """Return, by modality: rows of another category than by the full decode, accuracy, mean change of confidence."""
-    cells = []
+    """Return, by modality: rows of another category than by the first decode, accuracy, mean change of confidence."""
+    cells, first = [], next(iter(forms[0]))
     for modality in _MODALITIES:
-        logits, full = (np.concatenate([each[key].logits[modality] for each in forms]) for key in (name, FULL))
+        logits, full = (np.concatenate([each[key].logits[modality] for each in forms]) for key in (name, first))
         best, expected = (each[:, :-1].argmax(axis=1) for each in (logits, full))
         labels = np.concatenate([each[name].labels for each in forms])
         temperature = manifest.calibration[REFERENCE][modality.value].category.temperature
@@ -163,9 +194,7 @@ def _model_cells(forms: Sequence[Mapping[str, Effect]], name: str, manifest: Man
     return cells
 
 
-def _timed(
-    photos: Sequence[bytes], name: str, margin: float | None, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _timed(photos: Sequence[bytes], name: str, how: Decode, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Decode photos; return uint8[n, size, size, 3] and the processor time of each in milliseconds."""
     squares, milliseconds = np.empty((len(photos), size, size, 3), np.uint8), np.empty(len(photos))
     for row, photo in enumerate(photos):
@@ -173,7 +202,7 @@ def _timed(
             with Image.open(io.BytesIO(photo)) as image:
                 photo = _jpeg(image, 75)
         start = time.thread_time()
-        squares[row] = decoded(photo, size, margin)
+        squares[row] = decoded(photo, size, how)
         milliseconds[row] = 1000 * (time.thread_time() - start)
     return squares, milliseconds
 

@@ -62,6 +62,29 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int32]:
     return ids
 
 
+def tokens_with_letters(tokenizer: Tokenizer) -> NDArray[np.bool_]:
+    """Return, by token id, whether a token holds a letter; [PAD] and [UNK] hold none."""
+    letters = np.zeros(tokenizer.get_vocab_size(), bool)
+    for token, number in tokenizer.get_vocab().items():
+        letters[number] = any(letter.isalpha() for letter in token)
+    letters[[PADDING_ID, UNKNOWN_ID]] = False
+    return letters
+
+
+def is_unreadable(token_ids: NDArray[np.int32], letters: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return, by row, whether more than half of its tokens are [UNK], as in a script that training never saw.
+
+    Beside [UNK], tokens with a letter count alone. A word of an unknown script is two tokens, a word mark and [UNK], so
+    that of all tokens no more than half are [UNK]; digits and punctuation are the same in every script.
+
+    Args:
+        token_ids: int32[n, t], as `encode` gives them.
+        letters: bool[v], as `tokens_with_letters` gives them.
+    """
+    unknown = (token_ids == UNKNOWN_ID).sum(axis=1)
+    return np.asarray(unknown > letters[token_ids].sum(axis=1), bool)
+
+
 def tokenizer_from_bytes(data: bytes) -> Tokenizer:
     """Read a `tokenizer.json`.
 

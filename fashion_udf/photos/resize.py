@@ -26,6 +26,9 @@ from PIL import Image, ImageCms, JpegImagePlugin, TiffImagePlugin
 #: A JPEG that its decoder scales keeps at least this many times the side of the square: the smallest negligible margin.
 DRAFT_MARGIN = 1.5
 
+#: How a picture is resized. `python -m training.draft_effect --filters` measures others beside it.
+FILTER = Image.Resampling.BICUBIC
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -110,7 +113,12 @@ def _from_deep_grey(image: Image.Image) -> Image.Image:
 
 
 def square(
-    image: Image.Image, size: int, extent: tuple[float, float] | None = None, orientation: int = 1
+    image: Image.Image,
+    size: int,
+    extent: tuple[float, float] | None = None,
+    orientation: int = 1,
+    resample: Image.Resampling = FILTER,
+    reducing_gap: float | None = None,
 ) -> NDArray[np.uint8]:
     """Turn upright, fit into size x size, centre on white.
 
@@ -121,6 +129,9 @@ def square(
         size: side of the square, in pixels.
         extent: width and height of the part of `image` to use, from `draft`; by default all of it.
         orientation: EXIF's, 1 to 8.
+        resample: how a picture is resized; antialiased when it shrinks.
+        reducing_gap: first average whole blocks of pixels, down to this many times the size or more, which is quicker
+            and less exact; None: not.
     """
     width, height = extent or image.size
     if orientation in _TURNS:
@@ -132,8 +143,8 @@ def square(
     scale = size / max(width, height)
     fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
     if image.size != fitted:
-        # Antialiased when it shrinks; Pillow weighs colours by their alpha.
-        image = image.resize(fitted, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
+        # Pillow weighs colours by their alpha.
+        image = image.resize(fitted, resample, (left, top, left + width, top + height), reducing_gap)
     if image.mode == "RGB" and fitted == (size, size):
         return np.asarray(image)
     canvas = Image.new("RGB", (size, size), "white")

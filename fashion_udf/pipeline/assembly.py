@@ -104,6 +104,22 @@ def unchanged(planned: DataFrame, previous: DataFrame, results: DataFrame) -> Da
     return joined.select("product_id", cause.alias("cause"), F.col("new.error").alias("error"))
 
 
+def unreadable(planned: DataFrame, results: DataFrame) -> DataFrame:
+    """Return the products that were scored though the tokenizer cannot read their text.
+
+    Args:
+        planned: as `comparison.with_actions` gives it.
+        results: as `comparison.usable_results` gives them; a result of release 0.1 says nothing of its text.
+
+    Returns:
+        `product_id`, `modality`.
+    """
+    from pyspark.sql import functions as F
+
+    found = results.where(F.col("text_unreadable") & ~F.col("unchanged")).select("for_fingerprint", "modality")
+    return _changed(planned).join(found, on="for_fingerprint", how="inner").select("product_id", "modality")
+
+
 def _changed(planned: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 

@@ -7,7 +7,6 @@ tasks of one chunk run, or Spark plans and commits a chunk, the tasks of the oth
 
 from __future__ import annotations
 
-import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -30,8 +29,6 @@ from fashion_udf.spark import parallel, session
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
     from pyspark.sql import Column, DataFrame
-
-logger = logging.getLogger(__name__)
 
 #: Most rows that cross to a Python worker at a time, and that the vectorised Parquet reader holds. Small rows get no
 #: larger batch: `limits.batch_timeout` is for a batch, and the sizes of photos may be unknown. With Spark's 4,096 rows,
@@ -103,7 +100,7 @@ def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int 
     parts = list(divided(counts.files, rows, _most_parts(job, counts), first))
     done = spark.sparkContext.accumulator(0)
     scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in parts)
-    with session.settings(spark, _memory_bounds(counts, batch_bytes)), _progress(counts.to_score, done):
+    with session.settings(spark, memory_bounds(counts, batch_bytes)), progress_of(counts.to_score, done):
         parallel.run_concurrently(spark.sparkContext, "chunks", scored, IN_FLIGHT)
     return first + len(parts)
 
@@ -142,28 +139,18 @@ def _most_parts(job: Job, counts: comparison.PlanCounts) -> int:
 
 
 def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: comparison.PlanCounts) -> None:
-    """Score a chunk. If a Python worker dies, score it once more with the photos decoded in the sandbox."""
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkException
-
+    """Score a chunk."""
     job.source.sparkSession.sparkContext.setJobDescription(f"chunk {chunk.number}")
-    rows = _spread(_rows(job, chunk), chunk.rows, counts)
+    rows = spread(_rows(job, chunk), chunk.rows, counts)
     written = job.directory / f"chunk-{chunk.number:05d}"
-    for sandboxed in (False, True):
+
+    def write(sandboxed: bool) -> None:
         score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout)
         shutil.rmtree(written, ignore_errors=True)  # of the first attempt
-        try:
-            _results(rows, score, job).write.parquet(str(written))
-            staging.commit_chunk(job.directory, written, chunk.number)
-            return
-        except (Py4JJavaError, PySparkException) as error:
-            if own := udf.own_error(error):
-                raise own from error
-            if sandboxed or not udf.worker_died(error):
-                raise
-            logger.warning(
-                "a Python worker died; scoring its chunk once more with each photo decoded in a child process"
-            )
+        _results(rows, score, job).write.parquet(str(written))
+
+    udf.sandboxed_if_needed(write)
+    staging.commit_chunk(job.directory, written, chunk.number)
 
 
 def _rows(job: Job, chunk: Chunk) -> DataFrame:
@@ -182,8 +169,14 @@ def _rows(job: Job, chunk: Chunk) -> DataFrame:
     return of_chunk(job.source).join(F.broadcast(todo), on="product_id", how="inner")
 
 
-def _spread(rows: DataFrame, count: int, counts: comparison.PlanCounts) -> DataFrame:
-    """Give every core a share. Otherwise a small file, or a file of one row group, is one task."""
+def spread(rows: DataFrame, count: int, counts: comparison.PlanCounts) -> DataFrame:
+    """Give every core a share of the rows. Otherwise a small file, or a file of one row group, is one task.
+
+    Args:
+        rows: of the catalog, with their photos.
+        count: number of these rows.
+        counts: of the rows to score, of which these are some.
+    """
     cores = rows.sparkSession.sparkContext.defaultParallelism
     photo_bytes = counts.photo_bytes * count // max(counts.to_score, 1)
     # Many photo bytes are moved only if cores would be idle.
@@ -217,7 +210,7 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
     )
 
 
-def _memory_bounds(counts: comparison.PlanCounts, batch_bytes: int) -> dict[str, int]:
+def memory_bounds(counts: comparison.PlanCounts, batch_bytes: int) -> dict[str, int]:
     """Return the session settings that bound the photos which Spark holds at a time."""
     rows = max(1, min(BATCH_ROWS, batch_bytes // max(counts.largest_photo, 1)))
     return {
@@ -229,7 +222,8 @@ def _memory_bounds(counts: comparison.PlanCounts, batch_bytes: int) -> dict[str,
 
 
 @contextmanager
-def _progress(total: int, rows_done: Accumulator[int]) -> Iterator[None]:
+def progress_of(total: int, rows_done: Accumulator[int]) -> Iterator[None]:
+    """Show the progress of scoring `total` rows while the block runs."""
     finished = threading.Event()
     with progress(total) as shown:
 

@@ -28,6 +28,8 @@ class RunCounts:
         removed: published products that are not in the catalog any more.
         duplicates: scored rows that share the result of another row.
         staged: scored rows with a result of an interrupted run.
+        unreadable_texts: scored rows whose text is in a script that the tokenizer was not trained on; None if no table
+            was made.
         reasons: scored rows by reason.
         unchanged: rows that were looked at and stay as published all the same, by cause.
         statuses: rows of the next table by status; empty if no table was made.
@@ -42,6 +44,7 @@ class RunCounts:
     removed: int = 0
     duplicates: int = 0
     staged: int = 0
+    unreadable_texts: int | None = None
     reasons: Mapping[str, int] = field(default_factory=dict)
     unchanged: Mapping[str, int] = field(default_factory=dict)
     statuses: Mapping[str, int] = field(default_factory=dict)
@@ -50,7 +53,8 @@ class RunCounts:
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
-        rows = ("accepted", "rejected", "scored", "carried", "removed", "duplicates", "staged")
+        names = ("accepted", "rejected", "scored", "carried", "removed", "duplicates", "staged", "unreadable_texts")
+        rows = {name: int(value) for name in names if (value := getattr(self, name)) is not None}
         groups = {
             "reason": self.reasons,
             "unchanged": self.unchanged,
@@ -59,7 +63,7 @@ class RunCounts:
             "modality": self.modalities,
         }
         named = {f"{group}.{name}": count for group, counts in groups.items() for name, count in counts.items()}
-        return {name: int(getattr(self, name)) for name in rows} | named
+        return rows | named
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,13 @@ class Preview:
     table_bytes: int  # approximate, of the same table
     core_seconds: float | None  # of scoring, by the newest run that scored; None if no run has
     cores: int
+    sampled_texts: int = 0  # texts of a sample of the rows to score
+    unreadable_texts: int = 0  # of these, in a script that the model's tokenizer was not trained on
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, then rows and bytes of the table and the time of scoring."""
+        """Return the counts by name, then rows and bytes of the table, the sample of texts and the time of scoring."""
         named = {**self.counts.as_dict(), "table_rows": self.table_rows, "bytes_to_write": self.table_bytes}
+        named |= {"sampled_texts": self.sampled_texts, "unreadable_of_sample": self.unreadable_texts}
         if self.core_seconds is not None:
             named["expected_seconds"] = round(self.core_seconds / self.cores)
             named["expected_core_seconds"] = round(self.core_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
+from fashion_udf.scoring.scorer import Settings
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
@@ -43,6 +44,22 @@ class Run:
     rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
+
+    def settings(self, with_photos: bool) -> Settings:
+        """Return how the run scores; without photos, the photo column is not looked at."""
+        photo: Literal["bytes", "uri"] = "uri" if "image_uri" in self.source.columns else "bytes"
+        engine, limits = self.config.engine, self.config.limits
+        return Settings(
+            engine=engine.name,
+            precision=engine.precision,
+            batch_size=engine.batch_size,
+            top_k=self.config.top_k,
+            photo=photo if with_photos else "none",
+            image_roots=self.config.input.image_roots,
+            max_image_bytes=limits.max_image_bytes,
+            max_image_pixels=limits.max_image_pixels,
+            fetch_threads=limits.fetch_threads,
+        )
 
     @property
     def staging(self) -> Path:

@@ -4,6 +4,7 @@ runs/<run_id>/changes.parquet    products with another category than published, 
 runs/<run_id>/failures.parquet   rows of the table with a failure, and the detail
 runs/<run_id>/review.parquet     rows of this run that the model is not sure of, and why, least sure first
 runs/<run_id>/unchanged.parquet  products that were looked at and stay as published, and why
+runs/<run_id>/unreadable.parquet products of this run whose text is unknown to the model's tokenizer
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ def write(
     directory: Path,
     table: DataFrame,
     previous: DataFrame,
-    unchanged: DataFrame,
+    looked_at: Mapping[str, DataFrame],
     run_id: str,
     novelty_limits: Mapping[str, float],
-) -> dict[str, int]:
-    """Write the four tables.
+) -> tuple[dict[str, int], int]:
+    """Write the five tables.
 
     Args:
         directory: of the run's reports.
         table: the next table, with the columns of `TAGS`.
         previous: the published one, empty for the first.
-        unchanged: as `assembly.unchanged` gives it.
+        looked_at: `unchanged` and `unreadable`, as the functions of `assembly` with these names give them.
         run_id: of this run.
         novelty_limits: by modality, the novelty beyond which nothing is `auto`.
 
     Returns:
-        Rows of `unchanged` by cause.
+        Rows of `unchanged` by cause, and the number of rows of `unreadable`.
     """
     from pyspark.sql import functions as F
 
@@ -57,12 +58,13 @@ def write(
         "changes": changes,
         "failures": failures.select("product_id", "status", "error", "modality", "category", "tagged_at"),
         "review": to_review(table, run_id, novelty_limits),
-        "unchanged": unchanged,
+        **looked_at,
     }
     writes = [partial(_write, rows, directory / f"{name}.parquet") for name, rows in tables.items()]
     parallel.run_concurrently(table.sparkSession.sparkContext, "run tables", writes, len(writes))
     causes = pq.read_table(directory / "unchanged.parquet", columns=["cause"], read_dictionary=["cause"])["cause"]
-    return {entry["values"]: entry["counts"] for entry in causes.value_counts().to_pylist()}
+    by_cause = {entry["values"]: entry["counts"] for entry in causes.value_counts().to_pylist()}
+    return by_cause, pq.read_table(directory / "unreadable.parquet", columns=["product_id"]).num_rows
 
 
 def _write(rows: DataFrame, target: Path) -> None:

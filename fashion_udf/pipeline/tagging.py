@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import CommitConflictError, GateRefusedError
@@ -34,13 +34,13 @@ from fashion_udf.pipeline import (
     refused,
     run_tables,
     staging,
+    unreadable_texts,
 )
 from fashion_udf.pipeline.audit import Audit
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import TAGS
-from fashion_udf.scoring.scorer import Settings
 from fashion_udf.spark import session
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
@@ -98,10 +98,11 @@ def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) 
         run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
         planned = planning.on_current(run, None)
         rows = 0 if planned.changes_nothing else planned.table_rows
+        texts = unreadable_texts.of_sample(run, planned)
     cores = spark.sparkContext.defaultParallelism
     size = estimate.table_bytes(planned.parent, rows)
     core_seconds = estimate.core_seconds(config.output.path, planned.counts.to_score)
-    return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores)
+    return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores, *texts)
 
 
 def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bool]:
@@ -145,14 +146,8 @@ def _attempt(run: Run, attempt: int, work: _Work, record: Record) -> tuple[Commi
     with _timed("assemble", seconds):
         _assemble(run, planned, results, tags)
     with _timed("audit", seconds):
-        audited, unchanged = _audit(run, planned, results, tags, seconds)
-    record.counts = counts = replace(
-        counts,
-        unchanged=unchanged,
-        statuses=audited.statuses,
-        decisions=audited.decisions,
-        modalities=audited.modalities,
-    )
+        audited, counts = _audit(run, planned, results, tags, seconds)
+    record.counts = counts
     _require_gates(run, planned, audited, tags)
     return _publish(run, planned, tags, attempt), counts, True
 
@@ -161,17 +156,6 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
     if not planned.counts.to_score:
         return next_chunk
     config = run.config
-    photo: Literal["bytes", "uri", "none"] = "uri" if "image_uri" in run.source.columns else "bytes"
-    settings = Settings(
-        engine=config.engine.name,
-        precision=config.engine.precision,
-        batch_size=config.engine.batch_size,
-        top_k=config.top_k,
-        photo=photo if planned.counts.with_photo else "none",
-        image_roots=config.input.image_roots,
-        max_image_bytes=config.limits.max_image_bytes,
-        max_image_pixels=config.limits.max_image_pixels,
-    )
     todo = run.staging / f"todo-{next_chunk}"
     one_each = comparison.one_per_fingerprint(planned.rows)
     one_each.write.parquet(str(todo))
@@ -179,7 +163,7 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         source=run.source,
         todo=run.spark.read.schema(one_each.schema).parquet(str(todo)),
         bundle=run.spark.sparkContext.broadcast(run.bundle),
-        settings=settings,
+        settings=run.settings(with_photos=planned.counts.with_photo > 0),
         versions=run.versions,
         run_id=run.run_id,
         directory=run.staging,
@@ -198,19 +182,31 @@ def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> N
 
 def _audit(
     run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: dict[str, float]
-) -> tuple[Audit, dict[str, int]]:
-    """Count the next table and write the run's tables; returns the counts, and the unchanged rows by cause."""
+) -> tuple[Audit, RunCounts]:
+    """Count the next table and write the run's reports."""
     table = planning.read(run.spark, [str(tags)], TAGS)
     audited = audit.audit(table, planned.previous if planned.parent else None, [*tags.glob("*.parquet")])
     metrics = {**audited.as_dict(), "seconds": seconds}
     if planned.counts.to_score >= MIN_ROWS_FOR_SPEED:
         cores = run.spark.sparkContext.defaultParallelism
         metrics["rows_per_core_second"] = planned.counts.to_score / (seconds["score"] * cores)
-    outcome.write_metrics(run.directory, metrics)
-    unchanged = assembly.unchanged(planned.rows, planned.previous, results)
+    looked_at = {
+        "unchanged": assembly.unchanged(planned.rows, planned.previous, results),
+        "unreadable": assembly.unreadable(planned.rows, results),
+    }
     calibration = run.bundle.manifest.calibration[run.config.engine.precision]
     limits = {modality: facts.novelty for modality, facts in calibration.items()}
-    return audited, run_tables.write(run.directory, table, planned.previous, unchanged, run.run_id, limits)
+    causes, unreadable = run_tables.write(run.directory, table, planned.previous, looked_at, run.run_id, limits)
+    outcome.write_metrics(run.directory, {**metrics, "unreadable_texts": unreadable})
+    unreadable_texts.warn(unreadable, f"{planned.counts.scored} products of this run")
+    return audited, replace(
+        planning.run_counts(run, planned),
+        unreadable_texts=unreadable,
+        unchanged=causes,
+        statuses=audited.statuses,
+        decisions=audited.decisions,
+        modalities=audited.modalities,
+    )
 
 
 def _require_gates(run: Run, planned: Planned, audited: Audit, tags: Path) -> None:

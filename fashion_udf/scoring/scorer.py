@@ -89,6 +89,7 @@ class Scorer:
         self._manifest = bundle.manifest
         self._answers = Answers(bundle, settings.precision, settings.top_k)
         self._tokenizer = tokenizer.tokenizer_from_bytes(bundle.files["tokenizer.json"])
+        self._letters = tokenizer.tokens_with_letters(self._tokenizer)
         size = bundle.manifest.image.size
         self._pixels = np.empty((settings.batch_size, size, size, 3), np.uint8)  # of one call of the engine
 
@@ -119,6 +120,7 @@ class Scorer:
         facts = zip(photo_rows, has_text.tolist(), accepted.tolist(), strict=True)
         columns["status"] = [_status(*fact).value for fact in facts]
         columns["error"] = [photo.error for photo in photo_rows]
+        columns["text_unreadable"] = tokenizer.is_unreadable(token_ids, self._letters).tolist()
         columns["image_identity"] = [photo.identity for photo in photo_rows]
         columns["image_sha256"] = [photo.sha256 for photo in photo_rows]
         columns["unchanged"] = unchanged.tolist()

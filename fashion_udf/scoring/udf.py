@@ -7,10 +7,11 @@ tasks (`spark.python.worker.reuse`).
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import pandas as pd
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
     from pyspark.resource import ResourceInformation
     from pyspark.sql import Column
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 #: What Spark says of a Python worker that is gone.
 _WORKER_DEATHS = ("Python worker exited unexpectedly", "Python worker failed")
@@ -97,6 +102,29 @@ def _scored(
         finally:
             faulthandler.cancel_dump_traceback_later()
         yield scores
+
+
+def sandboxed_if_needed(score: Callable[[bool], Result]) -> Result:
+    """Return `score(False)`; if a Python worker died of a photo, `score(True)`, to decode each in a child process.
+
+    Raises:
+        FashionError: a worker raised it on purpose.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    for sandboxed in (False, True):
+        try:
+            return score(sandboxed)
+        except (Py4JJavaError, PySparkException) as error:
+            if own := own_error(error):
+                raise own from error
+            if sandboxed or not worker_died(error):
+                raise
+            logger.warning(
+                "a Python worker died; scoring its rows once more with each photo decoded in a child process"
+            )
+    raise AssertionError("the second attempt returns or raises")
 
 
 def own_error(error: Exception) -> FashionError | None:

@@ -20,8 +20,10 @@ from fashion_udf.model.tokenizer import (
     MAX_TOKENS,
     MAX_VOCABULARY,
     encode,
+    is_unreadable,
     product_text,
     tokenizer_from_bytes,
+    tokens_with_letters,
     train_tokenizer,
 )
 
@@ -160,6 +162,28 @@ def test_the_name_of_a_special_token_in_a_title_is_text(title: str) -> None:
 
 def test_an_unseen_character_is_unknown() -> None:
     assert 1 in _ids("\u16a0") and 0 not in _ids("\u16a0")
+
+
+@pytest.mark.parametrize(
+    ("text", "unreadable"),
+    [
+        ("قميص أزرق", True),
+        ("μπλε πουκάμισο", True),
+        ("RED قميص أزرق 42, 42", True),
+        ("red hat قميص", False),
+        ("red hat", False),
+        ("красное платье", False),
+        ("42, 42", False),
+        ("", False),
+    ],
+)
+def test_a_text_of_unknown_letters_is_unreadable_whatever_digits_and_punctuation_it_has(
+    text: str, unreadable: bool
+) -> None:
+    letters = tokens_with_letters(TOKENIZER)
+    assert is_unreadable(encode(TOKENIZER, [text]), letters).tolist() == [unreadable]
+    batch = is_unreadable(encode(TOKENIZER, ["red hat " * 30, text]), letters)
+    assert batch.tolist() == [False, unreadable], "padding is no token"
 
 
 def _changed(**changes: Any) -> bytes:

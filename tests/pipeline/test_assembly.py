@@ -128,6 +128,21 @@ def test_a_row_without_text_or_photo_has_no_category(cases: Tables) -> None:
     assert (row["category"], row["confidence"], row["category_source"]) == (None, None, "model")
 
 
+def test_scored_products_with_an_unreadable_text_are_named(spark: SparkSession) -> None:
+    unread = {"text_unreadable": True}
+    rows: dict[str, Any] = {
+        "scored": ({}, "score", {**unread, "modality": "text"}),
+        "staged": (None, "staged", unread),
+        "readable": ({}, "score", {"text_unreadable": False}),
+        "of release 0.1": ({}, "staged", {"text_unreadable": None}),
+        "same photo": ({}, "score", {**unread, "unchanged": True}),
+        "carried": ({}, "carry", unread),
+    }
+    planned, _, usable = inputs(spark, rows, "text")
+    found = assembly.unreadable(planned, usable).collect()
+    assert sorted((row["product_id"], row["modality"]) for row in found) == [("scored", "text"), ("staged", "both")]
+
+
 def _best(hats: float, tops: float, other: str = "Tops") -> dict[str, Any]:
     return {"confidence": hats, "top_categories": [("Hats", hats), (other, tops)]}
 

@@ -195,7 +195,7 @@ def test_a_chunk_that_fails_ends_the_run_without_the_chunks_that_wait(
     [(800_000, 40), (10, chunks.BATCH_ROWS), (10**9, 1), (0, chunks.BATCH_ROWS)],
 )
 def test_readers_hold_no_more_photos_than_fit_in_a_batch(largest: int, rows: int) -> None:
-    bounds = chunks._memory_bounds(PlanCounts(with_photo=10, largest_photo=largest), 32_000_000)
+    bounds = chunks.memory_bounds(PlanCounts(with_photo=10, largest_photo=largest), 32_000_000)
     assert bounds == {
         "spark.sql.parquet.columnarReaderBatchSize": rows,
         "spark.sql.execution.arrow.maxRecordsPerBatch": rows,

@@ -82,9 +82,15 @@ def test_the_counts_of_a_group_are_named_after_it() -> None:
     assert [name for name in counts.as_dict() if "." in name] == ["reason.new", "unchanged.same_photo", "status.ok"]
 
 
+def test_unreadable_texts_are_counted_only_where_a_table_was_made() -> None:
+    assert "unreadable_texts" not in RunCounts().as_dict()
+    assert RunCounts(unreadable_texts=0).as_dict()["unreadable_texts"] == 0
+
+
 def test_a_preview_tells_seconds_only_where_a_run_has_scored() -> None:
     counts = RunCounts(accepted=10)
     known = Preview(counts, table_rows=10, table_bytes=13_000, core_seconds=40.2, cores=2).as_dict()
     assert (known["bytes_to_write"], known["expected_seconds"], known["expected_core_seconds"]) == (13_000, 20, 40)
     unknown = Preview(counts, table_rows=10, table_bytes=13_000, core_seconds=None, cores=2).as_dict()
-    assert unknown == {**counts.as_dict(), "table_rows": 10, "bytes_to_write": 13_000}
+    sample = {"sampled_texts": 0, "unreadable_of_sample": 0}
+    assert unknown == {**counts.as_dict(), "table_rows": 10, "bytes_to_write": 13_000, **sample}

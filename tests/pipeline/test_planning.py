@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import RESULT, TAGS
+from fashion_udf.scoring.scorer import Settings
 from fashion_udf.table import paths, snapshot
 from tests import small_bundle
 from tests.tables import head
@@ -124,6 +126,19 @@ def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
         frame = frame.join(scope.selected, on="product_id", how="left_semi")
     nothing: Any = None
     return Run(spark, _config(folder), scope, "r1", nothing, nothing, nothing, frame, nothing, 0)
+
+
+def test_the_engine_and_the_limits_of_the_configuration_are_what_a_run_scores_with(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    engine = {"batch_size": 3}
+    limits = {"max_image_bytes": 5, "max_image_pixels": 6, "fetch_threads": 7}
+    run = _run(spark, tmp_path, Scope())
+    source = spark.createDataFrame([], "product_id string, image_uri string")
+    run = replace(run, source=source, config=_config(tmp_path, engine=engine, limits=limits, top_k=2))
+    settings = run.settings(with_photos=True)
+    assert settings == Settings("openvino", "f32", 3, 2, "uri", (), 5, 6, 7)
+    assert run.settings(with_photos=False) == replace(settings, photo="none")
 
 
 def test_the_first_plan_has_no_table_before_it(spark: SparkSession, tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def after(spark: SparkSession) -> DataFrame:
 #: The novelty beyond which nothing is `auto`, by modality.
 LIMITS = {"both": 0.25, "image": 0.25, "text": 0.125}
 UNCHANGED = "product_id string, cause string, error string"
+UNREADABLE = "product_id string, modality string"
 
 
 def test_the_tables_of_a_run_hold_what_people_ask_for(
@@ -65,8 +66,13 @@ def test_the_tables_of_a_run_hold_what_people_ask_for(
     (tmp_path / "changes.parquet").mkdir()
     (tmp_path / "changes.parquet" / "part-0.parquet").write_bytes(b"of an earlier plan")
     unchanged = [("a", "image_io", "no answer"), ("b", "same_photo", None), ("c", "image_io", None)]
-    frame = spark.createDataFrame(unchanged, UNCHANGED)
-    assert run_tables.write(tmp_path, after, before, frame, "r2", LIMITS) == {"image_io": 2, "same_photo": 1}
+    looked_at = {
+        "unchanged": spark.createDataFrame(unchanged, UNCHANGED),
+        "unreadable": spark.createDataFrame([("new", "text"), ("model", "both")], UNREADABLE),
+    }
+    counted = run_tables.write(tmp_path, after, before, looked_at, "r2", LIMITS)
+    assert counted == ({"image_io": 2, "same_photo": 1}, 2)
+    assert pq.read_table(tmp_path / "unreadable.parquet").num_rows == 2
     assert sorted(tuple(row.values()) for row in pq.read_table(tmp_path / "unchanged.parquet").to_pylist()) == unchanged
     changes, failures, review = (
         pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("changes", "failures", "review")
@@ -100,8 +106,13 @@ def test_the_tables_of_a_run_hold_what_people_ask_for(
 
 
 def test_a_first_run_has_empty_tables_with_their_columns(spark: SparkSession, tmp_path: Path) -> None:
-    table, unchanged = tags(spark, {"product_id": "a", "run_id": "r2"}), spark.createDataFrame([], UNCHANGED)
-    assert run_tables.write(tmp_path, table, tags(spark), unchanged, "r2", LIMITS) == {}
-    found = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("changes", "failures", "review", "unchanged")]
-    assert [table.num_rows for table in found] == [0, 0, 0, 0]
+    table = tags(spark, {"product_id": "a", "run_id": "r2"})
+    looked_at = {
+        "unchanged": spark.createDataFrame([], UNCHANGED),
+        "unreadable": spark.createDataFrame([], UNREADABLE),
+    }
+    assert run_tables.write(tmp_path, table, tags(spark), looked_at, "r2", LIMITS) == ({}, 0)
+    names = ("changes", "failures", "review", "unchanged", "unreadable")
+    found = [pq.read_table(tmp_path / f"{name}.parquet") for name in names]
+    assert [table.num_rows for table in found] == [0, 0, 0, 0, 0]
     assert found[0].column_names == ["product_id", "from", "to", "confidence", "cause"]

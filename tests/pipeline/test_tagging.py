@@ -26,7 +26,7 @@ from fashion_udf.errors import (
     GateRefusedError,
     SnapshotError,
 )
-from fashion_udf.pipeline import chunks, planning, tagging
+from fashion_udf.pipeline import chunks, planning, tagging, unreadable_texts
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.samples import catalog
 from fashion_udf.schema import TAGS, Status
@@ -146,6 +146,38 @@ def test_an_empty_catalog_publishes_an_empty_table(spark: SparkSession, tmp_path
     path = _catalog(tmp_path / "in", product_id=pa.array([], pa.string()), title=pa.array([], pa.string()))
     tagging.tag(spark, _config(path, tmp_path / "out"))
     assert list(_published(tmp_path / "out").columns) == TAGS.names
+
+
+def test_texts_in_an_unknown_script_are_counted_before_a_run_and_in_it(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    titles = ["Red Shirt", "قميص أزرق", "قميص أزرق", "Hat 冬季帽子", None, "Μπλε 42"]
+    path = _catalog(tmp_path / "in", product_id=list("abcdef"), title=titles)
+    preview = tagging.preview(spark, _config(path, tmp_path / "out"))
+    assert (preview.sampled_texts, preview.unreadable_texts) == (5, 3)
+    assert "cannot read 3 of a sample of 5 texts to score: more than half of their tokens are [UNK]" in caplog.text
+    caplog.clear()
+    outcome = tagging.tag(spark, _config(path, tmp_path / "out"))
+    assert outcome.counts.unreadable_texts == 3
+    assert "the model's tokenizer cannot read 3 of 6 products of this run: " in caplog.text
+    assert "`python -m training.train` trains a tokenizer on the titles and descriptions of its training" in caplog.text
+    reports = tmp_path / "out" / "runs" / outcome.run_id
+    assert json.loads((reports / "outcome.json").read_text())["counts"]["unreadable_texts"] == 3
+    assert json.loads((reports / "metrics.json").read_text())["unreadable_texts"] == 3
+    assert sorted(pq.read_table(reports / "unreadable.parquet")["product_id"].to_pylist()) == ["b", "c", "f"]
+    caplog.clear()
+    assert tagging.tag(spark, _config(path, tmp_path / "out")).counts.unreadable_texts is None
+    preview = tagging.preview(spark, _config(path, tmp_path / "out"))
+    assert (preview.sampled_texts, preview.unreadable_texts, caplog.messages) == (0, 0, []), "nothing is to be scored"
+
+
+def test_a_plan_looks_at_no_more_texts_than_its_sample_holds(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unreadable_texts, "SAMPLE_ROWS", 3)
+    path = _catalog(tmp_path / "in", product_id=list("abcdef"), title=["قميص أزرق"] * 6)
+    preview = tagging.preview(spark, _config(path, tmp_path / "out"))
+    assert (preview.sampled_texts, preview.unreadable_texts) == (3, 3)
 
 
 def test_rejected_ids_are_kept_beside_the_run(spark: SparkSession, tmp_path: Path) -> None:

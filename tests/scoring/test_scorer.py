@@ -105,6 +105,12 @@ def test_a_row_gets_its_family_attributes_and_novelty() -> None:
     assert row["attributes"] == [("colour", "Dark", pytest.approx(dark, abs=1e-6), "review")]
 
 
+def test_a_row_says_whether_the_tokenizer_can_read_its_text() -> None:
+    scores = _scores([_photo(), None, _photo(), None], ["шапка 42", "رداء", "hat", None])
+    assert list(scores["text_unreadable"]) == [True, True, False, False]
+    assert list(scores["status"]) == ["ok", "image_none", "ok", "image_none"], "it is scored all the same"
+
+
 def test_a_novel_product_is_reviewed_whatever_its_confidence() -> None:
     def novel(pixels: Any, present: Any, token_ids: Any) -> Prediction:
         prediction = _predict(pixels, present, token_ids)

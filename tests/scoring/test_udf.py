@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyspark import TaskContext
+from pyspark.errors import PySparkException
 from pyspark.resource import ResourceInformation
 
 from fashion_udf.errors import EngineError
 from fashion_udf.scoring import udf
 from fashion_udf.scoring.scorer import Settings
-from fashion_udf.scoring.udf import own_error, photo_threads, take_gpu, worker_died
+from fashion_udf.scoring.udf import own_error, photo_threads, sandboxed_if_needed, take_gpu, worker_died
 
 
 def test_an_error_raised_in_a_worker_comes_back_as_itself() -> None:
@@ -41,6 +44,41 @@ def test_any_other_exception_is_not_ours() -> None:
 )
 def test_a_dead_worker_is_told_from_an_exception(text: str, died: bool) -> None:
     assert worker_died(RuntimeError(text)) is died
+
+
+def _attempts(*errors: str | None) -> tuple[list[bool], Callable[[bool], str]]:
+    """What was tried, and a function that fails with each of these errors in turn, or succeeds where it is None."""
+    tried: list[bool] = []
+
+    def score(sandboxed: bool) -> str:
+        tried.append(sandboxed)
+        if error := errors[len(tried) - 1]:
+            raise PySparkException(error)
+        return "scores"
+
+    return tried, score
+
+
+DIED = "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"
+
+
+def test_rows_whose_worker_died_are_scored_once_more_in_the_sandbox(caplog: pytest.LogCaptureFixture) -> None:
+    tried, score = _attempts(None)
+    assert (sandboxed_if_needed(score), tried, caplog.messages) == ("scores", [False], [])
+    tried, score = _attempts(DIED, None)
+    assert (sandboxed_if_needed(score), tried) == ("scores", [False, True])
+    assert "a Python worker died; scoring its rows once more with each photo decoded in a child process" in caplog.text
+
+
+def test_what_no_sandbox_helps_against_is_raised() -> None:
+    for errors, attempts in ((("a bug of ours",), [False]), ((DIED, DIED), [False, True])):
+        tried, score = _attempts(*errors)
+        with pytest.raises(Exception, match=re.escape(errors[-1])):
+            sandboxed_if_needed(score)
+        assert tried == attempts
+    tried, score = _attempts("fashion_udf.errors.EngineError: Expected openvino f32. Received: host b")
+    with pytest.raises(EngineError, match=r"^Expected openvino f32\. Received: host b$"):
+        sandboxed_if_needed(score)
 
 
 SETTINGS = Settings("openvino", "f32", 16, 5, "uri", (), 1, 1, fetch_threads=6)

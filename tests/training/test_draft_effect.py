@@ -20,7 +20,7 @@ from fashion_udf.schema import Modality
 from tests import fake_bundle, training_set
 from training import draft_effect
 from training.data.dataset import Preparation
-from training.draft_effect import AGAIN, DECODES, FULL, Effect
+from training.draft_effect import AGAIN, FILTERS, FULL, MARGINS, Decode, Effect
 from training.evaluation.decided import Meaning
 from training.evaluation.evaluated_model import EvaluatedModel
 
@@ -60,20 +60,21 @@ def test_a_photo_is_enlarged_to_the_form_it_names(form: str) -> None:
 
 
 def test_the_margin_in_use_is_measured_and_is_the_decode_of_scoring() -> None:
-    assert resize.DRAFT_MARGIN in DECODES.values()
+    assert Decode(resize.DRAFT_MARGIN) in MARGINS.values()
+    assert next(iter(FILTERS.values())) == Decode(resize.DRAFT_MARGIN, resize.FILTER)
     for form in draft_effect.FORMS:
         data = draft_effect.enlarged(_photo(), form)
         expected = decode.decode(data, 224).pixels
         assert expected is not None
-        assert (draft_effect.decoded(data, 224, resize.DRAFT_MARGIN) == expected).all()
-        assert (draft_effect.decoded(data, 224, None) != expected).any()
+        assert (draft_effect.decoded(data, 224, Decode(resize.DRAFT_MARGIN)) == expected).all()
+        assert (draft_effect.decoded(data, 224, Decode(None)) != expected).any()
 
 
 def test_every_decode_is_measured_against_the_full_one(small: None, tmp_path: Path) -> None:
     rows = draft_effect.photographed(training_set.write(tmp_path) / "test", 8)
     assert 4 <= len(rows) <= 8
     effects = draft_effect.measure(_model(_brightness), rows, "grain")
-    assert list(effects) == list(DECODES)
+    assert list(effects) == list(MARGINS)
     assert not effects[FULL].difference.any()
     assert (effects[AGAIN].difference[:, 0] > 0).all()
     assert (effects["margin 1"].difference[:, 0] >= effects["margin 2"].difference[:, 0]).all()
@@ -83,7 +84,19 @@ def test_every_decode_is_measured_against_the_full_one(small: None, tmp_path: Pa
         assert (mean <= largest).all() and (mean**2 <= squared + 1e-9).all() and (squared <= largest**2).all()
     levels = effects[FULL].logits
     assert np.ptp(levels[Modality.BOTH][:, 0]) > 1, "rows keep their own photos"
-    assert levels[Modality.BOTH][:, 1].all() and not levels[Modality.IMAGE][:, 1].any()
+    assert [*levels[Modality.BOTH][:, 1]] == [bool(text) for text in rows["text"].to_pylist()]
+    assert not levels[Modality.IMAGE][:, 1].any()
+
+
+def test_every_filter_is_measured_against_the_one_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft_effect, "FORMS", {"twice": (520, 300, 2.0)})  # decoded at 130 pixels, for 64
+    rows = draft_effect.photographed(training_set.write(tmp_path) / "validation", 4)
+    effects = draft_effect.measure(_model(_brightness), rows, "twice", FILTERS)
+    assert [*effects][::2] == ["bicubic", "bilinear", "hamming", "box"]
+    assert [name for name, effect in effects.items() if not effect.difference.any()] == ["bicubic"]
+    bilinear, box = (effects[name].difference[:, 0].mean() for name in ("bilinear", "box"))
+    assert 0 < bilinear < box, "the wider filter is nearer to the widest"
+    assert [row[0] for row in draft_effect.table([effects], MANIFEST).rows] == [*FILTERS]
 
 
 def test_rows_without_a_whole_photo_are_left_out(tmp_path: Path) -> None:
@@ -111,13 +124,13 @@ def test_the_table_counts_changed_categories_and_joins_forms() -> None:
     never = -100.0  # of another kind than both categories
     full = _effect([[2.0, 0.0, never], [0.0, 1.0, never]], none, 9.0)
     other = _effect([[2.0, 0.0, never], [1.0, 0.0, never]], [(0.5, 3, 1), (0.1, 2, 0.5)], 4.0)
-    form = {name: full if name == FULL else other for name in DECODES}
+    form = {name: full if name == FULL else other for name in MARGINS}
     rows = {row[0]: row[1:] for row in draft_effect.table([form], MANIFEST).rows}
     sigmoid = 1 / (1 + np.exp(-1))
     change = f"{(2 * sigmoid - 1) / 2:.4f}"  # of the second row alone, whose best category was the second
     assert rows[FULL][:8] == ["9.0", "0.000", "0.000", "0", "-", "0", "0.5000", "0.0000"]
     assert rows["margin 2"][:8] == ["4.0", "0.300", "0.500", "3", "49.4", "1", "1.0000", change]
-    joined = draft_effect.table([form, {name: full for name in DECODES}], MANIFEST)
+    joined = draft_effect.table([form, {name: full for name in MARGINS}], MANIFEST)
     assert joined.note.startswith("4 photos.")
     assert {row[0]: row[1:] for row in joined.rows}["margin 2"][1:7] == ["0.150", "0.500", "3", "52.4", "1", "0.7500"]
 
@@ -136,3 +149,8 @@ def test_the_command_prints_a_table_by_form_and_one_of_all(
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line in ("plain", "grain", "all")] == ["plain", "grain", "all"]
     assert sum(line.startswith("margin 1.5") for line in lines) == 3
+    monkeypatch.setattr("sys.argv", ["draft_effect", "--data", str(tmp_path), "--rows", "1", "--filters"])
+    draft_effect.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("hamming, gap 1") for line in lines) == 3
+    assert not any(line.startswith("margin") for line in lines)

@@ -1,0 +1,83 @@
+"""Compare a new bundle with the published table on a sample, before a night runs with it; nothing is written.
+
+    fashion-udf compare --config conf/nightly.yaml --bundle build/bundle
+    spark-submit jobs/compare_bundle.py --config conf/nightly.yaml --bundle build/bundle
+
+The same sample is drawn again. Its texts and photos are read from the catalog, scored with the new bundle, and compared
+with what the model said in the published rows, where text and photo are still the same.
+
+Exit codes: 0 compared; 2 bad arguments, config or input; 3 more rows changed category than --fail-above-flips allows;
+1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from fashion_udf import config
+from fashion_udf.config import JobConfig
+from fashion_udf.errors import GateRefusedError
+from fashion_udf.pipeline import shadow, shadow_report
+from fashion_udf.pipeline.shadow_report import Report
+from fashion_udf.spark import session
+
+_PAIRS = 5  # of flips named in a message
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "compare_bundle.py") -> None:
+    """Compare, print the report, and refuse what changes too much; `arguments` defaults to the command line's."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", required=True, help="YAML file of the job whose table it is")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_argument("--bundle", required=True, metavar="NEW", help="builtin, PATH or PATH@<model_version>")
+    parser.add_argument("--sample", type=_rows, default=5000, metavar="ROWS", help="rows to compare (default: 5000)")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument(
+        "--fail-above-flips", type=_share, metavar="SHARE", help="exit 3 if a larger share changes category, e.g. 0.05"
+    )
+    options = parser.parse_args(arguments)
+    settings = config.load(JobConfig, options.config, config.parse_overrides(options.set))
+    found = shadow.compare(session.start("compare_bundle"), settings, options.bundle, options.sample)
+    tree = json.dumps(found.as_dict(), sort_keys=True, indent=2, allow_nan=False)
+    sys.stdout.write(f"{tree}\n" if options.json else shadow_report.text(found))
+    if options.fail_above_flips is not None:
+        require_few_flips(found, options.fail_above_flips)
+
+
+def require_few_flips(found: Report, most: float) -> None:
+    """Refuse a bundle that changes too many categories.
+
+    Args:
+        found: the report.
+        most: share of the compared rows that may change category.
+
+    Raises:
+        GateRefusedError: more change, or no row could be compared.
+    """
+    if not found.compared:
+        raise GateRefusedError(
+            f"Expected rows to compare (--fail-above-flips). Received: none of {found.sampled} could be compared"
+        )
+    if found.flipped / found.compared > most:
+        pairs = ", ".join(f"{flip.before!r} to {flip.after!r} {flip.rows}" for flip in found.flips[:_PAIRS])
+        raise GateRefusedError(
+            f"Expected at most {most:.1%} of the compared rows to change category (--fail-above-flips). "
+            f"Received: {found.flipped / found.compared:.1%}, most of all {pairs}"
+        )
+
+
+def _rows(word: str) -> int:
+    if (rows := int(word)) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more. Received: {word}")
+    return rows
+
+
+def _share(word: str) -> float:
+    if not 0 <= (share := float(word)) <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1. Received: {word}")
+    return share
