@@ -145,7 +145,7 @@ FACTS = {"rows": 16, "same_top1": 16, "largest_difference": 1e-5}
 
 
 def test_agreement_and_what_was_not_measured_read_back() -> None:
-    both = Agreement(rows=1483, same_top1=1480, correct=1440, f32_correct=1441)
+    both = Agreement(rows=1483, same_top1=1480, same_decision=1470, correct=1440, f32_correct=1441)
     facts = Parity(**FACTS, labelled={"both": both})
     made = manifest(parity={"openvino int8": facts}, not_measured={"openvino bf16": "the CPU has none"})
     found = parse(canonical(made), "x")
