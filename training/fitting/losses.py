@@ -82,11 +82,13 @@ def batch_loss(
         logits = ops.cast(outputs["logits"], "float32")  # bfloat16 on some GPUs
         exchanged = ops.where(_differ_from_previous(ops.take(family_of, targets.labels)), categories, targets.labels)
         some = ops.maximum(has_photo, has_text)
-        counted = [weights.both * some, weights.image * has_photo, weights.text * has_text]
-        counted.append(weights.exchange * has_text * ops.roll(has_photo, 1))
+        counted = ops.concatenate([weights.both * some, weights.image * has_photo, weights.text * has_text])
+        in_exchange = weights.exchange * has_text * ops.roll(has_photo, 1)
         labels = ops.concatenate([*[targets.labels] * 3, exchanged])
-        summed = ops.sum(cross_entropy(logits + added, labels, recipe.label_smoothing) * ops.concatenate(counted))
-        summed += _beside_the_category(outputs, targets, weights, sizes, categories, has_photo, has_text)
+        losses = cross_entropy(logits + added, labels, recipe.label_smoothing)
+        summed = ops.sum(losses * ops.concatenate([counted, in_exchange]))
+        present = ops.concatenate([has_photo * has_text, has_photo, has_text])
+        summed += _beside_the_category(outputs, targets, weights, sizes, categories, counted, present)
         summed += weights.words * ops.sum(word_loss(word_head(photo), token_ids) * has_photo) if word_head else 0.0
         return summed, logits[: ops.shape(token_ids)[0]]
 
@@ -108,24 +110,25 @@ def _beside_the_category(
     weights: LossWeights,
     sizes: Sequence[int],
     categories: int,
-    has_photo: Any,
-    has_text: Any,
+    counted: Any,
+    present: Any,
 ) -> Any:
-    """Return the weighted losses of the attributes and of which rows are alike, summed over the first three ways."""
+    """Return the weighted losses of the attributes and of which rows are alike, summed over the first three ways.
+
+    `counted` is float32[3 n], how much each row's category counts, and `present` float32[3 n], 1 where a row has
+    what the way needs.
+    """
     from keras import ops
 
     summed, rows = 0.0, ops.shape(targets.labels)[0]
     if sizes:
-        some = ops.maximum(has_photo, has_text)
-        counted = ops.concatenate([weights.both * some, weights.image * has_photo, weights.text * has_text])
         values = ops.cast(outputs["attributes"], "float32")[: 3 * rows]
         known = ops.tile(targets.attributes, [3, 1])
         summed += weights.attributes * ops.sum(attribute_loss(values, known, sizes) * counted)
     if weights.alike:
         embedding = ops.cast(outputs["embedding"], "float32")[: 3 * rows]
         known_kind = ops.cast(targets.labels < categories, "float32")
-        present = ops.concatenate([has_photo * has_text, has_photo, has_text]) * ops.tile(known_kind, [3])
-        summed += weights.alike * ops.sum(alike_loss(embedding, present, targets))
+        summed += weights.alike * ops.sum(alike_loss(embedding, present * ops.tile(known_kind, [3]), targets))
     return summed
 
 
