@@ -29,17 +29,18 @@ _MIXED = 0.5  # the share of foreign descriptions that keep the product's own on
 class TextAugmentation(Section):
     """How often a row's text is changed. Each is the share of rows, except `dropped_share`."""
 
-    drop_description: float = Field(0.4, ge=0, le=1)  # no description
-    foreign_sentences: float = Field(0.3, ge=0, le=1)  # 1 to 15 sentences of a shop, instead of the own ones or mixed
-    keywords: float = Field(0.05, ge=0, le=1)  # a list of keywords instead of the description
-    other_category: float = Field(0.1, ge=0, le=1)  # one more sentence, which names another category
-    category_in_description: float = Field(0.05, ge=0, le=1)  # the title's category word moves into a sentence
+    drop_description: float = Field(0.27, ge=0, le=1)  # no description
+    foreign_sentences: float = Field(0.58, ge=0, le=1)  # 1 to 15 sentences of a shop, instead of the own ones or mixed
+    unknown_words: float = Field(0.5, ge=0, le=1)  # half of the words of foreign sentences are made up
+    keywords: float = Field(0.07, ge=0, le=1)  # a list of keywords instead of the description
+    other_category: float = Field(0.25, ge=0, le=1)  # one more sentence, which names another category
+    category_in_description: float = Field(0.3, ge=0, le=1)  # the title's category word moves into a sentence
     repeat: float = Field(0.05, ge=0, le=1)  # the description starts with the title
-    cut: float = Field(0.03, ge=0, le=1)  # the description ends within a sentence
-    html: float = Field(0.05, ge=0, le=1)  # the description in HTML
-    sku: float = Field(0.1, ge=0, le=1)  # article numbers, sizes and the like
+    cut: float = Field(0.05, ge=0, le=1)  # the description ends within a sentence
+    html: float = Field(0.08, ge=0, le=1)  # the description in HTML
+    sku: float = Field(0.18, ge=0, le=1)  # article numbers, sizes and the like
     shuffle: float = Field(0.1, ge=0, le=1)  # the title's words in another order
-    drop_words: float = Field(0.1, ge=0, le=1)  # the title loses words
+    drop_words: float = Field(0.12, ge=0, le=1)  # the title loses words
     dropped_share: float = Field(0.3, ge=0, lt=1)  # of the title's words, where it loses some; one always stays
 
     @model_validator(mode="after")
@@ -135,6 +136,8 @@ def _description(
     elif (kind := kind - settings.drop_description) < settings.foreign_sentences:
         language = _language(phrases, draws)
         foreign = _foreign(phrases, language, fixed, draws)
+        if draws.random() < settings.unknown_words:
+            foreign = [_with_unknown_words(sentence, phrases.own, draws) for sentence in foreign]
         if sentences and draws.random() < _MIXED:
             foreign.insert(draws.randrange(len(foreign) + 1), description)
         sentences = foreign
@@ -179,6 +182,16 @@ def _foreign(phrases: Phrases, language: str, fixed: dict[str, str], draws: rand
     return [phrases.render(template, draws, fixed) for template in draws.sample(pool, count)]
 
 
+def _with_unknown_words(sentence: str, own: frozenset[str], draws: random.Random) -> str:
+    """Put made-up words, which the tokenizer splits as it does words that training never saw, in place of half."""
+    words = sentence.split()
+    for at in range(len(words)):
+        made_up = "".join(draws.choice(part) for _ in range(draws.randint(1, 3)) for part in _SYLLABLE)
+        if draws.random() < 0.5 and not names(own, made_up):  # "hat" and "sock" can come out too
+            words[at] = made_up
+    return " ".join(words)
+
+
 def _fewer(title: str, share: float, draws: random.Random) -> str:
     words = title.split()
     kept = [word for word in words if draws.random() >= share]
@@ -207,6 +220,13 @@ def _written(sentences: list[str], draws: random.Random, settings: TextAugmentat
         return draws.choice(_HTML)([html.escape(sentence) for sentence in sentences])
     return " ".join(sentences)
 
+
+#: Beginning, vowel and end of a syllable.
+_SYLLABLE = (
+    ("", "b", "br", "c", "ch", "d", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "pl", "r", "s", "st", "t", "w"),
+    ("a", "e", "i", "o", "u", "ea", "ou", "ai"),
+    ("", "", "n", "r", "l", "s", "t", "d", "ng", "ck", "m"),
+)
 
 _HTML: tuple[Callable[[list[str]], str], ...] = (
     lambda pieces: "<p>" + "</p><p>".join(pieces) + "</p>",

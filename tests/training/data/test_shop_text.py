@@ -145,6 +145,19 @@ def test_each_setting_changes_what_it_says() -> None:
     assert all(len(second) <= len(OWN) + 3 for _, _, _, second in texts(only(cut=1)))
 
 
+def test_half_of_the_words_of_a_description_may_be_made_up() -> None:
+    written = set(" ".join(shop_text.grammar().sentences()).lower().split())
+
+    def share(settings: TextAugmentation) -> float:
+        words = [word for _, _, _, second in texts(settings) for word in second.replace(OWN, "").lower().split()]
+        return sum(word not in written for word in words) / len(words)
+
+    plain = share(only(foreign_sentences=1))  # words of slots are not written in sentences
+    assert plain + 0.3 < share(only(foreign_sentences=1, unknown_words=1)) < plain + 0.5
+    moved = only(foreign_sentences=1, unknown_words=1, category_in_description=1)
+    assert all("jeans" in augmented("Lee Blue Jeans", "", random.Random(n), moved, "Jeans").lower() for n in range(100))
+
+
 def test_foreign_sentences_replace_the_description_or_mix_with_it() -> None:
     mixed = [OWN in second for _, _, _, second in texts(only(foreign_sentences=1), 500)]
     assert 0.4 < sum(mixed) / len(mixed) < 0.6
