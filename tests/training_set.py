@@ -23,7 +23,7 @@ def write(folder: Path) -> Path:
         part, products = products[:count], products[count:]
         columns = {
             "product_id": [product.product_id for product in part],
-            # A product of the catalog may have no text: here each has one, so that every way to see a row counts all rows.
+            # A product of the catalog may have no text. Here each has one: every way to see a row counts all rows.
             "text": [product_text(product.title, product.description) or product.category for product in part],
             "image": [product.image or b"" for product in part],
             "category": [product.category for product in part],

@@ -113,11 +113,12 @@ def _measured(
     manifest: Manifest, families: taxonomy.Taxonomy, measured: Mapping[str, Measured], facts: Facts
 ) -> Manifest:
     """Return the manifest with a calibration and figures of each measured precision; as it is where none is."""
-    fitted, metrics = dict(manifest.calibration), dict(manifest.metrics)
-    if measured:
-        fitted, metrics = {}, {}
+    if not measured:
+        return manifest
+    validation = {precision: answers.validation for precision, answers in measured.items()}
+    fitted = calibration.fit(validation, families, manifest.attributes, facts.target_precision)
+    metrics = {}
     for precision, answers in measured.items():
-        fitted[precision] = calibration.fit(answers.validation, families, manifest.attributes, facts.target_precision)
         meaning = Meaning(families, manifest.attributes, fitted[precision])
         metrics[precision] = figures.rounded(figures.measure(answers.test, meaning, answers.odd))
     return manifest.model_copy(update={"calibration": fitted, "metrics": metrics})

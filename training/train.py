@@ -32,7 +32,7 @@ from fashion_udf.model import bundle, taxonomy
 from fashion_udf.model.architecture import build_model, use_normalisation
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.prediction import Predict, Prediction, from_outputs
-from fashion_udf.model.manifest import Attribute
+from fashion_udf.model.manifest import REFERENCE, Attribute
 from fashion_udf.model.tokenizer import train_tokenizer
 
 from .data import dataset, labelled_rows, shop_text
@@ -165,7 +165,8 @@ def _finish(recipe: Recipe, model: keras.Model, preparation: dataset.Preparation
         rows, total = labelled_rows.rows(recipe.data / split, product_ids=ids), len(ids)
         return views.run(predict, rows, preparation, asked, families.by_category, f"{split}, all forms: ran", total)
 
-    fitted = calibration.fit(seen("validation", views.ROBUSTNESS), families, attributes, recipe.target_precision)
+    validation = {REFERENCE: seen("validation", views.ROBUSTNESS)}
+    fitted = calibration.fit(validation, families, attributes, recipe.target_precision)[REFERENCE]
     odd = views.run(predict, odd_rows.rows(preparation.image_size), preparation, [views.PHOTO])
     measured = figures.measure(seen("test", figures.VIEWS), Meaning(families, attributes, fitted), odd)
     run_directory.write(
