@@ -7,7 +7,8 @@
     4. golden rows are chosen and computed with the Keras model;
     5. every engine and precision is compared with them (`training.release.parity`): one that differs is not offered;
     6. the release gate: the limits of the recipe, and with --replaces the bundle that is replaced;
-    7. the manifest, the model card and the files are written, and read back.
+    7. the manifest, the model card and the files are written, and read back: a bundle that the gate refuses to
+       OUTPUT.refused.
 
 The same run gives the same bytes with the same library versions and, for int8, on the same machine: a bundle holds no
 time, path or host.
@@ -37,7 +38,6 @@ from .fitting import calibration, run_directory
 from .release import candidates, gate, goldens, model_card, openvino_ir, parity, quantization
 from .release.candidates import MEASURED, Candidates, Measured
 from .release.facts import Facts, read_run
-from .release.gate import Demands
 from .release.weights import round_to_half
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _LIBRARIES = ("keras", "nncf", "numpy", "openvino", "pillow", "pyarrow", "safete
 
 
 def export(
-    model: keras.Model, facts: Facts, output: Path, data: Path | None = None, demands: Demands | None = None
+    model: keras.Model, facts: Facts, output: Path, data: Path | None = None, replaces: str | None = None
 ) -> str:
     """Write a bundle from a trained model; the model's weights are rounded in place.
 
@@ -58,16 +58,20 @@ def export(
         facts: what the manifest and the model card say.
         output: a directory that does not exist yet.
         data: the training set of the run; None: only f32 is offered, with the calibration and figures of the run.
-        demands: of the release gate beside the limits of the recipe; needs `data`.
+        replaces: a bundle, than which no form of the text may be much worse; needs `data`.
 
     Returns:
         The model_version.
 
     Raises:
-        BundleError: half precision cannot hold a weight, no engine passes parity, a limit is missed, or the directory
-            exists.
+        BundleError: half precision cannot hold a weight, no engine passes parity, the directory exists, or a limit is
+            missed: the bundle is then in `<output>.refused`.
         CatalogError: `data` lacks a split, or is another training set than the run's.
     """
+    refused = output.with_name(f"{output.name}.refused")
+    for directory in (output, refused):
+        if directory.exists():  # told now, not after all is measured
+            raise BundleError(f"Expected a directory that does not exist yet. Received: {directory}")
     files = {
         "tokenizer.json": facts.tokenizer,
         "weights.safetensors": round_to_half(model),
@@ -84,10 +88,13 @@ def export(
     manifest = _measured(manifest, candidate.taxonomy, measured, facts)
     files["golden.parquet"] = goldens.compute(model, manifest, facts.tokenizer, engines.predicts)
     manifest = _with_parity(bundle.in_memory(manifest, files), engines, measured)
-    if data:
-        _pass_gate(manifest, facts, measured, data, demands or Demands())
     files["MODEL_CARD.md"] = model_card.render(manifest, facts.families, facts.notice).encode()
-    return bundle.write(output, manifest, {name: files[name] for name in sorted(manifest.required_files())})
+    missed = _missed(manifest, facts, measured, data, replaces) if data else []
+    written = refused if missed else output
+    version = bundle.write(written, manifest, {name: files[name] for name in sorted(manifest.required_files())})
+    if missed:
+        gate.refuse(missed, refused)
+    return version
 
 
 def _manifest(facts: Facts) -> Manifest:
@@ -137,16 +144,13 @@ def _with_parity(candidate: Bundle, engines: Candidates, measured: Mapping[str, 
     )
 
 
-def _pass_gate(
-    manifest: Manifest, facts: Facts, measured: Mapping[str, Measured], data: Path, demands: Demands
-) -> None:
+def _missed(
+    manifest: Manifest, facts: Facts, measured: Mapping[str, Measured], data: Path, replaces: str | None
+) -> list[str]:
     missed = gate.missed(facts.limits, manifest.metrics, manifest.engines.get(MEASURED, []))
-    if demands.replaces:
-        missed += gate.lost(demands.replaces, measured[REFERENCE].test, facts.labels, data, facts.limits.lost_points)
-    if not demands.anyway:
-        gate.require(missed)
-    for text in missed:
-        logger.warning("released in spite of a limit: %s", text)
+    if replaces:
+        missed += gate.lost(replaces, measured[REFERENCE].test, facts.labels, data, facts.limits.lost_points)
+    return missed
 
 
 def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str, bytes]:
@@ -174,16 +178,12 @@ def main() -> None:
     parser.add_argument(
         "--replaces", metavar="BUNDLE", help="builtin, PATH or PATH@<model_version>: no form may be much worse than it"
     )
-    parser.add_argument(
-        "--release-anyway", action="store_true", help="write the bundle in spite of limits that it misses"
-    )
     arguments = parser.parse_args()
     if arguments.replaces and not arguments.data:
         parser.error("Expected --data with --replaces: both bundles are measured on its test split. Received: none")
     stated = arguments.notice.read_text(encoding="utf-8") if arguments.notice else ""
     model, facts = read_run(arguments.run, arguments.name, stated)
-    demands = Demands(arguments.replaces, arguments.release_anyway)
-    model_version = export(model, facts, arguments.output, arguments.data, demands)
+    model_version = export(model, facts, arguments.output, arguments.data, arguments.replaces)
     sys.stdout.write(f"{arguments.output}@{model_version}\n")
 
 

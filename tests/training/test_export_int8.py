@@ -19,7 +19,6 @@ from training import export
 from training.evaluation.limits import Limits
 from training.evaluation.robustness_forms import FORMS
 from training.fitting import run_directory
-from training.release.gate import Demands
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def export_int8(
     output: Path,
     factor: float,
     limits: dict[str, Any] | None = None,
-    demands: Demands | None = None,
+    replaces: str | None = None,
 ) -> tuple[Bundle, list[int]]:
     """Export with a graph in place of the int8 one that is float, and with logits multiplied where it runs."""
     actual, calibrated = registry.ENGINES["openvino"], []
@@ -69,7 +68,7 @@ def export_int8(
     told = dataclasses.replace(
         tiny_model.facts(), data=run_directory.describe(data), limits=Limits.model_validate(limits or {})
     )
-    export.export(tiny_model.model(), told, output, data, demands)
+    export.export(tiny_model.model(), told, output, data, replaces)
     return bundle.read(str(output)), calibrated
 
 
@@ -122,25 +121,26 @@ def test_another_training_set_than_the_runs_is_refused(
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_limit_that_is_missed_stops_the_release_unless_it_is_made_anyway(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path, caplog: pytest.LogCaptureFixture
+def test_a_bundle_that_misses_a_limit_is_refused_and_kept_aside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
 ) -> None:
     limits = {"accuracy": {"both": 1.0}}
     with pytest.raises(
         BundleError,
         match=r"Expected the limits of the release .* Received: f32: accuracy.both is 0\.\d+, with a limit of 1; "
-        r"int8: accuracy.both is .*\. --release-anyway writes the bundle all the same",
+        r"int8: accuracy.both is .*\. The bundle is in .*/bundle\.refused: rename it to use it all the same",
     ):
         export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits)
     assert not (tmp_path / "bundle").exists()
+    assert bundle.read(str(tmp_path / "bundle.refused")).manifest.parity["openvino int8"].labelled
     monkeypatch.undo()
-    export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits, Demands(anyway=True))
-    assert "released in spite of a limit: f32: accuracy.both is 0." in caplog.text
+    with pytest.raises(BundleError, match=r"a directory that does not exist yet. Received: .*/bundle\.refused"):
+        export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001)
 
 
 def test_a_bundle_that_is_as_good_as_the_one_it_replaces_is_released(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, data: Path
 ) -> None:
     replaces = str(tiny_model.directory())
-    written, _ = export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, None, Demands(replaces))
+    written, _ = export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, None, replaces)
     assert written.manifest.engines["openvino"] == ["f32", "int8"]

@@ -11,7 +11,7 @@ from fashion_udf.config import Section
 from fashion_udf.schema import Modality
 
 from .figures import NO_TEXT
-from .robustness_forms import FORMS
+from .robustness_forms import CATEGORY_MASKED, FORMS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -21,7 +21,8 @@ class Limits(Section):
 
     `accuracy` is the least accuracy by modality (both, image, text), with the text as the rows have it. `forms` is the
     least accuracy by modality and form. `auto_precision` is the least precision of `auto` categories in each form,
-    `ece` the largest calibration error in each form, by modality. `auto_of_unknown` is the largest share of unknown
+    `ece` the largest calibration error in each form, by modality; of both, titles without any word of the category are
+    left out, as calibration leaves these out. `auto_of_unknown` is the largest share of unknown
     products, of any kind and modality, that are `auto`. `lost_points` is how many points of accuracy any form may lose
     against the bundle that is replaced.
     """
@@ -66,6 +67,8 @@ def _judged(limits: Limits, figures: Mapping[str, Any]) -> Iterator[tuple[str, f
             yield f"forms.{modality}.{form}", found.get("accuracy"), limit, True
     for modality, forms in figures["forms"].items():
         for form, found in forms.items():
+            if form == CATEGORY_MASKED:
+                continue
             if limits.auto_precision is not None and "auto_precision" in found:
                 yield f"auto_precision.{modality}.{form}", found["auto_precision"], limits.auto_precision, True
             if modality in limits.ece and "ece" in found:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -23,25 +22,16 @@ from ..evaluation.views import ROBUSTNESS, Seen
 from .candidates import MEASURED
 
 
-@dataclass(frozen=True)
-class Demands:
-    """What is asked of a release beside the limits of the recipe."""
-
-    replaces: str | None = None  # a bundle that no form of the text may be much worse than
-    anyway: bool = False  # a missed limit is logged, and does not stop the release
-
-
-def require(missed: list[str]) -> None:
-    """Let a release pass that misses nothing.
+def refuse(missed: list[str], kept: Path) -> NoReturn:
+    """Refuse a release whose bundle is kept in a directory.
 
     Raises:
         BundleError: with every figure that is missed.
     """
-    if missed:
-        raise BundleError(
-            "Expected the limits of the release to be reached (`release` in the recipe, --replaces). Received: "
-            f"{'; '.join(missed)}. --release-anyway writes the bundle all the same"
-        )
+    raise BundleError(
+        "Expected the limits of the release to be reached (`release` in the recipe, --replaces). Received: "
+        f"{'; '.join(missed)}. The bundle is in {kept}: rename it to use it all the same"
+    )
 
 
 def missed(allowed: Limits, metrics: Mapping[str, Any], offered: list[str]) -> list[str]:

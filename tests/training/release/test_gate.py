@@ -62,9 +62,8 @@ def test_every_precision_that_is_offered_must_reach_the_limits() -> None:
 
 
 def test_what_is_missed_is_refused_with_every_figure_and_the_way_out() -> None:
-    gate.require([])
-    with pytest.raises(BundleError, match=r"Received: first; second\. --release-anyway writes the bundle all the same"):
-        gate.require(["first", "second"])
+    with pytest.raises(BundleError, match=r"Received: first; second\. The bundle is in build/b\.refused: rename it"):
+        gate.refuse(["first", "second"], Path("build/b.refused"))
 
 
 def test_a_bundle_that_cannot_be_read_cannot_be_replaced(tmp_path: Path) -> None:
