@@ -35,7 +35,7 @@ MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 1_000_000  # bytes
 
 #: model_version of the bundle that ships inside the package (`bundle: builtin`).
-BUILTIN_VERSION = "7208388682caa55283aa1167359c6abc4a376962532eb52f79b64dc5f128c16b"
+BUILTIN_VERSION = "b36e68fe05ffa9db2ae5d7fa864d28f89fe73f444818e9b01131d6c9a734c2b5"
 
 _DIRECTORY = "openvino"
 
