@@ -68,18 +68,8 @@ def export(
             missed: the bundle is then in `<output>.refused`.
         CatalogError: `data` lacks a split, or is another training set than the run's.
     """
-    refused = output.with_name(f"{output.name}.refused")
-    for directory in (output, refused):
-        if directory.exists():  # told now, not after all is measured
-            raise BundleError(f"Expected a directory that does not exist yet. Received: {directory}")
-    files = {
-        "tokenizer.json": facts.tokenizer,
-        "weights.safetensors": round_to_half(model),
-        "taxonomy.yaml": taxonomy.render(facts.families, facts.labels),
-        "NOTICE": facts.notice.encode(),
-        **openvino_ir.convert(model),
-    }
-    manifest = _manifest(facts)
+    refused = _new_directories(output)
+    files, manifest = _files(model, facts), _manifest(facts)
     if data:
         files |= _quantized(files, facts, data)
     candidate = bundle.in_memory(manifest, files)
@@ -95,6 +85,25 @@ def export(
     if missed:
         gate.refuse(missed, refused)
     return version
+
+
+def _new_directories(output: Path) -> Path:
+    """Return where a refused bundle goes. That a directory exists is told before everything is measured."""
+    refused = output.with_name(f"{output.name}.refused")
+    for directory in (output, refused):
+        if directory.exists():
+            raise BundleError(f"Expected a directory that does not exist yet. Received: {directory}")
+    return refused
+
+
+def _files(model: keras.Model, facts: Facts) -> dict[str, bytes]:
+    return {
+        "tokenizer.json": facts.tokenizer,
+        "weights.safetensors": round_to_half(model),
+        "taxonomy.yaml": taxonomy.render(facts.families, facts.labels),
+        "NOTICE": facts.notice.encode(),
+        **openvino_ir.convert(model),
+    }
 
 
 def _manifest(facts: Facts) -> Manifest:

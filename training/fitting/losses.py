@@ -81,18 +81,25 @@ def batch_loss(
         outputs = head(_four_ways(photo, text), training=True)
         logits = ops.cast(outputs["logits"], "float32")  # bfloat16 on some GPUs
         exchanged = ops.where(_differ_from_previous(ops.take(family_of, targets.labels)), categories, targets.labels)
-        some = ops.maximum(has_photo, has_text)
-        counted = ops.concatenate([weights.both * some, weights.image * has_photo, weights.text * has_text])
-        in_exchange = weights.exchange * has_text * ops.roll(has_photo, 1)
+        counted = _counted(weights, has_photo, has_text)
         labels = ops.concatenate([*[targets.labels] * 3, exchanged])
-        losses = cross_entropy(logits + added, labels, recipe.label_smoothing)
-        summed = ops.sum(losses * ops.concatenate([counted, in_exchange]))
-        present = ops.concatenate([has_photo * has_text, has_photo, has_text])
-        summed += _beside_the_category(outputs, targets, weights, sizes, categories, counted, present)
+        each = cross_entropy(logits + added, labels, recipe.label_smoothing)
+        summed = ops.sum(each * ops.concatenate(counted))
+        present = [has_photo * has_text, has_photo, has_text]
+        summed += _beside_the_category(outputs, targets, weights, sizes, categories, counted[:3], present)
         summed += weights.words * ops.sum(word_loss(word_head(photo), token_ids) * has_photo) if word_head else 0.0
         return summed, logits[: ops.shape(token_ids)[0]]
 
     return loss
+
+
+def _counted(weights: LossWeights, has_photo: Any, has_text: Any) -> list[Any]:
+    """Return how much each row counts in each of the four ways, float32[n] each."""
+    from keras import ops
+
+    alone = [weights.image * has_photo, weights.text * has_text]
+    exchanged = weights.exchange * has_text * ops.roll(has_photo, 1)
+    return [weights.both * ops.maximum(has_photo, has_text), *alone, exchanged]
 
 
 def _four_ways(photo: Any, text: Any) -> Any:
@@ -110,13 +117,12 @@ def _beside_the_category(
     weights: LossWeights,
     sizes: Sequence[int],
     categories: int,
-    counted: Any,
-    present: Any,
+    counted: Sequence[Any],
+    present: Sequence[Any],
 ) -> Any:
     """Return the weighted losses of the attributes and of which rows are alike, summed over the first three ways.
 
-    `counted` is float32[3 n], how much each row's category counts, and `present` float32[3 n], 1 where a row has
-    what the way needs.
+    `counted` has float32[n] for each way: how much each row counts; `present`: 1 where a row has what the way needs.
     """
     from keras import ops
 
@@ -124,11 +130,12 @@ def _beside_the_category(
     if sizes:
         values = ops.cast(outputs["attributes"], "float32")[: 3 * rows]
         known = ops.tile(targets.attributes, [3, 1])
-        summed += weights.attributes * ops.sum(attribute_loss(values, known, sizes) * counted)
+        summed += weights.attributes * ops.sum(attribute_loss(values, known, sizes) * ops.concatenate(counted))
     if weights.alike:
         embedding = ops.cast(outputs["embedding"], "float32")[: 3 * rows]
         known_kind = ops.cast(targets.labels < categories, "float32")
-        summed += weights.alike * ops.sum(alike_loss(embedding, present * ops.tile(known_kind, [3]), targets))
+        there = ops.concatenate([each * known_kind for each in present])
+        summed += weights.alike * ops.sum(alike_loss(embedding, there, targets))
     return summed
 
 
