@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -37,14 +39,51 @@ class Columns(Section):
     image_version: str | None = None
 
 
+class Csv(Section):
+    """How CSV files are written; `auto` finds it out from each file."""
+
+    delimiter: str = "auto"
+    quote: str | None = "auto"  # null: fields are never quoted
+    escape: str | None = "auto"  # stands before a quote inside a field; null: such a quote is doubled
+    encoding: str = "auto"  # a name that Python knows
+
+    @field_validator("delimiter", "quote", "escape")
+    @classmethod
+    def _one_character(cls, character: str | None) -> str | None:
+        if character not in (None, "auto") and len(str(character)) != 1:
+            raise ValueError(f"expected one character or auto, received {character!r}")
+        return character
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str) -> str:
+        if encoding != "auto":
+            try:
+                codecs.lookup(encoding)
+            except LookupError:
+                raise ValueError(f"expected an encoding that Python knows, received {encoding!r}") from None
+        return encoding
+
+
 class Input(Section):
     """Where the catalog is and how to read it."""
 
     path: str
     format: Literal["parquet", "csv", "json", "table"] = "parquet"
     columns: Columns = Columns()
+    csv: Csv = Csv()
+    ignore: tuple[str, ...] = ()  # patterns of names, or of paths below `path`, of files to leave out
     image_roots: tuple[str, ...] = ()
     max_rejected: int = Field(0, ge=0)
+
+    @field_validator("image_roots")
+    @classmethod
+    def _local(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        schemes = {root: re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", root) for root in roots}
+        for root, scheme in schemes.items():
+            if scheme and scheme[1].lower() != "file":
+                raise ValueError(f"expected directories, local or as file: URIs, received {root!r}")
+        return tuple(unquote(urlsplit(root).path) if scheme else root for root, scheme in schemes.items())
 
 
 class Output(Section):
@@ -95,6 +134,8 @@ class Overrides(Section):
 
     path: str | None = None
     format: Literal["parquet", "csv", "json", "table"] = "parquet"
+    #: Share of the decisions that may name a product that is not in the catalog, or a category that the model lacks.
+    max_unknown: float = Field(0.5, ge=0, le=1)
 
 
 class Publish(Section):

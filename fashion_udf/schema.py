@@ -118,6 +118,9 @@ PLAN = pa.schema(
         pa.field("fingerprint", pa.string()),
         pa.field("file", pa.string()),  # the file of the catalog that holds the row; null if its source has no files
         pa.field("has_photo", pa.bool_()),
+        pa.field("has_text", pa.bool_()),
+        pa.field("damaged_text", pa.bool_()),  # a byte that was not UTF-8 became U+FFFD
+        pa.field("further_photos", pa.int32()),  # that the cell names beside the first one
         pa.field("photo_bytes", pa.int64()),  # null if the plan did not look at photos
         pa.field("action", pa.string()),  # of `Action`
         pa.field("reason", pa.string()),  # of `Reason`; null if the published row is carried

@@ -6,52 +6,99 @@ collected and never shuffled.
 
 from __future__ import annotations
 
-import difflib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
-from fashion_udf.catalog import sources
-from fashion_udf.config import Columns, Input
+from fashion_udf.catalog import cells, mapping, sources
+from fashion_udf.catalog.cells import DAMAGED, Photo, Role
+from fashion_udf.catalog.csv_files import quoted
+from fashion_udf.catalog.mapping import Mapped, Place
+from fashion_udf.catalog.parquet_files import SPARK_FILE
+from fashion_udf.config import Input
 from fashion_udf.errors import CatalogError, ConfigError
+from fashion_udf.photos import encoded
 from fashion_udf.schema import CATALOG, to_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql.types import DataType
 
-PHOTO_COLUMNS = ("image", "image_uri")
+logger = logging.getLogger(__name__)
+
 FILE = "file"  # our column: the file that a row was read from
+FURTHER = "further_photos"  # our column: how many photos a cell has beside the first one
 EXAMPLES = 10  # rejected ids named in an error
+_SAMPLE = 20  # cells that say whether a column of text holds photos or their names
 
 
-def read(spark: SparkSession, source: Input) -> DataFrame:
+@dataclass(frozen=True)
+class Catalog:
+    """A catalog that is open.
+
+    Attributes:
+        rows: the columns of `CATALOG`, with one of `image` and `image_uri` (`image`, all null, where the source has
+            neither), `FILE`: the file a row is in, as Spark names it, or null, and `FURTHER`. A filter by `FILE` reads
+            no other file.
+        notes: which files were found and read, and what else a person should know of how the source is read.
+    """
+
+    rows: DataFrame
+    notes: tuple[str, ...]
+
+
+def read(spark: SparkSession, source: Input) -> Catalog:
     """Read the source and map its columns.
-
-    Returns:
-        The columns of `CATALOG`, with one of `image` and `image_uri` (`image`, all null, where the source has neither),
-        and `FILE`: the file a row is in, as Spark names it, or null. A filter by `FILE` reads no other file.
 
     Raises:
         CatalogError: the source cannot be read, lacks a mapped column, or a column has another type.
         ConfigError: both photo columns are there and the config names neither.
     """
+    opened = sources.open_source(spark, "input.path", source.path, source.format, source.csv, source.ignore)
+    mapped = mapping.mapped(source.columns, opened.columns)
+    opened.require_one(mapped.keys)
+    notes = [*opened.notes, *mapped.notes]
+    for name, place in {**mapped.places, "photo": mapped.photo}.items():
+        if place is None or not (lacking := opened.lacking(place.key)):
+            continue
+        if name == "product_id":
+            raise CatalogError(
+                f"Expected a column {opened.columns[place.key]!r} (input.columns.product_id) in every file. Received: "
+                f"none in {lacking[0]}. Remove the file, or leave it out with input.ignore"
+            )
+        column = opened.columns[place.key]
+        notes.append(f"{len(lacking)} of {len(opened.names)} files have no column {column!r}, first {lacking[0]}")
     with sources.readable("input.path", source.format, source.path):
-        frame = sources.READERS[source.format](spark, source.path)
-        return _mapped(frame, _mapping(source.columns, frame.columns), source.format)
+        frames = opened.read(mapped.keys)
+        role = _role(frames, mapped)
+        rows = [_catalog_rows(frame, mapped, role, file) for file, frame in frames]
+    if found := opened.found:
+        named = f", first left out {found.left_out[0]}" if found.left_out else ""
+        notes.insert(0, f"files: {len(found.read) + len(found.left_out)} found, {len(found.read)} read{named}")
+    for note in notes:
+        logger.info("%s", note)
+    return Catalog(reduce(lambda first, other: first.unionByName(other), rows), tuple(notes))
 
 
 def split_ids(frame: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """Separate the rows whose `product_id` is null, empty or repeated.
+    """Separate the rows whose `product_id` is null, empty, repeated, or no text.
 
     Returns:
-        The accepted rows, and the rejected ids: `product_id`, `rejection` (`id_null` or `id_repeated`), `rows`.
+        The accepted rows, and the rejected ids: `product_id`, `rejection` (`id_null`, `id_repeated` or `id_not_utf8`),
+        `rows`.
     """
     from pyspark.sql import functions as F
 
     ids = frame.groupBy("product_id").agg(F.count("*").alias("rows"))
     blank = F.coalesce(F.col("product_id"), F.lit("")) == F.lit("")
-    rejected = ids.where(blank | (F.col("rows") > F.lit(1))).select(
-        "product_id", F.when(blank, "id_null").otherwise("id_repeated").alias("rejection"), "rows"
+    damaged = F.col("product_id").contains(DAMAGED)
+    rejection = F.when(blank, "id_null").when(damaged, "id_not_utf8").otherwise("id_repeated")
+    rejected = ids.where(blank | damaged | (F.col("rows") > F.lit(1))).select(
+        "product_id", rejection.alias("rejection"), "rows"
     )
-    repeated = rejected.where(F.col("rejection") == F.lit("id_repeated")).select("product_id")
+    repeated = rejected.where(F.col("rejection") != F.lit("id_null")).select("product_id")
     # The ids are few, so they are broadcast and the photos stay where they are.
     accepted = frame.where(~blank).join(F.broadcast(repeated), on="product_id", how="left_anti")
     return accepted.select(*frame.columns), rejected
@@ -72,88 +119,115 @@ def require_accepted(rejected: DataFrame, max_rejected: int) -> int:
         examples = rejected.orderBy("rejection", "product_id").limit(EXAMPLES).collect()
         named = ", ".join(f"{row['product_id']!r} ({row['rows']} rows, {row['rejection']})" for row in examples)
         raise CatalogError(
-            f"Expected every product_id once and none empty. Received: {rows} rows with such ids, first {named}. "
-            "Correct them, or accept them with input.max_rejected"
+            f"Expected every product_id once, none empty, and in UTF-8. Received: {rows} rows with such ids, first "
+            f"{named}. Correct them, or accept them with input.max_rejected"
         )
     return rows
 
 
-def _mapping(columns: Columns, available: list[str]) -> dict[str, str | None]:
-    """Return our column name -> the source's, None for a column to be filled with nulls."""
-    mapping = columns.model_dump()
-    if mapping["image"] and mapping["image_uri"]:
-        raise ConfigError("Expected one of input.columns.image and input.columns.image_uri. Received: both")
-    if not mapping["image"] and not mapping["image_uri"]:
-        present = [name for name in PHOTO_COLUMNS if name in available]
-        if len(present) == 2:
+def _role(frames: Sequence[tuple[str, DataFrame]], mapped: Mapped) -> Role | None:
+    """Return what a photo column of text holds: photos, or names of photos; None if its type says so.
+
+    Raises:
+        ConfigError: the config says that it holds the other one.
+    """
+    from pyspark.sql import functions as F
+
+    if mapped.photo is None or mapped.role == "image_uri":
+        return mapped.role
+    held = mapped.role
+    for _, frame in frames:
+        if mapped.photo.key not in frame.columns:
+            continue
+        column, kind = _at(frame, mapped.photo)
+        if kind is None or not cells.is_text(kind):
+            continue
+        held = mapped.role or "image_uri"  # if every cell is empty
+        one = column if kind.simpleString() == "string" else F.array_join(column, "|")
+        some = frame.select(one.alias("cell")).where(F.length(F.trim("cell")) > F.lit(0)).limit(_SAMPLE).collect()
+        given = [cell for row in some if not encoded.is_nothing(cell := row["cell"].encode("utf-8", "replace"))]
+        if not given:
+            continue
+        role: Role = "image" if any(map(encoded.is_photo, given)) else "image_uri"
+        if mapped.role == "image" and role == "image_uri" and any(b"." in cell for cell in given):
             raise ConfigError(
-                "Expected input.columns to name image or image_uri. Received: neither, the source has both"
+                f"Expected photos in the column {mapped.photo.key!r} (input.columns.image). Received: names such as "
+                f"{given[0][:100].decode()!r}. Use input.columns.image_uri"
             )
-        mapping |= {name: name for name in present}
-    for name, their_name in mapping.items():
-        # A description is optional until the config asks for one.
-        optional = name == "description" and name not in columns.model_fields_set
-        if optional and their_name not in available:
-            mapping[name] = None
-        elif their_name is not None and their_name not in available:
-            folded = {column.casefold(): column for column in available}
-            near = [folded[key] for key in difflib.get_close_matches(their_name.casefold(), folded, n=1)]
-            raise CatalogError(
-                f"Expected a column {their_name!r} (input.columns.{name}). Received: {', '.join(sorted(available))}"
-                + (f". Did you mean {near[0]!r}?" if near else "; set it to null where the source has none")
-            )
-    unused = "image" if mapping["image_uri"] else "image_uri"
-    return {name: their_name for name, their_name in mapping.items() if name != unused}
+        return mapped.role or role
+    return held
 
 
-def _mapped(frame: DataFrame, mapping: dict[str, str | None], form: str) -> DataFrame:
+def _at(frame: DataFrame, place: Place) -> tuple[Column, DataType | None]:
+    """Return a column, and its type; no type if a field that leads to it is not there."""
+    from pyspark.sql.types import StructType
+
+    column, kind = frame[quoted(place.key)], frame.schema[place.key].dataType
+    for name in place.fields:
+        same = {field.name.casefold(): field for field in kind.fields} if isinstance(kind, StructType) else {}
+        if name.casefold() not in same:
+            return column, None
+        field = same[name.casefold()]
+        column, kind = column.getField(field.name), field.dataType
+    return column, kind
+
+
+def _catalog_rows(frame: DataFrame, mapped: Mapped, role: Role | None, file: str) -> DataFrame:
     from pyspark.sql import functions as F
 
     types = {field.name: field.dataType for field in to_spark(CATALOG).fields}
-    columns = []
-    for name, their_name in mapping.items():
-        if their_name is None:
-            columns.append(F.lit(None).cast(types[name]).alias(name))
-        else:
-            column = frame[sources.quoted(their_name)]
-            kind = frame.schema[their_name].dataType.simpleString()
-            columns.append(_typed(column, kind, name, their_name, form).alias(name))
-    return frame.select(*columns, _file(frame, form).alias(FILE))
+    columns = [_typed(frame, name, place, file).cast(types[name]).alias(name) for name, place in mapped.places.items()]
+    found = _photo(frame, mapped.photo, role, file)
+    photo = found or Photo(role or "image", F.lit(None), F.lit(0))
+    columns.insert(3, photo.first.cast(types[photo.role]).alias(photo.role))
+    return frame.select(*columns, F.col(SPARK_FILE).alias(FILE), photo.further.cast("int").alias(FURTHER))
 
 
-def _file(frame: DataFrame, form: str) -> Column:
-    from pyspark.errors import AnalysisException
+def _typed(frame: DataFrame, name: str, place: Place | None, file: str) -> Column:
+    """Return a column of text."""
     from pyspark.sql import functions as F
 
-    name, none = "_metadata.file_path", F.lit(None).cast("string")
-    if form == "csv":  # read by `csv_records`: here Spark would raise an error of another kind
-        return none
-    try:
-        frame.selectExpr(name)  # if a `Column` fails, pyspark writes an error of 10 kB to standard error
-    except AnalysisException:  # a table that is a view
-        return none
-    return F.col(name)
+    if place is None or place.key not in frame.columns:
+        return F.lit(None)
+    column, kind = _at(frame, place)
+    if kind is None:
+        raise _unexpected(name, place, "no such field", file)
+    if kind.simpleString() == "void" or (name != "product_id" and _is_nan_alone(frame, column, kind)):
+        return F.lit(None)
+    if name in ("title", "description"):
+        text = cells.valid_text(column, kind) if kind.simpleString() in ("string", "binary") else None
+    else:
+        text = cells.exact_string(column, kind, times=name == "image_version")
+    if text is None:
+        raise _unexpected(name, place, kind.simpleString(), file)
+    return text
 
 
-def _typed(column: Column, kind: str, name: str, their_name: str, form: str) -> Column:
+def _photo(frame: DataFrame, place: Place | None, role: Role | None, file: str) -> Photo | None:
+    """Return the photo column; None if there is none in this frame."""
+    if place is None or place.key not in frame.columns:
+        return None
+    column, kind = _at(frame, place)
+    if kind is not None and (kind.simpleString() == "void" or _is_nan_alone(frame, column, kind)):
+        return None
+    found = cells.photo(column, kind, role) if kind is not None else None
+    if found is None:
+        received = "no such field" if kind is None else kind.simpleString()
+        raise _unexpected(role or "image", place, received, file, "binary, text, or a struct or list of these")
+    return found
+
+
+def _is_nan_alone(frame: DataFrame, column: Column, kind: DataType) -> bool:
+    """Whether a column of numbers holds nothing: pandas writes a column without any value so."""
     from pyspark.sql import functions as F
 
-    expected = "binary" if name == "image" else "string"
-    if kind == expected:
-        return column
-    if name == "image" and form == "json":
-        # Photos in JSON are base64. Other text stays as it is, and the decoder gives it a status.
-        return F.coalesce(F.try_to_binary(column, F.lit("base64")), column.cast("binary"))
-    if kind in AS_STRING.get(name, ()):
-        return column.cast("string")
-    hint = "; CSV holds no photos: use input.columns.image_uri, JSON lines or Parquet" if form == "csv" else ""
-    raise CatalogError(
-        f"Expected column {their_name!r} to be {expected} (input.columns.{name}). Received: {kind}{hint}"
+    if kind.simpleString() not in ("float", "double"):
+        return False
+    return frame.where(column.isNotNull() & ~F.isnan(column)).limit(1).isEmpty()
+
+
+def _unexpected(name: str, place: Place, received: str, file: str, expected: str = "string") -> CatalogError:
+    column = ".".join((place.key, *place.fields))
+    return CatalogError(
+        f"Expected column {column!r} to be {expected} (input.columns.{name}). Received: {received} in {file}"
     )
-
-
-#: Types with exactly one string for a value. A float is not among them: 10000000.0 would be the id "1.0E7".
-AS_STRING = {
-    "product_id": ("tinyint", "smallint", "int", "bigint"),
-    "image_version": ("tinyint", "smallint", "int", "bigint", "date", "timestamp", "timestamp_ntz"),
-}

@@ -7,16 +7,34 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from gzip import GzipFile
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
-#: Most lines that are searched for the end of a quoted field; no product text has so many.
-MAX_RECORD_LINES = 100
+#: Most characters that are searched for the end of a quoted field: they are in memory, 5 bytes each.
+MAX_RECORD_CHARACTERS = 32_000_000
+
+# Excel says so in a first line where the delimiter is not the one of the reader's country.
+_SEP_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE | re.DOTALL)
+_UNCLOSED = "unclosed quote"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written; by default as RFC 4180 says, in UTF-8."""
+
+    delimiter: str = ","
+    quote: str | None = '"'
+    escape: str | None = None  # stands before a quote inside a field, as Spark and MySQL write it
+    encoding: str = "utf-8-sig"
+
+
+RFC_4180 = Dialect()
 
 
 @dataclass(frozen=True)
@@ -39,13 +57,14 @@ def read(path: str | Path) -> Iterator[Record]:
         yield from decoded(binary)
 
 
-def decoded(binary: BinaryIO | GzipFile) -> Iterator[Record]:
-    """Read CSV from an open file, as `read` does."""
+def decoded(binary: BinaryIO | GzipFile, dialect: Dialect = RFC_4180, replace: bool = False) -> Iterator[Record]:
+    """Read CSV from an open file, as `read` does; with `replace`, bytes of another encoding become U+FFFD."""
     # surrogateescape: one byte that is not UTF-8 must cost its record and not the file.
-    yield from records(io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline=""))
+    errors = "replace" if replace else "surrogateescape"
+    yield from records(io.TextIOWrapper(binary, encoding=dialect.encoding, errors=errors, newline=""), dialect)
 
 
-def records(lines: Iterable[str]) -> Iterator[Record]:
+def records(lines: Iterable[str], dialect: Dialect = RFC_4180) -> Iterator[Record]:
     """Split lines (with their ends) into records.
 
     A record with broken quoting has a `problem` and is only one line long. The next record starts at the next line, so
@@ -57,32 +76,66 @@ def records(lines: Iterable[str]) -> Iterator[Record]:
             ahead.extend(islice(source, 1))
         if not ahead:
             return
-        size, fields, problem = 1, *_parse(ahead[0])
-        while problem == _UNCLOSED and size < MAX_RECORD_LINES:
-            if len(ahead) == size:
-                ahead.extend(islice(source, 1))
-            if len(ahead) == size:
-                break
-            size += 1
-            fields, problem = _parse("".join(islice(ahead, size)))
+        if number == 1 and _SEP_LINE.fullmatch(ahead[0]):
+            ahead.clear()
+            number = 2
+            continue
+        taken, fields, problem = _parse(chain(_popped(ahead), source), dialect)
         if problem is not None:
-            problem, size = problem if size == 1 else _UNCLOSED, 1
-        raw = "".join(ahead.popleft() for _ in range(size))
+            ahead.extendleft(reversed(taken[1:]))
+            problem, taken = problem if len(taken) == 1 else _UNCLOSED, taken[:1]
         if fields or problem is not None:
-            yield _record(number, raw.rstrip("\r\n"), fields, problem)
-        number += size
+            yield _record(number, "".join(taken).rstrip("\r\n"), fields, problem)
+        number += len(taken)
 
 
-_UNCLOSED = "unclosed quote"
+def sep_line(line: str) -> str | None:
+    """Return the delimiter that a first line `sep=;` names, or None."""
+    found = _SEP_LINE.fullmatch(line)
+    return found[1] if found else None
 
 
-def _parse(text: str) -> tuple[tuple[str, ...], str | None]:
+def _popped(lines: deque[str]) -> Iterator[str]:
+    while lines:
+        yield lines.popleft()
+
+
+def _parse(lines: Iterator[str], dialect: Dialect) -> tuple[list[str], tuple[str, ...], str | None]:
+    """Parse one record; returns the lines that were read for it, its fields, and what is wrong with it."""
+    taken: list[str] = []
+    characters = 0
+
+    def following() -> Iterator[str]:
+        nonlocal characters
+        for line in lines:
+            taken.append(line)
+            characters += len(line)
+            yield _doubled(line, dialect)
+            if characters > MAX_RECORD_CHARACTERS:
+                return
+
+    csv.field_size_limit(2**31 - 1)  # RFC 4180 has no limit; 131,072 characters by default
     try:
-        # The reader takes quoted line ends within one string; splitting here would also split at U+2028.
-        rows = list(csv.reader([text], strict=True))
+        if dialect.quote is None:
+            reader = csv.reader(following(), strict=True, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
+        else:
+            reader = csv.reader(following(), strict=True, delimiter=dialect.delimiter, quotechar=dialect.quote)
+        return taken, tuple(next(reader, ())), None
     except csv.Error as error:
-        return (), _UNCLOSED if "unexpected end of data" in str(error) else f"cannot be parsed: {error}"
-    return tuple(rows[0]) if rows else (), None
+        return taken, (), _UNCLOSED if "unexpected end of data" in str(error) else f"cannot be parsed: {error}"
+
+
+def _doubled(line: str, dialect: Dialect) -> str:
+    """Write escaped quotes of a line as RFC 4180 does, doubled: the csv module would take an escape from any letter."""
+    if dialect.escape is None or dialect.quote is None or dialect.escape not in line:
+        return line
+    escape, quote = dialect.escape, dialect.quote
+
+    def written(match: re.Match[str]) -> str:
+        escapes = len(match[1]) // len(escape)
+        return escape * (escapes // 2) + quote * (1 + escapes % 2)
+
+    return re.sub(f"((?:{re.escape(escape)})+){re.escape(quote)}", written, line)
 
 
 def _record(line: int, raw: str, fields: tuple[str, ...], problem: str | None) -> Record:

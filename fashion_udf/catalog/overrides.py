@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from fashion_udf.catalog import sources
-from fashion_udf.catalog.columns import AS_STRING
+import pandas as pd
+
+from fashion_udf.catalog import cells, sources
+from fashion_udf.catalog.csv_files import quoted
 from fashion_udf.config import Overrides
 from fashion_udf.errors import CatalogError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = ("product_id", "category")
-EXAMPLES = 10  # repeated ids named in an error
+EXAMPLES = 10  # ids or categories named in a message
+#: Shares are compared from this many decisions on: below, one is a large share.
+MIN_DECISIONS = 10
 
 
-def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
-    """Read the overrides; there are none if no path is configured. A row with a null category counts as no row.
+@dataclass(frozen=True)
+class Matched:
+    """The decisions with the ids of the catalog: `product_id`, each once, and `category`; and what matches nothing."""
+
+    rows: DataFrame
+    unknown: dict[str, int] = field(default_factory=dict)
+
+
+def read_overrides(spark: SparkSession, source: Overrides, labels: Sequence[str] = ()) -> DataFrame:
+    """Read the overrides; there are none if no path is configured. A row with a blank category counts as no row.
+
+    Args:
+        spark: the session.
+        source: of the config.
+        labels: categories of the model; one of them in another case is that one.
 
     Returns:
-        `product_id`, each once, and `category`, both strings.
+        `product_id`, each once, and `category`, both strings without blanks around them.
 
     Raises:
         CatalogError: the table cannot be read, lacks a column, or a product has two categories.
@@ -30,13 +53,25 @@ def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
 
     if source.path is None:
         return sources.no_rows(spark, StructType([StructField(name, StringType()) for name in COLUMNS]))
+    opened = sources.open_source(spark, "overrides.path", source.path, source.format)
+    opened.require_one(COLUMNS)
+    if missing := [name for name in COLUMNS if name not in opened.columns]:
+        raise CatalogError(
+            f"Expected the columns product_id and category in {source.path} (overrides.path). "
+            f"Received: no {' and no '.join(missing)} among {', '.join(sorted(opened.columns.values()))}"
+        )
     with sources.readable("overrides.path", source.format, source.path):
-        frame = sources.READERS[source.format](spark, source.path)
-    _require_columns(frame, source.path)
-    overrides = frame.select(*(F.col(name).cast("string") for name in COLUMNS)).where(
-        F.col("product_id").isNotNull() & F.col("category").isNotNull()
-    )
-    overrides = overrides.distinct()
+        frames = [frame for _, frame in opened.read(COLUMNS)]
+    known = F.create_map(*(F.lit(word) for word in chain.from_iterable((name.lower(), name) for name in labels)))
+    overrides = None
+    for frame in frames:
+        named = frame.select(*(_trimmed(frame, name, source.path) for name in COLUMNS))
+        overrides = named if overrides is None else overrides.unionByName(named)
+    assert overrides is not None  # a source has a frame
+    if labels:
+        category = F.coalesce(known[F.lower("category")], F.col("category"))
+        overrides = overrides.withColumn("category", category)
+    overrides = overrides.where((F.col("product_id") != F.lit("")) & (F.col("category") != F.lit(""))).distinct()
     repeated = overrides.groupBy("product_id").count().where(F.col("count") > F.lit(1)).orderBy("product_id")
     if examples := repeated.limit(EXAMPLES).collect():
         raise CatalogError(
@@ -46,15 +81,70 @@ def read_overrides(spark: SparkSession, source: Overrides) -> DataFrame:
     return overrides
 
 
-def _require_columns(frame: DataFrame, path: str) -> None:
-    if missing := [name for name in COLUMNS if name not in frame.columns]:
-        raise CatalogError(
-            f"Expected the columns product_id and category in {path} (overrides.path). "
-            f"Received: no {' and no '.join(missing)} among {', '.join(sorted(frame.columns))}"
+def matched(overrides: DataFrame, products: DataFrame, labels: Sequence[str], source: Overrides) -> Matched:
+    """Give each decision the id of its product as the catalog writes it, and count the ones that match nothing.
+
+    The decisions come to the driver: people made them, and they are broadcast later anyway.
+
+    Args:
+        overrides: as `read_overrides` gives them.
+        products: `product_id` of the catalog.
+        labels: categories of the model.
+        source: of the config.
+
+    Raises:
+        CatalogError: more decisions than `source.max_unknown` name a product that is not in the catalog, or a category
+            that the model lacks; the first ten are named.
+    """
+    from pyspark.sql import functions as F
+
+    if source.path is None:
+        return Matched(overrides)
+    wanted = F.broadcast(overrides.withColumnRenamed("product_id", "wanted"))
+    catalog = products.select("product_id", cells.trimmed(F.col("product_id")).alias("wanted"))
+    found = overrides.withColumnRenamed("product_id", "wanted").join(
+        catalog.join(wanted.select("wanted"), on="wanted", how="left_semi"), on="wanted", how="left"
+    )
+    rows = found.toPandas().sort_values("wanted")
+    lacking = {
+        "overrides_without_product": rows.loc[rows["product_id"].isna(), "wanted"],
+        "overrides_of_unknown_category": rows.loc[~rows["category"].isin(labels), "category"].drop_duplicates(),
+    }
+    counts = {
+        "overrides_without_product": len(lacking["overrides_without_product"]),
+        "overrides_of_unknown_category": int((~rows["category"].isin(labels)).sum()),
+    }
+    for name, count in counts.items():
+        if not count:
+            continue
+        what = (
+            f"{name.replace('_', ' ')}: {count} of {len(rows)}, first {', '.join(lacking[name][:EXAMPLES].map(repr))}"
         )
-    for name in COLUMNS:
-        kind, exact = frame.schema[name].dataType.simpleString(), ("string", *AS_STRING.get(name, ()))
-        if kind not in exact:
+        if len(rows) >= MIN_DECISIONS and count / len(rows) > source.max_unknown:
             raise CatalogError(
-                f"Expected {name} of {path} (overrides.path) to be {' or '.join(exact)}. Received: {kind}"
+                f"Expected at most {source.max_unknown:.0%} of the decisions in {source.path} to name what is unknown "
+                f"(overrides.max_unknown). Received: {what}"
             )
+        logger.warning("%s", what)
+    # A product that is only published keeps its decision.
+    ids = rows["product_id"].fillna(rows["wanted"])
+    decisions = pd.DataFrame({"product_id": ids, "category": rows["category"]}, dtype=object).drop_duplicates(
+        "product_id"
+    )
+    spark = overrides.sparkSession
+    return Matched(spark.createDataFrame(decisions, "product_id string, category string"), counts)
+
+
+def _trimmed(frame: DataFrame, name: str, path: str) -> Column:
+    from pyspark.sql import functions as F
+
+    if name not in frame.columns:
+        return F.lit(None).cast("string").alias(name)
+    kind = frame.schema[name].dataType
+    text = cells.exact_string(frame[quoted(name)], kind, times=False)
+    if text is None or (name == "category" and kind.simpleString() not in ("string", "binary")):
+        exact = ("string", *(cells.WHOLE_NUMBERS if name == "product_id" else ()))
+        raise CatalogError(
+            f"Expected {name} of {path} (overrides.path) to be {' or '.join(exact)}. Received: {kind.simpleString()}"
+        )
+    return cells.trimmed(text).alias(name)

@@ -1,32 +1,67 @@
-"""Parquet, CSV, JSON lines and tables as data frames, every column of a text source as it is written.
+"""Any source, opened: the names of its columns first, then the columns that are used, as data frames.
 
-A record that cannot be parsed is refused; it never becomes nulls and is never skipped. In Spark's own CSV reader, a
-quote that is never closed swallows the rest of the file, so `csv_records` reads CSV.
+Names of columns are told apart without case, and every frame has them in lower case (their key).
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from fashion_udf.catalog import csv_records
+from fashion_udf.catalog import csv_files, files, json_files, parquet_files
+from fashion_udf.catalog.csv_files import quoted
+from fashion_udf.catalog.files import Found
+from fashion_udf.catalog.parquet_files import SPARK_FILE
+from fashion_udf.config import Csv
 from fashion_udf.errors import CatalogError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-EXAMPLES = 10  # bad records named in an error
-#: Our own columns beside the columns of the file; no catalog has these names.
-_FILE, _LINE, _PROBLEM = _OWN = ("_csv_file", "_csv_line", "_csv_problem")
-_CORRUPT = "_corrupt_record"
+
+@dataclass(frozen=True)
+class Source:
+    """A catalog whose columns are known.
+
+    Attributes:
+        names: of the columns, by file; a table, and all files of JSON lines, are one entry.
+        read: from keys to frames with the columns of these keys that they have, each with the name of a file in it.
+        found: the files; None for a table.
+        notes: what a person should know of how the files are read.
+    """
+
+    names: Mapping[str, Sequence[str]]
+    read: Callable[[Sequence[str]], list[tuple[str, DataFrame]]]
+    found: Found | None = None
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Names as they are written, by key, of all files."""
+        return {name.casefold(): name for names in reversed([*self.names.values()]) for name in reversed(names)}
+
+    def lacking(self, key: str) -> list[str]:
+        """Return the files that have no such column."""
+        return [file for file, names in self.names.items() if key not in map(str.casefold, names)]
+
+    def require_one(self, keys: Sequence[str]) -> None:
+        """Refuse columns of a file, or keys of JSON lines, that differ in case alone: one would be lost.
+
+        Raises:
+            CatalogError: names the file and the columns.
+        """
+        for file, names in self.names.items():
+            for key in keys:
+                if len(same := sorted({name for name in names if name.casefold() == key})) > 1:
+                    raise CatalogError(
+                        f"Expected names of columns that differ in more than case. Received: {' and '.join(same)} in "
+                        f"{file}. Rename one"
+                    )
 
 
 @contextmanager
@@ -44,11 +79,48 @@ def readable(key: str, form: str, path: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        # A damaged Parquet footer is a plain Java error; the first line of the Python error names only the call.
-        cause = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+        raise files.unreadable(key, form, path, cause(error)) from error
+
+
+@contextmanager
+def damage_named(key: str, path: str) -> Iterator[None]:
+    """Turn an error of a file of the source, read after it was opened, into a `CatalogError` that names the file.
+
+    Args:
+        key: of the configuration; it names the source.
+        path: of the source; other files, such as staged ones, are none of it.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        named = _FAILED_FILE.search(str(error))
+        root = files.local_path(path) or path
+        if named is None or not (files.local_path(named[1]) or named[1]).startswith(root):
+            raise
         raise CatalogError(
-            f"Expected {key} to be a readable {form} source. Received: {path} ({cause.strip().splitlines()[0][:200]})"
+            f"Expected every file of {key} to be readable. Received: {named[1]} ({cause(error)})"
         ) from error
+
+
+_FAILED_FILE = re.compile(r"while reading file (.+?)\.\s")
+
+
+def cause(error: Exception) -> str:
+    """Return what a Spark error says, and the last of Java's causes: the first line often names a call alone."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    first = str(java if java is not None else error).strip().splitlines()
+    said = [first[0][:300]] if first else [type(error).__name__]
+    while java is not None:
+        deeper = java.getCause()
+        if deeper is None:
+            last = " ".join(str(java.toString()).split())[:300]
+            if last not in said[0]:
+                said.append(last)
+        java = deeper
+    return ": ".join(said)
 
 
 def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
@@ -62,117 +134,70 @@ def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
     return nothing.select(*(F.lit(None).cast(field.dataType).alias(field.name) for field in schema))
 
 
-def _read_parquet(spark: SparkSession, path: str) -> DataFrame:
-    return spark.read.parquet(path)
+def open_source(
+    spark: SparkSession, key: str, path: str, form: str, csv: Csv | None = None, ignore: Sequence[str] = ()
+) -> Source:
+    """Open a source; `key` of the configuration names it in errors.
+
+    Raises:
+        CatalogError: it is not there, a file cannot be read, or columns of a file differ in case alone.
+    """
+    with readable(key, form, path):
+        if form == "table":
+            return _table(spark, path)
+        found = files.find(spark, key, path, form, ignore)
+        return READERS[form](spark, found, csv or Csv())
 
 
-def _read_table(spark: SparkSession, name: str) -> DataFrame:
-    return spark.table(name)
-
-
-def _read_csv(spark: SparkSession, path: str) -> DataFrame:
-    """Read CSV files with a header (UTF-8, RFC 4180); an empty field is null."""
+def _table(spark: SparkSession, name: str) -> Source:
     from pyspark.sql import functions as F
 
-    files = spark.read.format("binaryFile").load(path)
-    # Local files are read as streams; from other stores the bytes come through Spark, at most 2 GB a file.
-    remote = urlsplit(path).scheme not in ("", "file")
-    files = files.select("path", "content" if remote else F.lit(None).cast("binary").alias("content"))
-    columns = _common_header(files, path)
-    schema = ", ".join(f"{quoted(name)} string" for name in columns)
-    rows = files.mapInPandas(_csv_rows(columns), f"{schema}, {_FILE} string, {_LINE} long, {_PROBLEM} string")
-    # A file is one task, since a field may span lines. The next steps need all cores and must not parse again. A CSV
-    # catalog holds no photos, so the cache is small.
-    rows = rows.repartition(4 * spark.sparkContext.defaultParallelism).cache()
-    bad = rows.where(F.col(_PROBLEM).isNotNull())
-    count = bad.count()
-    if count:
-        examples = bad.orderBy(_FILE, _LINE).select(_FILE, _LINE, _PROBLEM).limit(EXAMPLES).collect()
-        named = "; ".join(f"{row[_FILE]} line {row[_LINE]}: {row[_PROBLEM]}" for row in examples)
-        rows.unpersist()
-        raise CatalogError(f"Expected every CSV record to have the header's fields. Received: {count} others: {named}")
-    return rows.drop(*_OWN)
+    frame = spark.table(name)
+
+    def read(keys: Sequence[str]) -> list[tuple[str, DataFrame]]:
+        used = [F.col(quoted(column)).alias(column.casefold()) for column in frame.columns if column.casefold() in keys]
+        return [(name, frame.select(*used, _file_of(frame).alias(SPARK_FILE)))]
+
+    return Source({name: frame.columns}, read)
 
 
-def _common_header(files: DataFrame, path: str) -> list[str]:
-    def headers(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for frame in frames:
-            first = [next(_records(*file), None) for file in zip(frame["path"], frame["content"], strict=True)]
-            yield pd.DataFrame(
-                {"path": frame["path"], "header": [list(record.fields) if record else [] for record in first]}
-            )
-
-    rows = files.mapInPandas(headers, "path string, header array<string>").collect()
-    by_file = [(row["path"], list(row["header"])) for row in rows]
-    if not by_file:
-        raise CatalogError(f"Expected CSV files with a header. Received: none in {path}")
-    first = min(by_file)[1]
-    for name, header in by_file:
-        if len(set(header)) != len(header) or not header:
-            raise CatalogError(f"Expected different column names in the header of {name}. Received: {header}")
-        if sorted(header) != sorted(first):
-            raise CatalogError(f"Expected the same columns in every file of {path}. Received: {first} and {header}")
-    return first
-
-
-def _csv_rows(columns: list[str]) -> Callable[[Iterable[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    names = [*columns, *_OWN]
-
-    def batches(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for frame in frames:
-            for path, content in zip(frame["path"], frame["content"], strict=True):
-                records = _records(path, content)
-                header = next(records).fields
-                order = [header.index(name) for name in columns]
-                while chunk := [_csv_row(record, order, path) for record in islice(records, 4096)]:
-                    yield pd.DataFrame(chunk, columns=names)
-
-    return batches
-
-
-def _csv_row(record: csv_records.Record, order: list[int], path: str) -> tuple[Any, ...]:
-    if record.problem is None and len(record.fields) == len(order):
-        return (*(record.fields[index] or None for index in order), path, record.line, None)
-    problem = record.problem or f"{len(record.fields)} fields instead of {len(order)}"
-    return (*(None for _ in order), path, record.line, problem)
-
-
-def _records(path: str, content: bytes | None) -> Iterator[csv_records.Record]:
-    with open(path.removeprefix("file:"), "rb") if content is None else io.BytesIO(content) as raw:
-        yield from csv_records.decoded(gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw)
-
-
-def _read_json(spark: SparkSession, path: str) -> DataFrame:
-    """Read JSON lines; numbers are strings of their digits as written: 1e5 stays "1e5", 2^63 loses nothing."""
+def _file_of(frame: DataFrame) -> Column:
+    from pyspark.errors import AnalysisException
     from pyspark.sql import functions as F
-    from pyspark.sql.types import StringType, StructField, StructType
 
-    inferred = spark.read.option("primitivesAsString", True).option("columnNameOfCorruptRecord", _CORRUPT).json(path)
-    fields = [field for field in inferred.schema.fields if field.name != _CORRUPT]
-    if not fields:
-        raise CatalogError(f"Expected a JSON object on every line. Received: {path}, which has none")
-    with_corrupt = StructType([*fields, StructField(_CORRUPT, StringType())])
-    checked = spark.read.option("columnNameOfCorruptRecord", _CORRUPT).schema(with_corrupt).json(path)
-    # A real column stays in both queries: Spark refuses a query of the corrupt records alone.
-    real = quoted(fields[0].name)
-    counts = checked.agg(F.count(_CORRUPT).alias("bad"), F.count(real)).first()
-    assert counts is not None  # an aggregate without groups has one row
-    if counts["bad"]:
-        examples = checked.where(F.col(_CORRUPT).isNotNull()).select(_CORRUPT, real).limit(EXAMPLES).collect()
-        named = "; ".join(repr(row[_CORRUPT][:80]) for row in examples)
-        raise CatalogError(f"Expected a JSON object on every line. Received: {counts['bad']} other lines: {named}")
-    return spark.read.option("mode", "FAILFAST").schema(StructType(fields)).json(path)
+    name = "_metadata.file_path"
+    try:
+        frame.selectExpr(name)  # if a `Column` fails, pyspark writes an error of 10 kB to standard error
+    except AnalysisException:  # a view
+        return F.lit(None).cast("string")
+    return F.col(name)
 
 
-def quoted(name: str) -> str:
-    """Return a column's name quoted for Spark SQL, whatever its characters."""
-    return f"`{name.replace('`', '``')}`"
+def _parquet(spark: SparkSession, found: Found, _: Csv) -> Source:
+    looked = parquet_files.look(spark, found)
+    names = {each.path: [*each.types, *each.partitions] for each in looked}
+    return Source(names, lambda keys: parquet_files.read(spark, found, looked, keys), found)
 
 
-#: Format -> its reader: (session, path or table name) -> all columns of the source.
-READERS: dict[str, Callable[[SparkSession, str], DataFrame]] = {
-    "parquet": _read_parquet,
-    "csv": _read_csv,
-    "json": _read_json,
-    "table": _read_table,
-}
+def _csv(spark: SparkSession, found: Found, settings: Csv) -> Source:
+    from pyspark.sql import functions as F
+
+    looked = csv_files.look(spark, found, settings)
+
+    def read(keys: Sequence[str]) -> list[tuple[str, DataFrame]]:
+        frame = csv_files.read(spark, found, looked, settings, keys)
+        return [(found.root, frame.withColumn(SPARK_FILE, F.lit(None).cast("string")))]
+
+    names = {each.path: each.header for each in looked}
+    return Source(names, read, found, tuple(csv_files.describe(looked)))
+
+
+def _json(spark: SparkSession, found: Found, _: Csv) -> Source:
+    schema = json_files.look(spark, found)
+    return Source(
+        {found.root: schema.names}, lambda keys: [(found.root, json_files.read(spark, found, schema, keys))], found
+    )
+
+
+#: Format -> how its files are opened.
+READERS: dict[str, Callable[[SparkSession, Found, Csv], Source]] = {"parquet": _parquet, "csv": _csv, "json": _json}

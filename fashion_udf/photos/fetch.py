@@ -1,4 +1,7 @@
-"""A photo's URI to its bytes, or a reason: local paths and `file:` URIs below the configured roots, and nothing else.
+"""A photo's URI to its bytes, or a reason: files below the configured roots, `data:` URIs, and nothing else.
+
+A path is taken as it is if it lies below a root. Any other one, and a relative name, is looked up below each root in
+turn: `/m/0/a.jpg`, as shops write it, is `<root>/m/0/a.jpg`.
 
 A catalog is foreign input: a path may lead out of the photo folder, to a device, to a pipe that never answers. The file
 is opened without blocking. The checks are of the opened file, because its name may lead elsewhere a moment later.
@@ -14,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from fashion_udf.errors import ConfigError
+from fashion_udf.photos import encoded
 from fashion_udf.schema import Status
 
 MAX_PATH = 4096  # Linux' PATH_MAX: a longer one names no file
@@ -42,21 +47,27 @@ def read(uri: str, roots: Sequence[str], max_bytes: int) -> Photo:
     """Read a photo; never raises, whatever the URI.
 
     Args:
-        uri: a local path, with any characters, or a `file:` URI with percent escapes.
+        uri: a local path, absolute or relative to a root, with any characters, a `file:` URI with percent escapes, or
+            a `data:` URI.
         roots: directories the file must lie in, after links are followed.
         max_bytes: larger files are refused unread.
     """
+    if uri[:5].lower() == "data:":
+        return Photo(encoded.photo_bytes(uri.encode("utf-8", "replace")), Status.OK, None)
     try:
         path = _local_path(uri)
     except ValueError as error:
         return Photo(None, Status.IMAGE_FORBIDDEN, str(error))
     if not _is_file_name(path):
         return Photo(None, Status.IMAGE_MISSING, "not a file name")
+    real_roots = [os.path.realpath(root) for root in roots]
     try:
-        return _read_file(os.path.realpath(path), [os.path.realpath(root) for root in roots], max_bytes)
+        return _read_file(_located(path, real_roots), real_roots, max_bytes)
     except OSError as error:
         status = _STATUS.get(error.errno or 0, Status.IMAGE_IO)
         message = os.strerror(error.errno) if error.errno else type(error).__name__
+        if "\ufffd" in uri:
+            message = f"{message}; the catalog has bytes in this name that are not UTF-8"
         return Photo(None, status, message, identity(uri, roots))  # a file that cannot be opened may have one
 
 
@@ -66,12 +77,35 @@ def identity(uri: str, roots: Sequence[str]) -> str | None:
         name = _local_path(uri)
         if not _is_file_name(name):
             return None
-        path = os.path.realpath(name)
+        real_roots = [os.path.realpath(root) for root in roots]
+        path = _located(name, real_roots)
         facts = os.stat(path)
     except (ValueError, OSError):  # another scheme; no such file
         return None
-    allowed = _is_below(path, [os.path.realpath(root) for root in roots])
+    allowed = _is_below(path, real_roots)
     return _identity(facts) if allowed and stat.S_ISREG(facts.st_mode) else None
+
+
+def require_roots(roots: Sequence[str]) -> None:
+    """Refuse roots that are not there: every photo would be missing.
+
+    Raises:
+        ConfigError: names the first one that is no directory.
+    """
+    for root in roots:
+        if not os.path.isdir(root):
+            raise ConfigError(f"Expected input.image_roots to be directories. Received: {root}, which is none")
+
+
+def _located(path: str, roots: Sequence[str]) -> str:
+    """Return the file that a path means, after links are followed; it may lie below no root, or not exist."""
+    given = os.path.realpath(path)
+    if os.path.isabs(path) and _is_below(given, roots):
+        return given
+    below = [os.path.realpath(os.path.join(root, path.lstrip(os.sep))) for root in roots]
+    there = (each for each in below if _is_below(each, roots) and os.path.exists(each))
+    relative = below[0] if below and not os.path.isabs(path) else given
+    return next(there, relative)
 
 
 def _identity(facts: os.stat_result) -> str:

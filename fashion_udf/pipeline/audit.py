@@ -42,6 +42,7 @@ class Audit:
     flips: dict[tuple[str, str], int]  # (from, to) -> rows that are in both tables and changed their category
     common: int  # rows in both tables
     overrides: list[dict[str, object]]  # how often people agreed, by model version and the model's category
+    bad_texts: int = 0  # that are not UTF-8: no reader opens them
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `metrics.json` holds."""
@@ -57,8 +58,13 @@ def audit(table: DataFrame, previous: DataFrame | None, files: Sequence[Path]) -
         previous: the published one; None for the first.
         files: the Parquet files of `table`.
     """
-    counts = partial(_totals, table), partial(_grouped, table, previous), partial(bad_embeddings, files)
-    totals, joined, bad = parallel.run_concurrently(table.sparkSession.sparkContext, "audit", counts, len(counts))
+    counts = (
+        *(partial(_totals, table), partial(_grouped, table, previous)),
+        *(partial(bad_embeddings, files), partial(bad_texts, files)),
+    )
+    totals, joined, bad, texts = parallel.run_concurrently(
+        table.sparkSession.sparkContext, "audit", counts, len(counts)
+    )
     groups = [group for group in joined if group["is_new"]]
     before = _counts((group for group in joined if group["is_old"]), "old")
     common = [group for group in groups if group["is_old"]]
@@ -79,6 +85,7 @@ def audit(table: DataFrame, previous: DataFrame | None, files: Sequence[Path]) -
         flips=dict(flips),
         common=sum(group["count"] for group in common),
         overrides=_acceptance(groups),
+        bad_texts=texts,
     )
 
 
@@ -99,6 +106,35 @@ def bad_embeddings(files: Iterable[Path]) -> int:
         for batch in pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=["embedding"])
     )
     return sum(len(embeddings) - _unit_vectors(embeddings) for embeddings in batches)
+
+
+def bad_texts(files: Iterable[Path]) -> int:
+    """Count the texts that are not UTF-8. Spark writes such bytes as they are, and no other reader opens the file.
+
+    Args:
+        files: Parquet files; columns of lists and structs are not looked into.
+
+    Raises:
+        pyarrow.ArrowException: a file is damaged.
+    """
+    count = 0
+    for path in files:
+        file = pq.ParquetFile(path)
+        names = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+        for batch in file.iter_batches(_BATCH_ROWS, columns=names):
+            for column in batch.columns:
+                try:
+                    column.validate(full=True)
+                except pa.ArrowInvalid:
+                    count += sum(not _is_utf_8(value) for value in column.cast(pa.binary()).to_pylist())
+    return count
+
+
+def _is_utf_8(value: bytes | None) -> bool:
+    try:
+        return value is None or bool(value.decode("utf-8") or True)
+    except UnicodeDecodeError:
+        return False
 
 
 def _unit_vectors(embeddings: pa.ListArray) -> int:

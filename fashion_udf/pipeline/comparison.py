@@ -52,6 +52,7 @@ class PlanCounts:
     photo_bytes: int = 0  # of those to score; 0 if the plan did not look at photos
     files: dict[str | None, int] = field(default_factory=dict)  # rows to score, by file
     reasons: dict[str, int] = field(default_factory=dict)  # of rows that are not carried
+    catalog: dict[str, int] = field(default_factory=dict)  # of the accepted rows, by what they hold
 
     @property
     def scored(self) -> int:
@@ -177,7 +178,10 @@ def count(planned: DataFrame, published: int | None) -> PlanCounts:
         planned: the rows.
         published: number of rows of the published table; None if published rows without a plan stay.
     """
-    counts = planned.groupBy("action", "reason").count().collect, _by_file(one_per_fingerprint(planned)).collect
+    from pyspark.sql import functions as F
+
+    by_action_and_reason = planned.groupBy("action", "reason").agg(F.count("*").alias("count"), *_held())
+    counts = by_action_and_reason.collect, _by_file(one_per_fingerprint(planned)).collect
     groups, files = parallel.run_concurrently(planned.sparkSession.sparkContext, "plan", counts, len(counts))
     by_action: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -199,7 +203,19 @@ def count(planned: DataFrame, published: int | None) -> PlanCounts:
         photo_bytes=sum(file["bytes"] for file in files),
         files={file["file"]: file["rows"] for file in files},
         reasons=dict(reasons),
+        catalog={name: sum(row[name] for row in groups) for name in HELD},
     )
+
+
+#: What is counted of all accepted rows, told before a run and after it.
+HELD = ("rows_with_photo", "rows_with_text", "texts_not_utf8", "rows_with_more_photos")
+
+
+def _held() -> list[Column]:
+    from pyspark.sql import functions as F
+
+    conditions = (F.col("has_photo"), F.col("has_text"), F.col("damaged_text"), F.col("further_photos") > F.lit(0))
+    return [F.count_if(condition).alias(name) for name, condition in zip(HELD, conditions, strict=True)]
 
 
 def _by_file(to_score: DataFrame) -> DataFrame:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from fashion_udf.catalog import columns
+from fashion_udf.catalog.cells import DAMAGED
 from fashion_udf.photos import fetch
 from fashion_udf.photos.decode import PREPROCESSING_VERSION
 
@@ -56,7 +57,7 @@ def with_fingerprints(
         versioned: every row has a version; then no photo is looked at.
 
     Returns:
-        `product_id`, `fingerprint`, `file`, `has_photo`, `photo_bytes` (null if photos are not looked at).
+        The columns of `PLAN` from `product_id` to `photo_bytes` (null if photos are not looked at).
     """
     from pyspark.sql import functions as F
 
@@ -67,10 +68,14 @@ def with_fingerprints(
         observed = F.sha2(unversioned, 256) if uri is None else file_identity_udf(image_roots)(unversioned)
     looked_at = uri is None and not versioned
     identity = image_identity(F.col("product_id"), uri, F.col("has_photo"), version, observed)
+    texts = [F.coalesce(F.col(name), F.lit("")) for name in ("title", "description")]
     computed: dict[str, Column] = {
         "fingerprint": fingerprint(F.col("title"), F.col("description"), identity, versions),
         "file": F.col(columns.FILE),
         "has_photo": F.col("has_photo"),
+        "has_text": F.length(F.trim(F.concat(*texts))) > F.lit(0),
+        "damaged_text": F.concat(*texts).contains(DAMAGED),
+        "further_photos": F.col(columns.FURTHER),
         "photo_bytes": (F.octet_length("image") if looked_at else F.lit(None)).cast("long"),
     }
     rows = _with_presence(source, unread=uri is None and versioned)

@@ -14,7 +14,7 @@ from fashion_udf.pipeline.audit import Audit, largest
 from fashion_udf.schema import EMBEDDING_SIZE, NOT_A_FAILURE
 
 #: Nobody may accept lost or doubled rows, or numbers that no reader can use.
-ABSOLUTE = ("ledger", "embeddings")
+ABSOLUTE = ("ledger", "embeddings", "texts")
 _PAIRS = 5  # of flipped labels named in a message
 _MIN_ROWS = 100  # shares are compared from this many rows on: below, one row is a large share
 
@@ -51,6 +51,8 @@ def _absolute(audit: Audit, accepted: int) -> Iterator[tuple[str, str]]:
             f"Expected embeddings of {EMBEDDING_SIZE} finite numbers and unit length. "
             f"Received: {audit.bad_embeddings} others",
         )
+    if audit.bad_texts:
+        yield "texts", f"Expected every text in UTF-8. Received: {audit.bad_texts} others, which no reader opens"
 
 
 def _relative(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:

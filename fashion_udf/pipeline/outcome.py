@@ -30,6 +30,7 @@ class RunCounts:
         staged: scored rows with a result of an interrupted run.
         unreadable_texts: scored rows whose text is in a script that the tokenizer was not trained on; None if no table
             was made.
+        catalog: accepted rows by what they hold, and people's decisions that match nothing.
         reasons: scored rows by reason.
         unchanged: rows that were looked at and stay as published all the same, by cause.
         statuses: rows of the next table by status; empty if no table was made.
@@ -45,6 +46,7 @@ class RunCounts:
     duplicates: int = 0
     staged: int = 0
     unreadable_texts: int | None = None
+    catalog: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     unchanged: Mapping[str, int] = field(default_factory=dict)
     statuses: Mapping[str, int] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class RunCounts:
         """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
         names = ("accepted", "rejected", "scored", "carried", "removed", "duplicates", "staged", "unreadable_texts")
         rows = {name: int(value) for name in names if (value := getattr(self, name)) is not None}
+        rows |= self.catalog
         groups = {
             "reason": self.reasons,
             "unchanged": self.unchanged,
@@ -88,6 +91,7 @@ class Preview:
     cores: int
     sampled_texts: int = 0  # texts of a sample of the rows to score
     unreadable_texts: int = 0  # of these, in a script that the model's tokenizer was not trained on
+    notes: tuple[str, ...] = ()  # how the catalog is read, for people
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, then rows and bytes of the table, the sample of texts and the time of scoring."""

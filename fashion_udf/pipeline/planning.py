@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
 from fashion_udf.catalog import columns, sources
-from fashion_udf.catalog.overrides import read_overrides
+from fashion_udf.catalog.columns import Catalog
+from fashion_udf.catalog.overrides import matched, read_overrides
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
+from fashion_udf.photos import fetch
 from fashion_udf.pipeline import comparison, fingerprint, overriding, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
@@ -41,6 +43,7 @@ class Run:
     bundle: Bundle
     versions: Versions
     source: DataFrame  # all rows of the catalog, as `columns.read` gives them
+    catalog: Catalog  # how they are read
     rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
@@ -110,7 +113,10 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     model = bundle.read(config.bundle)
     precision = registry.resolve_precision(config.engine.name, model, config.engine.precision)
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
-    source = columns.read(spark, config.input)
+    catalog = columns.read(spark, config.input)
+    source = catalog.rows
+    if "image_uri" in source.columns:
+        fetch.require_roots(config.input.image_roots)
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
     if not refused:
@@ -120,7 +126,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
     versions = _versions(config, model)
     rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned)
-    return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused)
+    return Run(spark, config, scope, run_id, model, versions, source, catalog, rows, rejected, refused)
 
 
 def _versions(config: JobConfig, model: Bundle) -> Versions:
@@ -171,12 +177,15 @@ def on_current(run: Run, target: Path | None) -> Planned:
         rows = read(run.spark, [str(target)], PLAN)
     else:
         rows = rows.persist()
-    overrides = read_overrides(run.spark, run.config.overrides)
+    labels, products = run.bundle.labels, run.source.select("product_id")
+    decisions = matched(read_overrides(run.spark, run.config.overrides, labels), products, labels, run.config.overrides)
     removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
     published = (parent.rows if parent else 0) if run.scope.selected is None else None
     if published is None:
         removed = removed.limit(0)  # a backfill drops no product: the nightly run does
-    return Planned(parent, previous, overrides, rows, removed, comparison.count(rows, published))
+    counts = comparison.count(rows, published)
+    counts = replace(counts, catalog={**counts.catalog, **decisions.unknown})
+    return Planned(parent, previous, decisions.rows, rows, removed, counts)
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:
@@ -190,6 +199,7 @@ def run_counts(run: Run, planned: Planned) -> RunCounts:
         removed=counts.removed,
         duplicates=counts.duplicates,
         staged=counts.staged,
+        catalog=counts.catalog,
         reasons=counts.reasons,
     )
 

@@ -63,7 +63,7 @@ def select(spark: SparkSession, config: JobConfig, chosen: Selection) -> DataFra
         )
     published = spark.read.schema(to_spark(TAGS)).parquet(str(paths.data_dir(config.output.path, commit)))
     if chosen == Selection():
-        everything = columns.read(spark, config.input).select("product_id").where(F.col("product_id").isNotNull())
+        everything = columns.read(spark, config.input).rows.select("product_id").where(F.col("product_id").isNotNull())
         return everything.join(published, on="product_id", how="left_anti").distinct()
     # Arrow takes a pandas frame to the JVM; a list of tuples would become an RDD that starts Python workers.
     rows = spark.createDataFrame(pd.DataFrame({"product_id": list(chosen.ids)}, dtype=object), "product_id string")

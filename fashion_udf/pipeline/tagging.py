@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_udf.catalog import sources
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import CommitConflictError, GateRefusedError
 from fashion_udf.pipeline import (
@@ -80,6 +81,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         session.settings(spark, SETTINGS),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         staging.alive(directory),
+        sources.damage_named("input.path", config.input.path),
     ):
         run = planning.start(spark, config, scope or Scope(), run_id)
         if run.rejected_rows:
@@ -94,7 +96,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
-    with session.settings(spark, SETTINGS):
+    with session.settings(spark, SETTINGS), sources.damage_named("input.path", config.input.path):
         run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
         planned = planning.on_current(run, None)
         rows = 0 if planned.changes_nothing else planned.table_rows
@@ -102,7 +104,7 @@ def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) 
     cores = spark.sparkContext.defaultParallelism
     size = estimate.table_bytes(planned.parent, rows)
     core_seconds = estimate.core_seconds(config.output.path, planned.counts.to_score)
-    return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores, *texts)
+    return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores, *texts, run.catalog.notes)
 
 
 def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bool]:

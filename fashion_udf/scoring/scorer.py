@@ -20,7 +20,7 @@ from fashion_udf.model import tokenizer
 from fashion_udf.model.architecture import BLANK_SIZE
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.prediction import Predict, Prediction
-from fashion_udf.photos import fetch
+from fashion_udf.photos import encoded, fetch
 from fashion_udf.photos.decode import Decoded
 from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.schema import SCORE, Modality, Status
@@ -175,7 +175,11 @@ class Scorer:
                 return _Photo(fetched.status, fetched.error, fetched.identity, None), None
             data, identity = fetched.data, fetched.identity
         else:
-            data, identity = bytes(photo), None
+            cell = bytes(photo)
+            data = encoded.photo_bytes(cell)
+            identity = None if data is cell else hashlib.sha256(cell).hexdigest()
+            if encoded.is_nothing(cell):
+                return _Photo(Status.IMAGE_NONE, None, hashlib.sha256(cell).hexdigest(), None), None
         sha256 = hashlib.sha256(data).hexdigest()
         if sha256 == known_sha256:
             return _Photo(Status.OK, None, identity or sha256, sha256, unchanged=True), None

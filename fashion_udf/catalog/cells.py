@@ -1,0 +1,185 @@
+"""Cells of a catalog's columns, of whatever type the source has, as the strings and bytes of `CATALOG`, in Spark SQL.
+
+Texts are valid UTF-8 afterwards: a byte that is none becomes U+FFFD. Spark itself passes such bytes on, and no reader
+could open a table that has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+    from pyspark.sql.types import DataType, StructType
+
+Role = Literal["image", "image_uri"]
+
+DAMAGED = "\ufffd"  # in a text: here was a byte that is not UTF-8
+#: What programs write where there is nothing, in lower case.
+NOTHING = ("", "nan", "null", "none", "<na>", "n/a", "nat", "nil", "undefined", "\\n", "#n/a")
+#: Types with exactly one string for a value. A float is not among them: 10000000.0 would be the id "1.0E7".
+WHOLE_NUMBERS = ("tinyint", "smallint", "int", "bigint")
+TIMES = ("date", "timestamp", "timestamp_ntz")
+_BLANKS = " \t\r\n\u00a0\ufeff"
+_ENDINGS = "jpe?g|jfif|png|webp|gif|bmp|tiff?|avif|heic"
+#: Where a cell names several photos: at a bar; at a comma, semicolon or line end after a name of a photo, or before
+#: another path or URI. A comma elsewhere belongs to the name.
+_BETWEEN = rf"(?i)\s*\|\s*|(?<=\.(?:{_ENDINGS}))\s*[,;\n]\s*|\s*[,;\n]\s*(?=/|[a-z][a-z0-9+.-]*:/)"
+#: Fields of a struct that hold a photo's bytes, or say where it is.
+_BYTES, _PLACES = ("bytes", "content", "data", "image"), ("url", "uri", "path", "src", "href", "link")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo column: what it holds, the first photo of each cell, and how many others the cell has."""
+
+    role: Role
+    first: Column
+    further: Column
+
+
+def valid_text(column: Column, kind: DataType) -> Column:
+    """Return a string or binary column as valid UTF-8."""
+    from pyspark.sql import functions as F
+
+    if kind.simpleString() == "binary" or not hasattr(F, "make_valid_utf8"):
+        column = column.cast("binary").cast("string")
+    if hasattr(F, "make_valid_utf8"):
+        return F.make_valid_utf8(column)
+    return F.decode(column.cast("binary"), "UTF-8")  # Spark 3.5 replaces what it cannot decode
+
+
+def exact_string(column: Column, kind: DataType, times: bool) -> Column | None:
+    """Return a column as strings, None for a type that has several strings for a value; `times` are accepted or not."""
+    name = kind.simpleString()
+    if name in ("string", "binary"):
+        return valid_text(column, kind)
+    whole = name in WHOLE_NUMBERS or (name.startswith("decimal(") and name.endswith(",0)"))
+    return column.cast("string") if whole or (times and name in TIMES) else None
+
+
+def trimmed(text: Column) -> Column:
+    """Return a text without the blanks around it: spaces, tabs, line ends, and what spreadsheets write for a space."""
+    from pyspark.sql import functions as F
+
+    return F.btrim(text, F.lit(_BLANKS))
+
+
+def is_text(kind: DataType) -> bool:
+    """Whether a photo column of this type may hold names as well as photos written as text."""
+    from pyspark.sql.types import ArrayType, StringType
+
+    return isinstance(kind.elementType if isinstance(kind, ArrayType) else kind, StringType)
+
+
+def photo(column: Column, kind: DataType, role: Role | None) -> Photo | None:
+    """Return what a photo column holds.
+
+    Args:
+        column: of bytes, text, a struct of these, or an array.
+        kind: its type.
+        role: what it is for; None: as its type says, where that says it.
+
+    Returns:
+        The photos, or None if there are none in a column of this type.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType, BinaryType, StringType, StructType
+
+    one = F.lit(0)
+    if isinstance(kind, ArrayType):
+        given = F.filter(column, lambda each: each.isNotNull())
+        if isinstance(kind.elementType, StringType):
+            given = F.filter(given, lambda each: ~_is_nothing(each))
+        found = photo(F.get(given, one), kind.elementType, role)
+        return found and Photo(found.role, found.first, F.greatest(F.coalesce(F.size(given), one) - F.lit(1), one))
+    if isinstance(kind, StructType):
+        return _of_struct(column, kind, role)
+    if isinstance(kind, BinaryType) and role != "image_uri":
+        return Photo("image", column, one)
+    if not isinstance(kind, (BinaryType, StringType)):
+        return None
+    text = valid_text(column, kind)
+    if role == "image":
+        # Base64 and its like are decoded where the photo is: that is cheap there, and Spark's own is strict.
+        return Photo("image", F.when(~_is_nothing(column), column.cast("binary")), one)
+    return _named(text)
+
+
+def _is_nothing(column: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    start = F.substring(column, 1, 40)  # a photo in base64 is long
+    return F.lower(trimmed(start)).isin(*NOTHING)
+
+
+def _named(text: Column) -> Photo:
+    from pyspark.sql import functions as F
+
+    whole = trimmed(text)
+    several = text.rlike(r"[|,;\n\[]") & ~text.startswith("data:")
+    listed = F.when(whole.startswith("["), F.from_json(whole, "array<string>"))
+    names = F.coalesce(listed, F.split(whole, _BETWEEN))
+    names = F.filter(F.transform(names, trimmed), lambda each: ~_is_nothing(each))
+    first = F.when(several, F.get(names, F.lit(0))).otherwise(F.when(~_is_nothing(text), whole))
+    return Photo(
+        "image_uri", first, F.when(several, F.greatest(F.size(names) - F.lit(1), F.lit(0))).otherwise(F.lit(0))
+    )
+
+
+def _of_struct(column: Column, kind: StructType, role: Role | None) -> Photo | None:
+    from pyspark.sql import functions as F
+
+    fields = {field.name.casefold(): field for field in kind.fields}
+    if {"height", "width", "nchannels", "data"} <= fields.keys():
+        return Photo(
+            "image",
+            _bitmap(*(column[fields[name].name] for name in ("height", "width", "nchannels", "data"))),
+            F.lit(0),
+        )
+    places = [fields[name] for name in _PLACES if name in fields and fields[name].dataType.simpleString() == "string"]
+    held = [fields[name] for name in _BYTES if name in fields]
+    if held and role != "image_uri":
+        found = photo(column[held[0].name], held[0].dataType, "image")
+        if found and places:
+            # Not silently without a photo: a name in place of bytes gets a status.
+            named = photo(column[places[0].name], places[0].dataType, "image")
+            return named and Photo(
+                "image", F.when(column[held[0].name].isNotNull(), found.first).otherwise(named.first), found.further
+            )
+        return found
+    return photo(column[places[0].name], places[0].dataType, "image_uri") if places and role != "image" else None
+
+
+def _bitmap(height: Column, width: Column, channels: Column, data: Column) -> Column:
+    """Return pixels as Spark's image source gives them (rows from the top, blue first) as a BMP file."""
+    from pyspark.sql import functions as F
+
+    def little(number: Column, size: int) -> Column:
+        octets = (F.shiftright(number, 8 * at).bitwiseAND(F.lit(255)) for at in range(size))
+        return F.format_string("%02X" * size, *octets)
+
+    row = width * channels
+    padding = F.repeat(F.lit("00"), F.pmod(-row, F.lit(4)))
+    rows = F.transform(
+        F.sequence(F.lit(0), height - F.lit(1)),
+        lambda at: F.concat(F.hex(data.substr(at * row + F.lit(1), row)), padding),
+    )
+    palette = F.when(
+        channels == F.lit(1),
+        F.array_join(
+            F.transform(
+                F.sequence(F.lit(0), F.lit(255)), lambda grey: F.format_string("%02X%02X%02X00", grey, grey, grey)
+            ),
+            "",
+        ),
+    )
+    colours = F.coalesce(palette, F.lit(""))
+    start = (F.lit(54) + F.length(colours) / F.lit(2)).cast("int")
+    header = (
+        *(F.lit("424D"), little(start + F.octet_length(data), 4), F.lit("0" * 8), little(start, 4)),
+        *(F.lit("28000000"), little(width, 4), little(-height, 4), F.lit("0100"), little(channels * F.lit(8), 2)),
+    )
+    whole = (height > F.lit(0)) & (width > F.lit(0)) & (F.octet_length(data) == height * row)
+    return F.when(whole, F.unhex(F.concat(*header, F.lit("00" * 24), colours, F.array_join(rows, "")))).otherwise(data)

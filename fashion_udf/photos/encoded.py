@@ -1,0 +1,55 @@
+"""A photo written as text, in the forms that exports of databases and shops use, as the bytes it was."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from urllib.parse import unquote_to_bytes
+
+from fashion_udf.photos import formats
+
+_DATA_URI = re.compile(rb"data:[^,]{0,200},", re.IGNORECASE)
+_HEX = re.compile(rb"(?:\\x|0x|x')?((?:[0-9a-f]{2})+)'?", re.IGNORECASE)
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+#: What programs write where there is no photo.
+_NOTHING = (b"", b"nan", b"null", b"none", b"<na>", b"n/a", b"nat", b"nil", b"undefined", b"\\n", b"#n/a")
+
+
+def photo_bytes(cell: bytes) -> bytes:
+    """Return the photo in a cell; a cell that holds no text, or another text, is returned as it is.
+
+    Read are base64 (with line ends, URL-safe, without its end), `data:` URIs, and hexadecimal as PostgreSQL (`\\x`) and
+    others write it; also in quotation marks, or as Python prints bytes.
+    """
+    # A photo's first bytes are no ASCII, or a zero follows soon: this ends there.
+    if not cell.isascii() or b"\0" in cell[:64]:
+        return cell
+    text = cell.strip().removeprefix(b"b'").strip(b"'\"")
+    if found := _DATA_URI.match(text):
+        body = unquote_to_bytes(text[found.end() :])
+        return (_from_base64(body) if b";base64" in found[0].lower() else body) or cell
+    if found := _HEX.fullmatch(text):
+        return binascii.unhexlify(found[1])
+    return _from_base64(text) or cell
+
+
+def is_nothing(cell: bytes) -> bool:
+    """Whether a cell is empty, blank, or holds a word for "no photo"."""
+    return len(cell) < 40 and cell.strip().lower() in _NOTHING
+
+
+def is_photo(cell: bytes) -> bool:
+    """Whether a cell holds a photo, and not the name of one."""
+    return formats.sniff(photo_bytes(cell)) is not None
+
+
+def _from_base64(text: bytes) -> bytes | None:
+    packed = b"".join(text.split()).replace(b"\\/", b"/").replace(b"\\n", b"").replace(b"\\r", b"")
+    packed = packed.translate(_URL_SAFE).rstrip(b"=")
+    if not packed:
+        return None
+    try:
+        return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
+    except binascii.Error:
+        return None
