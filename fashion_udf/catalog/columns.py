@@ -72,8 +72,8 @@ def read(spark: SparkSession, source: Input) -> Catalog:
         notes.append(f"{len(lacking)} of {len(opened.names)} files have no column {column!r}, first {lacking[0]}")
     with sources.readable("input.path", source.format, source.path):
         frames = opened.read(mapped.keys)
-        role = _role(frames, mapped)
-        rows = [_catalog_rows(frame, mapped, role, file) for file, frame in frames]
+        photos = _photos(frames, mapped)
+        rows = [_catalog_rows(frame, mapped, photo, file) for (file, frame), photo in zip(frames, photos, strict=True)]
     if found := opened.found:
         named = f", first left out {found.left_out[0]}" if found.left_out else ""
         notes.insert(0, f"files: {len(found.read) + len(found.left_out)} found, {len(found.read)} read{named}")
@@ -172,13 +172,27 @@ def _at(frame: DataFrame, place: Place) -> tuple[Column, DataType | None]:
     return column, kind
 
 
-def _catalog_rows(frame: DataFrame, mapped: Mapped, role: Role | None, file: str) -> DataFrame:
+def _photos(frames: Sequence[tuple[str, DataFrame]], mapped: Mapped) -> list[Photo]:
+    """Return the photo column of each frame; all hold the same."""
+    from pyspark.sql import functions as F
+
+    role = _role(frames, mapped)
+    found = [_photo(frame, mapped.photo, role, file) for file, frame in frames]
+    files = {photo.role: file for photo, (file, _) in zip(found, frames, strict=True) if photo}
+    if len(files) > 1:
+        raise CatalogError(
+            f"Expected photos, or names of photos, in all files. Received: photos in {files['image']}, names in "
+            f"{files['image_uri']}"
+        )
+    nothing = Photo(next(iter(files), role or "image"), F.lit(None), F.lit(0))
+    return [photo or nothing for photo in found]
+
+
+def _catalog_rows(frame: DataFrame, mapped: Mapped, photo: Photo, file: str) -> DataFrame:
     from pyspark.sql import functions as F
 
     types = {field.name: field.dataType for field in to_spark(CATALOG).fields}
     columns = [_typed(frame, name, place, file).cast(types[name]).alias(name) for name, place in mapped.places.items()]
-    found = _photo(frame, mapped.photo, role, file)
-    photo = found or Photo(role or "image", F.lit(None), F.lit(0))
     columns.insert(3, photo.first.cast(types[photo.role]).alias(photo.role))
     return frame.select(*columns, F.col(SPARK_FILE).alias(FILE), photo.further.cast("int").alias(FURTHER))
 

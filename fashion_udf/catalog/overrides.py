@@ -98,8 +98,6 @@ def matched(overrides: DataFrame, products: DataFrame, labels: Sequence[str], so
     """
     from pyspark.sql import functions as F
 
-    if source.path is None:
-        return Matched(overrides)
     wanted = F.broadcast(overrides.withColumnRenamed("product_id", "wanted"))
     catalog = products.select("product_id", cells.trimmed(F.col("product_id")).alias("wanted"))
     found = overrides.withColumnRenamed("product_id", "wanted").join(

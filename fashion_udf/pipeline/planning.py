@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 from fashion_udf.catalog import columns, sources
-from fashion_udf.catalog.columns import Catalog
-from fashion_udf.catalog.overrides import matched, read_overrides
+from fashion_udf.catalog.overrides import Matched, matched, read_overrides
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
@@ -43,10 +42,10 @@ class Run:
     bundle: Bundle
     versions: Versions
     source: DataFrame  # all rows of the catalog, as `columns.read` gives them
-    catalog: Catalog  # how they are read
     rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
+    notes: tuple[str, ...] = ()  # how the catalog is read, for people
 
     def settings(self, with_photos: bool) -> Settings:
         """Return how the run scores; without photos, the photo column is not looked at."""
@@ -126,7 +125,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
     versions = _versions(config, model)
     rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned)
-    return Run(spark, config, scope, run_id, model, versions, source, catalog, rows, rejected, refused)
+    return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused, catalog.notes)
 
 
 def _versions(config: JobConfig, model: Bundle) -> Versions:
@@ -177,8 +176,7 @@ def on_current(run: Run, target: Path | None) -> Planned:
         rows = read(run.spark, [str(target)], PLAN)
     else:
         rows = rows.persist()
-    labels, products = run.bundle.labels, run.source.select("product_id")
-    decisions = matched(read_overrides(run.spark, run.config.overrides, labels), products, labels, run.config.overrides)
+    decisions = _decisions(run)
     removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
     published = (parent.rows if parent else 0) if run.scope.selected is None else None
     if published is None:
@@ -186,6 +184,14 @@ def on_current(run: Run, target: Path | None) -> Planned:
     counts = comparison.count(rows, published)
     counts = replace(counts, catalog={**counts.catalog, **decisions.unknown})
     return Planned(parent, previous, decisions.rows, rows, removed, counts)
+
+
+def _decisions(run: Run) -> Matched:
+    source = run.config.overrides
+    if source.path is None:
+        return Matched(read_overrides(run.spark, source))
+    labels = run.bundle.labels
+    return matched(read_overrides(run.spark, source, labels), run.source.select("product_id"), labels, source)
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:

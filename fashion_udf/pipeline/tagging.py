@@ -104,7 +104,7 @@ def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) 
     cores = spark.sparkContext.defaultParallelism
     size = estimate.table_bytes(planned.parent, rows)
     core_seconds = estimate.core_seconds(config.output.path, planned.counts.to_score)
-    return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores, *texts, run.catalog.notes)
+    return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores, *texts, run.notes)
 
 
 def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bool]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_udf.catalog import csv_records
-from fashion_udf.catalog.csv_records import MAX_RECORD_LINES, Record
+from fashion_udf.catalog.csv_records import Record
 
 # A carriage return alone ends a line for csv.writer's readers, and a lone surrogate is no text.
 _FIELD = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -56,10 +58,38 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
     ]
 
 
-def test_an_unclosed_quote_looks_ahead_a_bounded_number_of_lines() -> None:
-    inside = "x\n" * (MAX_RECORD_LINES - 2)
+def test_a_field_may_have_any_size_and_any_number_of_lines() -> None:
+    long, lines = "x" * 1_000_000, "<p>x, y</p>\n" * 20_000
+    assert [record.fields for record in _read(f'1,{long}\n2,"{lines}"\n3,z\n')] == [
+        ("1", long),
+        ("2", lines),
+        ("3", "z"),
+    ]
+
+
+def test_an_unclosed_quote_looks_ahead_a_bounded_number_of_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_records, "MAX_RECORD_CHARACTERS", 100)
+    inside = "x\n" * 40
     assert [record.problem for record in _read(f'"{inside}"\n')] == [None]
-    assert _read(f'"{inside}x\nx\n"\n')[0].problem == "unclosed quote"
+    assert _read(f'"{inside * 2}"\n')[0].problem == "unclosed quote"
+
+
+def test_a_first_line_that_names_the_delimiter_is_no_record_and_counts_as_a_line() -> None:
+    (record, *_) = csv_records.records(["sep=;\r\n", "a;b\r\n"], replace(csv_records.RFC_4180, delimiter=";"))
+    assert (record.line, record.fields) == (2, ("a", "b"))
+
+
+@given(st.lists(st.text(alphabet='ab,"\\\n', min_size=1, max_size=8), min_size=2, max_size=4))
+def test_quotes_that_spark_escapes_are_read_back(fields: list[str]) -> None:
+    # Spark escapes quotes, and what stands before the last one of a field.
+    def written(field: str) -> str:
+        ends = len(field) - len(field.rstrip("\\"))
+        return '"' + re.sub(r'(\\*)"', r'\1\1\\"', field[: len(field) - ends]) + "\\" * (2 * ends) + '"'
+
+    dialect = replace(csv_records.RFC_4180, escape="\\")
+    text = ",".join(map(written, fields)) + "\n"
+    (record,) = csv_records.records(io.StringIO(text, newline=""), dialect)
+    assert list(record.fields) == fields
 
 
 def test_text_after_a_closing_quote_is_a_problem() -> None:

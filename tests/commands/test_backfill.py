@@ -17,7 +17,7 @@ CONFIG = str(REPOSITORY / "conf" / "nightly.yaml")
 
 def _catalog(folder: Path, titles: dict[str, str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    table = pa.table({"product_id": list(titles), "title": list(titles.values())})
+    table = pa.table({"product_id": list(titles), "title": list(titles.values()), "image": pa.nulls(len(titles))})
     pq.write_table(table, folder / "part.parquet")
     return folder
 

@@ -24,7 +24,7 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
     rows, published, staged = [], [], []
     for name, case in cases.items():
         now = fingerprint(name + case.get("text", ""), case.get("image", "i"), case.get("versions", "v"))
-        rows.append((name, now, "file", True, 1))
+        rows.append((name, now, "file", True, True, False, 0, 1))
         if case.get("published", True):
             status, sha256 = case.get("status", "ok"), case.get("sha256", "s")
             published.append(
@@ -42,7 +42,8 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
     return {row["product_id"]: (row["action"], row["reason"], row["known_sha256"]) for row in decided}
 
 
-ROWS = "product_id string, fingerprint string, file string, has_photo boolean, photo_bytes long"
+HELD = "has_photo boolean, has_text boolean, damaged_text boolean, further_photos int"
+ROWS = f"product_id string, fingerprint string, file string, {HELD}, photo_bytes long"
 #: name -> (what is compared, what is to be done).
 NIGHTLY: dict[str, tuple[dict[str, Any], tuple[str, str | None, str | None]]] = {
     "same": ({}, ("carry", None, "s")),
@@ -122,7 +123,10 @@ def _planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
 
     columns = "product_id string, fingerprint string, has_photo boolean, photo_bytes long"
     frame = spark.createDataFrame(rows, f"{columns}, action string, reason string, known_sha256 string")
-    return frame.withColumn("file", F.when(frame["product_id"] < "e", "first"))
+    some = {"has_text": frame["product_id"] < "d", "damaged_text": frame["product_id"] < "c"}
+    return frame.withColumns(
+        {**some, "file": F.when(frame["product_id"] < "e", "first"), "further_photos": F.when(some["has_text"], 2)}
+    )
 
 
 def test_one_row_of_each_fingerprint_is_scored_for_all_and_skipped_only_if_all_have_that_photo(
@@ -150,6 +154,7 @@ def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None
         photo_bytes=60,
         files={"first": 2, None: 2},
         reasons={"image": 5, "new": 1, "retry": 1, "text": 1},
+        catalog={"rows_with_photo": 0, "rows_with_text": 3, "texts_not_utf8": 2, "rows_with_more_photos": 3},
     )
     planned = _planned(spark, PLANNED)
     assert comparison.count(planned, 10) == expected, "ten are published: eight of those planned, and two"
@@ -157,7 +162,7 @@ def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None
 
 
 def test_an_empty_catalog_counts_nothing(spark: SparkSession) -> None:
-    assert comparison.count(_planned(spark, []), 0) == PlanCounts()
+    assert comparison.count(_planned(spark, []), 0) == PlanCounts(catalog=dict.fromkeys(comparison.HELD, 0))
 
 
 #: name -> (result, the key it may be used by in run r1, and in r1 when it was told to score again).

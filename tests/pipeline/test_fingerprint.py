@@ -13,6 +13,7 @@ import pytest
 from fashion_udf.photos.decode import PREPROCESSING_VERSION
 from fashion_udf.pipeline import fingerprint as module
 from fashion_udf.pipeline.fingerprint import Versions, fingerprint
+from fashion_udf.schema import PLAN
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -159,7 +160,12 @@ def test_photo_bytes_are_known_by_their_digest_or_by_product_and_version(spark: 
 
 # --- the fingerprints of a catalog ------------------------------------------------------------------------------------
 
-CATALOG = "product_id string, title string, description string, {photo}, image_version string, file string"
+
+def _source(spark: SparkSession, rows: list[Any], photo: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    names = f"product_id string, title string, description string, {photo}, image_version string, file string"
+    return spark.createDataFrame(rows, names).withColumn("further_photos", F.lit(0))
 
 
 def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSession) -> None:
@@ -170,9 +176,9 @@ def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSe
         ("photo", None, None, bytearray(b"jpeg"), None, "f"),
         ("same photo", None, None, bytearray(b"jpeg"), None, None),
     ]
-    source = spark.createDataFrame(rows, CATALOG.format(photo="image binary"))
+    source = _source(spark, rows, "image binary")
     planned = module.with_fingerprints(source, VERSIONS, (), versioned=False)
-    assert planned.columns == ["product_id", "fingerprint", "file", "has_photo", "photo_bytes"]
+    assert planned.columns == PLAN.names[:8] and planned.columns[-1] == "photo_bytes"
     other = module.with_fingerprints(
         source, replace(VERSIONS, precision="int8"), (), versioned=False
     ).withColumnRenamed("fingerprint", "int8")
@@ -203,13 +209,13 @@ def test_a_photo_without_a_version_is_looked_at_and_no_other_is(
             (tmp_path / name).write_bytes(content * (1 + (name == "n")))
         values = [str(tmp_path / "o"), str(tmp_path / "n")]
     rows = [(f"{version} {at}", "t", None, values[at], version, "f") for version in ("1", None) for at in (0, 1)]
-    source = spark.createDataFrame(rows, CATALOG.format(photo=photo))
+    source = _source(spark, rows, photo)
     planned = module.with_fingerprints(source, VERSIONS, (str(tmp_path),), versioned=False).collect()
     assert len({row["fingerprint"] for row in planned}) == 4
     rows = [(name, title, text, values[0], version, file) for name, title, text, _, version, file in rows]
     if "uri" in photo:
         os.utime(tmp_path / "o", ns=(1, 1))
-    source = spark.createDataFrame(rows, CATALOG.format(photo=photo))
+    source = _source(spark, rows, photo)
     again = module.with_fingerprints(source, VERSIONS, (str(tmp_path),), versioned=False).collect()
     same = [old["fingerprint"] == new["fingerprint"] for old, new in zip(planned, again, strict=True)]
     assert same == ([True, False, False, False] if "uri" in photo else [True, True, True, False])
@@ -223,9 +229,7 @@ def test_where_the_catalog_gives_versions_no_photo_is_looked_at(spark: SparkSess
         ("a", "t", None, value, "2", "f"),
         ("none", "t", None, None, None, "f"),
     ]
-    planned = module.with_fingerprints(
-        spark.createDataFrame(rows, CATALOG.format(photo=photo)), VERSIONS, (), versioned=True
-    )
+    planned = module.with_fingerprints(_source(spark, rows, photo), VERSIONS, (), versioned=True)
     first, second, none = planned.collect()
     assert (first["has_photo"], none["has_photo"]) == (True, False)
     assert first["photo_bytes"] is None
@@ -238,9 +242,7 @@ def test_where_the_catalog_gives_versions_no_photo_is_looked_at(spark: SparkSess
 def test_a_photo_that_comes_late_under_a_known_version_changes_the_fingerprint(spark: SparkSession, photo: str) -> None:
     value = bytearray(b"jpeg") if "binary" in photo else "/nowhere/a.jpg"
     nights = [
-        spark.createDataFrame(
-            [("a", "t", None, late, "1", "f"), ("b", "t", None, value, "1", "f")], CATALOG.format(photo=photo)
-        )
+        _source(spark, [("a", "t", None, late, "1", "f"), ("b", "t", None, value, "1", "f")], photo)
         for late in (None, value)
     ]
     for versioned in (True, False):
@@ -257,7 +259,7 @@ def test_of_photos_with_versions_only_the_row_groups_that_lack_one_are_read(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     rows = [("a", "t", None, bytearray(b"jpeg"), "1", "f"), ("b", "t", None, None, "1", "f")]
-    spark.createDataFrame(rows, CATALOG.format(photo="image binary")).write.parquet(str(tmp_path / "catalog"))
+    _source(spark, rows, "image binary").write.parquet(str(tmp_path / "catalog"))
     source = spark.read.parquet(str(tmp_path / "catalog"))
     planned = module.with_fingerprints(source, VERSIONS, (), versioned=True)
     assert {row["product_id"]: row["has_photo"] for row in planned.collect()} == {"a": True, "b": False}

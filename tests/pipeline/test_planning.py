@@ -39,7 +39,9 @@ def _config(folder: Path, **changes: Any) -> JobConfig:
 
 def _catalog(folder: Path, *names: str | None) -> None:
     (folder / "catalog").mkdir(exist_ok=True)
-    table = pa.table({"product_id": pa.array(names, pa.string()), "title": ["Red shirt"] * len(names)})
+    photos = pa.nulls(len(names), pa.binary())
+    ids = pa.array(names, pa.string())
+    table = pa.table({"product_id": ids, "title": ["Red shirt"] * len(names), "image": photos})
     pq.write_table(table, folder / "catalog" / "part.parquet")
 
 
@@ -119,8 +121,9 @@ def test_the_fingerprints_of_a_run_hold_what_changes_its_results(spark: SparkSes
 
 def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
     frame = spark.createDataFrame(
-        [(name, value, "f", False, None) for name, value in rows.items()],
-        "product_id string, fingerprint string, file string, has_photo boolean, photo_bytes long",
+        [(name, value, "f", False, True, False, 0, None) for name, value in rows.items()],
+        "product_id string, fingerprint string, file string, has_photo boolean, has_text boolean, damaged_text boolean, "
+        "further_photos int, photo_bytes long",
     )
     if scope.selected is not None:  # as `start` does
         frame = frame.join(scope.selected, on="product_id", how="left_semi")
@@ -144,7 +147,8 @@ def test_the_engine_and_the_limits_of_the_configuration_are_what_a_run_scores_wi
 def test_the_first_plan_has_no_table_before_it(spark: SparkSession, tmp_path: Path) -> None:
     planned = planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), tmp_path / "plan-0")
     assert planned.parent is None
-    assert planned.counts == PlanCounts(accepted=1, to_score=1, files={"f": 1}, reasons={"new": 1})
+    held = {"rows_with_photo": 0, "rows_with_text": 1, "texts_not_utf8": 0, "rows_with_more_photos": 0}
+    assert planned.counts == PlanCounts(accepted=1, to_score=1, files={"f": 1}, reasons={"new": 1}, catalog=held)
     assert (planned.table_rows, planned.changes_nothing) == (1, False)
     assert planned.previous.schema.names == TAGS.names
     assert pq.read_table(tmp_path / "plan-0").to_pydict()["product_id"] == ["a"], "the plan is kept"

@@ -78,7 +78,9 @@ def published(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
     table.write.parquet(str(staged))
     snapshot.publish(str(folder / "out"), staged, "r1", "v1", expected_rows=4, parent=None)
     names = ["top", "failed", "new", "newer", "newer", None]
-    pq.write_table(pa.table({"product_id": names, "title": ["t"] * 6}), folder / "catalog.parquet")
+    pq.write_table(
+        pa.table({"product_id": names, "title": ["t"] * 6, "image": pa.nulls(6)}), folder / "catalog.parquet"
+    )
     return _config(folder)
 
 

@@ -46,6 +46,8 @@ def _jpeg(level: int = 200) -> bytes:
 
 def _catalog(folder: Path, **columns: list[Any]) -> str:
     folder.mkdir(parents=True, exist_ok=True)
+    if not {"image", "image_uri"} & columns.keys():
+        columns["image"] = pa.nulls(len(columns["product_id"]))
     pq.write_table(pa.table(columns), folder / "part.parquet")
     return str(folder)
 
