@@ -160,6 +160,8 @@ def _readable(kind: pa.DataType, name: str, path: str) -> tuple[DataType, Callab
     if kind in wider:
         return wider[kind], lambda column: column
     try:
+        if pa.types.is_time(kind) or pa.types.is_float16(kind):
+            raise TypeError(kind)
         return from_arrow_type(_plain(kind), prefer_timestamp_ntz=True), lambda column: column
     except Exception as error:  # pyspark raises errors of several kinds here
         raise CatalogError(

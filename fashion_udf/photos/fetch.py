@@ -52,7 +52,7 @@ def read(uri: str, roots: Sequence[str], max_bytes: int) -> Photo:
         roots: directories the file must lie in, after links are followed.
         max_bytes: larger files are refused unread.
     """
-    if uri[:5].lower() == "data:":
+    if uri[:5].lower() == "data:" and "," in uri:
         return Photo(encoded.photo_bytes(uri.encode("utf-8", "replace")), Status.OK, None)
     try:
         path = _local_path(uri)

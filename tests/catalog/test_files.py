@@ -19,7 +19,7 @@ def _files(folder: Path, *names: str) -> str:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"PAR1")
+        path.write_bytes(b"" if name.endswith(("_SUCCESS", ".crc")) else b"PAR1")
     return str(folder)
 
 
@@ -29,15 +29,8 @@ def _read(path: str, form: str = "parquet", *ignore: str) -> list[str]:
 
 
 def test_files_in_folders_below_are_read_and_what_a_writer_leaves_is_not(tmp_path: Path) -> None:
-    path = _files(
-        tmp_path,
-        "b.parquet",
-        "men/shoes/a.parquet",
-        "brand=x/_y=1/c.parquet",
-        "_SUCCESS",
-        ".b.parquet.crc",
-        "_metadata",
-    )
+    left = ("_SUCCESS", ".b.parquet.crc", "_metadata")
+    path = _files(tmp_path, "b.parquet", "men/shoes/a.parquet", "brand=x/_y=1/c.parquet", *left)
     assert _read(path) == ["b.parquet", "brand=x/_y=1/c.parquet", "men/shoes/a.parquet"]
     found = files.find(NO_SPARK, "input.path", f"file://{path}", "parquet")
     assert [Path(name).name for name in found.left_out] == [".b.parquet.crc", "_SUCCESS", "_metadata"]

@@ -123,7 +123,7 @@ def test_columns_that_nobody_uses_may_have_any_type_and_used_ones_are_named(
     }
     _write(tmp_path / "a.parquet", ["1"], image=[PHOTO], **odd)
     assert _read(spark, tmp_path, image_version="nanos")["1"]["image_version"] == "1", "a version is any exact value"
-    with pytest.raises(CatalogError, match=r"Expected column 'time' to .*Received: (time64|bigint).* in .*a.parquet"):
+    with pytest.raises(CatalogError, match=r"Expected column 'time' to .*Received: time64.* in .*a.parquet"):
         _read(spark, tmp_path, title="time")
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fashion_udf.errors import ConfigError
 from fashion_udf.photos import fetch
 from fashion_udf.photos.fetch import Photo
 from fashion_udf.schema import Status
@@ -121,7 +122,8 @@ def test_reading_changes_nothing_in_the_folder(root: Path) -> None:
         "file://{root}/%2E%2E/secret.jpg",
         "file://{root}/..%2Fsecret.jpg",
         "/etc/passwd",
-        "etc/passwd",
+        "../secret.jpg",
+        "men/../../secret.jpg",
         "{root}",
         "{root}/",
         "/",
@@ -134,6 +136,41 @@ def test_a_path_out_of_the_roots_is_forbidden(root: Path, uri: str) -> None:
     photo = _read(uri.format(root=root), root)
     assert (photo.status, photo.error) == (Status.IMAGE_FORBIDDEN, "not below any of input.image_roots")
     assert photo.identity is None
+
+
+@pytest.mark.parametrize("uri", ["men/a.jpg", "./men/a.jpg", "/men/a.jpg", "//men//a.jpg", "file:/men/a.jpg"])
+def test_a_name_that_lies_below_no_root_is_looked_up_below_each_in_turn(root: Path, uri: str) -> None:
+    (root.parent / "old" / "men").mkdir(parents=True)
+    roots = [str(root), str(root.parent / "old")]
+    assert fetch.read(uri, roots, 100).status in (Status.IMAGE_MISSING, Status.IMAGE_FORBIDDEN)
+    (root.parent / "old" / "men" / "a.jpg").write_bytes(b"second")
+    assert fetch.read(uri, roots, 100).data == b"second"
+    (root / "men").mkdir()
+    (root / "men" / "a.jpg").write_bytes(DATA)
+    found = fetch.read(uri, roots, 100)
+    assert found.data == DATA and found.identity == fetch.identity(uri, roots)
+
+
+def test_a_relative_name_of_no_file_is_missing_and_a_link_out_of_the_root_is_forbidden(root: Path) -> None:
+    assert _read("none.jpg", root).status == Status.IMAGE_MISSING
+    (root / "out.jpg").symlink_to(root.parent / "secret.jpg")
+    assert _read("out.jpg", root).status == Status.IMAGE_FORBIDDEN
+
+
+def test_a_name_that_was_not_utf_8_says_so(root: Path) -> None:
+    photo = _read(f"{root}/caf\ufffd.jpg", root)
+    assert photo.status == Status.IMAGE_MISSING
+    assert photo.error == "No such file or directory; the catalog has bytes in this name that are not UTF-8"
+
+
+def test_a_data_uri_is_its_own_photo(root: Path) -> None:
+    assert _read("data:image/png;base64,bm90IGRlY29kZWQgaGVyZQ==", root).data == DATA
+
+
+def test_roots_must_be_there(root: Path) -> None:
+    fetch.require_roots([str(root)])
+    with pytest.raises(ConfigError, match=f"input.image_roots to be directories. Received: {root}/none, which is none"):
+        fetch.require_roots([str(root), f"{root}/none"])
 
 
 def test_any_of_several_roots_will_do_and_none_reads_nothing(root: Path) -> None:

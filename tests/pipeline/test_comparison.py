@@ -154,7 +154,7 @@ def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None
         photo_bytes=60,
         files={"first": 2, None: 2},
         reasons={"image": 5, "new": 1, "retry": 1, "text": 1},
-        catalog={"rows_with_photo": 0, "rows_with_text": 3, "texts_not_utf8": 2, "rows_with_more_photos": 3},
+        catalog={"rows_with_photo": 7, "rows_with_text": 3, "texts_not_utf8": 2, "rows_with_more_photos": 3},
     )
     planned = _planned(spark, PLANNED)
     assert comparison.count(planned, 10) == expected, "ten are published: eight of those planned, and two"
