@@ -135,7 +135,7 @@ def _role(frames: Sequence[tuple[str, DataFrame]], mapped: Mapped) -> Role | Non
 
     if mapped.photo is None or mapped.role == "image_uri":
         return mapped.role
-    held = mapped.role
+    held: Role | None = mapped.role
     for _, frame in frames:
         if mapped.photo.key not in frame.columns:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -53,24 +54,11 @@ def read_overrides(spark: SparkSession, source: Overrides, labels: Sequence[str]
 
     if source.path is None:
         return sources.no_rows(spark, StructType([StructField(name, StringType()) for name in COLUMNS]))
-    opened = sources.open_source(spark, "overrides.path", source.path, source.format)
-    opened.require_one(COLUMNS)
-    if missing := [name for name in COLUMNS if name not in opened.columns]:
-        raise CatalogError(
-            f"Expected the columns product_id and category in {source.path} (overrides.path). "
-            f"Received: no {' and no '.join(missing)} among {', '.join(sorted(opened.columns.values()))}"
-        )
-    with sources.readable("overrides.path", source.format, source.path):
-        frames = [frame for _, frame in opened.read(COLUMNS)]
-    known = F.create_map(*(F.lit(word) for word in chain.from_iterable((name.lower(), name) for name in labels)))
-    overrides = None
-    for frame in frames:
-        named = frame.select(*(_trimmed(frame, name, source.path) for name in COLUMNS))
-        overrides = named if overrides is None else overrides.unionByName(named)
-    assert overrides is not None  # a source has a frame
+    overrides = _read(spark, source, source.path)
     if labels:
-        category = F.coalesce(known[F.lower("category")], F.col("category"))
-        overrides = overrides.withColumn("category", category)
+        pairs = chain.from_iterable((name.lower(), name) for name in labels)
+        known = F.create_map(*(F.lit(word) for word in pairs))
+        overrides = overrides.withColumn("category", F.coalesce(known[F.lower("category")], "category"))
     overrides = overrides.where((F.col("product_id") != F.lit("")) & (F.col("category") != F.lit(""))).distinct()
     repeated = overrides.groupBy("product_id").count().where(F.col("count") > F.lit(1)).orderBy("product_id")
     if examples := repeated.limit(EXAMPLES).collect():
@@ -79,6 +67,21 @@ def read_overrides(spark: SparkSession, source: Overrides, labels: Sequence[str]
             f"Received: several for {', '.join(repr(row['product_id']) for row in examples)}"
         )
     return overrides
+
+
+def _read(spark: SparkSession, source: Overrides, path: str) -> DataFrame:
+    """Return both columns of the table, trimmed."""
+    opened = sources.open_source(spark, "overrides.path", path, source.format)
+    opened.require_one(COLUMNS)
+    if missing := [name for name in COLUMNS if name not in opened.columns]:
+        raise CatalogError(
+            f"Expected the columns product_id and category in {path} (overrides.path). "
+            f"Received: no {' and no '.join(missing)} among {', '.join(sorted(opened.columns.values()))}"
+        )
+    with sources.readable("overrides.path", source.format, path):
+        frames = [frame for _, frame in opened.read(COLUMNS)]
+    named = (frame.select(*(_trimmed(frame, name, path) for name in COLUMNS)) for frame in frames)
+    return reduce(lambda first, other: first.unionByName(other), named)
 
 
 def matched(overrides: DataFrame, products: DataFrame, labels: Sequence[str], source: Overrides) -> Matched:
@@ -106,31 +109,31 @@ def matched(overrides: DataFrame, products: DataFrame, labels: Sequence[str], so
     rows = found.toPandas().sort_values("wanted")
     lacking = {
         "overrides_without_product": rows.loc[rows["product_id"].isna(), "wanted"],
-        "overrides_of_unknown_category": rows.loc[~rows["category"].isin(labels), "category"].drop_duplicates(),
+        "overrides_of_unknown_category": rows.loc[~rows["category"].isin(labels), "category"],
     }
-    counts = {
-        "overrides_without_product": len(lacking["overrides_without_product"]),
-        "overrides_of_unknown_category": int((~rows["category"].isin(labels)).sum()),
-    }
-    for name, count in counts.items():
-        if not count:
-            continue
-        what = (
-            f"{name.replace('_', ' ')}: {count} of {len(rows)}, first {', '.join(lacking[name][:EXAMPLES].map(repr))}"
-        )
-        if len(rows) >= MIN_DECISIONS and count / len(rows) > source.max_unknown:
-            raise CatalogError(
-                f"Expected at most {source.max_unknown:.0%} of the decisions in {source.path} to name what is unknown "
-                f"(overrides.max_unknown). Received: {what}"
-            )
-        logger.warning("%s", what)
+    for name, values in lacking.items():
+        _tell(name.replace("_", " "), values, len(rows), source)
     # A product that is only published keeps its decision.
     ids = rows["product_id"].fillna(rows["wanted"])
-    decisions = pd.DataFrame({"product_id": ids, "category": rows["category"]}, dtype=object).drop_duplicates(
-        "product_id"
+    decisions = pd.DataFrame({"product_id": ids, "category": rows["category"]}, dtype=object)
+    frame = overrides.sparkSession.createDataFrame(
+        decisions.drop_duplicates("product_id"), "product_id string, category string"
     )
-    spark = overrides.sparkSession
-    return Matched(spark.createDataFrame(decisions, "product_id string, category string"), counts)
+    return Matched(frame, {name: len(values) for name, values in lacking.items()})
+
+
+def _tell(what: str, values: pd.Series, decisions: int, source: Overrides) -> None:
+    """Say which decisions match nothing, or refuse them where they are too many."""
+    if values.empty:
+        return
+    named = ", ".join(repr(value) for value in values.drop_duplicates()[:EXAMPLES])
+    said = f"{what}: {len(values)} of {decisions}, first {named}"
+    if decisions >= MIN_DECISIONS and len(values) / decisions > source.max_unknown:
+        raise CatalogError(
+            f"Expected at most {source.max_unknown:.0%} of the decisions in {source.path} to name what is unknown "
+            f"(overrides.max_unknown). Received: {said}"
+        )
+    logger.warning("%s", said)
 
 
 def _trimmed(frame: DataFrame, name: str, path: str) -> Column:

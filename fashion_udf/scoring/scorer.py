@@ -178,7 +178,7 @@ class Scorer:
             cell = bytes(photo)
             data = encoded.photo_bytes(cell)
             identity = None if data is cell else hashlib.sha256(cell).hexdigest()
-            if encoded.is_nothing(cell):
+            if cell and encoded.is_nothing(cell):  # no bytes at all are what is left of a photo
                 return _Photo(Status.IMAGE_NONE, None, hashlib.sha256(cell).hexdigest(), None), None
         sha256 = hashlib.sha256(data).hexdigest()
         if sha256 == known_sha256:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf.catalog.overrides import read_overrides
+from fashion_udf.catalog.overrides import matched, read_overrides
 from fashion_udf.config import Overrides
 from fashion_udf.errors import CatalogError
 
@@ -68,6 +68,55 @@ def test_a_product_with_two_categories_is_named(spark: SparkSession, tmp_path: P
         read_overrides(spark, source)
 
 
+LABELS = ("Tshirts", "Casual Shoes")
+
+
+def test_blanks_are_no_category_and_case_and_blanks_around_are_no_other_one(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    source = _parquet(
+        tmp_path,
+        product_id=["1", "2", "3 ", "\t4", "5", "5"],
+        category=["", " \u00a0", "tshirts", "CASUAL SHOES \n", "Tshirts", " tSHIRTS"],
+    )
+    expected = [("3", "Tshirts"), ("4", "Casual Shoes"), ("5", "Tshirts")]
+    assert sorted(map(tuple, read_overrides(spark, source, LABELS).collect())) == expected
+
+
+def _matched(spark: SparkSession, source: Overrides, *ids: str) -> Any:
+    products = spark.createDataFrame([(name,) for name in ids], "product_id string")
+    return matched(read_overrides(spark, source, LABELS), products, LABELS, source)
+
+
+def test_decisions_get_the_ids_of_the_catalog_and_what_is_unknown_is_counted_and_named(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = _parquet(tmp_path, product_id=["1 ", "2", "gone"], category=["Tshirts", "Mittens", "tshirts"])
+    found = _matched(spark, source, "1", " 2", "3")
+    assert sorted(map(tuple, found.rows.collect())) == [(" 2", "Mittens"), ("1", "Tshirts"), ("gone", "Tshirts")]
+    assert found.unknown == {"overrides_without_product": 1, "overrides_of_unknown_category": 1}
+    assert "overrides without product: 1 of 3, first 'gone'" in caplog.text
+    assert "overrides of unknown category: 1 of 3, first 'Mittens'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("ids", "category", "what"),
+    [
+        ([f"{number:02d}" for number in range(12)], "Tshirts", "without product: 11 of 12, first '01', '02'"),
+        (["00"] + [f"x{number}" for number in range(11)], "Mittens", "without product: 11 of 12"),
+    ],
+)
+def test_more_unknown_decisions_than_the_limit_are_refused(
+    spark: SparkSession, tmp_path: Path, ids: list[str], category: str, what: str
+) -> None:
+    source = _parquet(tmp_path, product_id=ids, category=[category] * len(ids))
+    expected = rf"at most 50% of the decisions in .*\(overrides.max_unknown\). Received: overrides {what}"
+    with pytest.raises(CatalogError, match=expected):
+        _matched(spark, source, "00")
+    accepted = source.model_copy(update={"max_unknown": 1.0})
+    assert _matched(spark, accepted, "00").unknown["overrides_without_product"] == 11
+
+
 @pytest.mark.parametrize(
     ("columns", "missing"),
     [
@@ -90,6 +139,6 @@ def test_a_column_that_is_missing_is_named(
 def test_a_table_that_cannot_be_read_is_named(spark: SparkSession, tmp_path: Path, content: bytes | None) -> None:
     if content:
         (tmp_path / "o.parquet").write_bytes(content)
-    expected = r"^Expected overrides.path to be a readable parquet source. Received: .*/o.parquet \(.+\)$"
+    expected = r"^Expected .*[pP]arquet .*Received: .*/o.parquet \(.+\)"
     with pytest.raises(CatalogError, match=expected):
         read_overrides(spark, Overrides(path=str(tmp_path / "o.parquet")))

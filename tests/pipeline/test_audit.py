@@ -53,6 +53,23 @@ def test_embeddings_are_counted_in_all_batches_of_all_files(tmp_path: Path, monk
     assert audit.bad_embeddings(files) == len(BAD)
 
 
+def test_texts_that_are_not_utf_8_are_counted_in_all_columns_of_all_files(tmp_path: Path) -> None:
+    texts = pa.array([b"caf\xe9", b"caf\xc3\xa9", None, b"\xff"], pa.binary()).view(pa.string())
+    rows = pa.table({"error": texts, "embedding": pa.array([UNIT] * 4), "number": [1, 2, 3, 4], "category": texts})
+    pq.write_table(rows, tmp_path / "a.parquet")
+    pq.write_table(pa.table({"error": ["fine", None]}), tmp_path / "b.parquet")
+    assert audit.bad_texts([tmp_path / "a.parquet", tmp_path / "b.parquet"]) == 4
+
+
+def test_a_table_that_no_reader_opens_is_refused_whatever_anybody_accepts() -> None:
+    (broken,) = gates.broken(replace(EMPTY, bad_texts=2), 0, Gates())
+    assert (broken.gate, broken.message) == (
+        "texts",
+        "Expected every text in UTF-8. Received: 2 others, which no reader opens",
+    )
+    assert broken.gate in gates.ABSOLUTE
+
+
 def test_metrics_list_the_flips_most_frequent_first() -> None:
     found = replace(EMPTY, flips={("a", "b"): 1, ("b", "a"): 2}).as_dict()
     assert found["flips"] == [{"from": "b", "to": "a", "rows": 2}, {"from": "a", "to": "b", "rows": 1}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import threading
@@ -146,6 +147,8 @@ def test_each_modality_has_its_own_temperature() -> None:
         (None, "hat", Status.IMAGE_NONE, "text"),
         (None, None, Status.IMAGE_NONE, "none"),
         (b"", "hat", Status.IMAGE_TRUNCATED, "text"),
+        (b" nan", "hat", Status.IMAGE_NONE, "text"),
+        (base64.b64encode(_photo()), " ", Status.TEXT_MISSING, "image"),
         (_photo(form="JPEG")[:400], "hat", Status.IMAGE_TRUNCATED, "text"),
         (b"<html></html>", "hat", Status.IMAGE_UNSUPPORTED, "text"),
         (b"\0" * 200_000, "hat", Status.IMAGE_TOO_LARGE, "text"),
