@@ -1,4 +1,4 @@
-"""Catalogs as other programs write them, through whole nights: nothing is lost in silence, all readers open the table."""
+"""Catalogs as other programs write them, through whole nights: nothing is lost in silence, and all readers open it."""
 
 from __future__ import annotations
 
