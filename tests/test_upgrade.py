@@ -203,6 +203,7 @@ def test_a_plan_goes_by_the_speed_that_the_old_release_measured(
     spark: SparkSession, output: Path, tmp_path: Path
 ) -> None:
     new = {"product_id": [f"n{number}" for number in range(900)], "title": [f"Hat {n}" for n in range(900)]}
+    new["image"] = pa.nulls(900)
     (tmp_path / "many").mkdir()
     pq.write_table(pa.table(new), tmp_path / "many" / "part.parquet")
     preview = tagging.preview(spark, _config(tmp_path / "many", output))

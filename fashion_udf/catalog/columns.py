@@ -119,7 +119,7 @@ def require_accepted(rejected: DataFrame, max_rejected: int) -> int:
         examples = rejected.orderBy("rejection", "product_id").limit(EXAMPLES).collect()
         named = ", ".join(f"{row['product_id']!r} ({row['rows']} rows, {row['rejection']})" for row in examples)
         raise CatalogError(
-            f"Expected every product_id once, none empty, and in UTF-8. Received: {rows} rows with such ids, first "
+            f"Expected every product_id once and none empty. Received: {rows} rows with such ids, first "
             f"{named}. Correct them, or accept them with input.max_rejected"
         )
     return rows

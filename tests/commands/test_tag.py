@@ -36,6 +36,8 @@ photo_decode.decode = decode
 
 def _catalog(folder: Path, **columns: Any) -> Path:
     folder.mkdir(parents=True)
+    if not {"image", "image_uri"} & columns.keys():
+        columns["image"] = pa.nulls(len(columns["product_id"]))
     pq.write_table(pa.table(columns), folder / "part.parquet", row_group_size=200)
     return folder
 
