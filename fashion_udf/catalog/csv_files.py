@@ -40,7 +40,7 @@ def look(spark: SparkSession, found: Found, settings: Csv) -> list[CsvFile]:
     """Find out how each file is written, and read its header.
 
     Raises:
-        CatalogError: a file cannot be read, its encoding cannot be told, or its header names a column twice.
+        CatalogError: a file cannot be read, or its encoding cannot be told.
     """
     schema = "path string, header array<string>, problem string, delimiter string, quote string, escape string, "
     looked = _frame(spark, found).mapInPandas(
@@ -51,8 +51,6 @@ def look(spark: SparkSession, found: Found, settings: Csv) -> list[CsvFile]:
         if row["problem"]:
             raise CatalogError(f"Expected a readable CSV file. Received: {row['path']}: {row['problem']}")
         header = tuple(name.strip() for name in row["header"])
-        if len(set(header)) != len(header) or not header:
-            raise CatalogError(f"Expected different column names in the header of {row['path']}. Received: {header}")
         dialect = Dialect(row["delimiter"], row["quote"], row["escape"], row["encoding"])
         csv_files.append(CsvFile(row["path"], header, dialect, row["damaged"]))
     return csv_files
@@ -189,7 +187,8 @@ def _of_file(csv_file: CsvFile, content: bytes | None, keys: Sequence[str]) -> I
             records = csv_records.decoded(binary, csv_file.dialect, csv_file.replace)
             for record in islice(records, 1, None):
                 line = record.line
-                if record.problem is None and len(record.fields) == width:
+                # Spreadsheets write delimiters behind the last column.
+                if record.problem is None and len(record.fields) >= width and not any(record.fields[width:]):
                     values = (None if index is None else record.fields[index] or None for index in order)
                     yield (*values, csv_file.path, line, None)
                 else:

@@ -134,7 +134,7 @@ def _frame(
         columns.append(converted(F.col(quoted(name))).alias(key))
     reader = spark.read.schema(schema)
     if any(True for _ in parts):
-        reader = reader.option("basePath", files.for_spark(found.root))
+        reader = reader.option("basePath", f"file:{found.root}" if found.is_local else found.root)
     frame = reader.parquet(*(files.for_spark(path) for path in paths))
     return frame.select(*columns, F.col("_metadata.file_path").alias(SPARK_FILE))
 

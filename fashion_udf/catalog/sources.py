@@ -57,10 +57,10 @@ class Source:
         """
         for file, names in self.names.items():
             for key in keys:
-                if len(same := sorted({name for name in names if name.casefold() == key})) > 1:
+                if len(same := sorted(name for name in names if name.casefold() == key)) > 1:
                     raise CatalogError(
-                        f"Expected names of columns that differ in more than case. Received: {' and '.join(same)} in "
-                        f"{file}. Rename one"
+                        f"Expected one column of a name, whatever its case. Received: {' and '.join(same)} in {file}. "
+                        "Rename one"
                     )
 
 

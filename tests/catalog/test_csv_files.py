@@ -68,7 +68,6 @@ def test_a_quote_that_is_escaped_for_the_first_time_far_behind_is_read(spark: Sp
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"product_id,title,title\n1,hat,cap\n", "Expected different column names in the header of .*c.csv"),
         (b"", "c.csv: no header: it is empty"),
         (gzip.compress(b"product_id\n" * 9000)[:40], "c.csv: compressed with gzip, and damaged or cut"),
         (
@@ -83,6 +82,16 @@ def test_a_file_that_cannot_be_read_is_named_with_the_cause(
     (tmp_path / "c.csv").write_bytes(content)
     with pytest.raises(CatalogError, match=problem):
         _rows(spark, tmp_path)
+
+
+def test_a_name_twice_is_refused_only_if_it_is_used_and_empty_fields_behind_the_last_are_none(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    (tmp_path / "c.csv").write_text("product_id,title,x,x,,\n1,hat,a,b,,\n2,tie,a,b,,,,\n")
+    assert _rows(spark, tmp_path) == [("1", "hat"), ("2", "tie")]
+    opened = sources.open_source(spark, "input.path", str(tmp_path), "csv")
+    with pytest.raises(CatalogError, match=r"Expected one column of a name, .* Received: x and x in .*c.csv. Rename"):
+        opened.require_one(("title", "x"))
 
 
 def test_an_empty_csv_field_is_null_and_odd_names_survive(spark: SparkSession, tmp_path: Path) -> None:
