@@ -9,6 +9,7 @@ A digest is the first 128 bits of a SHA-256: a table of ten million rows meets t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -106,11 +107,19 @@ def fingerprint(title: Column, description: Column, image_identity: Column, vers
         return F.substring(F.sha2(F.coalesce(column, F.lit("")), 256), 1, _DIGITS)
 
     words = F.concat(*(F.sha2(F.coalesce(part, F.lit("")), 256) for part in (title, description)))
+    without_photo, with_photo = map(F.lit, versions_parts(versions))
+    facts = F.when(image_identity.isNull(), without_photo).otherwise(with_photo)
+    return F.concat_ws("-", digest(words), digest(image_identity), facts)
+
+
+def versions_parts(versions: Versions) -> tuple[str, str]:
+    """Return the part of a fingerprint that follows from the versions: of a row without a photo, and of one with."""
     run = (versions.model_version, versions.engine, versions.precision, PREPROCESSING_VERSION, versions.top_k)
     limits = (versions.max_image_bytes, versions.max_image_pixels)
-    without_photo, with_photo = ("\n".join(map(str, facts)) for facts in (run, run + limits))
-    facts = F.when(image_identity.isNull(), F.lit(without_photo)).otherwise(F.lit(with_photo))
-    return F.concat_ws("-", digest(words), digest(image_identity), digest(facts))
+    without_photo, with_photo = (
+        hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:_DIGITS] for facts in (run, run + limits)
+    )
+    return without_photo, with_photo
 
 
 def text_part(column: Column) -> Column:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,8 +14,7 @@ from fashion_udf.catalog.overrides import read_overrides
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import registry
-from fashion_udf.pipeline import comparison, fingerprint, overriding, staging
+from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
@@ -108,8 +107,9 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     if config.publish.table:
         metastore.quoted_name(config.publish.table)  # a wrong name ends the run before the night's work
     model = bundle.read(config.bundle)
-    precision = registry.resolve_precision(config.engine.name, model, config.engine.precision)
-    config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
+    versions = _versions(config, model)
+    versions = replace(versions, precision=precision.resolve(spark, config.output.path, model, versions))
+    config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": versions.precision})})
     source = columns.read(spark, config.input)
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
@@ -118,7 +118,6 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
-    versions = _versions(config, model)
     rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned)
     return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused)
 

@@ -131,7 +131,7 @@ def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
 def test_the_engine_and_the_limits_of_the_configuration_are_what_a_run_scores_with(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    engine = {"batch_size": 3}
+    engine = {"batch_size": 3, "precision": "f32"}
     limits = {"max_image_bytes": 5, "max_image_pixels": 6, "fetch_threads": 7}
     run = _run(spark, tmp_path, Scope())
     source = spark.createDataFrame([], "product_id string, image_uri string")
