@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
-from fashion_udf.errors import FashionError
+from fashion_udf.errors import FashionError, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +21,11 @@ def run(main: Callable[[], None]) -> None:
     for library in ("py4j", "petastorm"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
-        main()
+        with _stopped_by_sigterm():
+            main()
+    except Stopped as stopped:
+        sys.stderr.write(f"error: {stopped}\n")
+        raise
     except FashionError as error:
         logger.debug("traceback", exc_info=True)
         sys.stderr.write(f"error: {error}\n")
@@ -29,3 +36,22 @@ def run(main: Callable[[], None]) -> None:
         text = str(getattr(error, "java_exception", error)).strip()
         sys.stderr.write(f"error: {type(error).__name__}: {text.splitlines()[0][:500] if text else ''}\n")
         sys.exit(1)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Raise `Stopped` in the body at a SIGTERM, which otherwise ends Python without a word.
+
+    A second signal is ignored: it must not interrupt what the first one set off.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Stopped("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is stop:
+            signal.signal(signal.SIGTERM, before)

@@ -12,6 +12,8 @@
     ├── SnapshotError            exit 1: the snapshot log or its files are damaged
     └── EngineError              exit 1: the model engine failed, or failed its golden rows on this host
 
+    Stopped                      exit 143: the process was told to end; no failure of ours, so no FashionError
+
 Messages are one line: what was expected, then "Received: ...", then what to do. A bad row is never an exception: it
 is a status in the output table (`fashion_udf.schema.Status`).
 """
@@ -69,3 +71,19 @@ class SnapshotError(FashionError):
 
 class EngineError(FashionError):
     """The model engine could not start, or failed its golden rows on this host."""
+
+
+class Stopped(SystemExit):
+    """The process was told to end, as a scheduler does with SIGTERM; the next run goes on where this one stopped.
+
+    It is no `Exception`: what catches every failure of a step lets it pass.
+    """
+
+    exit_code = 143  # 128 + SIGTERM, as a shell gives
+
+    def __init__(self, by: str) -> None:
+        super().__init__(self.exit_code)
+        self._by = by
+
+    def __str__(self) -> str:
+        return f"stopped by {self._by}; what is done is kept: run again"

@@ -4,7 +4,7 @@
     spark-submit jobs/tag_catalog.py --config conf/nightly.yaml --set input.path=DIR --set output.path=DIR
 
 Exit codes: 0 published, or nothing to do; 2 bad arguments, config or input; 3 an audit gate refused; 4 other runs
-published first; 1 anything else. They are also in runs/<run_id>/outcome.json.
+published first; 143 stopped by SIGTERM; 1 anything else. They are also in runs/<run_id>/outcome.json.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fashion_udf.errors import FashionError
+from fashion_udf.errors import FashionError, Stopped
 from fashion_udf.files import make_directory, replace_file
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,10 @@ def recorded(directory: Path) -> Iterator[Record]:
         exit_code = error.exit_code if isinstance(error, FashionError) else 1
         message = str(error) if isinstance(error, FashionError) else f"{type(error).__name__}: {error}"
         raise
-    except BaseException as error:  # Ctrl-C, or a scheduler's SIGTERM turned into SystemExit
+    except Stopped as stopped:
+        exit_code, message = stopped.exit_code, str(stopped)
+        raise
+    except BaseException as error:  # Ctrl-C
         exit_code, message = 1, f"stopped by {type(error).__name__}"
         raise
     finally:

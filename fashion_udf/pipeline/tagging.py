@@ -41,7 +41,7 @@ from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import TAGS
-from fashion_udf.spark import session
+from fashion_udf.spark import launcher, session
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
@@ -80,6 +80,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         session.settings(spark, SETTINGS),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         staging.alive(directory),
+        launcher.ended(),
     ):
         run = planning.start(spark, config, scope or Scope(), run_id)
         if run.rejected_rows:

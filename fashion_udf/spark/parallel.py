@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,5 +36,19 @@ def run_concurrently(context: SparkContext, name: str, queries: Iterable[Callabl
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            context.cancelJobGroup(group)
+            _cancel(context, group, futures)
             raise
+
+
+def _cancel(context: SparkContext, group: str, futures: Sequence[Future[Any]]) -> None:
+    """Cancel the jobs of a group until none of its queries goes on.
+
+    Once is not enough: a query that is being planned starts its job after the cancellation. Spark itself may be gone
+    already, and the error that led here says why.
+    """
+    while True:
+        with contextlib.suppress(Exception):
+            context.cancelJobGroup(group)
+        running = [future for future in futures if not future.done()]
+        if not wait(running, timeout=1).not_done:
+            return

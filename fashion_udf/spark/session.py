@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fashion_udf.errors import EnvironmentUnsupportedError
+from fashion_udf.errors import EnvironmentUnsupportedError, Stopped
+from fashion_udf.spark import launcher
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -53,6 +54,7 @@ def start(app_name: str) -> SparkSession:
         raise EnvironmentUnsupportedError(
             f"Expected pyspark: run the job with spark-submit, or install 'fashion-udf[spark]'. Received: {error}"
         ) from error
+    launcher.follow()
     conf = SparkConf()
     if not conf.contains("spark.pyspark.python"):
         # Spark starts workers with the `python3` of PATH, which may lack this library.
@@ -110,6 +112,9 @@ def settings(spark: SparkSession, values: Mapping[str, str | int]) -> Iterator[N
         for key, value in values.items():
             spark.conf.set(key, value)
         yield
+    except Stopped:
+        before = {}  # the process ends, and this thread may have left a call whose answer it would have to wait for
+        raise
     finally:
         for key, old in before.items():
             if old is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_udf.errors import CommitConflictError, GateRefusedError
+from fashion_udf.errors import CommitConflictError, GateRefusedError, Stopped
 from fashion_udf.pipeline import outcome
 from fashion_udf.pipeline.outcome import Preview, RunCounts
 
@@ -59,6 +59,7 @@ def test_a_run_that_ends_well_leaves_exit_code_0_and_its_counts(tmp_path: Path) 
         (CommitConflictError("another run"), 4, "another run"),
         (ValueError("odd"), 1, "ValueError: odd"),
         (KeyboardInterrupt(), 1, "stopped by KeyboardInterrupt"),
+        (Stopped("SIGTERM"), 143, "stopped by SIGTERM; what is done is kept: run again"),
     ],
 )
 def test_a_run_that_fails_leaves_its_exit_code_and_message(

@@ -60,5 +60,30 @@ def test_when_one_fails_those_that_run_are_cancelled_and_those_that_wait_do_not_
 
     with pytest.raises(error, match="the first"):
         parallel.run_concurrently(context, "name", [fails, *[waits] * 10], 2)
-    assert context.cancelled == context.groups[:1]
+    assert {*context.cancelled} == {*context.groups[:1]}
     assert len(begun) <= 2, "one ran beside it, and one may have begun in its place"
+
+
+@pytest.mark.parametrize("spark_is_gone", [False, True], ids=["it started after the first", "Spark is gone"])
+def test_a_query_is_cancelled_until_it_ends_and_the_first_error_is_the_one_that_is_raised(spark_is_gone: bool) -> None:
+    context: Any = _Context()
+    planned, cancelled = threading.Event(), threading.Event()
+
+    def on_cancel() -> None:
+        if len(context.cancelled) > 1:
+            cancelled.set()
+        if spark_is_gone:
+            raise RuntimeError("Cannot call methods on a stopped SparkContext.")
+
+    context.on_cancel = on_cancel
+
+    def fails() -> None:
+        planned.wait(20)
+        raise ValueError("the first")
+
+    def waits() -> None:
+        planned.set()
+        assert cancelled.wait(20), "the first cancellation found no job of this query"
+
+    with pytest.raises(ValueError, match="the first"):
+        parallel.run_concurrently(context, "name", [fails, waits], 2)
