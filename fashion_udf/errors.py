@@ -20,6 +20,10 @@ is a status in the output table (`fashion_udf.schema.Status`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+_LINE = 1000  # characters of a foreign error in one line
+
 
 class FashionError(Exception):
     """Base of every error raised on purpose."""
@@ -87,3 +91,29 @@ class Stopped(SystemExit):
 
     def __str__(self) -> str:
         return f"stopped by {self._by}; what is done is kept: run again"
+
+
+def one_line(error: BaseException) -> str:
+    """Return the text of an error in one line; a foreign one begins with its type, and loses its stack frames."""
+    if isinstance(error, (FashionError, Stopped)):
+        return str(error)
+    text = ""
+    try:
+        # The first line of a Py4JJavaError names a call of py4j; Java's own message says what happened.
+        text = str(getattr(error, "java_exception", error))
+    except Exception:  # the JVM is gone
+        text = str(error.args)
+    # Stack frames of Java and Python are indented.
+    lines = [line.rstrip() for line in text.strip().splitlines() if line.strip() and not line[0].isspace()]
+    said = " | ".join(line for line in lines if not line.startswith("Traceback "))
+    return f"{type(error).__name__}: {said[:_LINE]}".strip()
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, what caused it, what caused that, and so on, as a traceback shows them."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        yield found
+        seen.add(id(found))
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)

@@ -15,7 +15,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_udf import config, console
+from fashion_udf import cli, config, console
 from fashion_udf.commands.tag import add_run_arguments, summary
 from fashion_udf.config import JobConfig
 from fashion_udf.pipeline import selection, tagging
@@ -25,9 +25,7 @@ from fashion_udf.spark import session
 
 def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> None:
     """Tag the selected products, and say where the table is; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser)
     parser.add_argument("--ids", default="", metavar="A,B,C", help="product ids")
     parser.add_argument("--ids-file", metavar="FILE", help="a file with one product id a line")

@@ -21,7 +21,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from fashion_udf import console
+from fashion_udf import cli, console
 from fashion_udf.errors import SnapshotError
 from fashion_udf.pipeline import refused
 from fashion_udf.table import diff, listing, paths, pins, retention, snapshot
@@ -175,7 +175,7 @@ COMMANDS: dict[str, tuple[Callable[[Namespace], str], str]] = {
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description="Manage the snapshots of a tags table.")
+    parser = cli.ArgumentParser(prog=prog, description="Manage the snapshots of a tags table.")
     subcommands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add = {}
     for name, (_, text) in COMMANDS.items():

@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_udf import config, console
+from fashion_udf import cli, config, console
 from fashion_udf.config import JobConfig
 from fashion_udf.pipeline import tagging
 from fashion_udf.pipeline.comparison import Scope
@@ -23,9 +23,7 @@ from fashion_udf.spark import session
 
 def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -> None:
     """Tag, and say where the table is; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser)
     parser.add_argument(
         "--retry-failed", action="store_true", help="score what failed again, also where nothing changed"

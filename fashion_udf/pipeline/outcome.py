@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fashion_udf.errors import FashionError, Stopped
+from fashion_udf.errors import FashionError, Stopped, one_line
 from fashion_udf.files import make_directory, replace_file
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def recorded(directory: Path) -> Iterator[Record]:
         yield record
     except Exception as error:
         exit_code = error.exit_code if isinstance(error, FashionError) else 1
-        message = str(error) if isinstance(error, FashionError) else f"{type(error).__name__}: {error}"
+        message = one_line(error)
         raise
     except Stopped as stopped:
         exit_code, message = stopped.exit_code, str(stopped)
