@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -43,8 +44,13 @@ class Input(Section):
     path: str
     format: Literal["parquet", "csv", "json", "table"] = "parquet"
     columns: Columns = Columns()
-    image_roots: tuple[str, ...] = ()
+    image_roots: tuple[str, ...] = ()  # paths; a file: URI becomes the path that it names
     max_rejected: int = Field(0, ge=0)
+
+    @field_validator("image_roots")
+    @classmethod
+    def _paths(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_local_directory, roots))
 
 
 class Output(Section):
@@ -179,6 +185,15 @@ def validate(model: type[SectionT], tree: Mapping[str, Any], origin: str) -> Sec
             for item in error.errors(include_url=False)
         )
         raise ConfigError(f"Expected a valid {model.__name__} in {origin}. Received: {problems}") from error
+
+
+def _local_directory(root: str) -> str:
+    if (scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", root)) is None and root.strip():
+        return root
+    parts = urlsplit(root)
+    if scheme is None or scheme[1].lower() != "file" or parts.netloc not in ("", "localhost") or not parts.path:
+        raise ValueError(f"expected the path or file: URI of a local directory. Received: {root!r}")
+    return unquote(parts.path, errors="surrogateescape")
 
 
 def _plain(kind: str, message: str) -> str:

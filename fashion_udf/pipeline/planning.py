@@ -14,7 +14,7 @@ from fashion_udf.catalog.overrides import read_overrides
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, staging
+from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
@@ -106,11 +106,14 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     """
     if config.publish.table:
         metastore.quoted_name(config.publish.table)  # a wrong name ends the run before the night's work
+    preflight.require_inputs(spark, config)
     model = bundle.read(config.bundle)
     versions = _versions(config, model)
     versions = replace(versions, precision=precision.resolve(spark, config.output.path, model, versions))
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": versions.precision})})
+    preflight.require_engine(spark, config.engine.name, versions.precision)
     source = columns.read(spark, config.input)
+    preflight.require_image_roots(source, config.input)
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
     if not refused:

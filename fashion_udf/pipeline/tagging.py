@@ -31,6 +31,7 @@ from fashion_udf.pipeline import (
     outcome,
     overriding,
     planning,
+    preflight,
     refused,
     run_tables,
     staging,
@@ -75,6 +76,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         CommitConflictError: other runs published first, again and again (exit 4).
     """
     run_id, output = paths.new_run_id(), config.output.path
+    preflight.require_output(output)
     directory = paths.staging_dir(output, run_id)
     with (
         session.settings(spark, SETTINGS),
@@ -95,6 +97,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
+    preflight.require_output(config.output.path)
     with session.settings(spark, SETTINGS):
         run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
         planned = planning.on_current(run, None)
