@@ -43,6 +43,7 @@ class PlanCounts:
 
     accepted: int = 0
     carried: int = 0
+    resting: int = 0  # of those carried: their photos could not be had on too many nights
     staged: int = 0  # have results of an interrupted run
     removed: int = 0  # published, and not in the catalog any more
     to_score: int = 0  # rows of one fingerprint count once
@@ -59,14 +60,17 @@ class PlanCounts:
         return self.to_score + self.duplicates + self.staged
 
 
-def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope) -> DataFrame:
+def with_actions(
+    rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope, retry_nights: int
+) -> DataFrame:
     """Decide what to do with every row of the catalog.
 
     Args:
-        rows: as `fingerprint.with_fingerprints` gives them.
+        rows: as `fingerprint.with_fingerprints` gives them, with `failed_nights`.
         previous: the published table, with the columns of `TAGS`.
         results: staged results, as `usable_results` gives them.
         scope: of the run.
+        retry_nights: a published row whose photo could not be had on so many nights stays as it is.
 
     Returns:
         The columns of `PLAN`.
@@ -80,17 +84,19 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     joined = rows.join(published, on="product_id", how="left").join(staged, on="fingerprint", how="left")
     again = F.lit(scope.forced) | _failed(F.col("old_status"), scope.retry_failed)
     carried = (F.col("fingerprint") == F.col("old_fingerprint")) & ~again
+    rests = _tried_enough(retry_nights) & ~F.lit(scope.forced or scope.retry_failed)
     but_for_the_photo = ~_differs(fingerprint.text_part) & ~_differs(fingerprint.versions_part) & ~again
     same_photo = but_for_the_photo & F.col("unchanged") & (F.col("old_image_sha256") == F.col("staged_sha256"))
     action = (
         F.when(carried, Action.CARRY.value)
+        .when(rests, Action.REST.value)
         .when(same_photo | ~F.col("unchanged"), Action.STAGED.value)
         .otherwise(Action.SCORE.value)
     )
     return joined.select(
         *rows.columns,
         action.alias("action"),
-        F.when(~F.coalesce(carried, F.lit(False)), _reason(scope)).alias("reason"),
+        F.when(~F.coalesce(carried | rests, F.lit(False)), _reason(scope)).alias("reason"),
         F.when(but_for_the_photo, F.col("old_image_sha256")).alias("known_sha256"),
     ).select(*PLAN.names)
 
@@ -103,6 +109,13 @@ def _differs(part: Callable[[Column], Column]) -> Column:
     from pyspark.sql import functions as F
 
     return part(F.col("fingerprint")) != part(F.col("old_fingerprint"))
+
+
+def _tried_enough(retry_nights: int) -> Column:
+    """Whether a published row's photo could not be had on so many nights."""
+    from pyspark.sql import functions as F
+
+    return F.coalesce(F.col("failed_nights") >= F.lit(retry_nights), F.lit(False)) & F.col("old_status").isNotNull()
 
 
 def _failed(status: Column, any_failure: bool) -> Column:
@@ -189,7 +202,8 @@ def count(planned: DataFrame, published: int | None) -> PlanCounts:
     accepted = by_action.total()
     return PlanCounts(
         accepted=accepted,
-        carried=by_action[Action.CARRY],
+        carried=by_action[Action.CARRY] + by_action[Action.REST],
+        resting=by_action[Action.REST],
         staged=by_action[Action.STAGED],
         removed=0 if published is None else published - (accepted - reasons[Reason.NEW]),
         to_score=to_score,

@@ -25,6 +25,8 @@ class RunCounts:
         rejected: rows of the catalog with a null or repeated id.
         scored: rows that are not carried over: scored now, or by an interrupted run.
         carried: rows that stay as they are published.
+        resting: of those carried, rows whose photo could not be had on too many nights: they are not tried until their
+            text, photo or model changes.
         removed: published products that are not in the catalog any more.
         duplicates: scored rows that share the result of another row.
         staged: scored rows with a result of an interrupted run.
@@ -41,6 +43,7 @@ class RunCounts:
     rejected: int = 0
     scored: int = 0
     carried: int = 0
+    resting: int = 0
     removed: int = 0
     duplicates: int = 0
     staged: int = 0
@@ -53,7 +56,17 @@ class RunCounts:
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
-        names = ("accepted", "rejected", "scored", "carried", "removed", "duplicates", "staged", "unreadable_texts")
+        names = (
+            "accepted",
+            "rejected",
+            "scored",
+            "carried",
+            "resting",
+            "removed",
+            "duplicates",
+            "staged",
+            "unreadable_texts",
+        )
         rows = {name: int(value) for name in names if (value := getattr(self, name)) is not None}
         groups = {
             "reason": self.reasons,

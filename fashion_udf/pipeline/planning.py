@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
-from fashion_udf.pipeline import comparison, fingerprint, overriding, staging
+from fashion_udf.pipeline import comparison, fingerprint, overriding, retries, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
@@ -44,6 +45,7 @@ class Run:
     rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
+    night: date = field(default_factory=lambda: today())  # in UTC
 
     def settings(self, with_photos: bool) -> Settings:
         """Return how the run scores; without photos, the photo column is not looked at."""
@@ -95,8 +97,17 @@ class Planned:
         counts = self.counts
         if self.parent is None or counts.to_score or counts.staged or counts.removed:
             return False
-        # Checked last: this reads the whole table.
-        return not overriding.override_changes(self.previous, self.overrides)
+        return not self.overrides_change  # asked last: this reads the whole table
+
+    @property
+    def overrides_change(self) -> bool:
+        """Whether what people say today changes a published row."""
+        return overriding.override_changes(self.previous, self.overrides) > 0
+
+
+def today() -> date:
+    """The day in UTC, by which the nights are counted on which a photo could not be had."""
+    return datetime.now(UTC).date()
 
 
 def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
@@ -165,7 +176,9 @@ def on_current(run: Run, target: Path | None) -> Planned:
     if run.scope.selected is not None:
         in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")
     staged = results(run, hold=target is not None)
-    rows = comparison.with_actions(run.rows, in_scope, staged, run.scope)
+    listed = retries.read(run.spark, output, but=run.run_id)
+    rows = retries.with_failed_nights(run.rows, listed, run.night)
+    rows = comparison.with_actions(rows, in_scope, staged, run.scope, run.config.limits.retry_nights)
     if target:
         rows.write.parquet(str(target))
         rows = read(run.spark, [str(target)], PLAN)
@@ -187,6 +200,7 @@ def run_counts(run: Run, planned: Planned) -> RunCounts:
         rejected=run.rejected_rows,
         scored=counts.scored,
         carried=counts.carried,
+        resting=counts.resting,
         removed=counts.removed,
         duplicates=counts.duplicates,
         staged=counts.staged,

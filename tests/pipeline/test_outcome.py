@@ -14,9 +14,8 @@ from fashion_udf.pipeline import outcome
 from fashion_udf.pipeline.outcome import Preview, RunCounts
 
 #: What `outcome.json` holds of three new rows.
-COUNTS = {"accepted": 3, "rejected": 0, "scored": 0, "carried": 0, "removed": 0, "duplicates": 0, "staged": 0} | {
-    "reason.new": 3
-}
+_ZERO = ("rejected", "scored", "carried", "resting", "removed", "duplicates", "staged")
+COUNTS = {"accepted": 3, **dict.fromkeys(_ZERO, 0), "reason.new": 3}
 
 
 def test_the_outcome_is_exact_json(tmp_path: Path) -> None:
