@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from fashion_udf.errors import FashionError
 from fashion_udf.table import metastore, paths, pins, snapshot
+from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
