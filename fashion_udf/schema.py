@@ -124,6 +124,7 @@ PLAN = pa.schema(
         pa.field("action", pa.string()),  # of `Action`
         pa.field("reason", pa.string()),  # of `Reason`; null if the published row is carried
         pa.field("known_sha256", pa.string()),  # null if the row is scored whatever the photo's bytes
+        pa.field("staged_by", pa.string()),  # id of the run whose result the row takes; null where none is staged
     ]
 )
 

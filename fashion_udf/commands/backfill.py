@@ -15,8 +15,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_udf import config, console
-from fashion_udf.commands.tag import add_run_arguments, summary
+from fashion_udf import config
+from fashion_udf.commands.tag import add_run_arguments, preview_summary, summary
 from fashion_udf.config import JobConfig
 from fashion_udf.pipeline import selection, tagging
 from fashion_udf.pipeline.comparison import Scope
@@ -48,6 +48,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> N
     spark = session.start("backfill")
     scope = Scope(selected=selection.select(spark, settings, chosen), forced=options.force)
     if options.plan:
-        sys.stdout.write(console.summary(tagging.preview(spark, settings, scope).as_dict()))
+        sys.stdout.write(preview_summary(tagging.preview(spark, settings, scope)))
     else:
         sys.stdout.write(summary(tagging.tag(spark, settings, scope)))

@@ -103,13 +103,17 @@ class Preview:
     unreadable_texts: int = 0  # of these, in a script that the model's tokenizer was not trained on
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, then rows and bytes of the table, the sample of texts and the time of scoring."""
-        named = {**self.counts.as_dict(), "table_rows": self.table_rows, "bytes_to_write": self.table_bytes}
-        named |= {"sampled_texts": self.sampled_texts, "unreadable_of_sample": self.unreadable_texts}
+        """Return the counts by name, then the rows of the table and the sample of texts: rows, all of them."""
+        sample = {"sampled_texts": self.sampled_texts, "unreadable_of_sample": self.unreadable_texts}
+        return {**self.counts.as_dict(), "table_rows": self.table_rows, **sample}
+
+    def costs(self) -> list[tuple[str, int, str]]:
+        """Return what the run would cost: name, number and unit; seconds only where a run has scored before."""
+        costs = [("table", self.table_bytes, "bytes")]
         if self.core_seconds is not None:
-            named["expected_seconds"] = round(self.core_seconds / self.cores)
-            named["expected_core_seconds"] = round(self.core_seconds)
-        return named
+            costs.append(("scoring", round(self.core_seconds / self.cores), "seconds"))
+            costs.append(("core_time", round(self.core_seconds), "core seconds"))
+        return costs
 
 
 @dataclass

@@ -95,7 +95,7 @@ class Planned:
     def changes_nothing(self) -> bool:
         """Whether the published table is the next one too."""
         counts = self.counts
-        if self.parent is None or counts.to_score or counts.staged or counts.removed:
+        if self.parent is None or counts.scored or counts.removed:
             return False
         return not self.overrides_change  # asked last: this reads the whole table
 
@@ -189,7 +189,7 @@ def on_current(run: Run, target: Path | None) -> Planned:
     published = (parent.rows if parent else 0) if run.scope.selected is None else None
     if published is None:
         removed = removed.limit(0)  # a backfill drops no product: the nightly run does
-    return Planned(parent, previous, overrides, rows, removed, comparison.count(rows, published))
+    return Planned(parent, previous, overrides, rows, removed, comparison.count(rows, published, run.run_id))
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:

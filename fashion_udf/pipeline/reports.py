@@ -22,6 +22,7 @@ class Work:
     """What the plans of a run share: a run that is overtaken plans again."""
 
     next_chunk: int = 0
+    scored: int = 0  # rows that an engine or a look at the photo took time for, of all plans together
     seconds: dict[str, float] = field(default_factory=dict)  # of all plans together, by step
 
 
@@ -53,9 +54,9 @@ def write(
     limits = {modality: facts.novelty for modality, facts in calibration.items()}
     causes, unreadable = run_tables.write(run.directory, table, planned.previous, looked_at, run.run_id, limits)
     measured: dict[str, object] = {"seconds": work.seconds, "unreadable_texts": unreadable}
-    if planned.counts.to_score >= MIN_ROWS_FOR_SPEED:
+    if work.scored >= MIN_ROWS_FOR_SPEED:
         cores = run.spark.sparkContext.defaultParallelism
-        measured["rows_per_core_second"] = planned.counts.to_score / (work.seconds["score"] * cores)
+        measured["rows_per_core_second"] = work.scored / (work.seconds["score"] * cores)
     outcome.write_metrics(run.directory, {**(metrics or {}), **measured})
     unreadable_texts.warn(unreadable, f"{planned.counts.scored} products of this run")
     return replace(planning.run_counts(run, planned), unreadable_texts=unreadable, unchanged=causes)

@@ -10,8 +10,12 @@ must not publish a table.
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fashion_udf.schema import RETRIES, RETRY_EVERY_RUN, Action, to_spark
 from fashion_udf.table import paths
@@ -19,9 +23,11 @@ from fashion_udf.table import paths
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+logger = logging.getLogger(__name__)
+
 
 def read(spark: SparkSession, output: str, but: str = "") -> DataFrame | None:
-    """Return the newest list; None if there is none.
+    """Return the newest list; None if there is none, or nobody is on it.
 
     Args:
         spark: reads it.
@@ -32,7 +38,13 @@ def read(spark: SparkSession, output: str, but: str = "") -> DataFrame | None:
         The columns of `RETRIES`.
     """
     path = paths.newest_retries(output, but)
-    return None if path is None else spark.read.schema(to_spark(RETRIES)).parquet(str(path))
+    try:
+        if path is None or not pq.read_metadata(path).num_rows:
+            return None
+    except (pa.ArrowException, OSError) as error:
+        logger.warning("%s is damaged and ignored: its photos are tried on as many nights again (%s)", path, error)
+        return None
+    return spark.read.schema(to_spark(RETRIES)).parquet(str(path))
 
 
 def with_failed_nights(rows: DataFrame, listed: DataFrame | None, night: date) -> DataFrame:

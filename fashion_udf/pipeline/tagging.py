@@ -136,6 +136,7 @@ def _attempt(run: Run, attempt: int, work: Work, record: Record) -> tuple[Commit
         return planned.parent, counts, False
     with _timed("score", seconds):
         work.next_chunk = _score(run, planned, work.next_chunk)
+    work.scored += planned.counts.to_score
     results = planning.results(run)
     if planned.parent and _stays(planned, results):
         record.counts = counts = reports.write(run, planned, results, work)
@@ -152,9 +153,9 @@ def _attempt(run: Run, attempt: int, work: Work, record: Record) -> tuple[Commit
 
 def _stays(planned: Planned, results: DataFrame) -> bool:
     """Whether the published table is the next one too, now that its rows were scored."""
-    if planned.counts.removed or not assembly.leaves_all(planned.rows, planned.previous, results):
+    if planned.counts.removed or not planned.counts.scored:
         return False
-    return not planned.overrides_change
+    return assembly.leaves_all(planned.rows, planned.previous, results) and not planned.overrides_change
 
 
 def _score(run: Run, planned: Planned, next_chunk: int) -> int:

@@ -36,7 +36,7 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
     frame = spark.createDataFrame(rows, ROWS)
     usable = results(spark, *staged).withColumnRenamed("planned_fingerprint", "for_fingerprint")
     found = comparison.with_actions(frame, tags(spark, *published), usable, scope, 3)
-    assert found.columns == [*frame.columns, "action", "reason", "known_sha256"]
+    assert found.columns == [*frame.columns, "action", "reason", "known_sha256", "staged_by"]
     decided = found.collect()
     assert len(decided) == len(cases), "each row once"
     return {row["product_id"]: (row["action"], row["reason"], row["known_sha256"]) for row in decided}
@@ -70,6 +70,7 @@ NIGHTLY: dict[str, tuple[dict[str, Any], tuple[str, str | None, str | None]]] = 
     "failed twice": ({"status": "image_io", "failed_nights": 2}, ("score", "retry", None)),
     "failed enough": ({"status": "image_io", "failed_nights": 3}, ("rest", None, None)),
     "failed enough, and good before": ({"image": "j", "failed_nights": 3}, ("rest", None, "s")),
+    "failed enough, and staged": ({"image": "j", "failed_nights": 3, "unchanged": False}, ("staged", "image", "s")),
     "failed enough, and never published": ({"published": False, "failed_nights": 3}, ("score", "new", None)),
     "same bytes of a new product": ({"published": False, "unchanged": True}, ("score", "new", None)),
 }  # fmt: skip
@@ -124,7 +125,9 @@ PLANNED: list[tuple[Any, ...]] = [
     ("f", "three", True, 30, "score", "image", "z"),
     ("g", "four", False, None, "carry", None, "s"),
     ("h", "four", False, None, "score", "retry", None),
-    ("i", "five", True, 999, "staged", "text", None),
+    ("i", "five", True, 999, "staged", "text", None, "r0"),
+    ("k", "seven", True, 999, "staged", "text", None, "r1"),
+    ("l", "seven", True, 999, "staged", "text", None, "r1"),
     ("j", "six", True, 999, "rest", None, None),
 ]
 
@@ -133,7 +136,10 @@ def _planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
     from pyspark.sql import functions as F
 
     columns = "product_id string, fingerprint string, has_photo boolean, photo_bytes long"
-    frame = spark.createDataFrame(rows, f"{columns}, action string, reason string, known_sha256 string")
+    frame = spark.createDataFrame(
+        [(*row, None)[:8] for row in rows],
+        f"{columns}, action string, reason string, known_sha256 string, staged_by string",
+    )
     return frame.withColumn("file", F.when(frame["product_id"] < "e", "first"))
 
 
@@ -151,26 +157,27 @@ def test_one_row_of_each_fingerprint_is_scored_for_all_and_skipped_only_if_all_h
 
 def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None:
     expected = PlanCounts(
-        accepted=10,
+        accepted=12,
         carried=2,
         resting=1,
         staged=1,
+        scored_before=1,
         removed=2,
         to_score=4,
-        duplicates=3,
+        duplicates=4,
         with_photo=3,
         largest_photo=30,
         photo_bytes=60,
         files={"first": 2, None: 2},
-        reasons={"image": 5, "new": 1, "retry": 1, "text": 1},
+        reasons={"image": 5, "new": 1, "retry": 1, "text": 3},
     )
     planned = _planned(spark, PLANNED)
-    assert comparison.count(planned, 11) == expected, "eleven are published: nine of those planned, and two"
-    assert comparison.count(planned, None) == replace(expected, removed=0)
+    assert comparison.count(planned, 13, "r1") == expected, "published are eleven of those planned, and two"
+    assert comparison.count(planned, None, "r1") == replace(expected, removed=0)
 
 
 def test_an_empty_catalog_counts_nothing(spark: SparkSession) -> None:
-    assert comparison.count(_planned(spark, []), 0) == PlanCounts()
+    assert comparison.count(_planned(spark, []), 0, "r1") == PlanCounts()
 
 
 #: name -> (result, the key it may be used by in run r1, and in r1 when it was told to score again).

@@ -7,6 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+import pytest
+
 from fashion_udf.pipeline import retries
 from fashion_udf.schema import RETRIES, to_spark
 from tests.tag_rows import results
@@ -80,3 +83,15 @@ def test_the_next_list_has_what_failed_again_and_what_rests(spark: SparkSession)
         listed = retries.after(planned, found, TUESDAY, others)
         assert listed.columns == RETRIES.names
         assert {row["product_id"]: (row["nights"], row["last_night"]) for row in listed.collect()} == expected | more
+
+
+def test_a_list_that_is_empty_or_damaged_is_no_list(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = tmp_path / "runs" / "r1" / "retries.parquet" / "part-0.parquet"
+    part.parent.mkdir(parents=True)
+    pq.write_table(RETRIES.empty_table(), part)
+    assert retries.read(spark, str(tmp_path)) is None and not caplog.messages
+    part.write_bytes(b"PAR1")
+    assert retries.read(spark, str(tmp_path)) is None
+    assert f"{part} is damaged and ignored: its photos are tried on as many nights again" in caplog.text
