@@ -75,6 +75,7 @@ def test_rows_may_drop_by_the_threshold_and_not_by_one_more() -> None:
         "row_drop",
         rows=89,
         ids=89,
+        categories={"Tops": 45, "Shoes": 44},
     )
 
 
