@@ -41,7 +41,7 @@ from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.pipeline.reports import Work
-from fashion_udf.schema import TAGS
+from fashion_udf.schema import TAGS, Reason
 from fashion_udf.spark import session
 from fashion_udf.table import followers, paths, snapshot
 from fashion_udf.table.commit import Commit
@@ -153,7 +153,8 @@ def _attempt(run: Run, attempt: int, work: Work, record: Record) -> tuple[Commit
 
 def _stays(planned: Planned, results: DataFrame) -> bool:
     """Whether the published table is the next one too, now that its rows were scored."""
-    if planned.counts.removed or not planned.counts.scored:
+    counts = planned.counts
+    if counts.removed or counts.reasons.get(Reason.NEW) or not counts.scored:
         return False
     return assembly.leaves_all(planned.rows, planned.previous, results) and not planned.overrides_change
 

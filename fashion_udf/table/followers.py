@@ -86,7 +86,7 @@ def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:
                 logger.warning("%s stays behind: this session's catalog has no such table: %s", table, _remedy(output))
                 return False
             directory = paths.data_dir(output, commit)
-            if shown is not None and shown.name not in pins.pins(output):
+            if shown is not None:
                 _pin_shown(output, table, shown)
             pins.pin(output, commit, f"shown by {table}"[: pins.MAX_NOTE], _holder(table), table)
             if shown != directory and not metastore.point_to(spark, table, directory):
@@ -96,16 +96,18 @@ def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:
             if snapshot.newest(output) == commit:
                 _release_others(output, table, commit)
                 return True
-    except FashionError as error:
+    except (FashionError, OSError) as error:
         logger.warning("%s may stay behind (%s): %s", table, error, _remedy(output))
         return False
 
 
 def _pin_shown(output: str, table: str, shown: Path) -> None:
     """Pin the snapshot that a table shows: release 0.1, which pinned none, may have moved it there."""
-    held = [commit for commit in snapshot.read_log(output) if paths.data_dir(output, commit) == shown]
-    if held and held[-1].snapshot_id not in pins.expired(output):
-        pins.pin(output, held[-1], f"shown by {table}"[: pins.MAX_NOTE], _holder(table), table)
+    if any(pin.table == table for pin in pins.pins(output).get(shown.name, ())):
+        return  # mostly so: the whole log is read only where it is not
+    commits = [commit for commit in snapshot.read_log(output) if paths.data_dir(output, commit) == shown]
+    if commits and commits[-1].snapshot_id not in pins.expired(output):
+        pins.pin(output, commits[-1], f"shown by {table}"[: pins.MAX_NOTE], _holder(table), table)
 
 
 def _release_others(output: str, table: str, shown: Commit) -> None:

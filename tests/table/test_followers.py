@@ -93,6 +93,21 @@ def test_what_the_table_shows_never_expires_and_the_next_run_of_any_kind_mends_i
     assert shown() == ["a", "b"]
 
 
+def test_a_snapshot_that_an_older_release_moved_the_table_to_is_pinned_before_a_move_that_fails(
+    spark: SparkSession, tmp_path: Path, shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = str(tmp_path)
+    old = publish(tmp_path, ["1"])
+    assert metastore.point_to(spark, TABLE, paths.data_dir(output, old))
+    pins.pin(output, old)  # a person's pin is not the table's
+    publish(tmp_path, ["2"])
+    monkeypatch.setattr(metastore, "point_to", lambda *_: False)
+    followers.reconcile(output, spark, TABLE)
+    assert pins.unpin(output, old) and followers.tables_of(output) == [TABLE]
+    retention.expire(output, ALL)
+    assert shown() == ["1"]
+
+
 def test_a_command_that_finds_no_such_table_or_no_spark_says_what_to_run_and_makes_no_table(
     spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
