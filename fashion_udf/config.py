@@ -84,17 +84,25 @@ class Limits(Section):
     max_image_pixels: int = Field(89_478_485, ge=1)  # Pillow's MAX_IMAGE_PIXELS: where it starts to warn of a bomb
     batch_bytes: int = Field(32_000_000, ge=1_000_000)  # photo bytes in one Arrow batch
     batch_timeout: float = Field(600.0, gt=0)  # seconds after which a batch is taken for hung
+    #: Nights on which a photo that cannot be had is tried; then it rests until photo, text or model changes. An outage
+    #: of a long weekend is shorter.
+    retry_nights: int = Field(5, ge=1)
     fetch_threads: int = Field(8, ge=0, le=64)  # fetch photos by URI while the engine works; 0: one after the other
 
 
 class Gates(Section):
-    """How much a new table may differ before a person must look at it, as shares of rows."""
+    """How much a new table may differ before a person must look at it, as shares of rows.
+
+    A table of fewer than 100 rows may exceed a limit by three rows; the limit of lost rows holds at any size.
+    """
 
     max_failures: float = Field(0.25, ge=0, le=1)
+    max_without_category: float = Field(0.1, ge=0, le=1)
     max_row_drop: float = Field(0.1, ge=0, le=1)
     max_one_category: float = Field(0.5, ge=0, le=1)
     max_shift: float = Field(0.1, ge=0, le=1)  # total variation between the shares of the categories
     max_flips: float = Field(0.1, ge=0, le=1)  # products whose category changed
+    max_withdrawn: float = Field(0.1, ge=0, le=1)  # of the products that people decided
 
 
 class Overrides(Section):

@@ -16,8 +16,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_udf import cli, config, console
-from fashion_udf.commands.tag import add_run_arguments, summary
+from fashion_udf import cli, config
+from fashion_udf.commands.tag import add_run_arguments, preview_summary, summary
 from fashion_udf.config import JobConfig
 from fashion_udf.pipeline import selection, tagging
 from fashion_udf.pipeline.comparison import Scope
@@ -51,6 +51,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> N
     selected = selection.select(spark, settings, chosen, options.ignore_missing)
     scope = Scope(selected=selected, forced=options.force)
     if options.plan:
-        sys.stdout.write(console.summary(tagging.preview(spark, settings, scope).as_dict()))
+        sys.stdout.write(preview_summary(tagging.preview(spark, settings, scope)))
     else:
         sys.stdout.write(summary(tagging.tag(spark, settings, scope)))

@@ -17,7 +17,7 @@ from fashion_udf import cli, config, console
 from fashion_udf.config import JobConfig
 from fashion_udf.pipeline import tagging
 from fashion_udf.pipeline.comparison import Scope
-from fashion_udf.pipeline.outcome import Outcome
+from fashion_udf.pipeline.outcome import Outcome, Preview
 from fashion_udf.spark import session
 
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -
     spark = session.start("tag_catalog")
     scope = Scope(forced=options.force, retry_failed=options.retry_failed)
     if options.plan:
-        sys.stdout.write(console.summary(tagging.preview(spark, settings, scope).as_dict()))
+        sys.stdout.write(preview_summary(tagging.preview(spark, settings, scope)))
     else:
         sys.stdout.write(summary(tagging.tag(spark, settings, scope)))
 
@@ -46,6 +46,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plan", "--dry-run", action="store_true", help="check everything, print the counts, write nothing"
     )
+
+
+def preview_summary(preview: Preview) -> str:
+    """What a run would do, in rows, and what it would cost."""
+    costs = console.table(("cost", "about", "unit"), preview.costs())
+    return f"{console.summary(preview.as_dict())}\n{costs}"
 
 
 def summary(outcome: Outcome) -> str:

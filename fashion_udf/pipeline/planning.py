@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from fashion_udf.catalog.overrides import read_overrides
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, staging
+from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, retries, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
@@ -43,6 +44,7 @@ class Run:
     rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
+    night: date = field(default_factory=lambda: today())  # in UTC
 
     def settings(self, with_photos: bool) -> Settings:
         """Return how the run scores; without photos, the photo column is not looked at."""
@@ -92,10 +94,19 @@ class Planned:
     def changes_nothing(self) -> bool:
         """Whether the published table is the next one too."""
         counts = self.counts
-        if self.parent is None or counts.to_score or counts.staged or counts.removed:
+        if self.parent is None or counts.scored or counts.removed:
             return False
-        # Checked last: this reads the whole table.
-        return not overriding.override_changes(self.previous, self.overrides)
+        return not self.overrides_change  # asked last: this reads the whole table
+
+    @property
+    def overrides_change(self) -> bool:
+        """Whether what people say today changes a published row."""
+        return overriding.override_changes(self.previous, self.overrides) > 0
+
+
+def today() -> date:
+    """The day in UTC, by which the nights are counted on which a photo could not be had."""
+    return datetime.now(UTC).date()
 
 
 def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
@@ -167,7 +178,9 @@ def on_current(run: Run, target: Path | None) -> Planned:
     if run.scope.selected is not None:
         in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")
     staged = results(run, hold=target is not None)
-    rows = comparison.with_actions(run.rows, in_scope, staged, run.scope)
+    listed = retries.read(run.spark, output, but=run.run_id)
+    rows = retries.with_failed_nights(run.rows, listed, run.night)
+    rows = comparison.with_actions(rows, in_scope, staged, run.scope, run.config.limits.retry_nights)
     if target:
         rows.write.parquet(str(target))
         rows = read(run.spark, [str(target)], PLAN)
@@ -178,7 +191,7 @@ def on_current(run: Run, target: Path | None) -> Planned:
     published = (parent.rows if parent else 0) if run.scope.selected is None else None
     if published is None:
         removed = removed.limit(0)  # a backfill drops no product: the nightly run does
-    return Planned(parent, previous, overrides, rows, removed, comparison.count(rows, published))
+    return Planned(parent, previous, overrides, rows, removed, comparison.count(rows, published, run.run_id))
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:
@@ -189,6 +202,7 @@ def run_counts(run: Run, planned: Planned) -> RunCounts:
         rejected=run.rejected_rows,
         scored=counts.scored,
         carried=counts.carried,
+        resting=counts.resting,
         removed=counts.removed,
         duplicates=counts.duplicates,
         staged=counts.staged,
