@@ -15,6 +15,8 @@ from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
+from fashion_udf.photos import parquet_photos
+from fashion_udf.photos.parquet_photos import PhotoColumn
 from fashion_udf.pipeline import comparison, fingerprint, overriding, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
@@ -40,10 +42,12 @@ class Run:
     run_id: str
     bundle: Bundle
     versions: Versions
-    source: DataFrame  # all rows of the catalog, as `columns.read` gives them
+    source: DataFrame  # all rows of the catalog, as `columns.read` gives them, without `image` if there are `photos`
     rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
+    #: In the catalog's files, for Python workers to read; None: they are in `image`, or at URIs.
+    photos: PhotoColumn | None = None
 
     def settings(self, with_photos: bool) -> Settings:
         """Return how the run scores; without photos, the photo column is not looked at."""
@@ -110,17 +114,22 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     model = bundle.read(config.bundle)
     precision = registry.resolve_precision(config.engine.name, model, config.engine.precision)
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
-    source = columns.read(spark, config.input)
+    source, photos = columns.read(spark, config.input), None
+    if parquet_photos.ROW in source.columns:
+        source, photos = source.drop("image"), columns.photo_column(config.input)
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
     if not refused:
         accepted = source  # without a rejected id the filter only costs: every query would count all ids again
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
+        if photos:
+            tasks = 4 * spark.sparkContext.defaultParallelism
+            accepted = parquet_photos.in_file_order(accepted, tasks)  # the join may have shuffled them
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
     versions = _versions(config, model)
-    rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned)
-    return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused)
+    rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned, photos)
+    return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused, photos)
 
 
 def _versions(config: JobConfig, model: Bundle) -> Versions:

@@ -88,13 +88,13 @@ def _scored(run: Run, product_ids: pd.Series) -> pd.DataFrame:
     ids = spark.createDataFrame(pd.DataFrame({"product_id": product_ids}, dtype=object), "product_id string")
     if run.rejected_rows:
         ids = ids.join(run.rejected, on="product_id", how="left_anti")
-    by_bytes = "image" in source.columns
+    by_bytes = "image_uri" not in source.columns
     counts = PlanCounts(
         to_score=len(product_ids), photo_bytes=chunks.USUAL_PHOTO_BYTES * len(product_ids) if by_bytes else 0
     )
     # The ids are few, so they are broadcast and the photos stay where they are.
     rows = source.join(F.broadcast(ids), on="product_id", how="inner")
-    rows = chunks.spread(rows, len(product_ids), counts)
+    rows = chunks.spread(rows, len(product_ids), counts, len(product_ids))
     model, done = spark.sparkContext.broadcast(run.bundle), spark.sparkContext.accumulator(0)
     settings, nothing = run.settings(with_photos=True), F.lit(None).cast("string")
     facts: dict[str, Column] = {
@@ -105,9 +105,8 @@ def _scored(run: Run, product_ids: pd.Series) -> pd.DataFrame:
     }
 
     def score(sandboxed: bool) -> pd.DataFrame:
-        scores = udf.score_udf(model, settings, done, sandboxed, run.config.limits.batch_timeout)
-        photo = "image" if by_bytes else "image_uri"
-        scored = rows.withColumn("score", scores("title", "description", photo, nothing))
+        scores = udf.score_udf(model, settings, done, sandboxed, run.config.limits.batch_timeout, run.photos)
+        scored = rows.withColumn("score", scores("title", "description", chunks.photo_of(rows), nothing))
         named = (facts.get(name, F.col(f"score.{name}")).alias(name) for name in shadow_report.FACTS)
         return scored.select("product_id", "score.status", *named).toPandas()
 

@@ -26,6 +26,7 @@ from fashion_udf.pipeline import (
     audit,
     chunks,
     comparison,
+    division,
     estimate,
     gates,
     outcome,
@@ -157,7 +158,7 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         return next_chunk
     config = run.config
     todo = run.staging / f"todo-{next_chunk}"
-    one_each = comparison.one_per_fingerprint(planned.rows)
+    one_each = division.ranked(comparison.one_per_fingerprint(planned.rows))
     one_each.write.parquet(str(todo))
     job = chunks.Job(
         source=run.source,
@@ -168,6 +169,7 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         run_id=run.run_id,
         directory=run.staging,
         batch_timeout=config.limits.batch_timeout,
+        photos=run.photos,
     )
     return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
 

@@ -11,7 +11,8 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pandas as pd
 
@@ -19,7 +20,9 @@ from fashion_udf import errors
 from fashion_udf.errors import FashionError
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
+from fashion_udf.photos import parquet_photos
 from fashion_udf.photos.decode import decode as decode_photo
+from fashion_udf.photos.parquet_photos import PhotoColumn
 from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.schema import SCORE, TAG, to_spark
 from fashion_udf.scoring.scorer import Scorer, Settings
@@ -44,7 +47,12 @@ _scorers: dict[tuple[str, Settings, bool, int], Scorer] = {}
 
 
 def score_udf(
-    bundle: Broadcast[Bundle], settings: Settings, rows_done: Accumulator[int], sandboxed: bool, batch_timeout: float
+    bundle: Broadcast[Bundle],
+    settings: Settings,
+    rows_done: Accumulator[int],
+    sandboxed: bool,
+    batch_timeout: float,
+    photos: PhotoColumn | None = None,
 ) -> Callable[..., Column]:
     """Return a UDF over (title, description, photo, known_sha256) that yields a struct with the fields of `SCORE`.
 
@@ -55,11 +63,12 @@ def score_udf(
         sandboxed: decode every photo in a child process, so that one which kills or hangs the decoder costs its row
             alone.
         batch_timeout: seconds after which a batch is taken for hung; the worker then dumps its stack and exits.
+        photos: in the catalog's files; the photo is then `parquet_photos.place()`, and rows come in the files' order.
     """
     from pyspark.sql.pandas.functions import pandas_udf
 
     def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
-        for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout):
+        for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout, photos):
             rows_done.add(len(scores))
             yield scores
 
@@ -90,18 +99,25 @@ def tag_udf(
 
 
 def _scored(
-    batches: Iterator[tuple[pd.Series, ...]], bundle: Bundle, settings: Settings, sandboxed: bool, batch_timeout: float
+    batches: Iterator[tuple[Any, ...]],  # each column a pandas series, a photo's place a data frame
+    bundle: Bundle,
+    settings: Settings,
+    sandboxed: bool,
+    batch_timeout: float,
+    photos: PhotoColumn | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Score the batches of a task, in a Python worker."""
     scorer = _scorer(bundle, settings, sandboxed)
-    for columns in batches:
-        # Spark 3.5 and 4.0 kill no worker that stands still; a decoder or engine that hangs must not hang the night.
-        faulthandler.dump_traceback_later(batch_timeout, exit=True)
-        try:
-            scores = scorer.score(*(values(column) for column in columns))
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        yield scores
+    with nullcontext() if photos is None else parquet_photos.Reader(photos) as reader:
+        for titles, descriptions, photo, *known in batches:
+            # Spark 3.5 and 4.0 kill no worker that stands still; a decoder or engine that hangs must not hang a night.
+            faulthandler.dump_traceback_later(batch_timeout, exit=True)
+            try:
+                bytes_or_uris = values(photo) if reader is None else reader.photos(photo)
+                scores = scorer.score(values(titles), values(descriptions), bytes_or_uris, *map(values, known))
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+            yield scores
 
 
 def sandboxed_if_needed(score: Callable[[bool], Result]) -> Result:

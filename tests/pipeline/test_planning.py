@@ -119,8 +119,8 @@ def test_the_fingerprints_of_a_run_hold_what_changes_its_results(spark: SparkSes
 
 def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
     frame = spark.createDataFrame(
-        [(name, value, "f", False, None) for name, value in rows.items()],
-        "product_id string, fingerprint string, file string, has_photo boolean, photo_bytes long",
+        [(name, value, "f", None, False, None) for name, value in rows.items()],
+        "product_id string, fingerprint string, file string, row long, has_photo boolean, photo_bytes long",
     )
     if scope.selected is not None:  # as `start` does
         frame = frame.join(scope.selected, on="product_id", how="left_semi")
