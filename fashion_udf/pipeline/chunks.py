@@ -8,7 +8,6 @@ the tasks of the others fill the idle cores.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,16 +115,16 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: compari
     """Score a chunk."""
     job.source.sparkSession.sparkContext.setJobDescription(f"chunk {chunk.number}")
     rows = spread(_rows(job, chunk), chunk.rows, counts, chunk.most_tasks)
-    written = job.directory / f"chunk-{chunk.number:05d}"
     photos = job.photos if job.settings.photo != "none" else None
 
-    def write(sandboxed: bool) -> None:
+    def write(sandboxed: bool) -> Path:
         score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout, photos)
-        shutil.rmtree(written, ignore_errors=True)  # of the first attempt
+        # A directory for each attempt: while the second writes, tasks of the first may still write or clean up.
+        written = job.directory / f"chunk-{chunk.number:05d}-{int(sandboxed)}"
         _results(rows, score, job).write.parquet(str(written))
+        return written
 
-    udf.sandboxed_if_needed(write)
-    staging.commit_chunk(job.directory, written, chunk.number)
+    staging.commit_chunk(job.directory, udf.sandboxed_if_needed(write), chunk.number)
 
 
 def _rows(job: Job, chunk: Chunk) -> DataFrame:

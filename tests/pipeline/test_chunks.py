@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.errors import PySparkException
 
 from fashion_udf.catalog import columns
 from fashion_udf.config import Input
@@ -171,3 +174,29 @@ def test_the_bounds_hold_while_chunks_are_scored_and_no_longer(
     todo = _todo(spark, 10)
     chunks.score(_job(todo, todo), _counts(10), 1_000_000)
     assert (bounds, spark.conf.get(key)) == ([str(chunks.BATCH_ROWS)], before)
+
+
+def test_the_second_attempt_at_a_chunk_writes_beside_what_the_first_still_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[Path] = []
+
+    def write(name: str) -> None:
+        written.append(Path(name))
+        os.mkdir(name)  # Spark refuses a path that exists
+        if len(written) == 1:
+            raise PySparkException("Python worker exited unexpectedly (crashed)")
+        (written[0] / "late.parquet").touch()  # a task of the first attempt
+        (written[1] / "part.parquet").touch()
+
+    frame: Any = SimpleNamespace(write=SimpleNamespace(parquet=write))
+    context = SimpleNamespace(setJobDescription=lambda _: None)
+    source: Any = SimpleNamespace(sparkSession=SimpleNamespace(sparkContext=context))
+    for name in ("_rows", "spread", "_results"):
+        monkeypatch.setattr(chunks, name, lambda *_: frame)
+    monkeypatch.setattr(chunks.udf, "score_udf", lambda *_: None)
+    job = replace(_job(source, frame, tmp_path), settings=SimpleNamespace(photo="none"))  # type: ignore[arg-type]
+    nothing: Any = None
+    chunks._score_chunk(job, Chunk(7, ("a",), 0, 1, 1, 1), nothing, PlanCounts())
+    assert len({*written}) == 2
+    assert [path.name for path in (tmp_path / "results" / "00007").iterdir()] == ["part.parquet"]
