@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from fashion_udf.catalog import columns, sources
+from fashion_udf.catalog import columns, row_groups, sources
 from fashion_udf.catalog.overrides import read_overrides
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
@@ -23,6 +23,7 @@ from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
 from fashion_udf.scoring.scorer import Settings
+from fashion_udf.spark import memory, session
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
@@ -117,6 +118,9 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     source, photos = columns.read(spark, config.input), None
     if parquet_photos.ROW in source.columns:
         source, photos = source.drop("image"), columns.photo_column(config.input)
+    elif "image" in source.columns:
+        group = row_groups.largest(source, columns.photo_column(config.input).image)
+        memory.require_heap(spark, group.size, group.held)
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
     if not refused:
@@ -179,7 +183,7 @@ def on_current(run: Run, target: Path | None) -> Planned:
         rows.write.parquet(str(target))
         rows = read(run.spark, [str(target)], PLAN)
     else:
-        rows = rows.persist()
+        rows = session.cached(rows)
     overrides = read_overrides(run.spark, run.config.overrides)
     removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
     published = (parent.rows if parent else 0) if run.scope.selected is None else None

@@ -16,7 +16,7 @@ from fashion_udf.pipeline.planning import Run
 from fashion_udf.pipeline.shadow_report import Cost, Report, Scoring
 from fashion_udf.schema import TAGS
 from fashion_udf.scoring import udf
-from fashion_udf.spark import session
+from fashion_udf.spark import memory, session
 from fashion_udf.table import paths, snapshot
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows:
         )
     present = bundle.read(config.bundle)
     bounds = chunks.memory_bounds(PlanCounts(), config.limits.batch_bytes)
-    with session.settings(spark, {**tagging.SETTINGS, **bounds}):
+    values = {**tagging.SETTINGS, **bounds}
+    with session.settings(spark, values), session.uncached_after(), memory.explained(spark):
         changed = config.model_copy(update={"bundle": reference})
         run = planning.start(spark, changed, Scope(), paths.new_run_id())
         published = planning.read(spark, [str(paths.data_dir(config.output.path, commit))], TAGS)

@@ -14,7 +14,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import TAGS
-from fashion_udf.spark import session
+from fashion_udf.spark import memory, session
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
@@ -79,7 +79,9 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
     directory = paths.staging_dir(output, run_id)
     with (
         session.settings(spark, SETTINGS),
+        session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
+        memory.explained(spark),
         staging.alive(directory),
     ):
         run = planning.start(spark, config, scope or Scope(), run_id)
@@ -95,7 +97,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
-    with session.settings(spark, SETTINGS):
+    with session.settings(spark, SETTINGS), session.uncached_after(), memory.explained(spark):
         run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
         planned = planning.on_current(run, None)
         rows = 0 if planned.changes_nothing else planned.table_rows
@@ -160,10 +162,11 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
     todo = run.staging / f"todo-{next_chunk}"
     one_each = division.ranked(comparison.one_per_fingerprint(planned.rows))
     one_each.write.parquet(str(todo))
+    bundle = run.spark.sparkContext.broadcast(run.bundle)
     job = chunks.Job(
         source=run.source,
         todo=run.spark.read.schema(one_each.schema).parquet(str(todo)),
-        bundle=run.spark.sparkContext.broadcast(run.bundle),
+        bundle=bundle,
         settings=run.settings(with_photos=planned.counts.with_photo > 0),
         versions=run.versions,
         run_id=run.run_id,
@@ -171,7 +174,11 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         batch_timeout=config.limits.batch_timeout,
         photos=run.photos,
     )
-    return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
+    try:
+        return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
+    finally:
+        with suppress(Exception):  # Spark has ended: an error of the chunks says why
+            bundle.destroy()
 
 
 def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:
