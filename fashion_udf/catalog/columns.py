@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PHOTO_COLUMNS = ("image", "image_uri")
 EXAMPLES = 10  # rejected ids named in an error
+#: What Spark knows of a row of a file; the place in it, of Parquet alone and from Spark 3.5 on.
+_FILE_PATH, _ROW_INDEX = "_metadata.file_path", "_metadata.row_index"
 
 
 def read(spark: SparkSession, source: Input) -> DataFrame:
@@ -126,8 +128,8 @@ def _mapped(frame: DataFrame, mapping: dict[str, str | None], form: str) -> Data
             kind = frame.schema[their_name].dataType.simpleString()
             columns.append(_typed(column, kind, name, their_name, form).alias(name))
     columns.append(_file(frame, form).alias(FILE))
-    if form == "parquet" and mapping.get("image") and _are_local(frame):
-        columns.append(F.col("_metadata.row_index").alias(ROW))
+    if form == "parquet" and mapping.get("image") and _are_local(frame) and _has(frame, _ROW_INDEX):
+        columns.append(F.col(_ROW_INDEX).alias(ROW))
     return frame.select(*columns)
 
 
@@ -138,17 +140,21 @@ def _are_local(frame: DataFrame) -> bool:
 
 
 def _file(frame: DataFrame, form: str) -> Column:
-    from pyspark.errors import AnalysisException
     from pyspark.sql import functions as F
 
-    name, none = "_metadata.file_path", F.lit(None).cast("string")
-    if form == "csv":  # read by `csv_records`: here Spark would raise an error of another kind
-        return none
+    # CSV is read by `csv_records`: there Spark would raise an error of another kind.
+    named = form != "csv" and _has(frame, _FILE_PATH)  # a table that is a view names none
+    return F.col(_FILE_PATH) if named else F.lit(None).cast("string")
+
+
+def _has(frame: DataFrame, name: str) -> bool:
+    from pyspark.errors import AnalysisException
+
     try:
         frame.selectExpr(name)  # if a `Column` fails, pyspark writes an error of 10 kB to standard error
-    except AnalysisException:  # a table that is a view
-        return none
-    return F.col(name)
+    except AnalysisException:
+        return False
+    return True
 
 
 def _typed(column: Column, kind: str, name: str, their_name: str, form: str) -> Column:

@@ -42,6 +42,7 @@ from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import TAGS
+from fashion_udf.scoring import udf
 from fashion_udf.spark import memory, session
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
@@ -82,6 +83,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         memory.explained(spark),
+        udf.own_errors(),
         staging.alive(directory),
     ):
         run = planning.start(spark, config, scope or Scope(), run_id)
@@ -97,7 +99,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
-    with session.settings(spark, SETTINGS), session.uncached_after(), memory.explained(spark):
+    with session.settings(spark, SETTINGS), session.uncached_after(), memory.explained(spark), udf.own_errors():
         run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
         planned = planning.on_current(run, None)
         rows = 0 if planned.changes_nothing else planned.table_rows

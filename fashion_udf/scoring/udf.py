@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pandas as pd
@@ -147,6 +147,20 @@ def sandboxed_if_needed(score: Callable[[bool], Result]) -> Result:
                 "a Python worker died; scoring its rows once more with each photo decoded in a child process"
             )
     raise AssertionError("the second attempt returns or raises")
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise what a Python worker raised on purpose in place of Spark's error around it."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        if own := own_error(error):
+            raise own from error
+        raise
 
 
 def own_error(error: Exception) -> FashionError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 from fashion_udf import config
 from fashion_udf.config import JobConfig
+from fashion_udf.errors import CatalogError
 from fashion_udf.pipeline import chunks, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.table import paths, snapshot
@@ -94,6 +96,23 @@ def test_a_catalog_that_is_written_anew_between_plan_and_scoring_exchanges_no_ph
     monkeypatch.setattr(chunks, "score", rewritten)
     tagging.tag(spark, _config(tmp_path))
     assert _digests(tmp_path / "out") == _expected([*range(PRODUCTS)])
+
+
+@pytest.mark.parametrize("command", [tagging.tag, tagging.preview])
+def test_a_file_with_damaged_photos_ends_the_run_with_its_name(
+    spark: SparkSession, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    _write(tmp_path / "in", [*range(PRODUCTS)], 1)
+    (file,) = (tmp_path / "in").iterdir()
+    chunk = pq.read_metadata(file).row_group(3).column(2)
+    data = bytearray(file.read_bytes())
+    start = chunk.dictionary_page_offset
+    data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    file.write_bytes(data)
+    with pytest.raises(
+        CatalogError, match=r"^Expected file:/.*part%200\.parquet to be a readable Parquet file\. Received"
+    ):
+        command(spark, _config(tmp_path))
 
 
 def test_a_backfill_whose_join_shuffles_the_rows_reads_the_right_photos(spark: SparkSession, tmp_path: Path) -> None:
