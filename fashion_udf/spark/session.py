@@ -49,12 +49,13 @@ def start(app_name: str) -> SparkSession:
         EnvironmentUnsupportedError: pyspark is not installed, or `require_usable` refuses the session.
     """
     try:
-        from pyspark import SparkConf
+        from pyspark import SparkConf, SparkContext
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise EnvironmentUnsupportedError(
             f"Expected pyspark: run the job with spark-submit, or install 'fashion-udf[spark]'. Received: {error}"
         ) from error
+    SparkContext._ensure_initialized()  # without Java a `SparkConf` knows nothing of what spark-submit was given
     conf = SparkConf()
     if not conf.contains("spark.pyspark.python"):
         # Spark starts workers with the `python3` of PATH, which may lack this library.
