@@ -9,6 +9,7 @@
     ├── GateRefusedError         exit 3: an audit gate refused the table; yesterday's stays published
     ├── CommitConflictError      exit 4: another run published first
     ├── CommitUnknownError       exit 1: the store did not say whether the commit landed
+    ├── OutOfMemoryError         exit 1: the run needed more memory than Spark, or the machine, has
     ├── SnapshotError            exit 1: the snapshot log or its files are damaged
     └── EngineError              exit 1: the model engine failed, or failed its golden rows on this host
 
@@ -67,6 +68,10 @@ class CommitConflictError(FashionError):
 
 class CommitUnknownError(FashionError):
     """The store failed in a way that leaves open whether the commit landed."""
+
+
+class OutOfMemoryError(FashionError):
+    """The run died because it needed more memory than Spark, or the machine, has."""
 
 
 class SnapshotError(FashionError):

@@ -118,6 +118,7 @@ PLAN = pa.schema(
         pa.field("product_id", pa.string()),
         pa.field("fingerprint", pa.string()),
         pa.field("file", pa.string()),  # the file of the catalog that holds the row; null if its source has no files
+        pa.field("row", pa.int64()),  # the row's place in its file; null if Spark reads the photo, or there is none
         pa.field("has_photo", pa.bool_()),
         pa.field("photo_bytes", pa.int64()),  # null if the plan did not look at photos
         pa.field("failed_nights", pa.int32()),  # on which this photo could not be had, before this one; null for none

@@ -1,7 +1,7 @@
 """Any source to a data frame of `schema.CATALOG`, and the rows with unusable ids.
 
 Ids stay strings: text sources are read without inference, so "007", "1e5" and "NaN" survive. Photo bytes are never
-collected and never shuffled.
+collected.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 from fashion_udf.catalog import sources
 from fashion_udf.config import Columns, Input
 from fashion_udf.errors import CatalogError, ConfigError
+from fashion_udf.photos import parquet_photos
+from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
 from fashion_udf.schema import CATALOG, to_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 PHOTO_COLUMNS = ("image", "image_uri")
-FILE = "file"  # our column: the file that a row was read from
 EXAMPLES = 10  # rejected ids named in an error
+#: What Spark knows of a row of a file; the place in it, of Parquet alone and from Spark 3.5 on.
+_FILE_PATH, _ROW_INDEX = "_metadata.file_path", "_metadata.row_index"
 
 
 def read(spark: SparkSession, source: Input) -> DataFrame:
@@ -27,7 +30,8 @@ def read(spark: SparkSession, source: Input) -> DataFrame:
 
     Returns:
         The columns of `CATALOG`, with one of `image` and `image_uri` (`image`, all null, where the source has neither),
-        and `FILE`: the file a row is in, as Spark names it, or null. A filter by `FILE` reads no other file.
+        and `FILE`: the file a row is in, as Spark names it, or null. A filter by `FILE` reads no other file. `ROW`, the
+        row's place in it, is there only where Python workers can read the photos themselves (`photo_column`).
 
     Raises:
         CatalogError: the source cannot be read, lacks a mapped column, or a column has another type.
@@ -36,6 +40,11 @@ def read(spark: SparkSession, source: Input) -> DataFrame:
     with sources.readable("input.path", source.format, source.path):
         frame = sources.READERS[source.format](spark, source.path)
         return _mapped(frame, _mapping(source.columns, frame.columns), source.format)
+
+
+def photo_column(source: Input) -> PhotoColumn:
+    """Return the names that ids and photos have in the files of a source that `read` gave a `ROW`."""
+    return PhotoColumn(image=source.columns.image or "image", product_id=source.columns.product_id)
 
 
 def split_ids(frame: DataFrame) -> tuple[DataFrame, DataFrame]:
@@ -118,21 +127,34 @@ def _mapped(frame: DataFrame, mapping: dict[str, str | None], form: str) -> Data
             column = frame[sources.quoted(their_name)]
             kind = frame.schema[their_name].dataType.simpleString()
             columns.append(_typed(column, kind, name, their_name, form).alias(name))
-    return frame.select(*columns, _file(frame, form).alias(FILE))
+    columns.append(_file(frame, form).alias(FILE))
+    if form == "parquet" and mapping.get("image") and _are_local(frame) and _has(frame, _ROW_INDEX):
+        columns.append(F.col(_ROW_INDEX).alias(ROW))
+    return frame.select(*columns)
+
+
+def _are_local(frame: DataFrame) -> bool:
+    """Whether the files are on a local file system; one path has files on one file system."""
+    files = frame._jdf.inputFiles()  # of a large catalog too long a list to bring it to Python
+    return len(files) > 0 and parquet_photos.local_path(files[0]) is not None
 
 
 def _file(frame: DataFrame, form: str) -> Column:
-    from pyspark.errors import AnalysisException
     from pyspark.sql import functions as F
 
-    name, none = "_metadata.file_path", F.lit(None).cast("string")
-    if form == "csv":  # read by `csv_records`: here Spark would raise an error of another kind
-        return none
+    # CSV is read by `csv_records`: there Spark would raise an error of another kind.
+    named = form != "csv" and _has(frame, _FILE_PATH)  # a table that is a view names none
+    return F.col(_FILE_PATH) if named else F.lit(None).cast("string")
+
+
+def _has(frame: DataFrame, name: str) -> bool:
+    from pyspark.errors import AnalysisException
+
     try:
         frame.selectExpr(name)  # if a `Column` fails, pyspark writes an error of 10 kB to standard error
-    except AnalysisException:  # a table that is a view
-        return none
-    return F.col(name)
+    except AnalysisException:
+        return False
+    return True
 
 
 def _typed(column: Column, kind: str, name: str, their_name: str, form: str) -> Column:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from fashion_udf.catalog import csv_records
 from fashion_udf.errors import CatalogError
+from fashion_udf.spark import memory, session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -44,6 +45,8 @@ def readable(key: str, form: str, path: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
+        if memory.reason(error):
+            raise
         # A damaged Parquet footer is a plain Java error; the first line of the Python error names only the call.
         cause = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
         raise CatalogError(
@@ -83,7 +86,7 @@ def _read_csv(spark: SparkSession, path: str) -> DataFrame:
     rows = files.mapInPandas(_csv_rows(columns), f"{schema}, {_FILE} string, {_LINE} long, {_PROBLEM} string")
     # A file is one task, since a field may span lines. The next steps need all cores and must not parse again. A CSV
     # catalog holds no photos, so the cache is small.
-    rows = rows.repartition(4 * spark.sparkContext.defaultParallelism).cache()
+    rows = session.cached(rows.repartition(4 * spark.sparkContext.defaultParallelism))
     bad = rows.where(F.col(_PROBLEM).isNotNull())
     count = bad.count()
     if count:

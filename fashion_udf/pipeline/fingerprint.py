@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fashion_udf.catalog import columns
-from fashion_udf.photos import fetch
+from fashion_udf.photos import fetch, parquet_photos
 from fashion_udf.photos.decode import PREPROCESSING_VERSION
+from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -46,7 +46,11 @@ class Versions:
 
 
 def with_fingerprints(
-    source: DataFrame, versions: Versions, image_roots: tuple[str, ...], versioned: bool
+    source: DataFrame,
+    versions: Versions,
+    image_roots: tuple[str, ...],
+    versioned: bool,
+    photos: PhotoColumn | None = None,
 ) -> DataFrame:
     """Return the fingerprint of every row.
 
@@ -55,41 +59,50 @@ def with_fingerprints(
         versions: of the run.
         image_roots: where local photos may lie.
         versioned: every row has a version; then no photo is looked at.
+        photos: in the files of the source, in whose order the rows come; None: in the rows, or at URIs.
 
     Returns:
-        `product_id`, `fingerprint`, `file`, `has_photo`, `photo_bytes` (null if photos are not looked at).
+        `product_id`, `fingerprint`, `file`, `row`, `has_photo`, `photo_bytes` (null if photos are not looked at).
     """
     from pyspark.sql import functions as F
 
     uri = F.col("image_uri") if "image_uri" in source.columns else None
     version, observed = F.col("image_version"), F.lit(None).cast("string")
-    if not versioned:
+    size = observed.cast("long")
+    rows = _with_presence(source, versioned, photos)
+    if photos is not None and not versioned:
+        observed, size = F.col("photo.sha256"), F.col("photo.bytes")
+    elif not versioned:
         unversioned = F.when(version.isNull(), F.col("image") if uri is None else uri)
         observed = F.sha2(unversioned, 256) if uri is None else file_identity_udf(image_roots)(unversioned)
-    looked_at = uri is None and not versioned
+        size = F.octet_length("image").cast("long") if uri is None else size
     identity = image_identity(F.col("product_id"), uri, F.col("has_photo"), version, observed)
     computed: dict[str, Column] = {
         "fingerprint": fingerprint(F.col("title"), F.col("description"), identity, versions),
-        "file": F.col(columns.FILE),
+        "file": F.col(FILE),
+        "row": F.col(ROW) if photos is not None else F.lit(None).cast("long"),
         "has_photo": F.col("has_photo"),
-        "photo_bytes": (F.octet_length("image") if looked_at else F.lit(None)).cast("long"),
+        "photo_bytes": size,
     }
-    rows = _with_presence(source, unread=uri is None and versioned)
     return rows.select("product_id", *(column.alias(name) for name, column in computed.items()))
 
 
-def _with_presence(source: DataFrame, unread: bool) -> DataFrame:
-    """Add `has_photo` to the rows of a catalog.
+def _with_presence(source: DataFrame, versioned: bool, photos: PhotoColumn | None) -> DataFrame:
+    """Add `has_photo` to the rows of a catalog, and what was found in its files' `photos` if these are looked at.
 
-    Where photos stay `unread`, the rows without one are asked for alone: Parquet's statistics pass over every row group
-    and page that has no null. A photo that comes late, under a version that was known before, must be noticed.
+    If every row has a version, the rows without a photo are asked for alone: Parquet's statistics pass over every row
+    group that has no null. A photo that comes late, under a version that was known before, must be noticed.
     """
     from pyspark.sql import functions as F
 
     photo = F.col("image_uri" if "image_uri" in source.columns else "image")
-    if not unread:
+    if photos is not None and not versioned:
+        found = source.withColumn("photo", parquet_photos.facts_udf(photos)(parquet_photos.place()))
+        return found.withColumn("has_photo", F.col("photo.bytes").isNotNull())
+    if "image_uri" in source.columns or not versioned:
         return source.withColumn("has_photo", photo.isNotNull())
-    absent = source.where(photo.isNull()).select("product_id", F.lit(False).alias("has_photo"))
+    ids = source.where(photo.isNull()) if photos is None else parquet_photos.without_photo(source, photos)
+    absent = ids.select("product_id", F.lit(False).alias("has_photo"))
     joined = source.join(absent, on="product_id", how="left")
     return joined.withColumn("has_photo", F.coalesce("has_photo", F.lit(True)))
 

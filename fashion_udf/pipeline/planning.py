@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from fashion_udf.catalog import columns, sources
+from fashion_udf.catalog import columns, row_groups, sources
 from fashion_udf.catalog.overrides import read_overrides
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
+from fashion_udf.photos import parquet_photos
+from fashion_udf.photos.parquet_photos import PhotoColumn
 from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, retries, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
 from fashion_udf.scoring.scorer import Settings
+from fashion_udf.spark import memory, session
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
@@ -40,11 +43,13 @@ class Run:
     run_id: str
     bundle: Bundle
     versions: Versions
-    source: DataFrame  # all rows of the catalog, as `columns.read` gives them
+    source: DataFrame  # all rows of the catalog, as `columns.read` gives them, without `image` if there are `photos`
     rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
     night: date = field(default_factory=lambda: today())  # in UTC
+    #: In the catalog's files, for Python workers to read; None: they are in `image`, or at URIs.
+    photos: PhotoColumn | None = None
 
     def settings(self, with_photos: bool) -> Settings:
         """Return how the run scores; without photos, the photo column is not looked at."""
@@ -123,17 +128,25 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     versions = replace(versions, precision=precision.resolve(spark, config.output.path, model, versions))
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": versions.precision})})
     preflight.require_engine(spark, config.engine.name, versions.precision)
-    source = columns.read(spark, config.input)
+    source, photos = columns.read(spark, config.input), None
     preflight.require_image_roots(source, config.input)
+    if parquet_photos.ROW in source.columns:
+        source, photos = source.drop("image"), columns.photo_column(config.input)
+    elif "image" in source.columns:
+        group = row_groups.largest(source, columns.photo_column(config.input).image)
+        memory.require_heap(spark, group.size, group.held)
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
     if not refused:
         accepted = source  # without a rejected id the filter only costs: every query would count all ids again
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
+        if photos:
+            tasks = 4 * spark.sparkContext.defaultParallelism
+            accepted = parquet_photos.in_file_order(accepted, tasks)  # the join may have shuffled them
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
-    rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned)
-    return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused)
+    rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned, photos)
+    return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused, photos=photos)
 
 
 def _versions(config: JobConfig, model: Bundle) -> Versions:
@@ -185,7 +198,7 @@ def on_current(run: Run, target: Path | None) -> Planned:
         rows.write.parquet(str(target))
         rows = read(run.spark, [str(target)], PLAN)
     else:
-        rows = rows.persist()
+        rows = session.cached(rows)
     overrides = read_overrides(run.spark, run.config.overrides)
     removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
     published = (parent.rows if parent else 0) if run.scope.selected is None else None

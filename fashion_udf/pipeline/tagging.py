@@ -14,7 +14,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from fashion_udf.pipeline import (
     audit,
     chunks,
     comparison,
+    division,
     estimate,
     gates,
     outcome,
@@ -43,7 +44,8 @@ from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.pipeline.reports import Work
 from fashion_udf.schema import TAGS, Reason
-from fashion_udf.spark import launcher, session
+from fashion_udf.scoring import udf
+from fashion_udf.spark import launcher, memory, session
 from fashion_udf.table import followers, paths, snapshot
 from fashion_udf.table.commit import Commit
 
@@ -79,7 +81,10 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
     directory = paths.staging_dir(output, run_id)
     with (
         session.settings(spark, SETTINGS),
+        session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
+        memory.explained(spark),
+        udf.own_errors(),
         staging.alive(directory),
         launcher.ended(),
     ):
@@ -101,7 +106,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
     preflight.require_output(config.output.path)
-    with session.settings(spark, SETTINGS):
+    with session.settings(spark, SETTINGS), session.uncached_after(), memory.explained(spark), udf.own_errors():
         run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
         planned = planning.on_current(run, None)
         rows = 0 if planned.changes_nothing else planned.table_rows
@@ -168,19 +173,25 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         return next_chunk
     config = run.config
     todo = run.staging / f"todo-{next_chunk}"
-    one_each = comparison.one_per_fingerprint(planned.rows)
+    one_each = division.ranked(comparison.one_per_fingerprint(planned.rows))
     one_each.write.parquet(str(todo))
+    bundle = run.spark.sparkContext.broadcast(run.bundle)
     job = chunks.Job(
         source=run.source,
         todo=run.spark.read.schema(one_each.schema).parquet(str(todo)),
-        bundle=run.spark.sparkContext.broadcast(run.bundle),
+        bundle=bundle,
         settings=run.settings(with_photos=planned.counts.with_photo > 0),
         versions=run.versions,
         run_id=run.run_id,
         directory=run.staging,
         batch_timeout=config.limits.batch_timeout,
+        photos=run.photos,
     )
-    return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
+    try:
+        return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
+    finally:
+        with suppress(Exception):  # Spark has ended: an error of the chunks says why
+            bundle.destroy()
 
 
 def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:

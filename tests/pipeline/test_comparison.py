@@ -24,7 +24,7 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
     rows, published, staged = [], [], []
     for name, case in cases.items():
         now = fingerprint(name + case.get("text", ""), case.get("image", "i"), case.get("versions", "v"))
-        rows.append((name, now, "file", True, 1, case.get("failed_nights")))
+        rows.append((name, now, "file", 0, True, 1, case.get("failed_nights")))
         if case.get("published", True):
             status, sha256 = case.get("status", "ok"), case.get("sha256", "s")
             published.append(
@@ -42,7 +42,10 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
     return {row["product_id"]: (row["action"], row["reason"], row["known_sha256"]) for row in decided}
 
 
-ROWS = "product_id string, fingerprint string, file string, has_photo boolean, photo_bytes long, failed_nights int"
+ROWS = (
+    "product_id string, fingerprint string, file string, row long, has_photo boolean, photo_bytes long, "
+    "failed_nights int"
+)
 #: name -> (what is compared, what is to be done).
 NIGHTLY: dict[str, tuple[dict[str, Any], tuple[str, str | None, str | None]]] = {
     "same": ({}, ("carry", None, "s")),

@@ -172,7 +172,7 @@ def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSe
     ]
     source = spark.createDataFrame(rows, CATALOG.format(photo="image binary"))
     planned = module.with_fingerprints(source, VERSIONS, (), versioned=False)
-    assert planned.columns == ["product_id", "fingerprint", "file", "has_photo", "photo_bytes"]
+    assert planned.columns == ["product_id", "fingerprint", "file", "row", "has_photo", "photo_bytes"]
     other = module.with_fingerprints(
         source, replace(VERSIONS, precision="int8"), (), versioned=False
     ).withColumnRenamed("fingerprint", "int8")
