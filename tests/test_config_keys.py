@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import shutil
@@ -23,7 +24,7 @@ from fashion_udf.config import JobConfig, Section
 from fashion_udf.errors import CatalogError, InputError
 from fashion_udf.model.engines import registry
 from fashion_udf.photos import fetch
-from fashion_udf.pipeline import assembly, chunks, gates, planning, tagging
+from fashion_udf.pipeline import assembly, chunks, comparison, gates, planning, tagging
 from fashion_udf.pipeline.audit import Audit
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.scoring import udf
@@ -126,6 +127,9 @@ def refused(_: SparkSession, settings: JobConfig, __: pytest.MonkeyPatch) -> Fac
         flips={("Shoes", "Hats"): 200},
         common=200,
         overrides=[],
+        without_category=100,
+        decided_before=10,
+        withdrawn=9,
     )
     return {"gates": {each.gate for each in gates.broken(audit, 200, settings.gates)}}
 
@@ -134,9 +138,10 @@ def night(spark: SparkSession, settings: JobConfig, monkeypatch: pytest.MonkeyPa
     """A whole night."""
     facts: Facts = {}
     score_udf, score_chunk, stability = udf.score_udf, chunks._score_chunk, assembly.Stability
+    with_actions = comparison.with_actions
 
     def timed(*arguments: Any) -> Any:
-        facts["seconds of a batch"] = arguments[-1]
+        facts["seconds of a batch"] = inspect.signature(score_udf).bind(*arguments).arguments["batch_timeout"]
         return score_udf(*arguments)
 
     def bounded(*arguments: Any) -> None:
@@ -147,6 +152,11 @@ def night(spark: SparkSession, settings: JobConfig, monkeypatch: pytest.MonkeyPa
         facts["margin of a category"] = margin
         return stability(margin, taxonomy)
 
+    def tried(*arguments: Any) -> Any:
+        facts["nights of a photo that fails"] = arguments[-1]
+        return with_actions(*arguments)
+
+    monkeypatch.setattr(comparison, "with_actions", tried)
     monkeypatch.setattr(udf, "score_udf", timed)
     monkeypatch.setattr(chunks, "_score_chunk", bounded)
     monkeypatch.setattr(assembly, "Stability", steady)
@@ -181,8 +191,11 @@ EFFECTS = {
     "limits.max_image_pixels": Effect(10, scored, "status"),
     "limits.batch_bytes": Effect(1_000_000, night, "bytes of a batch"),
     "limits.batch_timeout": Effect(77.0, night, "seconds of a batch"),
+    "limits.retry_nights": Effect(2, night, "nights of a photo that fails"),
     "limits.fetch_threads": Effect(0, scored, "fetched in the worker's own thread"),
     "gates.max_failures": Effect(1, refused, "gates"),
+    "gates.max_without_category": Effect(1, refused, "gates"),
+    "gates.max_withdrawn": Effect(1, refused, "gates"),
     "gates.max_row_drop": Effect(1, refused, "gates"),
     "gates.max_one_category": Effect(1, refused, "gates"),
     "gates.max_shift": Effect(1, refused, "gates"),
