@@ -11,7 +11,7 @@ BENCH_STAMP := .venv-bench/.stamp
 ENV_FILES := .ci/env.sh .ci/java_home.sh .ci/spark_submit.sh
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-SOAK_TESTS := $(addprefix tests/,table/test_readers.py pipeline/test_tagging_kills.py \
+SOAK_TESTS := $(addprefix tests/,commands/test_tag_memory.py table/test_readers.py pipeline/test_tagging_kills.py \
 	pipeline/test_tagging_histories.py test_seeded_bugs.py)
 SOAK_TRAINING_TESTS := tests/training/fitting/test_loop.py
 

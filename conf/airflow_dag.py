@@ -6,6 +6,7 @@ Any scheduler does the same: run the command, and look at its exit code.
     2   the configuration or the input is wrong: running again changes nothing, somebody must look
     3   the audit refused the table: yesterday's stays published, somebody must look
     4   other runs published first, several times over: run again
+    143 stopped by SIGTERM: run again, it goes on where it stopped
     1   anything else, a lost machine for instance: run again, it goes on where it stopped
 """
 

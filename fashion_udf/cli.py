@@ -1,31 +1,93 @@
-"""Run an entry point: one line for a person, the traceback for the log, the exit code for the scheduler."""
+"""Run an entry point: one line for a person, the causes for the log, the exit code for the scheduler."""
 
 from __future__ import annotations
 
+import argparse
 import logging
+import os
+import signal
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
-from fashion_udf.errors import FashionError
+from fashion_udf import errors
+from fashion_udf.errors import FashionError, Stopped
 
 logger = logging.getLogger(__name__)
 
+_PACKAGES = ("fashion_udf", "training", "fashion_training")
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser of a command's arguments, and of those that every command has."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Take the settings of `argparse.ArgumentParser`."""
+        super().__init__(**settings)
+        self.add_argument("--verbose", action=_Verbose, help="log more; of an error, log the whole traceback")
+
+
+class _Verbose(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, *_: object) -> None:
+        for name in _PACKAGES:
+            logging.getLogger(name).setLevel(logging.DEBUG)
+
 
 def run(main: Callable[[], None]) -> None:
-    """Run an entry point and leave the process with its exit code: one line for a person, the traceback for the log."""
+    """Run an entry point and leave the process with its exit code: one line for a person, the causes for the log."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # At INFO these libraries log about themselves ("Closing down clientserver connection").
     for library in ("py4j", "petastorm"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
-        main()
+        with _stopped_by_sigterm():
+            main()
+    except Stopped as stopped:
+        sys.stderr.write(f"error: {stopped}\n")
+        raise
     except FashionError as error:
+        # What an error without a cause has to say is in its line.
+        found = [*errors.causes(error)]
+        for cause in found if len(found) > 1 else ():
+            logger.error("%s %s", _place(cause), errors.one_line(cause) if cause is not error else type(error).__name__)
         logger.debug("traceback", exc_info=True)
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
     except Exception as error:
         logger.exception("unexpected failure")
-        # The first line of a Py4JJavaError names a call of py4j; Java's own message says what happened.
-        text = str(getattr(error, "java_exception", error)).strip()
-        sys.stderr.write(f"error: {type(error).__name__}: {text.splitlines()[0][:500] if text else ''}\n")
+        sys.stderr.write(f"error: {errors.one_line(error)}\n")
         sys.exit(1)
+
+
+def _place(error: BaseException) -> str:
+    """Where our code raised an error, or called what raised it: file, line and function."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame for frame in frames if any(f"{os.sep}{name}{os.sep}" in frame.filename for name in _PACKAGES)
+    ] or frames
+    return f"{own[-1].filename}:{own[-1].lineno} ({own[-1].name})" if own else "elsewhere"
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Raise `Stopped` in the body at a SIGTERM, which otherwise ends Python without a word.
+
+    A second signal is ignored: it must not interrupt what the first one set off.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Stopped("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is stop:
+            signal.signal(signal.SIGTERM, before)

@@ -73,17 +73,13 @@ class Input(Section):
     columns: Columns = Columns()
     csv: Csv = Csv()
     ignore: tuple[str, ...] = ()  # patterns of names, or of paths below `path`, of files to leave out
-    image_roots: tuple[str, ...] = ()
+    image_roots: tuple[str, ...] = ()  # paths; a file: URI becomes the path that it names
     max_rejected: int = Field(0, ge=0)
 
     @field_validator("image_roots")
     @classmethod
-    def _local(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
-        schemes = {root: re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", root) for root in roots}
-        for root, scheme in schemes.items():
-            if scheme and scheme[1].lower() != "file":
-                raise ValueError(f"expected directories, local or as file: URIs, received {root!r}")
-        return tuple(unquote(urlsplit(root).path) if scheme else root for root, scheme in schemes.items())
+    def _paths(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_local_directory, roots))
 
 
 class Output(Section):
@@ -103,7 +99,8 @@ class Engine(Section):
     """Which engine runs the model, and how."""
 
     name: str = "openvino"
-    precision: Literal["auto", "f32", "bf16", "int8"] = "f32"  # one that the bundle offers; auto: the fastest of them
+    #: One that the bundle offers; auto: that of the published table while the bundle is the same, else the fastest.
+    precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
     #: Rows of one call. In int8, two processes scored 183 rows/s with 8, 175 with 16 and 162 with 32: then the feature
     #: maps do not fit a core's cache. In f32, and in TensorFlow, 8 and 16 are equally fast.
     batch_size: int = Field(8, ge=1, le=4096)
@@ -116,17 +113,25 @@ class Limits(Section):
     max_image_pixels: int = Field(89_478_485, ge=1)  # Pillow's MAX_IMAGE_PIXELS: where it starts to warn of a bomb
     batch_bytes: int = Field(32_000_000, ge=1_000_000)  # photo bytes in one Arrow batch
     batch_timeout: float = Field(600.0, gt=0)  # seconds after which a batch is taken for hung
+    #: Nights on which a photo that cannot be had is tried; then it rests until photo, text or model changes. An outage
+    #: of a long weekend is shorter.
+    retry_nights: int = Field(5, ge=1)
     fetch_threads: int = Field(8, ge=0, le=64)  # fetch photos by URI while the engine works; 0: one after the other
 
 
 class Gates(Section):
-    """How much a new table may differ before a person must look at it, as shares of rows."""
+    """How much a new table may differ before a person must look at it, as shares of rows.
+
+    A table of fewer than 100 rows may exceed a limit by three rows; the limit of lost rows holds at any size.
+    """
 
     max_failures: float = Field(0.25, ge=0, le=1)
+    max_without_category: float = Field(0.1, ge=0, le=1)
     max_row_drop: float = Field(0.1, ge=0, le=1)
     max_one_category: float = Field(0.5, ge=0, le=1)
     max_shift: float = Field(0.1, ge=0, le=1)  # total variation between the shares of the categories
     max_flips: float = Field(0.1, ge=0, le=1)  # products whose category changed
+    max_withdrawn: float = Field(0.1, ge=0, le=1)  # of the products that people decided
 
 
 class Overrides(Section):
@@ -219,6 +224,15 @@ def validate(model: type[SectionT], tree: Mapping[str, Any], origin: str) -> Sec
             for item in error.errors(include_url=False)
         )
         raise ConfigError(f"Expected a valid {model.__name__} in {origin}. Received: {problems}") from error
+
+
+def _local_directory(root: str) -> str:
+    if (scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", root)) is None and root.strip():
+        return root
+    parts = urlsplit(root)
+    if scheme is None or scheme[1].lower() != "file" or parts.netloc not in ("", "localhost") or not parts.path:
+        raise ValueError(f"expected the path or file: URI of a local directory. Received: {root!r}")
+    return unquote(parts.path, errors="surrogateescape")
 
 
 def _plain(kind: str, message: str) -> str:

@@ -64,6 +64,7 @@ class Action(StrEnum):
     CARRY = "carry"  # the published row stays as it is
     STAGED = "staged"  # a result is there already, of this run or of an interrupted one
     SCORE = "score"
+    REST = "rest"  # its photo could not be had on too many nights: the published row stays until something changes
 
 
 class Reason(StrEnum):
@@ -117,14 +118,27 @@ PLAN = pa.schema(
         pa.field("product_id", pa.string()),
         pa.field("fingerprint", pa.string()),
         pa.field("file", pa.string()),  # the file of the catalog that holds the row; null if its source has no files
+        pa.field("row", pa.int64()),  # the row's place in its file; null if Spark reads the photo, or there is none
         pa.field("has_photo", pa.bool_()),
         pa.field("has_text", pa.bool_()),
         pa.field("damaged_text", pa.bool_()),  # a byte that was not UTF-8 became U+FFFD
         pa.field("further_photos", pa.int32()),  # that the cell names beside the first one
         pa.field("photo_bytes", pa.int64()),  # null if the plan did not look at photos
+        pa.field("failed_nights", pa.int32()),  # on which this photo could not be had, before this one; null for none
         pa.field("action", pa.string()),  # of `Action`
         pa.field("reason", pa.string()),  # of `Reason`; null if the published row is carried
         pa.field("known_sha256", pa.string()),  # null if the row is scored whatever the photo's bytes
+        pa.field("staged_by", pa.string()),  # id of the run whose result the row takes; null where none is staged
+    ]
+)
+
+#: Products whose photo the last runs could not have.
+RETRIES = pa.schema(
+    [
+        pa.field("product_id", pa.string()),
+        pa.field("fingerprint", pa.string()),  # as planned: another one begins anew
+        pa.field("nights", pa.int32()),  # on which it was tried
+        pa.field("last_night", pa.date32()),  # in UTC; null once it rests
     ]
 )
 

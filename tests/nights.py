@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from fashion_udf import config
-from fashion_udf.config import JobConfig
+from fashion_udf.config import Gates, JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.engines import registry
 from fashion_udf.scoring.scorer import Scorer, Settings
@@ -94,7 +94,7 @@ class Shop:
             "output": {"path": str(folder / "out")},
             "bundle": str(small_bundle.directory()),
             "overrides": {"path": str(folder / "overrides")},
-            "gates": {"max_row_drop": 1.0, "max_flips": 1.0, "max_shift": 1.0, "max_failures": 1.0},
+            "gates": dict.fromkeys(Gates.model_fields, 1.0),
         }
         return config.validate(JobConfig, tree, "a night")
 

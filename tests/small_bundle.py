@@ -18,7 +18,7 @@ from PIL import Image
 
 from fashion_udf.model import bundle, taxonomy, tokenizer
 from fashion_udf.model.engines import golden, openvino, registry
-from fashion_udf.model.manifest import Calibrated, Calibration, Manifest
+from fashion_udf.model.manifest import OPENVINO_IR, Calibrated, Calibration, Manifest
 from fashion_udf.photos.decode import PREPROCESSING_VERSION
 from fashion_udf.schema import EMBEDDING_SIZE
 
@@ -36,17 +36,17 @@ _kept = tempfile.TemporaryDirectory(prefix="small-bundle-")
 
 
 @functools.cache
-def directory() -> Path:
-    """Write the bundle on first use, and return its directory."""
-    made = read()
-    path = Path(_kept.name) / "bundle"
+def directory(*precisions: str) -> Path:
+    """Write the bundle on first use, and return its directory; arguments are those of `read`."""
+    made = read(*precisions)
+    path = Path(_kept.name) / "-".join(["bundle", *precisions])
     bundle.write(path, made.manifest, made.files)
     return path
 
 
 @functools.cache
-def read() -> bundle.Bundle:
-    """Return the bundle as it is read."""
+def read(*precisions: str) -> bundle.Bundle:
+    """Return the bundle as it is read; it offers f32, and `precisions`, whose graph is that of f32."""
     reader = tokenizer.train_tokenizer([f"{one} {other}" for one in _WORDS for other in _WORDS], VOCABULARY_SIZE)
     files = {
         "tokenizer.json": reader,
@@ -57,13 +57,17 @@ def read() -> bundle.Bundle:
         "NOTICE": b"Weights that were drawn.\n",
         **_graph(),
     }
-    drawn = bundle.in_memory(_manifest(), files)
+    files |= {
+        f"{OPENVINO_IR[each]}.{end}": files[f"openvino/model.{end}"] for each in precisions for end in ("xml", "bin")
+    }
+    drawn = bundle.in_memory(_manifest(["f32", *precisions]), files)
     texts, pictures = zip(*map(_golden_row, range(_ROWS)), strict=True)
     inputs = golden.prepare(texts, pictures, reader, drawn.manifest)
     prediction = registry.build("openvino", drawn, "f32", 1)(inputs.pixels, inputs.image_present, inputs.token_ids)
+    predictions = dict.fromkeys(["f32", *precisions], prediction)
     return bundle.in_memory(
         drawn.manifest,
-        {**files, "golden.parquet": golden.to_parquet(texts, pictures, {"f32": prediction}, inputs, drawn.manifest)},
+        {**files, "golden.parquet": golden.to_parquet(texts, pictures, predictions, inputs, drawn.manifest)},
     )
 
 
@@ -84,15 +88,18 @@ def calibration() -> dict[str, Calibration]:
     }
 
 
-def _manifest() -> Manifest:
+def _manifest(precisions: list[str]) -> Manifest:
     facts = {
         "name": "small",
         "labels": list(LABELS),
         "attributes": [{"name": name, "values": list(values)} for name, values in ATTRIBUTES.items()],
         "image": {"size": IMAGE_SIZE, "preprocessing_version": PREPROCESSING_VERSION},
         "text": {"max_tokens": tokenizer.MAX_TOKENS, "vocabulary_size": VOCABULARY_SIZE},
-        "engines": {"openvino": ["f32"], "tensorflow": ["f32"]},
-        "calibration": {"f32": calibration()},
+        "engines": {"openvino": precisions, "tensorflow": ["f32"]},
+        "calibration": {precision: calibration() for precision in precisions},
+        "parity": {
+            f"openvino {each}": {"rows": _ROWS, "same_top1": _ROWS, "largest_difference": 0.0} for each in precisions
+        },
         "training_data": {"digest": "0" * 64, "counts": {}},
         "library_versions": {},
     }

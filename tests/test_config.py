@@ -26,7 +26,7 @@ def test_a_minimal_file_gets_the_documented_defaults(tmp_path: Path) -> None:
     assert (loaded.bundle, loaded.engine.name, loaded.engine.precision, loaded.input.max_rejected) == (
         "builtin",
         "openvino",
-        "f32",
+        "auto",
         0,
     )
 

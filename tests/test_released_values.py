@@ -96,6 +96,7 @@ def _tagged(spark: SparkSession, folder: Path, rows: list[dict[str, Any]], photo
             "image_roots": [str(folder)],
         },
         "output": {"path": str(folder / "out")},
+        "gates": {"max_failures": 1},
         "bundle": str(small_bundle.directory()),
     }
     outcome = tagging.tag(spark, config.validate(JobConfig, tree, "a night"))

@@ -86,7 +86,7 @@ class Effect:
 
 def main() -> None:
     """Parse arguments, measure, print a table for each form and one for all."""
-    parser = argparse.ArgumentParser(
+    parser = cli.ArgumentParser(
         prog="python -m training.draft_effect",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -178,7 +178,7 @@ def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str
 
 def main() -> None:
     """Parse arguments and export."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", required=True, type=Path, help="the output directory of training.train")
     parser.add_argument("--output", required=True, type=Path, help="the bundle's directory; must not exist")
     parser.add_argument("--data", type=Path, help="the training set: makes int8, calibrates and measures")

@@ -117,7 +117,7 @@ def package_file() -> Path:
 
 def main() -> None:
     """Parse arguments and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="a new file, *.weights.h5")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the .pth file (default: of the package)")
     options = parser.parse_args()

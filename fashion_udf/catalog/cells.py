@@ -6,12 +6,15 @@ could open a table that has them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from fashion_udf.catalog.csv_files import quoted
+
 if TYPE_CHECKING:
-    from pyspark.sql import Column
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.types import DataType, StructField, StructType
 
 Role = Literal["image", "image_uri"]
 
@@ -32,11 +35,39 @@ _BYTES, _PLACES = ("bytes", "content", "data", "image"), ("url", "uri", "path", 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo column: what it holds, the first photo of each cell, and how many others the cell has."""
+    """A photo column: what it holds, the first photo of each cell, and how many others the cell has.
+
+    The photos are in the cells as they are, at the first of the `fields` of a struct that is not null; a column that is
+    no struct has one entry, `()`. There are no `fields` where Spark has to make the photo of a cell.
+    """
 
     role: Role
     first: Column
     further: Column
+    fields: tuple[tuple[str, ...], ...] = ()
+
+
+def at(frame: DataFrame, key: str, fields: Sequence[str]) -> tuple[Column, DataType | None]:
+    """Return a column by its key, or the field that `fields` lead to, and its type; no type if it is not there."""
+    from pyspark.sql.types import StructType
+
+    column, kind = frame[quoted(key)], frame.schema[key].dataType
+    for name in fields:
+        same = {field.name.casefold(): field for field in kind.fields} if isinstance(kind, StructType) else {}
+        if name.casefold() not in same:
+            return column, None
+        field = same[name.casefold()]
+        column, kind = column.getField(field.name), field.dataType
+    return column, kind
+
+
+def is_nan_alone(frame: DataFrame, column: Column, kind: DataType) -> bool:
+    """Whether a column of numbers holds nothing: pandas writes a column without any value so."""
+    from pyspark.sql import functions as F
+
+    if kind.simpleString() not in ("float", "double"):
+        return False
+    return frame.where(column.isNotNull() & ~F.isnan(column)).limit(1).isEmpty()
 
 
 def valid_text(column: Column, kind: DataType) -> Column:
@@ -97,13 +128,13 @@ def photo(column: Column, kind: DataType, role: Role | None) -> Photo | None:
     if isinstance(kind, StructType):
         return _of_struct(column, kind, role)
     if isinstance(kind, BinaryType) and role != "image_uri":
-        return Photo("image", column, one)
+        return Photo("image", column, one, ((),))
     if not isinstance(kind, (BinaryType, StringType)):
         return None
     text = valid_text(column, kind)
     if role == "image":
         # Base64 and its like are decoded where the photo is: that is cheap there, and Spark's own is strict.
-        return Photo("image", F.when(~_is_nothing(column), column.cast("binary")), one)
+        return Photo("image", F.when(~_is_nothing(column), column.cast("binary")), one, ((),))
     return _named(text)
 
 
@@ -141,15 +172,19 @@ def _of_struct(column: Column, kind: StructType, role: Role | None) -> Photo | N
     places = [fields[name] for name in _PLACES if name in fields and fields[name].dataType.simpleString() == "string"]
     held = [fields[name] for name in _BYTES if name in fields]
     if held and role != "image_uri":
-        found = photo(column[held[0].name], held[0].dataType, "image")
-        if found and places:
-            # Not silently without a photo: a name in place of bytes gets a status.
-            named = photo(column[places[0].name], places[0].dataType, "image")
-            return named and Photo(
-                "image", F.when(column[held[0].name].isNotNull(), found.first).otherwise(named.first), found.further
-            )
-        return found
+        found = _of_field(column, held[0], "image")
+        # Not silently without a photo: a name in place of bytes gets a status.
+        named = _of_field(column, places[0], "image") if places else None
+        if found is None or named is None:
+            return found
+        first = F.when(column[held[0].name].isNotNull(), found.first).otherwise(named.first)
+        return Photo("image", first, found.further, found.fields and found.fields + named.fields)
     return photo(column[places[0].name], places[0].dataType, "image_uri") if places and role != "image" else None
+
+
+def _of_field(column: Column, field: StructField, role: Role) -> Photo | None:
+    found = photo(column[field.name], field.dataType, role)
+    return found and replace(found, fields=tuple((field.name, *names) for names in found.fields))
 
 
 def _bitmap(height: Column, width: Column, channels: Column, data: Column) -> Column:

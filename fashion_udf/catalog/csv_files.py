@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -16,12 +17,14 @@ from fashion_udf.catalog.csv_records import RFC_4180, Dialect
 from fashion_udf.catalog.files import Found
 from fashion_udf.config import Csv
 from fashion_udf.errors import CatalogError
+from fashion_udf.spark import session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 EXAMPLES = 10  # bad records named in an error
 _SETTINGS = "input.csv says how files are written: delimiter, quote, escape, encoding"
+_OTHERS = (b"PAR1", b'{"', b"[{")  # first bytes of other formats
 #: Our own columns beside the columns of the file; no catalog has these names.
 _FILE, _LINE, _PROBLEM = _OWN = ("_csv_file", "_csv_line", "_csv_problem")
 
@@ -115,6 +118,9 @@ def _look(settings: Csv, path: str, content: bytes | None) -> tuple[Any, ...]:
     header: list[str] = []
     try:
         opened = partial(unpacked, path, content)
+        with opened() as binary:
+            if binary.read(8).removeprefix(codecs.BOM_UTF8).startswith(_OTHERS):
+                raise csv_dialect.UndecidedError(f"it begins as Parquet or JSON does: {files.SET_FORMAT}")
         dialect, damaged = csv_dialect.sniff(opened, settings)
         with opened() as binary:
             first = next(csv_records.decoded(binary, dialect, damaged), None)
@@ -126,15 +132,13 @@ def _look(settings: Csv, path: str, content: bytes | None) -> tuple[Any, ...]:
 
 
 def _rows(spark: SparkSession, found: Found, csv_files: Sequence[CsvFile], keys: Sequence[str]) -> DataFrame:
-    from pyspark import StorageLevel
-
     schema = "".join(f"{quoted(name)} string, " for name in keys)
     facts = {each.path: each for each in csv_files}
     rows = _frame(spark, found).mapInPandas(
         _csv_rows(facts, keys), f"{schema}{_FILE} string, {_LINE} long, {_PROBLEM} string"
     )
     # A file is one task, since a field may span lines. The next steps need all cores and must not parse again.
-    return rows.repartition(4 * spark.sparkContext.defaultParallelism).persist(StorageLevel.MEMORY_AND_DISK)
+    return session.cached(rows.repartition(4 * spark.sparkContext.defaultParallelism))
 
 
 def _problem(rows: DataFrame) -> str | None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 NAMED = 10  # files named in a message
+#: The remedy where files are of another format.
+SET_FORMAT = "set the format that the files have (input.format, overrides.format)"
 #: How the name of a data file ends, in lower case and without the ending of a compression.
 ENDINGS = {
     "parquet": (".parquet", ".parq", ".pq"),

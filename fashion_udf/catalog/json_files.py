@@ -43,7 +43,10 @@ def look(spark: SparkSession, found: Found) -> StructType:
         inferred = reader.json([files.for_spark(path) for path in found.read]).schema
     fields = [field for field in inferred.fields if field.name != _CORRUPT]
     if not fields:
-        raise CatalogError(f"Expected a JSON object on every line. Received: {found.read[0]}, which has none")
+        raise CatalogError(
+            f"Expected a JSON object on every line. Received: {found.read[0]}, which has none. Write one on each line, "
+            f"or {files.SET_FORMAT}"
+        )
     return StructType(fields)
 
 

@@ -35,6 +35,13 @@ class Matched:
     unknown: dict[str, int] = field(default_factory=dict)
 
 
+def decisions(spark: SparkSession, source: Overrides, products: DataFrame, labels: Sequence[str]) -> Matched:
+    """Read the overrides, and match them with the catalog and the model, as `read_overrides` and `matched` say."""
+    if source.path is None:
+        return Matched(read_overrides(spark, source))
+    return matched(read_overrides(spark, source, labels), products, labels, source)
+
+
 def read_overrides(spark: SparkSession, source: Overrides, labels: Sequence[str] = ()) -> DataFrame:
     """Read the overrides; there are none if no path is configured. A row with a blank category counts as no row.
 
@@ -91,7 +98,7 @@ def matched(overrides: DataFrame, products: DataFrame, labels: Sequence[str], so
 
     Args:
         overrides: as `read_overrides` gives them.
-        products: `product_id` of the catalog.
+        products: of the catalog, with their `product_id`.
         labels: categories of the model.
         source: of the config.
 

@@ -59,7 +59,8 @@ def look(spark: SparkSession, found: Found) -> list[ParquetFile]:
         except (pa.ArrowException, OSError) as error:
             cause = " ".join(str(error).split())[:200]
             raise CatalogError(
-                f"Expected Parquet files. Received: {path} ({cause}). Remove it, or leave it out with input.ignore"
+                f"Expected Parquet files. Received: {path} ({cause}). Remove it, leave it out with input.ignore, or "
+                f"{files.SET_FORMAT}"
             ) from error
         folders = path[len(found.root) :].split("/")[:-1]
         partitions = tuple(name.partition("=")[0] for name in folders if "=" in name)
@@ -136,11 +137,15 @@ def _frame(
     if any(True for _ in parts):
         reader = reader.option("basePath", f"file:{found.root}" if found.is_local else found.root)
     frame = reader.parquet(*(files.for_spark(path) for path in paths))
-    return frame.select(*columns, F.col("_metadata.file_path").alias(SPARK_FILE))
+    places = [F.col("_metadata.file_path").alias(SPARK_FILE)]
+    if found.is_local and len(columns) == len(held):
+        places.append(F.col("_metadata.row_index").alias(SPARK_ROW))
+    return frame.select(*columns, *places)
 
 
-#: Our column beside those of the files: the file of a row, as Spark names it.
-SPARK_FILE = "_spark_file"
+#: Our columns beside those of the files: the file of a row, as Spark names it, and the row's place in it, from 0. The
+#: place is there only where Python can open the files, and every used column is in them and not in a folder's name.
+SPARK_FILE, SPARK_ROW = "_spark_file", "_spark_row"
 
 
 def _readable(kind: pa.DataType, name: str, path: str) -> tuple[DataType, Callable[[Column], Column]]:

@@ -18,6 +18,7 @@ from fashion_udf.catalog.files import Found
 from fashion_udf.catalog.parquet_files import SPARK_FILE
 from fashion_udf.config import Csv
 from fashion_udf.errors import CatalogError
+from fashion_udf.spark import memory
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -79,6 +80,8 @@ def readable(key: str, form: str, path: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
+        if memory.reason(error):
+            raise
         raise files.unreadable(key, form, path, cause(error)) from error
 
 
@@ -98,7 +101,7 @@ def damage_named(key: str, path: str) -> Iterator[None]:
     except (PySparkException, Py4JJavaError) as error:
         named = _FAILED_FILE.search(str(error))
         root = files.local_path(path) or path
-        if named is None or not (files.local_path(named[1]) or named[1]).startswith(root):
+        if named is None or memory.reason(error) or not (files.local_path(named[1]) or named[1]).startswith(root):
             raise
         raise CatalogError(
             f"Expected every file of {key} to be readable. Received: {named[1]} ({cause(error)})"

@@ -4,7 +4,8 @@
     spark-submit jobs/backfill.py --config conf/nightly.yaml --set ... --ids a,b,c
 
 Without a selection: the products that are not in the table yet. Several selections together choose what any of them
-chooses. A product whose text, photo and model are those of its published row is left alone, but for --force.
+chooses. An id that the catalog lacks is an error, and so is a category in which no product is published. A product
+whose text, photo and model are those of its published row is left alone, but for --force.
 
 Exit codes are those of `tag`.
 """
@@ -15,7 +16,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_udf import config
+from fashion_udf import cli, config
 from fashion_udf.commands.tag import add_run_arguments, preview_summary, summary
 from fashion_udf.config import JobConfig
 from fashion_udf.pipeline import selection, tagging
@@ -25,9 +26,7 @@ from fashion_udf.spark import session
 
 def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> None:
     """Tag the selected products, and say where the table is; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser)
     parser.add_argument("--ids", default="", metavar="A,B,C", help="product ids")
     parser.add_argument("--ids-file", metavar="FILE", help="a file with one product id a line")
@@ -35,6 +34,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> N
     parser.add_argument("--status", action="append", default=[], help="products published with this status")
     parser.add_argument(
         "--since", metavar="TIME", help="products tagged at this time or later, e.g. 2026-11-25T20:00:00Z"
+    )
+    parser.add_argument(
+        "--ignore-missing", action="store_true", help="log ids and categories that do not exist, and go on without them"
     )
     parser.add_argument("--force", action="store_true", help="score the selected products whatever their fingerprint")
     options = parser.parse_args(arguments)
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> N
         since=options.since,
     )
     spark = session.start("backfill")
-    scope = Scope(selected=selection.select(spark, settings, chosen), forced=options.force)
+    selected = selection.select(spark, settings, chosen, options.ignore_missing)
+    scope = Scope(selected=selected, forced=options.force)
     if options.plan:
         sys.stdout.write(preview_summary(tagging.preview(spark, settings, scope)))
     else:

@@ -17,7 +17,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from fashion_udf import config
+from fashion_udf import cli, config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import GateRefusedError
 from fashion_udf.pipeline import shadow, shadow_report
@@ -29,9 +29,7 @@ _PAIRS = 5  # of flips named in a message
 
 def main(arguments: Sequence[str] | None = None, prog: str = "compare_bundle.py") -> None:
     """Compare, print the report, and refuse what changes too much; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="YAML file of the job whose table it is")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
     parser.add_argument("--bundle", required=True, metavar="NEW", help="builtin, PATH or PATH@<model_version>")

@@ -21,15 +21,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fashion_udf import cli
 from fashion_udf.catalog import importing, public_layouts
 from fashion_udf.spark import session
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "import_catalog.py") -> None:
     """Import one dataset and print the counts; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layout", required=True, choices=sorted(public_layouts.LAYOUTS))
     parser.add_argument("--source", required=True, type=Path, metavar="DIR", help="the dataset's folder or CSV file")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a new directory")

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fashion_udf import cli
 from fashion_udf.errors import InputError
 from fashion_udf.samples import parquet
 from fashion_udf.samples.catalog import CATEGORIES, broken_products, products
@@ -38,9 +39,7 @@ def _count(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None, prog: str = "make_sample_catalog.py") -> None:
     """Write the catalog and say what was written; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, type=Path, help="a new or empty directory")
     parser.add_argument("--products", type=_count, default=500, help="well-formed products to draw (500)")
     parser.add_argument("--seed", type=_count, default=0, help="another number draws other products (0)")

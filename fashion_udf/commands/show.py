@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_udf import console
+from fashion_udf import cli, console
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.table.store import local_path
 
@@ -38,7 +37,7 @@ LIMIT 10;""",
 
 def main(arguments: Sequence[str] | None = None, prog: str = "show_tags.py") -> None:
     """Print each query of `QUERIES` and its result; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(prog=prog, description="Show what is in the current snapshot.")
+    parser = cli.ArgumentParser(prog=prog, description="Show what is in the current snapshot.")
     parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
     options = parser.parse_args(arguments)
     view = local_path(options.output) / "tags" / "current.sql"

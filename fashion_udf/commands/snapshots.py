@@ -1,4 +1,7 @@
-"""Look at and manage the snapshots of a tags table. No Spark is started.
+"""Look at and manage the snapshots of a tags table.
+
+No Spark is started, but where a table of a metastore (`publish.table`) shows the snapshots: rollback, publish and
+repair move it too. Run these by spark-submit, with the settings of the job.
 
 fashion-udf snapshots list [--json] --output DIR
 fashion-udf snapshots path|show|verify --output DIR [--number N]
@@ -21,10 +24,11 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from fashion_udf import console
+from fashion_udf import cli, console
 from fashion_udf.errors import SnapshotError
 from fashion_udf.pipeline import refused
-from fashion_udf.table import diff, listing, paths, pins, retention, snapshot
+from fashion_udf.spark import session
+from fashion_udf.table import diff, followers, listing, paths, pins, retention, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.rollback import rollback
 
@@ -116,14 +120,18 @@ def _pin(options: Namespace) -> str:
 
 def _unpin(options: Namespace) -> str:
     commit = _chosen(options, options.number)
-    removed = pins.unpin(options.output, commit)
-    return f"snapshot {commit.snapshot_id} {'is no longer' if removed else 'was not'} pinned\n"
+    removed = pins.unpin(options.output, commit, options.all)
+    text = f"snapshot {commit.snapshot_id} {'is no longer' if removed else 'was not'} pinned"
+    if left := pins.pins(options.output).get(commit.snapshot_id):
+        tables = ", ".join(sorted({str(pin.table) for pin in left}))
+        text += f", but by {tables}, which shows it: --all removes that pin too"
+    return f"{text}\n"
 
 
 def _rollback(options: Namespace) -> str:
     snapshot.newest(options.output)
     commit = rollback(options.output, options.to)
-    return f"commit {commit.number} names snapshot {commit.snapshot_id}, {commit.rows} rows\n"
+    return f"commit {commit.number} names snapshot {commit.snapshot_id}, {commit.rows} rows\n{_moved(options)}"
 
 
 def _expire(options: Namespace) -> str:
@@ -146,7 +154,13 @@ def _expire(options: Namespace) -> str:
 
 def _repair(options: Namespace) -> str:
     newest = snapshot.repair_pointer(options.output) or snapshot.newest(options.output)
-    return f"tags/current and tags/current.sql name commit {newest.number}\n"
+    return f"tags/current and tags/current.sql name commit {newest.number}\n{_moved(options)}"
+
+
+def _moved(options: Namespace) -> str:
+    """Move the tables of metastores to the newest snapshot, and name them."""
+    tables = followers.reconcile_tables(options.output, lambda: session.start("snapshots"))
+    return "".join(f"{table} shows the newest snapshot\n" for table in tables)
 
 
 def _json(tree: object) -> str:
@@ -155,7 +169,7 @@ def _json(tree: object) -> str:
 
 def _publish(options: Namespace) -> str:
     commit = refused.publish(options.output, options.run, options.accept)
-    return f"published snapshot {commit.number}: {paths.data_dir(options.output, commit)}\n"
+    return f"published snapshot {commit.number}: {paths.data_dir(options.output, commit)}\n{_moved(options)}"
 
 
 #: Subcommands: name -> (options -> text to print, help).
@@ -175,7 +189,7 @@ COMMANDS: dict[str, tuple[Callable[[Namespace], str], str]] = {
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description="Manage the snapshots of a tags table.")
+    parser = cli.ArgumentParser(prog=prog, description="Manage the snapshots of a tags table.")
     subcommands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add = {}
     for name, (_, text) in COMMANDS.items():
@@ -188,6 +202,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         add[name]("--number", type=int, help="number of the commit (default: the newest)")
     for name in ("pin", "unpin"):
         add[name]("--number", type=int, required=True, help="number of the commit")
+    add["unpin"]("--all", action="store_true", help="the pin of a metastore's table that shows the snapshot too")
     add["diff"]("before", type=int, metavar="A", help="number of the earlier commit")
     add["diff"]("after", type=int, metavar="B", help="number of the later commit")
     add["diff"]("--rows", type=int, default=10, help="examples to name of each kind (default: 10)")

@@ -4,7 +4,7 @@
     spark-submit jobs/tag_catalog.py --config conf/nightly.yaml --set input.path=DIR --set output.path=DIR
 
 Exit codes: 0 published, or nothing to do; 2 bad arguments, config or input; 3 an audit gate refused; 4 other runs
-published first; 1 anything else. They are also in runs/<run_id>/outcome.json.
+published first; 143 stopped by SIGTERM; 1 anything else. They are also in runs/<run_id>/outcome.json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fashion_udf import config, console
+from fashion_udf import cli, config, console
 from fashion_udf.config import JobConfig
 from fashion_udf.pipeline import tagging
 from fashion_udf.pipeline.comparison import Scope
@@ -23,9 +23,7 @@ from fashion_udf.spark import session
 
 def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -> None:
     """Tag, and say where the table is; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser)
     parser.add_argument(
         "--retry-failed", action="store_true", help="score what failed again, also where nothing changed"
@@ -51,8 +49,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def preview_summary(preview: Preview) -> str:
-    """The counts of a plan, and how the catalog is read."""
-    return "\n".join([console.summary(preview.as_dict()), *preview.notes, ""])
+    """What a run would do, in rows, and what it would cost; and how the catalog is read."""
+    costs = console.table(("cost", "about", "unit"), preview.costs())
+    notes = "".join(f"{note}\n" for note in preview.notes)
+    return f"{console.summary(preview.as_dict())}\n{notes}{costs}"
 
 
 def summary(outcome: Outcome) -> str:

@@ -25,15 +25,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fashion_udf import cli
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.spark import session
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "make_training_set.py") -> None:
     """Write the three folders and print their sizes; `arguments` defaults to the command line's."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_arguments(parser)
     options = parser.parse_args(arguments)
     for catalog in options.catalog:

@@ -13,7 +13,8 @@ _DATA_URI = re.compile(rb"data:[^,]{0,200},", re.IGNORECASE)
 _HEX = re.compile(rb"(?:\\x|0x|x')?((?:[0-9a-f]{2})+)'?", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 #: What programs write where there is no photo.
-_NOTHING = (b"", b"nan", b"null", b"none", b"<na>", b"n/a", b"nat", b"nil", b"undefined", b"\\n", b"#n/a")
+_NOTHING = ("", "nan", "null", "none", "<na>", "n/a", "nat", "nil", "undefined", "\\n", "#n/a")
+_BLANKS = " \t\r\n\u00a0\ufeff"  # also what spreadsheets write for a space
 
 
 def photo_bytes(cell: bytes) -> bytes:
@@ -36,7 +37,7 @@ def photo_bytes(cell: bytes) -> bytes:
 
 def is_nothing(cell: bytes) -> bool:
     """Whether a cell is empty, blank, or holds a word for "no photo"."""
-    return len(cell) < 40 and cell.strip().lower() in _NOTHING
+    return len(cell) < 40 and cell.decode("utf-8", "replace").strip(_BLANKS).lower() in _NOTHING
 
 
 def is_photo(cell: bytes) -> bool:

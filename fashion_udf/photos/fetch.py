@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from fashion_udf.errors import ConfigError
 from fashion_udf.photos import encoded
 from fashion_udf.schema import Status
 
@@ -84,17 +83,6 @@ def identity(uri: str, roots: Sequence[str]) -> str | None:
         return None
     allowed = _is_below(path, real_roots)
     return _identity(facts) if allowed and stat.S_ISREG(facts.st_mode) else None
-
-
-def require_roots(roots: Sequence[str]) -> None:
-    """Refuse roots that are not there: every photo would be missing.
-
-    Raises:
-        ConfigError: names the first one that is no directory.
-    """
-    for root in roots:
-        if not os.path.isdir(root):
-            raise ConfigError(f"Expected input.image_roots to be directories. Received: {root}, which is none")
 
 
 def _located(path: str, roots: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from fashion_udf.model.taxonomy import Taxonomy
 from fashion_udf.pipeline.overriding import confidence_of, parent_of
+from fashion_udf.pipeline.retries import could_not_be_had
 from fashion_udf.schema import RETRY_EVERY_RUN, TAGS, Action, CategorySource, Reason
 
 if TYPE_CHECKING:
@@ -104,6 +105,25 @@ def unchanged(planned: DataFrame, previous: DataFrame, results: DataFrame) -> Da
     return joined.select("product_id", cause.alias("cause"), F.col("new.error").alias("error"))
 
 
+def leaves_all(planned: DataFrame, previous: DataFrame, results: DataFrame) -> bool:
+    """Whether every product that was looked at stays as it is published, so that the next table is the published one.
+
+    Args:
+        planned: as `comparison.with_actions` gives it, without products to drop.
+        previous: the published table, with the columns of `TAGS`.
+        results: as `comparison.usable_results` gives them.
+    """
+    from pyspark.sql import functions as F
+
+    found = results.select("for_fingerprint", could_not_be_had().alias("failed"))
+    with_result = _changed(planned).join(found, on="for_fingerprint", how="left")
+    # Asked first, as most nights end here: this reads no published row.
+    if not with_result.where(~F.coalesce("failed", F.lit(False))).isEmpty():
+        return False
+    stays = F.coalesce(_is_unchanged(), F.lit(False))
+    return _old_and_new(_changed(planned), previous, results).where(~stays).isEmpty()
+
+
 def unreadable(planned: DataFrame, results: DataFrame) -> DataFrame:
     """Return the products that were scored though the tokenizer cannot read their text.
 
@@ -123,7 +143,7 @@ def unreadable(planned: DataFrame, results: DataFrame) -> DataFrame:
 def _changed(planned: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
-    return planned.where(F.col("action") != F.lit(Action.CARRY.value)).select(
+    return planned.where(~F.col("action").isin(Action.CARRY.value, Action.REST.value)).select(
         "product_id", F.col("fingerprint").alias("for_fingerprint"), F.col("reason").alias("planned_reason")
     )
 
@@ -138,13 +158,17 @@ def _old_and_new(changed_rows: DataFrame, previous: DataFrame, results: DataFram
 
 
 def _is_unchanged() -> Column:
-    """Whether the published row stays, from `old` and `new`: its photo is the same, or the failure may pass."""
+    """Whether the published row stays, from `old` and `new`: its photo is the same, or the failure may pass.
+
+    A good row stays. So does a failed one that has failed once more, or the table would change each night.
+    """
     from pyspark.sql import functions as F
 
     retried = [status.value for status in RETRY_EVERY_RUN]
-    old_is_good = F.coalesce(~F.col("old.status").isin(*retried), F.lit(False))
+    once_more = F.col("old.fingerprint") == F.col("new.fingerprint")
+    stays = F.coalesce(~F.col("old.status").isin(*retried) | once_more, F.lit(False))
     # After a failure the row keeps its old fingerprint, so the next run tries again.
-    return F.col("new.unchanged") | (F.col("new.status").isin(*retried) & old_is_good)
+    return F.col("new.unchanged") | (F.col("new.status").isin(*retried) & stays)
 
 
 def _unchanged() -> dict[str, Column]:

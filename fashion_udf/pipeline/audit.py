@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fashion_udf.schema import EMBEDDING_SIZE, CategorySource
+from fashion_udf.schema import EMBEDDING_SIZE, NOT_A_FAILURE, CategorySource, Modality
 from fashion_udf.spark import parallel
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ class Audit:
     flips: dict[tuple[str, str], int]  # (from, to) -> rows that are in both tables and changed their category
     common: int  # rows in both tables
     overrides: list[dict[str, object]]  # how often people agreed, by model version and the model's category
+    without_category: int = 0
+    without_input: int = 0  # rows that have neither text nor photo, and no other failure
+    decided_before: int = 0  # rows in both tables that are published with a person's category
+    withdrawn: int = 0  # of these, rows whose category is not a person's any more
     bad_texts: int = 0  # that are not UTF-8: no reader opens them
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,9 +66,8 @@ def audit(table: DataFrame, previous: DataFrame | None, files: Sequence[Path]) -
         *(partial(_totals, table), partial(_grouped, table, previous)),
         *(partial(bad_embeddings, files), partial(bad_texts, files)),
     )
-    totals, joined, bad, texts = parallel.run_concurrently(
-        table.sparkSession.sparkContext, "audit", counts, len(counts)
-    )
+    context = table.sparkSession.sparkContext
+    totals, joined, bad, texts = parallel.run_concurrently(context, "audit", counts, len(counts))
     groups = [group for group in joined if group["is_new"]]
     before = _counts((group for group in joined if group["is_old"]), "old")
     common = [group for group in groups if group["is_old"]]
@@ -83,10 +86,26 @@ def audit(table: DataFrame, previous: DataFrame | None, files: Sequence[Path]) -
         previous_rows=None if previous is None else before.total(),
         previous_categories=_named(before),
         flips=dict(flips),
-        common=sum(group["count"] for group in common),
+        common=_rows(common),
         overrides=_acceptance(groups),
+        without_category=_rows(group for group in groups if group["category"] is None),
+        without_input=_rows(group for group in groups if group["modality"] == Modality.NONE and _is_sound(group)),
+        decided_before=_rows(group for group in common if group["old_decided"]),
+        withdrawn=_rows(group for group in common if group["old_decided"] and not _is_decided(group)),
         bad_texts=texts,
     )
+
+
+def _rows(groups: Iterable[Row]) -> int:
+    return sum(group["count"] for group in groups)
+
+
+def _is_sound(group: Row) -> bool:
+    return group["status"] in NOT_A_FAILURE
+
+
+def _is_decided(group: Row) -> bool:
+    return bool(group["category_source"] == CategorySource.OVERRIDE)
 
 
 def bad_embeddings(files: Iterable[Path]) -> int:
@@ -160,17 +179,20 @@ def _grouped(table: DataFrame, previous: DataFrame | None) -> list[Row]:
 
     Returns:
         `_GROUPED`, `is_new` and `is_old` (whether such rows are in the next and in the published table, or null), `old`
-        (the published category), `count`.
+        (the published category), `old_decided` (whether it is a person's), `count`.
     """
     from pyspark.sql import functions as F
 
     table = table.select("product_id", *_GROUPED, F.lit(True).alias("is_new"))
     if previous is None:
-        joined = table.withColumns({"is_old": F.lit(None), "old": F.lit(None)})
+        joined = table.withColumns({name: F.lit(None) for name in ("is_old", "old", "old_decided")})
     else:
-        old = previous.select("product_id", F.lit(True).alias("is_old"), F.col("category").alias("old"))
+        decided = F.col("category_source") == F.lit(CategorySource.OVERRIDE.value)
+        old = previous.select(
+            "product_id", F.lit(True).alias("is_old"), F.col("category").alias("old"), decided.alias("old_decided")
+        )
         joined = table.join(old, on="product_id", how="full")
-    return joined.groupBy(*_GROUPED, "is_new", "is_old", "old").count().collect()
+    return joined.groupBy(*_GROUPED, "is_new", "is_old", "old", "old_decided").count().collect()
 
 
 _GROUPED = ("status", "decision", "modality", "category", "category_source", "model_category", "model_version")
@@ -179,7 +201,7 @@ _GROUPED = ("status", "decision", "modality", "category", "category_source", "mo
 def _acceptance(groups: list[Row]) -> list[dict[str, object]]:
     decided, agreed = Counter[tuple[str, str | None]](), Counter[tuple[str, str | None]]()
     for group in groups:
-        if group["category_source"] == CategorySource.OVERRIDE:
+        if _is_decided(group):
             model = (group["model_version"], group["model_category"])
             decided[model] += group["count"]
             agreed[model] += group["count"] * (group["category"] == group["model_category"])

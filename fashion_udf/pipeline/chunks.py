@@ -1,13 +1,13 @@
 """Score in chunks, each committed to staging when it is done: a killed run loses only the chunks in flight.
 
-A chunk is some rows of some files of the catalog, so a catalog of many files is read once. A large file is read once
-for each of its parts, so the size of its photos limits the number of parts. Three chunks are in flight: while the last
-tasks of one chunk run, or Spark plans and commits a chunk, the tasks of the others fill the idle cores.
+A chunk is some rows of some files of the catalog, in the order of the files, so each photo is read about once. Where
+Spark itself reads the photos, a large file is read once for each of its parts, so the size of its photos limits the
+number of parts. Three chunks are in flight: while the last tasks of one chunk run, or Spark plans and commits a chunk,
+the tasks of the others fill the idle cores.
 """
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_udf.catalog import columns
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.pipeline import comparison, fingerprint, staging
+from fashion_udf.photos import parquet_photos
+from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
+from fashion_udf.pipeline import comparison, division, fingerprint, staging
+from fashion_udf.pipeline.division import Chunk
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.progress import progress
 from fashion_udf.schema import RESULT, SCORE
@@ -46,10 +48,13 @@ CHUNK_SHARE = 1 / 60
 MIN_CHUNK_ROWS = 1000
 #: A chunk has at most this many rows per core: ten minutes of work at 50 rows a second.
 MAX_CHUNK_ROWS_PER_CORE = 30_000
-#: Most photo bytes to read for each scored row of a file in parts: a millisecond at 1 GB/s; scoring takes ten or more.
+#: Most photo bytes to read in vain for each scored row: a millisecond at 1 GB/s; scoring takes ten or more. A task that
+#: begins inside a row group reads the photos before its own too.
 READ_BYTES_PER_ROW = 1_000_000
 #: Bytes of a photo, if the plan did not look at photos.
 USUAL_PHOTO_BYTES = 130_000
+#: Rows of each task that Spark looks at before it divides a chunk in the order of the files: all, for equal shares.
+SAMPLE_ROWS = 1000
 #: Chunks at a time. With two, the cores were idle while a chunk was planned and read; a third one has tasks for them.
 IN_FLIGHT = 3
 
@@ -58,25 +63,15 @@ IN_FLIGHT = 3
 class Job:
     """What every chunk of a run shares."""
 
-    source: DataFrame  # as `columns.read` gives it
-    todo: DataFrame  # as `comparison.one_per_fingerprint` gives it
+    source: DataFrame  # of the run, see `planning.Run`
+    todo: DataFrame  # as `division.ranked` gives it
     bundle: Broadcast[Bundle]
     settings: Settings
     versions: Versions
     run_id: str
     directory: Path  # the staging directory of the run
     batch_timeout: float
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A part of the rows to score: rows in `files` (None: in no file) with an id that hashes to `part` of `parts`."""
-
-    number: int
-    files: tuple[str | None, ...]
-    part: int
-    parts: int
-    rows: int
+    photos: PhotoColumn | None = None  # of the run
 
 
 def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int = 0) -> int:
@@ -97,101 +92,94 @@ def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int 
     spark = job.source.sparkSession
     cores = spark.sparkContext.defaultParallelism
     rows = max(MIN_CHUNK_ROWS, min(int(counts.to_score * CHUNK_SHARE), MAX_CHUNK_ROWS_PER_CORE * cores))
-    parts = list(divided(counts.files, rows, _most_parts(job, counts), first))
+    parts = list(division.divided(counts.files, rows, partial(_most_parts, job, counts), first))
     done = spark.sparkContext.accumulator(0)
     scored = (partial(_score_chunk, job, chunk, done, counts) for chunk in parts)
-    with session.settings(spark, memory_bounds(counts, batch_bytes)), progress_of(counts.to_score, done):
+    bounds = memory_bounds(counts if job.photos is None else None, batch_bytes)
+    with session.settings(spark, bounds), progress_of(counts.to_score, done):
         parallel.run_concurrently(spark.sparkContext, "chunks", scored, IN_FLIGHT)
     return first + len(parts)
 
 
-def divided(sizes: dict[str | None, int], rows: int, most_parts: int, first: int) -> Iterator[Chunk]:
-    """Yield chunks of about `rows` rows: several small files each, or parts of a large one.
-
-    Args:
-        sizes: rows to score by file.
-        rows: most rows of a chunk. A part may have a few more, as a hash is uneven, or many more due to `most_parts`.
-        most_parts: of a file.
-        first: number of the first chunk.
-    """
-    number, files, held = first, list[str | None](), 0
-    for file, size in sorted(sizes.items(), key=lambda item: item[0] or ""):
-        if files and held + size > rows:
-            yield Chunk(number, tuple(files), 0, 1, held)
-            number, files, held = number + 1, [], 0
-        if size > rows:
-            parts = min(-(-size // rows), most_parts)
-            for part in range(parts):
-                yield Chunk(number, (file,), part, parts, size // parts)
-                number += 1
-        else:
-            files.append(file)
-            held += size
-    if files:
-        yield Chunk(number, tuple(files), 0, 1, held)
-
-
-def _most_parts(job: Job, counts: comparison.PlanCounts) -> int:
-    if "image" not in job.source.columns or not counts.with_photo:
-        return max(counts.to_score, 1)
+def _most_parts(job: Job, counts: comparison.PlanCounts, file: str | None, rows: int) -> int:
+    """Return into how many parts a file may be divided, so that few of its photos are read in vain."""
+    if not counts.with_photo or "image_uri" in job.source.columns:
+        return rows
+    if job.photos is not None and file is not None:
+        return rows // max(1, parquet_photos.largest_row_group(file, job.photos) // READ_BYTES_PER_ROW)
     photo_bytes = counts.photo_bytes // counts.with_photo or USUAL_PHOTO_BYTES
-    return max(READ_BYTES_PER_ROW // photo_bytes, 1)
+    return READ_BYTES_PER_ROW // photo_bytes
 
 
 def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: comparison.PlanCounts) -> None:
     """Score a chunk."""
     job.source.sparkSession.sparkContext.setJobDescription(f"chunk {chunk.number}")
-    rows = spread(_rows(job, chunk), chunk.rows, counts)
-    written = job.directory / f"chunk-{chunk.number:05d}"
+    rows = spread(_rows(job, chunk), chunk.rows, counts, chunk.most_tasks)
+    photos = job.photos if job.settings.photo != "none" else None
 
-    def write(sandboxed: bool) -> None:
-        score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout)
-        shutil.rmtree(written, ignore_errors=True)  # of the first attempt
+    def write(sandboxed: bool) -> Path:
+        score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout, photos)
+        # A directory for each attempt: while the second writes, tasks of the first may still write or clean up.
+        written = job.directory / f"chunk-{chunk.number:05d}-{int(sandboxed)}"
         _results(rows, score, job).write.parquet(str(written))
+        return written
 
-    udf.sandboxed_if_needed(write)
-    staging.commit_chunk(job.directory, written, chunk.number)
+    staging.commit_chunk(job.directory, udf.sandboxed_if_needed(write), chunk.number)
 
 
 def _rows(job: Job, chunk: Chunk) -> DataFrame:
-    """Return the catalog's rows of a chunk, photos included."""
+    """Return the catalog's rows of a chunk, photos included where Spark reads them."""
     from pyspark.sql import functions as F
 
-    def of_chunk(frame: DataFrame) -> DataFrame:
-        names = [name for name in chunk.files if name is not None]
-        file = F.col(columns.FILE)
-        chosen = file.isin(*names) if None not in chunk.files else file.isNull() | file.isin(*names)
-        part = F.pmod(F.xxhash64("product_id"), F.lit(chunk.parts)) == F.lit(chunk.part)
-        return frame.where(chosen if chunk.parts == 1 else chosen & part)
-
-    todo = of_chunk(job.todo).select("product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256")
+    names = [name for name in chunk.files if name is not None]
+    file, rank = F.col(FILE), F.col("rank")
+    chosen = file.isin(*names) if None not in chunk.files else file.isNull() | file.isin(*names)
+    todo = job.todo.where(chosen & (rank >= F.lit(chunk.first)) & (rank < F.lit(chunk.end)))
+    ids = todo.select("product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256")
     # The ids are few, so they are broadcast and the photos stay where they are.
-    return of_chunk(job.source).join(F.broadcast(todo), on="product_id", how="inner")
+    return job.source.where(chosen).join(F.broadcast(ids), on="product_id", how="inner")
 
 
-def spread(rows: DataFrame, count: int, counts: comparison.PlanCounts) -> DataFrame:
+def spread(rows: DataFrame, count: int, counts: comparison.PlanCounts, most_tasks: int) -> DataFrame:
     """Give every core a share of the rows. Otherwise a small file, or a file of one row group, is one task.
 
     Args:
-        rows: of the catalog, with their photos.
+        rows: of the catalog, with their photos where Spark reads them.
         count: number of these rows.
         counts: of the rows to score, of which these are some.
+        most_tasks: most shares, if Python workers read the photos.
     """
     cores = rows.sparkSession.sparkContext.defaultParallelism
+    tasks = max(1, min(count, max(cores, count // TASK_ROWS)))
+    if ROW in rows.columns:
+        return parquet_photos.in_file_order(rows, max(1, min(tasks, most_tasks)))
     photo_bytes = counts.photo_bytes * count // max(counts.to_score, 1)
     # Many photo bytes are moved only if cores would be idle.
     if photo_bytes > MOVABLE_BYTES and rows.rdd.getNumPartitions() >= cores:
         return rows
-    return rows.repartition(max(1, min(count, max(cores, count // TASK_ROWS))))
+    return rows.repartition(tasks)
+
+
+def photo_of(rows: DataFrame) -> Column:
+    """Return what the UDF takes for the photo of a row: its place in the catalog's files, its bytes or its URI."""
+    from pyspark.sql import functions as F
+
+    if ROW in rows.columns:
+        return parquet_photos.place()
+    return F.col("image_uri" if "image_uri" in rows.columns else "image")
 
 
 def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFrame:
     from pyspark.sql import functions as F
 
     uri = F.col("image_uri") if "image_uri" in rows.columns else None
-    photo = F.col("image") if uri is None else uri
+    photo = photo_of(rows)
     # As really scored: where the plan had no photo at all, a photo that came since is not looked at.
-    has_photo = F.lit(False) if job.settings.photo == "none" else photo.isNotNull()
+    if job.settings.photo == "none":
+        photo, has_photo = F.lit(None).cast("string"), F.lit(False)
+    else:
+        # Only who reads a photo in a file knows whether there is one.
+        has_photo = photo.isNotNull() if job.photos is None else F.col("score.image_identity").isNotNull()
     identity = fingerprint.image_identity(
         F.col("product_id"), uri, has_photo, F.col("image_version"), F.col("score.image_identity")
     )
@@ -210,10 +198,11 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
     )
 
 
-def memory_bounds(counts: comparison.PlanCounts, batch_bytes: int) -> dict[str, int]:
-    """Return the session settings that bound the photos which Spark holds at a time."""
-    rows = max(1, min(BATCH_ROWS, batch_bytes // max(counts.largest_photo, 1)))
+def memory_bounds(counts: comparison.PlanCounts | None, batch_bytes: int) -> dict[str, int]:
+    """Return the session settings that bound the photos which Spark holds at a time; no `counts`: it holds none."""
+    rows = max(1, min(BATCH_ROWS, batch_bytes // max(counts.largest_photo if counts else 0, 1)))
     return {
+        "spark.sql.execution.rangeExchange.sampleSizePerPartition": SAMPLE_ROWS,
         "spark.sql.parquet.columnarReaderBatchSize": rows,
         "spark.sql.execution.arrow.maxRecordsPerBatch": rows,
         # Honoured from Spark 4.0.4 on; older ones are bounded by the largest photo above.

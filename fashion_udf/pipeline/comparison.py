@@ -43,10 +43,12 @@ class PlanCounts:
 
     accepted: int = 0
     carried: int = 0
+    resting: int = 0  # of those carried: their photos could not be had on too many nights
     staged: int = 0  # have results of an interrupted run
+    scored_before: int = 0  # have results of an earlier plan of this run; rows of one fingerprint count once
     removed: int = 0  # published, and not in the catalog any more
     to_score: int = 0  # rows of one fingerprint count once
-    duplicates: int = 0  # share a fingerprint with a row that is scored
+    duplicates: int = 0  # share a fingerprint with a row that this run scores, or has scored
     with_photo: int = 0  # of those to score
     largest_photo: int = 0  # bytes, of those to score; 0 if the plan did not look at photos
     photo_bytes: int = 0  # of those to score; 0 if the plan did not look at photos
@@ -57,17 +59,18 @@ class PlanCounts:
     @property
     def scored(self) -> int:
         """Rows that are not carried: they get a result of this run, or have one of an interrupted run."""
-        return self.to_score + self.duplicates + self.staged
+        return self.to_score + self.duplicates + self.staged + self.scored_before
 
 
-def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope) -> DataFrame:
+def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope: Scope, max_nights: int) -> DataFrame:
     """Decide what to do with every row of the catalog.
 
     Args:
-        rows: as `fingerprint.with_fingerprints` gives them.
+        rows: as `fingerprint.with_fingerprints` gives them, with `failed_nights`.
         previous: the published table, with the columns of `TAGS`.
         results: staged results, as `usable_results` gives them.
         scope: of the run.
+        max_nights: a published row whose photo could not be had on so many nights stays as it is.
 
     Returns:
         The columns of `PLAN`.
@@ -75,24 +78,26 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     from pyspark.sql import functions as F
 
     published = previous.select("product_id", *(F.col(name).alias(f"old_{name}") for name in _PUBLISHED))
-    staged = results.select(
-        F.col("for_fingerprint").alias("fingerprint"), F.col("unchanged"), F.col("image_sha256").alias("staged_sha256")
-    )
+    staged = results.select("for_fingerprint", "unchanged", "image_sha256", "run_id")
+    staged = staged.toDF("fingerprint", "unchanged", "staged_sha256", "staged_by")
     joined = rows.join(published, on="product_id", how="left").join(staged, on="fingerprint", how="left")
     again = F.lit(scope.forced) | _failed(F.col("old_status"), scope.retry_failed)
     carried = (F.col("fingerprint") == F.col("old_fingerprint")) & ~again
+    rests = _tried_enough(max_nights) & ~F.lit(scope.forced or scope.retry_failed)
     but_for_the_photo = ~_differs(fingerprint.text_part) & ~_differs(fingerprint.versions_part) & ~again
     same_photo = but_for_the_photo & F.col("unchanged") & (F.col("old_image_sha256") == F.col("staged_sha256"))
     action = (
         F.when(carried, Action.CARRY.value)
         .when(same_photo | ~F.col("unchanged"), Action.STAGED.value)
+        .when(rests, Action.REST.value)
         .otherwise(Action.SCORE.value)
     )
     return joined.select(
         *rows.columns,
         action.alias("action"),
-        F.when(~F.coalesce(carried, F.lit(False)), _reason(scope)).alias("reason"),
+        F.when(~action.isin(Action.CARRY.value, Action.REST.value), _reason(scope)).alias("reason"),
         F.when(but_for_the_photo, F.col("old_image_sha256")).alias("known_sha256"),
+        "staged_by",
     ).select(*PLAN.names)
 
 
@@ -104,6 +109,13 @@ def _differs(part: Callable[[Column], Column]) -> Column:
     from pyspark.sql import functions as F
 
     return part(F.col("fingerprint")) != part(F.col("old_fingerprint"))
+
+
+def _tried_enough(max_nights: int) -> Column:
+    """Whether a published row's photo could not be had on so many nights."""
+    from pyspark.sql import functions as F
+
+    return F.coalesce(F.col("failed_nights") >= F.lit(max_nights), F.lit(False)) & F.col("old_status").isNotNull()
 
 
 def _failed(status: Column, any_failure: bool) -> Column:
@@ -171,33 +183,39 @@ def usable_results(results: DataFrame, run_id: str, own_alone: bool) -> DataFram
     return named.withColumn("_rank", F.row_number().over(best)).where(F.col("_rank") == F.lit(1)).drop("_rank")
 
 
-def count(planned: DataFrame, published: int | None) -> PlanCounts:
+def count(planned: DataFrame, published: int | None, run_id: str) -> PlanCounts:
     """Count the rows of `with_actions` by action and reason, and the published products to drop.
 
     Args:
         planned: the rows.
         published: number of rows of the published table; None if published rows without a plan stay.
+        run_id: of this run, whose earlier plans may have scored rows.
     """
     from pyspark.sql import functions as F
 
-    by_action_and_reason = planned.groupBy("action", "reason").agg(F.count("*").alias("count"), *_held())
-    counts = by_action_and_reason.collect, _by_file(one_per_fingerprint(planned)).collect
-    groups, files = parallel.run_concurrently(planned.sparkSession.sparkContext, "plan", counts, len(counts))
-    by_action: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
+    # A run that was overtaken has results of its own: these are no results of an interrupted run.
+    own = (F.col("action") == F.lit(Action.STAGED.value)) & (F.col("staged_by") == F.lit(run_id))
+    by_action_and_reason = planned.groupBy("action", "reason", F.coalesce(own, F.lit(False)).alias("own"))
+    counts = (
+        by_action_and_reason.agg(F.count("*").alias("count"), *_held()).collect,
+        _by_file(one_per_fingerprint(planned)).collect,
+        planned.where(own).select("fingerprint").distinct().count,
+    )
+    groups, files, before = parallel.run_concurrently(planned.sparkSession.sparkContext, "plan", counts, len(counts))
+    by_action, reasons = Counter[str](), Counter[str]()
     for row in groups:
-        by_action[row["action"]] += row["count"]
+        by_action["own" if row["own"] else row["action"]] += row["count"]
         if row["reason"]:
             reasons[row["reason"]] += row["count"]
-    to_score = sum(file["rows"] for file in files)
-    accepted = by_action.total()
     return PlanCounts(
-        accepted=accepted,
-        carried=by_action[Action.CARRY],
+        accepted=(accepted := by_action.total()),
+        carried=by_action[Action.CARRY] + by_action[Action.REST],
+        resting=by_action[Action.REST],
         staged=by_action[Action.STAGED],
+        scored_before=before,
         removed=0 if published is None else published - (accepted - reasons[Reason.NEW]),
-        to_score=to_score,
-        duplicates=by_action[Action.SCORE] - to_score,
+        to_score=(to_score := sum(file["rows"] for file in files)),
+        duplicates=by_action[Action.SCORE] - to_score + by_action["own"] - before,
         with_photo=sum(file["with_photo"] for file in files),
         largest_photo=max((file["largest"] for file in files), default=0),
         photo_bytes=sum(file["bytes"] for file in files),

@@ -9,6 +9,7 @@ A digest is the first 128 bits of a SHA-256: a table of ten million rows meets t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +18,9 @@ import pandas as pd
 
 from fashion_udf.catalog import columns
 from fashion_udf.catalog.cells import DAMAGED
-from fashion_udf.photos import fetch
+from fashion_udf.photos import fetch, parquet_photos
 from fashion_udf.photos.decode import PREPROCESSING_VERSION
+from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -46,7 +48,11 @@ class Versions:
 
 
 def with_fingerprints(
-    source: DataFrame, versions: Versions, image_roots: tuple[str, ...], versioned: bool
+    source: DataFrame,
+    versions: Versions,
+    image_roots: tuple[str, ...],
+    versioned: bool,
+    photos: PhotoColumn | None = None,
 ) -> DataFrame:
     """Return the fingerprint of every row.
 
@@ -55,6 +61,7 @@ def with_fingerprints(
         versions: of the run.
         image_roots: where local photos may lie.
         versioned: every row has a version; then no photo is looked at.
+        photos: in the files of the source, in whose order the rows come; None: in the rows, or at URIs.
 
     Returns:
         The columns of `PLAN` from `product_id` to `photo_bytes` (null if photos are not looked at).
@@ -62,38 +69,54 @@ def with_fingerprints(
     from pyspark.sql import functions as F
 
     uri = F.col("image_uri") if "image_uri" in source.columns else None
-    version, observed = F.col("image_version"), F.lit(None).cast("string")
-    if not versioned:
-        unversioned = F.when(version.isNull(), F.col("image") if uri is None else uri)
-        observed = F.sha2(unversioned, 256) if uri is None else file_identity_udf(image_roots)(unversioned)
-    looked_at = uri is None and not versioned
+    version, observed, size = F.col("image_version"), F.lit(None).cast("string"), F.lit(None).cast("long")
+    if photos is not None and not versioned:
+        observed, size = F.col("photo.sha256"), F.col("photo.bytes")
+    elif not versioned and uri is not None:
+        observed = file_identity_udf(image_roots)(F.when(version.isNull(), uri))
+    elif not versioned:
+        observed, size = F.sha2(F.when(version.isNull(), F.col("image")), 256), F.octet_length("image").cast("long")
     identity = image_identity(F.col("product_id"), uri, F.col("has_photo"), version, observed)
-    texts = [F.coalesce(F.col(name), F.lit("")) for name in ("title", "description")]
     computed: dict[str, Column] = {
         "fingerprint": fingerprint(F.col("title"), F.col("description"), identity, versions),
-        "file": F.col(columns.FILE),
+        "file": F.col(FILE),
+        "row": F.col(ROW) if photos is not None else F.lit(None).cast("long"),
         "has_photo": F.col("has_photo"),
-        "has_text": F.length(F.trim(F.concat(*texts))) > F.lit(0),
-        "damaged_text": F.concat(*texts).contains(DAMAGED),
-        "further_photos": F.col(columns.FURTHER),
-        "photo_bytes": (F.octet_length("image") if looked_at else F.lit(None)).cast("long"),
+        **_held(),
+        "photo_bytes": size,
     }
-    rows = _with_presence(source, unread=uri is None and versioned)
-    return rows.select("product_id", *(column.alias(name) for name, column in computed.items()))
+    named = (column.alias(name) for name, column in computed.items())
+    return _with_presence(source, versioned, photos).select("product_id", *named)
 
 
-def _with_presence(source: DataFrame, unread: bool) -> DataFrame:
-    """Add `has_photo` to the rows of a catalog.
+def _held() -> dict[str, Column]:
+    """Return what a plan says of a row beside its photo."""
+    from pyspark.sql import functions as F
 
-    Where photos stay `unread`, the rows without one are asked for alone: Parquet's statistics pass over every row group
-    and page that has no null. A photo that comes late, under a version that was known before, must be noticed.
+    words = F.concat(*(F.coalesce(F.col(name), F.lit("")) for name in ("title", "description")))
+    return {
+        "has_text": F.length(F.trim(words)) > F.lit(0),
+        "damaged_text": words.contains(DAMAGED),
+        "further_photos": F.col(columns.FURTHER),
+    }
+
+
+def _with_presence(source: DataFrame, versioned: bool, photos: PhotoColumn | None) -> DataFrame:
+    """Add `has_photo` to the rows of a catalog, and what was found in its files' `photos` if these are looked at.
+
+    If every row has a version, the rows without a photo are asked for alone: Parquet's statistics pass over every row
+    group that has no null. A photo that comes late, under a version that was known before, must be noticed.
     """
     from pyspark.sql import functions as F
 
     photo = F.col("image_uri" if "image_uri" in source.columns else "image")
-    if not unread:
+    if photos is not None and not versioned:
+        found = source.withColumn("photo", parquet_photos.facts_udf(photos)(parquet_photos.place()))
+        return found.withColumn("has_photo", F.col("photo.bytes").isNotNull())
+    if "image_uri" in source.columns or not versioned:
         return source.withColumn("has_photo", photo.isNotNull())
-    absent = source.where(photo.isNull()).select("product_id", F.lit(False).alias("has_photo"))
+    ids = source.where(photo.isNull()) if photos is None else parquet_photos.without_photo(source, photos)
+    absent = ids.select("product_id", F.lit(False).alias("has_photo"))
     joined = source.join(absent, on="product_id", how="left")
     return joined.withColumn("has_photo", F.coalesce("has_photo", F.lit(True)))
 
@@ -111,11 +134,19 @@ def fingerprint(title: Column, description: Column, image_identity: Column, vers
         return F.substring(F.sha2(F.coalesce(column, F.lit("")), 256), 1, _DIGITS)
 
     words = F.concat(*(F.sha2(F.coalesce(part, F.lit("")), 256) for part in (title, description)))
+    without_photo, with_photo = map(F.lit, versions_parts(versions))
+    facts = F.when(image_identity.isNull(), without_photo).otherwise(with_photo)
+    return F.concat_ws("-", digest(words), digest(image_identity), facts)
+
+
+def versions_parts(versions: Versions) -> tuple[str, str]:
+    """Return the part of a fingerprint that follows from the versions: of a row without a photo, and of one with."""
     run = (versions.model_version, versions.engine, versions.precision, PREPROCESSING_VERSION, versions.top_k)
     limits = (versions.max_image_bytes, versions.max_image_pixels)
-    without_photo, with_photo = ("\n".join(map(str, facts)) for facts in (run, run + limits))
-    facts = F.when(image_identity.isNull(), F.lit(without_photo)).otherwise(F.lit(with_photo))
-    return F.concat_ws("-", digest(words), digest(image_identity), digest(facts))
+    without_photo, with_photo = (
+        hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:_DIGITS] for facts in (run, run + limits)
+    )
+    return without_photo, with_photo
 
 
 def text_part(column: Column) -> Column:

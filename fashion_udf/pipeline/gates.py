@@ -16,7 +16,8 @@ from fashion_udf.schema import EMBEDDING_SIZE, NOT_A_FAILURE
 #: Nobody may accept lost or doubled rows, or numbers that no reader can use.
 ABSOLUTE = ("ledger", "embeddings", "texts")
 _PAIRS = 5  # of flipped labels named in a message
-_MIN_ROWS = 100  # shares are compared from this many rows on: below, one row is a large share
+_SMALL_TABLE = 100  # rows; in fewer, one row is a large share
+_FEW_ROWS = 3  # by so many rows a small table may exceed a limit
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,48 @@ def _relative(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
             f"Expected at most {gates.max_row_drop:.1%} fewer rows than published (gates.max_row_drop). "
             f"Received: {audit.rows}, {1 - audit.rows / before:.1%} fewer than {before}",
         )
-    if audit.rows < _MIN_ROWS:
+    if not audit.rows:
         return
     sound = {status.value for status in NOT_A_FAILURE}
     failed = {status: rows for status, rows in audit.statuses.items() if status not in sound}
-    if sum(failed.values()) / audit.rows > gates.max_failures:
+    if audit.without_input:
+        failed["neither text nor photo"] = audit.without_input
+    if _exceeds(sum(failed.values()) / audit.rows, audit.rows, gates.max_failures):
         named = ", ".join(f"{status} {rows}" for status, rows in largest(failed))
         yield (
             "failures",
             f"Expected at most {gates.max_failures:.1%} of the rows to fail (gates.max_failures). "
             f"Received: {sum(failed.values()) / audit.rows:.1%}: {named}",
         )
+    if _exceeds(audit.without_category / audit.rows, audit.rows, gates.max_without_category):
+        yield (
+            "without_category",
+            f"Expected at most {gates.max_without_category:.1%} of the rows without a category "
+            f"(gates.max_without_category). Received: {audit.without_category / audit.rows:.1%}: "
+            f"{audit.without_category} of {audit.rows}",
+        )
+    yield from _decisions(audit, gates)
     yield from _changes(audit, gates)
+
+
+def _exceeds(share: float, rows: int, limit: float) -> bool:
+    """Whether a share of so many rows is above its limit; of a small table, by more than a few rows."""
+    return share > limit and (rows >= _SMALL_TABLE or round((share - limit) * rows, 6) > _FEW_ROWS)
+
+
+def _decisions(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
+    """A table of overrides that was lost, or written half, looks like people who withdraw what they said."""
+    before, withdrawn = audit.decided_before, audit.withdrawn
+    if not withdrawn:
+        return
+    share = withdrawn / before
+    # All of them at once are no few rows, however few they are.
+    if _exceeds(share, before, gates.max_withdrawn) or withdrawn == before > gates.max_withdrawn * before:
+        yield (
+            "overrides",
+            f"Expected at most {gates.max_withdrawn:.1%} of people's decisions to be withdrawn (gates.max_withdrawn). "
+            f"Received: {share:.1%}: {withdrawn} of {before}; look whether overrides.path holds all of them",
+        )
 
 
 def _changes(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
@@ -85,7 +116,7 @@ def _changes(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
     limit = gates.max_one_category
     usual = max(audit.previous_categories.values(), default=0) / audit.previous_rows
     # A shop may have one main category: then its published table is as uneven.
-    if most and most[0][1] / audit.rows > limit >= usual:
+    if most and usual <= limit and _exceeds(most[0][1] / audit.rows, audit.rows, limit):
         name, rows = most[0]
         yield (
             "one_category",
@@ -101,7 +132,7 @@ def _changes(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
     moved = {name: new.get(name, 0) * audit.previous_rows - old.get(name, 0) * audit.rows for name in {**new, **old}}
     # Total variation: the share of rows that would have to change category to turn one table into the other.
     shift = sum(map(abs, moved.values())) / (2 * scale)
-    if shift > gates.max_shift:
+    if _exceeds(shift, min(audit.rows, audit.previous_rows), gates.max_shift):
         worst = sorted(moved.items(), key=lambda item: (-abs(item[1]), str(item[0])))[:_PAIRS]
         named = ", ".join(f"{name!r} {part / scale:+.1%}" for name, part in worst if part)
         yield (
@@ -110,7 +141,7 @@ def _changes(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
             f"Received: {shift:.1%}, most of all {named}",
         )
     flipped = sum(audit.flips.values())
-    if audit.common >= _MIN_ROWS and flipped / audit.common > gates.max_flips:
+    if audit.common and _exceeds(flipped / audit.common, audit.common, gates.max_flips):
         named = ", ".join(f"{old!r} to {new!r} {rows}" for (old, new), rows in largest(audit.flips)[:_PAIRS])
         yield (
             "flips",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fashion_udf.errors import FashionError
+from fashion_udf.errors import FashionError, Stopped, one_line
 from fashion_udf.files import make_directory, replace_file
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ class RunCounts:
         rejected: rows of the catalog with a null or repeated id.
         scored: rows that are not carried over: scored now, or by an interrupted run.
         carried: rows that stay as they are published.
+        resting: of those carried, rows whose photo could not be had on too many nights: they are not tried until their
+            text, photo or model changes.
         removed: published products that are not in the catalog any more.
         duplicates: scored rows that share the result of another row.
         staged: scored rows with a result of an interrupted run.
@@ -42,6 +44,7 @@ class RunCounts:
     rejected: int = 0
     scored: int = 0
     carried: int = 0
+    resting: int = 0
     removed: int = 0
     duplicates: int = 0
     staged: int = 0
@@ -55,7 +58,17 @@ class RunCounts:
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
-        names = ("accepted", "rejected", "scored", "carried", "removed", "duplicates", "staged", "unreadable_texts")
+        names = (
+            "accepted",
+            "rejected",
+            "scored",
+            "carried",
+            "resting",
+            "removed",
+            "duplicates",
+            "staged",
+            "unreadable_texts",
+        )
         rows = {name: int(value) for name in names if (value := getattr(self, name)) is not None}
         rows |= self.catalog
         groups = {
@@ -94,13 +107,17 @@ class Preview:
     notes: tuple[str, ...] = ()  # how the catalog is read, for people
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, then rows and bytes of the table, the sample of texts and the time of scoring."""
-        named = {**self.counts.as_dict(), "table_rows": self.table_rows, "bytes_to_write": self.table_bytes}
-        named |= {"sampled_texts": self.sampled_texts, "unreadable_of_sample": self.unreadable_texts}
+        """Return the counts by name, then the rows of the table and the sample of texts: rows, all of them."""
+        sample = {"sampled_texts": self.sampled_texts, "unreadable_of_sample": self.unreadable_texts}
+        return {**self.counts.as_dict(), "table_rows": self.table_rows, **sample}
+
+    def costs(self) -> list[tuple[str, int, str]]:
+        """Return what the run would cost: name, number and unit; seconds only where a run has scored before."""
+        costs = [("table", self.table_bytes, "bytes")]
         if self.core_seconds is not None:
-            named["expected_seconds"] = round(self.core_seconds / self.cores)
-            named["expected_core_seconds"] = round(self.core_seconds)
-        return named
+            costs.append(("scoring", round(self.core_seconds / self.cores), "seconds"))
+            costs.append(("core_time", round(self.core_seconds), "core seconds"))
+        return costs
 
 
 @dataclass
@@ -122,9 +139,12 @@ def recorded(directory: Path) -> Iterator[Record]:
         yield record
     except Exception as error:
         exit_code = error.exit_code if isinstance(error, FashionError) else 1
-        message = str(error) if isinstance(error, FashionError) else f"{type(error).__name__}: {error}"
+        message = one_line(error)
         raise
-    except BaseException as error:  # Ctrl-C, or a scheduler's SIGTERM turned into SystemExit
+    except Stopped as stopped:
+        exit_code, message = stopped.exit_code, str(stopped)
+        raise
+    except BaseException as error:  # Ctrl-C
         exit_code, message = 1, f"stopped by {type(error).__name__}"
         raise
     finally:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from fashion_udf.catalog import columns, sources
-from fashion_udf.catalog.overrides import Matched, matched, read_overrides
+from fashion_udf.catalog import columns, overrides, sources
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.model.engines import registry
-from fashion_udf.photos import fetch
-from fashion_udf.pipeline import comparison, fingerprint, overriding, staging
+from fashion_udf.photos import parquet_photos
+from fashion_udf.photos.parquet_photos import PhotoColumn
+from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, retries, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
 from fashion_udf.scoring.scorer import Settings
+from fashion_udf.spark import session
 from fashion_udf.table import metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 
@@ -41,10 +42,13 @@ class Run:
     run_id: str
     bundle: Bundle
     versions: Versions
-    source: DataFrame  # all rows of the catalog, as `columns.read` gives them
+    source: DataFrame  # all rows of the catalog, as `columns.read` gives them, without `image` if there are `photos`
     rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
     rejected: DataFrame  # as `columns.split_ids` gives them
     rejected_rows: int
+    night: date = field(default_factory=lambda: today())  # in UTC
+    #: In the catalog's files, for Python workers to read; None: they are in `image`, or at URIs.
+    photos: PhotoColumn | None = None
     notes: tuple[str, ...] = ()  # how the catalog is read, for people
 
     def settings(self, with_photos: bool) -> Settings:
@@ -95,10 +99,19 @@ class Planned:
     def changes_nothing(self) -> bool:
         """Whether the published table is the next one too."""
         counts = self.counts
-        if self.parent is None or counts.to_score or counts.staged or counts.removed:
+        if self.parent is None or counts.scored or counts.removed:
             return False
-        # Checked last: this reads the whole table.
-        return not overriding.override_changes(self.previous, self.overrides)
+        return not self.overrides_change  # asked last: this reads the whole table
+
+    @property
+    def overrides_change(self) -> bool:
+        """Whether what people say today changes a published row."""
+        return overriding.override_changes(self.previous, self.overrides) > 0
+
+
+def today() -> date:
+    """The day in UTC, by which the nights are counted on which a photo could not be had."""
+    return datetime.now(UTC).date()
 
 
 def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
@@ -109,23 +122,33 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     """
     if config.publish.table:
         metastore.quoted_name(config.publish.table)  # a wrong name ends the run before the night's work
+    preflight.require_inputs(spark, config)
     model = bundle.read(config.bundle)
-    precision = registry.resolve_precision(config.engine.name, model, config.engine.precision)
-    config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": precision})})
+    versions = _versions(config, model)
+    versions = replace(versions, precision=precision.resolve(spark, config.output.path, model, versions))
+    config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": versions.precision})})
+    preflight.require_engine(spark, config.engine.name, versions.precision)
     catalog = columns.read(spark, config.input)
-    source = catalog.rows
-    if "image_uri" in source.columns:
-        fetch.require_roots(config.input.image_roots)
+    preflight.require_photos(catalog, config.input)
+    source, photos = catalog.rows, catalog.photos
+    if photos is not None:
+        source = source.drop("image")
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
     if not refused:
         accepted = source  # without a rejected id the filter only costs: every query would count all ids again
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
+        if photos:
+            tasks = 4 * spark.sparkContext.defaultParallelism
+            accepted = parquet_photos.in_file_order(accepted, tasks)  # the join may have shuffled them
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
-    versions = _versions(config, model)
-    rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned)
-    return Run(spark, config, scope, run_id, model, versions, source, rows, rejected, refused, catalog.notes)
+    rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned, photos)
+    return Run(
+        *(spark, config, scope, run_id, model, versions, source, rows, rejected, refused),
+        photos=photos,
+        notes=catalog.notes,
+    )
 
 
 def _versions(config: JobConfig, model: Bundle) -> Versions:
@@ -165,33 +188,27 @@ def on_current(run: Run, target: Path | None) -> Planned:
     parent = snapshot.current(output)
     if parent:
         snapshot.verify(output, parent)
+    decisions = overrides.decisions(run.spark, run.config.overrides, run.source, run.bundle.labels)
     previous = read(run.spark, [str(paths.data_dir(output, parent))] if parent else [], TAGS)
     in_scope = previous
     if run.scope.selected is not None:
         in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")
     staged = results(run, hold=target is not None)
-    rows = comparison.with_actions(run.rows, in_scope, staged, run.scope)
+    listed = retries.read(run.spark, output, but=run.run_id)
+    rows = retries.with_failed_nights(run.rows, listed, run.night)
+    rows = comparison.with_actions(rows, in_scope, staged, run.scope, run.config.limits.retry_nights)
     if target:
         rows.write.parquet(str(target))
         rows = read(run.spark, [str(target)], PLAN)
     else:
-        rows = rows.persist()
-    decisions = _decisions(run)
+        rows = session.cached(rows)
     removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
     published = (parent.rows if parent else 0) if run.scope.selected is None else None
     if published is None:
         removed = removed.limit(0)  # a backfill drops no product: the nightly run does
-    counts = comparison.count(rows, published)
+    counts = comparison.count(rows, published, run.run_id)
     counts = replace(counts, catalog={**counts.catalog, **decisions.unknown})
     return Planned(parent, previous, decisions.rows, rows, removed, counts)
-
-
-def _decisions(run: Run) -> Matched:
-    source = run.config.overrides
-    if source.path is None:
-        return Matched(read_overrides(run.spark, source))
-    labels = run.bundle.labels
-    return matched(read_overrides(run.spark, source, labels), run.source.select("product_id"), labels, source)
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:
@@ -202,6 +219,7 @@ def run_counts(run: Run, planned: Planned) -> RunCounts:
         rejected=run.rejected_rows,
         scored=counts.scored,
         carried=counts.carried,
+        resting=counts.resting,
         removed=counts.removed,
         duplicates=counts.duplicates,
         staged=counts.staged,

@@ -5,6 +5,7 @@ runs/<run_id>/failures.parquet   rows of the table with a failure, and the detai
 runs/<run_id>/review.parquet     rows of this run that the model is not sure of, and why, least sure first
 runs/<run_id>/unchanged.parquet  products that were looked at and stay as published, and why
 runs/<run_id>/unreadable.parquet products of this run whose text is unknown to the model's tokenizer
+runs/<run_id>/retries.parquet    products whose photo could not be had, and on how many nights it was tried
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from fashion_udf.schema import NOT_A_FAILURE, CategorySource, Decision
+from fashion_udf.schema import NOT_A_FAILURE, CategorySource, Decision, Modality
 from fashion_udf.spark import parallel
 
 if TYPE_CHECKING:
@@ -31,40 +32,47 @@ NOT_SCORED, NOVELTY, CONFIDENCE = "not_scored", "novelty", "confidence"
 
 def write(
     directory: Path,
-    table: DataFrame,
+    table: DataFrame | None,
     previous: DataFrame,
     looked_at: Mapping[str, DataFrame],
     run_id: str,
     novelty_limits: Mapping[str, float],
 ) -> tuple[dict[str, int], int]:
-    """Write the five tables.
+    """Write the tables.
 
     Args:
         directory: of the run's reports.
-        table: the next table, with the columns of `TAGS`.
+        table: the next table, with the columns of `TAGS`; None if the published one stays: then the first three tables
+            are left out.
         previous: the published one, empty for the first.
-        looked_at: `unchanged` and `unreadable`, as the functions of `assembly` with these names give them.
+        looked_at: `unchanged` and `unreadable`, as the functions of `assembly` with these names give them, and
+            `retries`, as `retries.after` gives it.
         run_id: of this run.
         novelty_limits: by modality, the novelty beyond which nothing is `auto`.
 
     Returns:
         Rows of `unchanged` by cause, and the number of rows of `unreadable`.
     """
-    from pyspark.sql import functions as F
-
-    changes = changed(table, previous)
-    failures = table.where(~F.col("status").isin(*(status.value for status in NOT_A_FAILURE)))
-    tables = {
-        "changes": changes,
-        "failures": failures.select("product_id", "status", "error", "modality", "category", "tagged_at"),
-        "review": to_review(table, run_id, novelty_limits),
-        **looked_at,
-    }
+    tables = dict(looked_at)
+    if table is not None:
+        tables |= {
+            "changes": changed(table, previous),
+            "failures": failed(table).select("product_id", "status", "error", "modality", "category", "tagged_at"),
+            "review": to_review(table, run_id, novelty_limits),
+        }
     writes = [partial(_write, rows, directory / f"{name}.parquet") for name, rows in tables.items()]
-    parallel.run_concurrently(table.sparkSession.sparkContext, "run tables", writes, len(writes))
+    parallel.run_concurrently(previous.sparkSession.sparkContext, "run tables", writes, len(writes))
     causes = pq.read_table(directory / "unchanged.parquet", columns=["cause"], read_dictionary=["cause"])["cause"]
     by_cause = {entry["values"]: entry["counts"] for entry in causes.value_counts().to_pylist()}
     return by_cause, pq.read_table(directory / "unreadable.parquet", columns=["product_id"]).num_rows
+
+
+def failed(table: DataFrame) -> DataFrame:
+    """Return the rows of a table that have a failure, or neither text nor photo."""
+    from pyspark.sql import functions as F
+
+    sound = F.col("status").isin(*(status.value for status in NOT_A_FAILURE))
+    return table.where(~sound | (F.col("modality") == F.lit(Modality.NONE.value)))
 
 
 def _write(rows: DataFrame, target: Path) -> None:

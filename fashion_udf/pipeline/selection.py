@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,10 @@ from fashion_udf.table import paths, snapshot
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+
+_EXAMPLES = 10  # unknown ids named in an error
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,18 @@ def ids(named: str, file: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(product_ids))
 
 
-def select(spark: SparkSession, config: JobConfig, chosen: Selection) -> DataFrame:
+def select(spark: SparkSession, config: JobConfig, chosen: Selection, ignore_missing: bool = False) -> DataFrame:
     """Return the `product_id`s of a selection, each once.
 
+    Args:
+        spark: the session.
+        config: of the job whose table it is.
+        chosen: the criteria.
+        ignore_missing: log ids that the catalog lacks, and categories without a product, in place of an error.
+
     Raises:
-        InputError: there is no published table, a status is unknown, or the time is not ISO 8601.
+        InputError: there is no published table, a status is unknown, the time is not ISO 8601, the catalog lacks an id,
+            or no product is published in a category.
     """
     from pyspark.sql import functions as F
 
@@ -67,10 +80,41 @@ def select(spark: SparkSession, config: JobConfig, chosen: Selection) -> DataFra
         return everything.join(published, on="product_id", how="left_anti").distinct()
     # Arrow takes a pandas frame to the JVM; a list of tuples would become an RDD that starts Python workers.
     rows = spark.createDataFrame(pd.DataFrame({"product_id": list(chosen.ids)}, dtype=object), "product_id string")
+    _require_known(_missing_ids(spark, config, rows) if chosen.ids else "", ignore_missing)
+    _require_known(_missing_categories(published, chosen.categories) if chosen.categories else "", ignore_missing)
     criteria = F.col("category").isin(*chosen.categories) | F.col("status").isin(*_statuses(chosen.statuses))
     if chosen.since:
         criteria |= F.col("tagged_at") >= F.lit(_time(chosen.since))
     return rows.unionByName(published.where(criteria).select("product_id")).distinct()
+
+
+def _require_known(missing: str, ignore_missing: bool) -> None:
+    if missing and ignore_missing:
+        logger.warning("%s; ignored", missing)
+    elif missing:
+        raise InputError(f"{missing}. Correct this, or add --ignore-missing")
+
+
+def _missing_ids(spark: SparkSession, config: JobConfig, ids: DataFrame) -> str:
+    """Say which ids the catalog lacks; an empty string if it has all."""
+    missing = ids.join(columns.read(spark, config.input).rows, on="product_id", how="left_anti")
+    if not (count := missing.count()):
+        return ""
+    first = ", ".join(repr(row["product_id"]) for row in missing.orderBy("product_id").limit(_EXAMPLES).collect())
+    return (
+        f"Expected ids of products in the catalog (--ids, --ids-file). Received: {count} that it lacks, first {first}"
+    )
+
+
+def _missing_categories(published: DataFrame, names: tuple[str, ...]) -> str:
+    """Say in which of the categories no product is published, and what is near; an empty string if in none."""
+    known = {row["category"] for row in published.select("category").distinct().collect()} - {None}
+    if not (missing := [name for name in names if name not in known]):
+        return ""
+    folded = {name.casefold(): name for name in known}
+    near = [folded[key] for name in missing for key in difflib.get_close_matches(name.casefold(), folded, n=1)]
+    hint = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
+    return f"Expected categories of published products (--category). Received: {', '.join(map(repr, missing))}{hint}"
 
 
 def _statuses(names: tuple[str, ...]) -> tuple[str, ...]:

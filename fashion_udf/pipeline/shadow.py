@@ -16,7 +16,7 @@ from fashion_udf.pipeline.planning import Run
 from fashion_udf.pipeline.shadow_report import Cost, Report, Scoring
 from fashion_udf.schema import TAGS
 from fashion_udf.scoring import udf
-from fashion_udf.spark import session
+from fashion_udf.spark import memory, session
 from fashion_udf.table import paths, snapshot
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows:
         )
     present = bundle.read(config.bundle)
     bounds = chunks.memory_bounds(PlanCounts(), config.limits.batch_bytes)
-    with session.settings(spark, {**tagging.SETTINGS, **bounds}):
+    values = {**tagging.SETTINGS, **bounds}
+    with session.settings(spark, values), session.uncached_after(), memory.explained(spark):
         changed = config.model_copy(update={"bundle": reference})
         run = planning.start(spark, changed, Scope(), paths.new_run_id())
         published = planning.read(spark, [str(paths.data_dir(config.output.path, commit))], TAGS)
@@ -88,13 +89,13 @@ def _scored(run: Run, product_ids: pd.Series) -> pd.DataFrame:
     ids = spark.createDataFrame(pd.DataFrame({"product_id": product_ids}, dtype=object), "product_id string")
     if run.rejected_rows:
         ids = ids.join(run.rejected, on="product_id", how="left_anti")
-    by_bytes = "image" in source.columns
+    by_bytes = "image_uri" not in source.columns
     counts = PlanCounts(
         to_score=len(product_ids), photo_bytes=chunks.USUAL_PHOTO_BYTES * len(product_ids) if by_bytes else 0
     )
     # The ids are few, so they are broadcast and the photos stay where they are.
     rows = source.join(F.broadcast(ids), on="product_id", how="inner")
-    rows = chunks.spread(rows, len(product_ids), counts)
+    rows = chunks.spread(rows, len(product_ids), counts, len(product_ids))
     model, done = spark.sparkContext.broadcast(run.bundle), spark.sparkContext.accumulator(0)
     settings, nothing = run.settings(with_photos=True), F.lit(None).cast("string")
     facts: dict[str, Column] = {
@@ -105,9 +106,8 @@ def _scored(run: Run, product_ids: pd.Series) -> pd.DataFrame:
     }
 
     def score(sandboxed: bool) -> pd.DataFrame:
-        scores = udf.score_udf(model, settings, done, sandboxed, run.config.limits.batch_timeout)
-        photo = "image" if by_bytes else "image_uri"
-        scored = rows.withColumn("score", scores("title", "description", photo, nothing))
+        scores = udf.score_udf(model, settings, done, sandboxed, run.config.limits.batch_timeout, run.photos)
+        scored = rows.withColumn("score", scores("title", "description", chunks.photo_of(rows), nothing))
         named = (facts.get(name, F.col(f"score.{name}")).alias(name) for name in shadow_report.FACTS)
         return scored.select("product_id", "score.status", *named).toPandas()
 

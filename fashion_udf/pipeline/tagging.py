@@ -14,26 +14,28 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_udf.catalog import sources
 from fashion_udf.config import JobConfig
-from fashion_udf.errors import CommitConflictError, GateRefusedError
+from fashion_udf.errors import CommitConflictError, FashionError, GateRefusedError
 from fashion_udf.pipeline import (
     assembly,
     audit,
     chunks,
     comparison,
+    division,
     estimate,
     gates,
     outcome,
     overriding,
     planning,
+    preflight,
     refused,
-    run_tables,
+    reports,
     staging,
     unreadable_texts,
 )
@@ -41,9 +43,11 @@ from fashion_udf.pipeline.audit import Audit
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome, Preview, Record, RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
-from fashion_udf.schema import TAGS
-from fashion_udf.spark import session
-from fashion_udf.table import metastore, paths, snapshot
+from fashion_udf.pipeline.reports import Work
+from fashion_udf.schema import TAGS, Reason
+from fashion_udf.scoring import udf
+from fashion_udf.spark import launcher, memory, session
+from fashion_udf.table import followers, paths, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -58,8 +62,6 @@ SETTINGS: dict[str, str | int] = {
 }
 #: Most plans of a run: one, and three more if other runs publish first.
 PLANS = 4
-#: Fewer scored rows say nothing about the speed of the next run.
-MIN_ROWS_FOR_SPEED = 500
 
 
 def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Outcome:
@@ -76,19 +78,28 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         CommitConflictError: other runs published first, again and again (exit 4).
     """
     run_id, output = paths.new_run_id(), config.output.path
+    preflight.require_output(output)
     directory = paths.staging_dir(output, run_id)
     with (
         session.settings(spark, SETTINGS),
+        session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
+        memory.explained(spark),
+        udf.own_errors(),
         staging.alive(directory),
         sources.damage_named("input.path", config.input.path),
+        launcher.ended(),
     ):
         run = planning.start(spark, config, scope or Scope(), run_id)
         if run.rejected_rows:
             run.rejected.write.parquet(str(run.directory / "rejected.parquet"))
-        commit, counts, published = _publish_on_current(run, record)
-        if config.publish.table and published:
-            metastore.point_to(spark, config.publish.table, paths.data_dir(output, commit))
+        try:
+            commit, counts, published = _publish_on_current(run, record)
+        except FashionError:
+            # Yesterday's table stays published, and what follows it may still be behind.
+            followers.reconcile(output, spark, config.publish.table)
+            raise
+        followers.reconcile(output, spark, config.publish.table)
         # Not before the commit has landed: until then a later run may need what is staged.
         shutil.rmtree(directory, ignore_errors=True)
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
@@ -96,7 +107,14 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
-    with session.settings(spark, SETTINGS), sources.damage_named("input.path", config.input.path):
+    preflight.require_output(config.output.path)
+    with (
+        session.settings(spark, SETTINGS),
+        session.uncached_after(),
+        memory.explained(spark),
+        udf.own_errors(),
+        sources.damage_named("input.path", config.input.path),
+    ):
         run = planning.start(spark, config, scope or Scope(), paths.new_run_id())
         planned = planning.on_current(run, None)
         rows = 0 if planned.changes_nothing else planned.table_rows
@@ -112,7 +130,7 @@ def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bo
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
-    work = _Work()
+    work = Work()
     for attempt in range(PLANS):
         parent = snapshot.current(run.config.output.path)
         try:
@@ -126,15 +144,7 @@ def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bo
     raise AssertionError("the last attempt returns or raises")
 
 
-@dataclass
-class _Work:
-    """What the attempts of a run share."""
-
-    next_chunk: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-
-
-def _attempt(run: Run, attempt: int, work: _Work, record: Record) -> tuple[Commit, RunCounts, bool]:
+def _attempt(run: Run, attempt: int, work: Work, record: Record) -> tuple[Commit, RunCounts, bool]:
     seconds = work.seconds
     with _timed("plan", seconds):
         planned = planning.on_current(run, run.staging / f"plan-{attempt}")
@@ -143,15 +153,27 @@ def _attempt(run: Run, attempt: int, work: _Work, record: Record) -> tuple[Commi
         return planned.parent, counts, False
     with _timed("score", seconds):
         work.next_chunk = _score(run, planned, work.next_chunk)
-    tags = run.staging / f"tags-{attempt}"
+    work.scored += planned.counts.to_score
     results = planning.results(run)
+    if planned.parent and _stays(planned, results):
+        record.counts = counts = reports.write(run, planned, results, work)
+        return planned.parent, counts, False
+    tags = run.staging / f"tags-{attempt}"
     with _timed("assemble", seconds):
         _assemble(run, planned, results, tags)
     with _timed("audit", seconds):
-        audited, counts = _audit(run, planned, results, tags, seconds)
+        audited, counts = _audit(run, planned, results, tags, work)
     record.counts = counts
     _require_gates(run, planned, audited, tags)
     return _publish(run, planned, tags, attempt), counts, True
+
+
+def _stays(planned: Planned, results: DataFrame) -> bool:
+    """Whether the published table is the next one too, now that its rows were scored."""
+    counts = planned.counts
+    if counts.removed or counts.reasons.get(Reason.NEW) or not counts.scored:
+        return False
+    return assembly.leaves_all(planned.rows, planned.previous, results) and not planned.overrides_change
 
 
 def _score(run: Run, planned: Planned, next_chunk: int) -> int:
@@ -159,19 +181,25 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         return next_chunk
     config = run.config
     todo = run.staging / f"todo-{next_chunk}"
-    one_each = comparison.one_per_fingerprint(planned.rows)
+    one_each = division.ranked(comparison.one_per_fingerprint(planned.rows))
     one_each.write.parquet(str(todo))
+    bundle = run.spark.sparkContext.broadcast(run.bundle)
     job = chunks.Job(
         source=run.source,
         todo=run.spark.read.schema(one_each.schema).parquet(str(todo)),
-        bundle=run.spark.sparkContext.broadcast(run.bundle),
+        bundle=bundle,
         settings=run.settings(with_photos=planned.counts.with_photo > 0),
         versions=run.versions,
         run_id=run.run_id,
         directory=run.staging,
         batch_timeout=config.limits.batch_timeout,
+        photos=run.photos,
     )
-    return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
+    try:
+        return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
+    finally:
+        with suppress(Exception):  # Spark has ended: an error of the chunks says why
+            bundle.destroy()
 
 
 def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:
@@ -182,32 +210,13 @@ def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> N
     assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
 
 
-def _audit(
-    run: Run, planned: Planned, results: DataFrame, tags: Path, seconds: dict[str, float]
-) -> tuple[Audit, RunCounts]:
+def _audit(run: Run, planned: Planned, results: DataFrame, tags: Path, work: Work) -> tuple[Audit, RunCounts]:
     """Count the next table and write the run's reports."""
     table = planning.read(run.spark, [str(tags)], TAGS)
     audited = audit.audit(table, planned.previous if planned.parent else None, [*tags.glob("*.parquet")])
-    metrics = {**audited.as_dict(), "seconds": seconds}
-    if planned.counts.to_score >= MIN_ROWS_FOR_SPEED:
-        cores = run.spark.sparkContext.defaultParallelism
-        metrics["rows_per_core_second"] = planned.counts.to_score / (seconds["score"] * cores)
-    looked_at = {
-        "unchanged": assembly.unchanged(planned.rows, planned.previous, results),
-        "unreadable": assembly.unreadable(planned.rows, results),
-    }
-    calibration = run.bundle.manifest.calibration[run.config.engine.precision]
-    limits = {modality: facts.novelty for modality, facts in calibration.items()}
-    causes, unreadable = run_tables.write(run.directory, table, planned.previous, looked_at, run.run_id, limits)
-    outcome.write_metrics(run.directory, {**metrics, "unreadable_texts": unreadable})
-    unreadable_texts.warn(unreadable, f"{planned.counts.scored} products of this run")
+    counts = reports.write(run, planned, results, work, table, audited.as_dict())
     return audited, replace(
-        planning.run_counts(run, planned),
-        unreadable_texts=unreadable,
-        unchanged=causes,
-        statuses=audited.statuses,
-        decisions=audited.decisions,
-        modalities=audited.modalities,
+        counts, statuses=audited.statuses, decisions=audited.decisions, modalities=audited.modalities
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
@@ -97,13 +97,14 @@ class Scorer:
         self,
         titles: Sequence[str | None],
         descriptions: Sequence[str | None],
-        photo_column: Sequence[bytes | str | None],
+        photo_column: Iterable[bytes | str | None],
         known_sha256: Sequence[str | None] | None = None,
     ) -> pd.DataFrame:
         """Score rows; the result has the columns of `SCORE`, one row for each input row, in the same order.
 
-        A row is `unchanged`, and not scored, if its photo has the bytes of its `known_sha256`. Tuples and memory views
-        are for Spark (see `Answers.columns`).
+        Photos are taken one at a time, so that an iterator may read each at its turn. A row is `unchanged`, and not
+        scored, if its photo has the bytes of its `known_sha256`. Tuples and memory views are for Spark (see
+        `Answers.columns`).
         """
         texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
         token_ids = tokenizer.encode(self._tokenizer, texts)  # int32[n, t]
@@ -128,7 +129,7 @@ class Scorer:
 
     def _predictions(
         self,
-        photo_column: Sequence[bytes | str | None],
+        photo_column: Iterable[bytes | str | None],
         known_sha256: Sequence[str | None],
         token_ids: NDArray[np.int32],
         has_text: NDArray[np.bool_],

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from fashion_udf.errors import EnvironmentUnsupportedError
+from fashion_udf.errors import EnvironmentUnsupportedError, Stopped
+from fashion_udf.spark import launcher
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 #: Session settings a result depends on; pinned so that a cluster's defaults cannot change what is published.
 PINNED = {
@@ -47,12 +50,14 @@ def start(app_name: str) -> SparkSession:
         EnvironmentUnsupportedError: pyspark is not installed, or `require_usable` refuses the session.
     """
     try:
-        from pyspark import SparkConf
+        from pyspark import SparkConf, SparkContext
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise EnvironmentUnsupportedError(
             f"Expected pyspark: run the job with spark-submit, or install 'fashion-udf[spark]'. Received: {error}"
         ) from error
+    launcher.follow()
+    SparkContext._ensure_initialized()  # without Java a `SparkConf` knows nothing of what spark-submit was given
     conf = SparkConf()
     if not conf.contains("spark.pyspark.python"):
         # Spark starts workers with the `python3` of PATH, which may lack this library.
@@ -62,6 +67,9 @@ def start(app_name: str) -> SparkSession:
     if not conf.contains("spark.log.level"):
         # Spark's INFO is hundreds of lines: nobody would see the progress between them.
         settings["spark.log.level"] = "WARN"
+    if re.match(r"local(\[|$)", conf.get("spark.master") or "local"):
+        # Where the driver is the executor, Spark ends it at once when a task runs out of memory: nobody would tell why.
+        settings["spark.executor.killOnFatalError.depth"] = "0"
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
@@ -102,6 +110,31 @@ def _require_own_python(context: SparkContext) -> None:
         )
 
 
+#: Frames that `cached` keeps while `uncached_after` runs.
+_cached: ContextVar[list[DataFrame] | None] = ContextVar("cached", default=None)
+
+
+def cached(frame: DataFrame) -> DataFrame:
+    """Cache a frame, until the end of the `uncached_after` that this runs in."""
+    if (frames := _cached.get()) is not None:
+        frames.append(frame)
+    return frame.persist()
+
+
+@contextmanager
+def uncached_after() -> Iterator[None]:
+    """Unpersist what was `cached` in the body: a session that lives on must not fill with the rows of each run."""
+    frames: list[DataFrame] = []
+    token = _cached.set(frames)
+    try:
+        yield
+    finally:
+        _cached.reset(token)
+        for frame in frames:
+            with suppress(Exception):  # Spark has ended: an error of the body says why
+                frame.unpersist()
+
+
 @contextmanager
 def settings(spark: SparkSession, values: Mapping[str, str | int]) -> Iterator[None]:
     """Set session settings while the body runs, and restore the old ones."""
@@ -110,12 +143,21 @@ def settings(spark: SparkSession, values: Mapping[str, str | int]) -> Iterator[N
         for key, value in values.items():
             spark.conf.set(key, value)
         yield
-    finally:
-        for key, old in before.items():
-            if old is None:
-                spark.conf.unset(key)
-            else:
-                spark.conf.set(key, old)
+    except Stopped:
+        raise  # the process ends, and this thread may have left a call whose answer it would have to wait for
+    except BaseException:
+        with suppress(Exception):  # Spark may have ended: the error of the body says why
+            _restore(spark, before)
+        raise
+    _restore(spark, before)
+
+
+def _restore(spark: SparkSession, before: Mapping[str, str | None]) -> None:
+    for key, old in before.items():
+        if old is None:
+            spark.conf.unset(key)
+        else:
+            spark.conf.set(key, old)
 
 
 def require_supported_spark(version: str) -> None:

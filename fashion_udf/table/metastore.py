@@ -7,8 +7,10 @@ directory. An open session sees the new one after `REFRESH TABLE`, because Spark
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from fashion_udf.config import SPARK_PATTERN
 from fashion_udf.errors import ConfigError
@@ -57,6 +59,29 @@ def point_to(spark: SparkSession, table: str, directory: Path) -> bool:
     return True
 
 
+def shown_directory(spark: SparkSession, table: str) -> Path | None:
+    """The local directory that a table of the session's catalog shows; None if there is no table, or nobody can tell.
+
+    Raises:
+        ConfigError: `table` is not a name.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    name = quoted_name(table)
+    try:
+        if not spark.catalog.tableExists(name):
+            return None
+        location = _facts(spark, name).get("Location")
+    except (Py4JError, PySparkException):
+        return None
+    if not location or not location.startswith("file:"):
+        return None
+    path = Path(re.sub("^file:/*", "/", location))
+    # Spark shows the URI with its escapes or without them.
+    return path if path.exists() else Path(unquote(str(path)))
+
+
 def quoted_name(table: str) -> str:
     """A table's name as a Spark SQL identifier, each part in backticks.
 
@@ -84,14 +109,19 @@ def _add_columns(spark: SparkSession, name: str) -> None:
         spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({columns})")
 
 
+def _facts(spark: SparkSession, name: str) -> dict[str, str]:
+    """What Spark says of a table, by name; columns are among it."""
+    described = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()
+    return {row["col_name"]: row["data_type"] for row in described}
+
+
 def _problem(spark: SparkSession, name: str, location: str) -> str | None:
     """The reason not to move an existing table, which may be somebody else's; None if there is no reason."""
     if SPARK_PATTERN.search(location):
         return f"Spark would take {location} for a pattern; choose another output.path"
     if not spark.catalog.tableExists(name):
         return None
-    described = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()
-    facts = {row["col_name"]: row["data_type"] for row in described}
+    facts = _facts(spark, name)
     kind, provider = facts.get("Type"), str(facts.get("Provider")).lower()
     if kind != "EXTERNAL" or provider != "parquet":
         return f"it is {kind} and {provider}, not an external Parquet table; name another one in publish.table"

@@ -52,6 +52,18 @@ def run_dir(output: str, run_id: str) -> Path:
     return local_path(output) / "runs" / run_id
 
 
+def newest_retries(output: str, but: str = "") -> Path | None:
+    """The list of photos that could not be had which a run wrote last, `runs/<run_id>/retries.parquet/<file>`.
+
+    Args:
+        output: root of the output, a local path.
+        but: id of a run whose list is left out.
+    """
+    lists = (local_path(output) / "runs").glob("*/retries.parquet/part-*.parquet")
+    found = [(path.stat().st_mtime_ns, path) for path in lists if path.parts[-3] != but]
+    return max(found)[1] if found else None
+
+
 def data_dir(output: str, commit: Commit) -> Path:
     """The resolved directory of a snapshot. A reader opens it, and keeps it while later runs publish."""
     return local_path(output).resolve() / TAGS / "data" / commit.snapshot_id

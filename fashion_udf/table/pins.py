@@ -2,6 +2,7 @@
 
     <output>/tags/pins/<snapshot_id>.json              pin of a person, with a note
     <output>/tags/pins/<snapshot_id>.<run_id>.json     pin of a rollback, while it works
+    <output>/tags/pins/<snapshot_id>.table-<id>.json   pin of a metastore's table, while it shows the snapshot
     <output>/tags/expired/<snapshot_id>.<id>.json      written by one call of expire before it removes any data
 
 A call that keeps a snapshot writes the pin first and then looks for tombstones. A call that removes a snapshot writes
@@ -39,10 +40,14 @@ _EXPIRED = "tags/expired"
 
 @dataclass(frozen=True)
 class Pin:
-    """A pin: the name of its file under `tags/pins`, and the note in it, which says why the snapshot is kept."""
+    """A pin: the name of its file under `tags/pins`, and the note in it, which says why the snapshot is kept.
+
+    `table` is the name of the metastore's table that shows the snapshot; None for other pins.
+    """
 
     name: str
     note: str
+    table: str | None = None
 
 
 def pins(output: str) -> dict[str, list[Pin]]:
@@ -54,18 +59,19 @@ def pins(output: str) -> dict[str, list[Pin]]:
     by_snapshot: dict[str, list[Pin]] = {}
     for name in _names(output, _PINS):
         if (tree := _read(output, f"{_PINS}/{name}")) is not None:  # else removed since it was listed
-            by_snapshot.setdefault(name.split(".")[0], []).append(Pin(name, tree["note"]))
+            by_snapshot.setdefault(name.split(".")[0], []).append(Pin(name, tree["note"], tree.get("table")))
     return by_snapshot
 
 
-def pin(output: str, commit: Commit, note: str = "", holder: str | None = None) -> bool:
+def pin(output: str, commit: Commit, note: str = "", holder: str | None = None, table: str | None = None) -> bool:
     """Keep a commit's snapshot until `unpin`; False if it was pinned already.
 
     Args:
         output: root of the output.
         commit: any commit that names the snapshot.
         note: why, in at most `MAX_NOTE` printable characters.
-        holder: id of the run that needs the snapshot for a while; None for a person.
+        holder: id of the run or table that needs the snapshot for a while; None for a person.
+        table: name of the metastore's table that shows the snapshot, if one holds the pin.
 
     Raises:
         InputError: the note is too long or not printable.
@@ -75,7 +81,8 @@ def pin(output: str, commit: Commit, note: str = "", holder: str | None = None) 
         raise InputError(f"Expected a note of at most {MAX_NOTE} printable characters. Received: {note[:MAX_NOTE]!r}")
     require_not_expired(output, commit)
     key = f"{_PINS}/{_name(commit, holder)}"
-    created = _create(output, key, {"note": note, "number": commit.number})
+    named = {"table": table} if table else {}
+    created = _create(output, key, {"note": note, "number": commit.number, **named})
     try:
         require_not_expired(output, commit)
     except SnapshotError:
@@ -84,16 +91,31 @@ def pin(output: str, commit: Commit, note: str = "", holder: str | None = None) 
     return created
 
 
-def unpin(output: str, commit: Commit) -> list[str]:
+def unpin(output: str, commit: Commit, of_tables: bool = False) -> list[str]:
     """Remove every pin of a commit's snapshot, a dead rollback's too; returns the names of the removed files.
+
+    Args:
+        output: root of the output.
+        commit: any commit that names the snapshot.
+        of_tables: the pins of a metastore's tables too. Else these stay: the tables' readers need the files.
 
     Raises:
         SnapshotError: a pin is damaged or cannot be removed.
     """
-    names = [pin.name for pin in pins(output).get(commit.snapshot_id, ())]
+    held = pins(output).get(commit.snapshot_id, ())
+    names = [pin.name for pin in held if of_tables or not pin.table]
     for name in names:
         _remove(output, f"{_PINS}/{name}")
     return names
+
+
+def remove(output: str, held: Pin) -> None:
+    """Remove one pin.
+
+    Raises:
+        SnapshotError: the pin cannot be removed.
+    """
+    _remove(output, f"{_PINS}/{held.name}")
 
 
 @contextmanager

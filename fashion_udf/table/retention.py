@@ -112,6 +112,8 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
         staging = list(_directories(root / "staging", "staging"))
         # A run that has staging may be live, or a later run may still use its results.
         kept |= {removal.path.name.removeprefix(_REMOVED) for removal in staging}
+        if retries := paths.newest_retries(output):
+            kept.add(retries.parts[-3])  # quiet nights write no newer one
         runs = (run for run in _directories(root / "runs", "run") if run.path.name not in kept)
         old = now - max(policy.older_than, policy.grace)
         return [

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fashion_udf.schema import TAGS, to_spark
-from fashion_udf.table import diff, listing, paths, pins, rollback, snapshot
+from fashion_udf.table import diff, followers, listing, paths, pins, rollback, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -92,15 +92,23 @@ class TagsTable:
         """
         return diff.diff(self._output, self._commit(before), self._commit(after))
 
-    def rollback(self, number: int) -> Commit:
+    def rollback(self, number: int, spark: SparkSession | None = None) -> Commit:
         """Make the snapshot of an older commit the current one, by a new commit; returns the new commit.
+
+        Args:
+            number: of the older commit.
+            spark: a session whose catalog holds the table of `publish.table`, which then shows the new commit too.
+                Without it, the next run moves the table.
 
         Raises:
             InputError: there is no such commit.
             SnapshotError: the snapshot has expired, or its files are not as committed; nothing is published.
             CommitConflictError: another run published meanwhile; nothing is published.
         """
-        return rollback.rollback(self._output, number)
+        commit = rollback.rollback(self._output, number)
+        if spark is not None:
+            followers.reconcile_tables(self._output, lambda: spark)
+        return commit
 
     def _commit(self, number: int | None) -> Commit:
         newest = snapshot.newest(self._output)

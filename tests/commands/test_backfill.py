@@ -8,7 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+import pytest
 
+from fashion_udf.commands import backfill
+from fashion_udf.errors import InputError
+from fashion_udf.pipeline import selection
+from fashion_udf.spark import session
 from fashion_udf.table import paths, snapshot
 from tests.submit import REPOSITORY, error_line, submit
 
@@ -44,6 +49,22 @@ def test_named_products_are_scored_and_all_others_stay_as_they_were(tmp_path: Pa
     assert sorted(after) == ["a", "b", "c", "new"], "what left the catalog is the nightly run's to drop"
     assert {name: after[name] == before[name] for name in before} == {"a": True, "b": False, "c": True}
     assert (after["b"]["reason"], after["new"]["reason"]) == ("text", "new")
+
+
+def test_ids_that_do_not_exist_are_ignored_on_demand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def select(*arguments: Any) -> None:
+        asked.append(arguments[-1])
+        raise InputError("enough")
+
+    monkeypatch.setattr(session, "start", lambda name: name)
+    monkeypatch.setattr(selection, "select", select)
+    arguments = ["--config", CONFIG, "--ids", "a"]
+    for words in ([], ["--ignore-missing"]):
+        with pytest.raises(InputError, match="enough"):
+            backfill.main([*arguments, *words])
+    assert asked == [False, True]
 
 
 def test_a_backfill_before_the_first_night_says_what_to_do(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion_udf.errors import ConfigError
 from fashion_udf.photos import fetch
 from fashion_udf.photos.fetch import Photo
 from fashion_udf.schema import Status
@@ -165,12 +164,6 @@ def test_a_name_that_was_not_utf_8_says_so(root: Path) -> None:
 
 def test_a_data_uri_is_its_own_photo(root: Path) -> None:
     assert _read("data:image/png;base64,bm90IGRlY29kZWQgaGVyZQ==", root).data == DATA
-
-
-def test_roots_must_be_there(root: Path) -> None:
-    fetch.require_roots([str(root)])
-    with pytest.raises(ConfigError, match=f"input.image_roots to be directories. Received: {root}/none, which is none"):
-        fetch.require_roots([str(root), f"{root}/none"])
 
 
 def test_any_of_several_roots_will_do_and_none_reads_nothing(root: Path) -> None:

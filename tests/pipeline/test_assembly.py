@@ -32,6 +32,7 @@ CASES: dict[str, tuple[dict[str, Any] | None, str | None, dict[str, Any] | None]
     "failure over good": ({"embedding": VECTOR}, "score", {"status": "image_io", "error": "no answer"}),
     "failure over corrupt": ({"status": "image_corrupt"}, "score", {"status": "image_timeout"}),
     "failure over failure": ({"status": "image_timeout"}, "score", {"status": "image_io"}),
+    "failure once more": ({"status": "image_timeout", "fingerprint": "scored"}, "score", {"status": "image_io"}),
     "lasting failure": ({}, "score", {"status": "image_corrupt", "error": "no JPEG"}),
     "same bytes": ({"embedding": VECTOR}, "score", {"unchanged": True, "model_category": None, "status": None}),
     "lost": ({}, "score", None),
@@ -81,9 +82,27 @@ def test_products_that_were_looked_at_and_stay_are_told_with_the_cause(spark: Sp
     assert {row["product_id"]: (row["cause"], row["error"]) for row in unchanged} == {
         "failure over good": ("image_io", "no answer"),
         "failure over corrupt": ("image_timeout", None),
+        "failure once more": ("image_io", None),
         "same bytes": ("same_photo", None),
     }
-    assert len(unchanged) == 3
+    assert len(unchanged) == 4
+
+
+@pytest.mark.parametrize(
+    ("names", "stay"),
+    [
+        (["failure over good", "failure over corrupt", "failure once more", "not looked at"], True),
+        (["failure over good", "failure over failure"], False),
+        (["failure over good", "new failure"], False),
+        (["failure over good", "same bytes"], False),  # its fingerprint is a new one
+        (["failure over good", "changed"], False),
+        (["failure over good", "lost"], False),  # the row ledger must notice
+    ],
+)
+def test_a_table_stays_only_if_each_row_that_was_looked_at_does(
+    spark: SparkSession, names: list[str], stay: bool
+) -> None:
+    assert assembly.leaves_all(*inputs(spark, {name: CASES[name] for name in names}, "text")) is stay
 
 
 @pytest.mark.parametrize("name", ["new", "changed"])

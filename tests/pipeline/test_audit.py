@@ -113,7 +113,27 @@ def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession, tmp_path: 
         flips={("Tops", "Hats"): 1, ("Hats", "None"): 1},
         common=3,
         overrides=[],
+        without_category=1,
     )
+
+
+def test_the_audit_counts_withdrawn_decisions_of_products_that_stay_and_rows_that_have_nothing(
+    spark: SparkSession,
+) -> None:
+    decided, nothing = {"category_source": "override"}, {"modality": "none", "category": None}
+    previous = tags(spark, *({"product_id": name, **decided} for name in ("stays", "withdrawn", "gone")))
+    table = tags(
+        spark,
+        {"product_id": "stays", **decided},
+        {"product_id": "withdrawn"},
+        {"product_id": "new", **decided},
+        {"product_id": "nothing", "status": "image_none", **nothing},
+        {"product_id": "nothing, but decided", "status": "image_none", "modality": "none", **decided},
+        {"product_id": "failed", "status": "image_io", **nothing},
+    )
+    found = audit.audit(table, previous, [])
+    assert (found.decided_before, found.withdrawn) == (2, 1)
+    assert (found.without_input, found.without_category) == (2, 2)
 
 
 def test_the_audit_counts_how_often_people_agreed_with_the_model(spark: SparkSession) -> None:

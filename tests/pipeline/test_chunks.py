@@ -1,69 +1,29 @@
-"""Chunks: every row in exactly one, none much larger than asked for, whatever files the catalog has."""
+"""Chunks: the rows of each, whatever the source, in tasks that read few photos in vain; the first failure ends all."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from pyspark.errors import PySparkException
 
 from fashion_udf.catalog import columns
 from fashion_udf.config import Columns, Input
-from fashion_udf.pipeline import chunks
-from fashion_udf.pipeline.chunks import Chunk
+from fashion_udf.pipeline import chunks, division
 from fashion_udf.pipeline.comparison import PlanCounts
+from fashion_udf.pipeline.division import Chunk
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-SIZES = st.dictionaries(st.none() | st.text(min_size=1), st.integers(1, 5000), max_size=30)
-
-
-@given(SIZES, st.integers(1, 1000), st.integers(0, 100))
-def test_every_row_is_in_exactly_one_chunk_of_about_the_size_asked_for(
-    sizes: dict[str | None, int], rows: int, first: int
-) -> None:
-    found = list(chunks.divided(sizes, rows, 10**6, first))
-    assert [chunk.number for chunk in found] == list(range(first, first + len(found)))
-    parts = Counter[tuple[str | None, int]]()
-    for chunk in found:
-        assert chunk.files and 0 <= chunk.part < chunk.parts and 0 < chunk.rows <= rows
-        assert chunk.parts == 1 or len(chunk.files) == 1
-        parts.update((file, chunk.parts) for file in chunk.files)
-    assert sorted(map(str, (file for file, _ in parts))) == sorted(map(str, sizes)), "a file is divided in one way"
-    assert all(count == of for (_, of), count in parts.items())
-    assert len({(chunk.files, chunk.part) for chunk in found}) == len(found)
-    for chunk in found:
-        held = sum(sizes[file] for file in chunk.files)
-        assert held // chunk.parts == chunk.rows and held <= rows * chunk.parts
-
-
-@given(SIZES, st.integers(1, 1000))
-def test_two_neighbouring_chunks_of_whole_files_would_not_fit_in_one(sizes: dict[str | None, int], rows: int) -> None:
-    found = list(chunks.divided(sizes, rows, 10**6, 0))
-    for one, next_one in zip(found, found[1:], strict=False):
-        if one.parts == next_one.parts == 1:
-            assert one.rows + sizes[next_one.files[0]] > rows
-
-
-def test_small_files_share_a_chunk_and_a_large_one_is_split() -> None:
-    sizes: dict[str | None, int] = {"c": 10, "a": 6, "b": 6, None: 1, "d": 7}
-    assert list(chunks.divided(sizes, 7, 2, 3)) == [
-        Chunk(3, (None, "a"), 0, 1, 7),
-        Chunk(4, ("b",), 0, 1, 6),
-        Chunk(5, ("c",), 0, 2, 5),
-        Chunk(6, ("c",), 1, 2, 5),
-        Chunk(7, ("d",), 0, 1, 7),
-    ]
-    assert list(chunks.divided({}, 7, 2, 3)) == []
 
 
 def _job(source: DataFrame, todo: DataFrame, directory: Path = Path("unused")) -> chunks.Job:
@@ -99,11 +59,12 @@ def test_the_rows_of_all_chunks_are_those_to_do_each_once(spark: SparkSession, t
     todo = frame.where(F.col("product_id") % 4 != 1).select(
         "product_id", "file", F.concat(F.lit("f"), "product_id").alias("fingerprint"), F.lit("s").alias("known_sha256")
     )
-    todo.write.parquet(str(tmp_path / "todo"))
+    todo = todo.withColumn("row", F.col("row") if "row" in frame.columns else F.lit(None).cast("long"))
+    division.ranked(todo).write.parquet(str(tmp_path / "todo"))
     job = _job(frame, spark.read.parquet(str(tmp_path / "todo")))
     sizes = {row["file"]: row["count"] for row in job.todo.groupBy("file").count().collect()}
     assert len(sizes) == (5 if form == "many" else 1) and (None in sizes) == (form in ("csv", "table"))
-    found = list(chunks.divided(sizes, 8, 9, 0))
+    found = list(division.divided(sizes, 8, lambda *_: 9, 0))
     rows = reduce(
         lambda a, b: a.unionByName(b),
         (chunks._rows(job, chunk).withColumn("number", F.lit(chunk.number)) for chunk in found),
@@ -114,9 +75,7 @@ def test_the_rows_of_all_chunks_are_those_to_do_each_once(spark: SparkSession, t
     }
     assert {row["known_sha256"] for row in rows} == {"s"}
     by_chunk = Counter(row["number"] for row in rows)
-    assert {chunk.number: chunk.rows for chunk in found if chunk.parts == 1} == {
-        chunk.number: by_chunk[chunk.number] for chunk in found if chunk.parts == 1
-    }
+    assert by_chunk == {chunk.number: chunk.rows for chunk in found}
 
 
 def _todo(spark: SparkSession, rows: int) -> DataFrame:
@@ -135,7 +94,7 @@ def test_chunks_are_a_sixtieth_of_the_rows_and_numbered_from_the_first(
     todo = _todo(spark, 60_000)
     assert chunks.score(_job(todo, todo), _counts(60_000), 1_000_000, first=7) == 67
     assert sorted(chunk.number for chunk in done) == list(range(7, 67))
-    assert {(chunk.rows, chunk.parts) for chunk in done} == {(1000, 60)}
+    assert sorted((chunk.first, chunk.end) for chunk in done) == [(at, at + 1000) for at in range(0, 60_000, 1000)]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +117,7 @@ def test_a_few_rows_are_one_chunk_and_none_are_no_chunk(spark: SparkSession, mon
     monkeypatch.setattr(chunks, "_score_chunk", lambda job, chunk, *rest: done.append(chunk))
     todo = _todo(spark, chunks.MIN_CHUNK_ROWS)
     assert chunks.score(_job(todo, todo), _counts(chunks.MIN_CHUNK_ROWS), 1_000_000) == 1
-    assert done == [Chunk(0, ("a",), 0, 1, chunks.MIN_CHUNK_ROWS)]
+    assert done == [Chunk(0, ("a",), 0, *[chunks.MIN_CHUNK_ROWS] * 3)]
     nothing = _todo(spark, 0)
     assert chunks.score(_job(nothing, nothing), PlanCounts(), 1_000_000, first=3) == 3
 
@@ -201,7 +160,10 @@ def test_readers_hold_no_more_photos_than_fit_in_a_batch(largest: int, rows: int
         "spark.sql.parquet.columnarReaderBatchSize": rows,
         "spark.sql.execution.arrow.maxRecordsPerBatch": rows,
         "spark.sql.execution.arrow.maxBytesPerBatch": 32_000_000,
+        "spark.sql.execution.rangeExchange.sampleSizePerPartition": chunks.SAMPLE_ROWS,
     }
+    in_files = chunks.memory_bounds(None, 32_000_000)
+    assert in_files["spark.sql.execution.arrow.maxRecordsPerBatch"] == chunks.BATCH_ROWS, "Spark holds no photo"
 
 
 def test_the_bounds_hold_while_chunks_are_scored_and_no_longer(
@@ -213,3 +175,29 @@ def test_the_bounds_hold_while_chunks_are_scored_and_no_longer(
     todo = _todo(spark, 10)
     chunks.score(_job(todo, todo), _counts(10), 1_000_000)
     assert (bounds, spark.conf.get(key)) == ([str(chunks.BATCH_ROWS)], before)
+
+
+def test_the_second_attempt_at_a_chunk_writes_beside_what_the_first_still_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[Path] = []
+
+    def write(name: str) -> None:
+        written.append(Path(name))
+        os.mkdir(name)  # Spark refuses a path that exists
+        if len(written) == 1:
+            raise PySparkException("Python worker exited unexpectedly (crashed)")
+        (written[0] / "late.parquet").touch()  # a task of the first attempt
+        (written[1] / "part.parquet").touch()
+
+    frame: Any = SimpleNamespace(write=SimpleNamespace(parquet=write))
+    context = SimpleNamespace(setJobDescription=lambda _: None)
+    source: Any = SimpleNamespace(sparkSession=SimpleNamespace(sparkContext=context))
+    for name in ("_rows", "spread", "_results"):
+        monkeypatch.setattr(chunks, name, lambda *_: frame)
+    monkeypatch.setattr(chunks.udf, "score_udf", lambda *_: None)
+    job = replace(_job(source, frame, tmp_path), settings=SimpleNamespace(photo="none"))  # type: ignore[arg-type]
+    nothing: Any = None
+    chunks._score_chunk(job, Chunk(7, ("a",), 0, 1, 1, 1), nothing, PlanCounts())
+    assert len({*written}) == 2
+    assert [path.name for path in (tmp_path / "results" / "00007").iterdir()] == ["part.parquet"]

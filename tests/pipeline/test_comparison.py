@@ -24,7 +24,7 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
     rows, published, staged = [], [], []
     for name, case in cases.items():
         now = fingerprint(name + case.get("text", ""), case.get("image", "i"), case.get("versions", "v"))
-        rows.append((name, now, "file", True, True, False, 0, 1))
+        rows.append((name, now, "file", 0, True, True, False, 0, 1, case.get("failed_nights")))
         if case.get("published", True):
             status, sha256 = case.get("status", "ok"), case.get("sha256", "s")
             published.append(
@@ -35,15 +35,15 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
             staged.append({**result, "image_sha256": case.get("staged_sha256", "s")})
     frame = spark.createDataFrame(rows, ROWS)
     usable = results(spark, *staged).withColumnRenamed("planned_fingerprint", "for_fingerprint")
-    found = comparison.with_actions(frame, tags(spark, *published), usable, scope)
-    assert found.columns == [*frame.columns, "action", "reason", "known_sha256"]
+    found = comparison.with_actions(frame, tags(spark, *published), usable, scope, 3)
+    assert found.columns == [*frame.columns, "action", "reason", "known_sha256", "staged_by"]
     decided = found.collect()
     assert len(decided) == len(cases), "each row once"
     return {row["product_id"]: (row["action"], row["reason"], row["known_sha256"]) for row in decided}
 
 
 HELD = "has_photo boolean, has_text boolean, damaged_text boolean, further_photos int"
-ROWS = f"product_id string, fingerprint string, file string, {HELD}, photo_bytes long"
+ROWS = f"product_id string, fingerprint string, file string, row long, {HELD}, photo_bytes long, failed_nights int"
 #: name -> (what is compared, what is to be done).
 NIGHTLY: dict[str, tuple[dict[str, Any], tuple[str, str | None, str | None]]] = {
     "same": ({}, ("carry", None, "s")),
@@ -68,6 +68,11 @@ NIGHTLY: dict[str, tuple[dict[str, Any], tuple[str, str | None, str | None]]] = 
     "same bytes and text": ({"image": "j", "text": "x", "unchanged": True}, ("score", "image", None)),
     "same bytes and model": ({"image": "j", "versions": "w", "unchanged": True}, ("score", "image", None)),
     "same bytes and retry": ({"image": "j", "status": "image_io", "unchanged": True}, ("score", "image", None)),
+    "failed twice": ({"status": "image_io", "failed_nights": 2}, ("score", "retry", None)),
+    "failed enough": ({"status": "image_io", "failed_nights": 3}, ("rest", None, None)),
+    "failed enough, and good before": ({"image": "j", "failed_nights": 3}, ("rest", None, "s")),
+    "failed enough, and staged": ({"image": "j", "failed_nights": 3, "unchanged": False}, ("staged", "image", "s")),
+    "failed enough, and never published": ({"published": False, "failed_nights": 3}, ("score", "new", None)),
     "same bytes of a new product": ({"published": False, "unchanged": True}, ("score", "new", None)),
 }  # fmt: skip
 
@@ -79,10 +84,15 @@ def test_every_row_is_carried_has_a_result_or_is_scored_with_a_reason(spark: Spa
 
 def test_a_retry_of_failures_scores_every_failed_row_and_no_sound_one(spark: SparkSession) -> None:
     cases: dict[str, dict[str, Any]] = {status.value: {"status": status.value} for status in Status}
+    cases["rested"] = {"status": "image_io", "failed_nights": 9}
     cases["staged"] = {"status": "image_corrupt", "unchanged": False}
     expected: Decisions = {status.value: ("score", "retry", None) for status in Status}
     expected |= {status.value: ("carry", None, "s") for status in NOT_A_FAILURE}
-    assert _decided(spark, cases, Scope(retry_failed=True)) == {**expected, "staged": ("staged", "retry", None)}
+    assert _decided(spark, cases, Scope(retry_failed=True)) == {
+        **expected,
+        "rested": ("score", "retry", None),
+        "staged": ("staged", "retry", None),
+    }
 
 
 def test_a_forced_run_scores_every_row_and_still_says_what_changed(spark: SparkSession) -> None:
@@ -91,6 +101,7 @@ def test_a_forced_run_scores_every_row_and_still_says_what_changed(spark: SparkS
         "text": {"text": "x"},
         "new": {"published": False},
         "failed": {"status": "image_io"},
+        "rested": {"status": "image_io", "failed_nights": 9},
         "scored in this run": {"unchanged": False},
         "same bytes": {"image": "j", "unchanged": True},
     }
@@ -99,6 +110,7 @@ def test_a_forced_run_scores_every_row_and_still_says_what_changed(spark: SparkS
         "text": ("score", "text", None),
         "new": ("score", "new", None),
         "failed": ("score", "retry", None),
+        "rested": ("score", "retry", None),
         "scored in this run": ("staged", "forced", None),
         "same bytes": ("score", "image", None),
     }
@@ -114,7 +126,10 @@ PLANNED: list[tuple[Any, ...]] = [
     ("f", "three", True, 30, "score", "image", "z"),
     ("g", "four", False, None, "carry", None, "s"),
     ("h", "four", False, None, "score", "retry", None),
-    ("i", "five", True, 999, "staged", "text", None),
+    ("i", "five", True, 999, "staged", "text", None, "r0"),
+    ("k", "seven", True, 999, "staged", "text", None, "r1"),
+    ("l", "seven", True, 999, "staged", "text", None, "r1"),
+    ("j", "six", True, 999, "rest", None, None),
 ]
 
 
@@ -122,7 +137,10 @@ def _planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
     from pyspark.sql import functions as F
 
     columns = "product_id string, fingerprint string, has_photo boolean, photo_bytes long"
-    frame = spark.createDataFrame(rows, f"{columns}, action string, reason string, known_sha256 string")
+    frame = spark.createDataFrame(
+        [(*row, None)[:8] for row in rows],
+        f"{columns}, action string, reason string, known_sha256 string, staged_by string",
+    )
     some = {"has_text": frame["product_id"] < "d", "damaged_text": frame["product_id"] < "c"}
     return frame.withColumns(
         {**some, "file": F.when(frame["product_id"] < "e", "first"), "further_photos": F.when(some["has_text"], 2)}
@@ -143,26 +161,29 @@ def test_one_row_of_each_fingerprint_is_scored_for_all_and_skipped_only_if_all_h
 
 def test_rows_are_counted_by_what_is_done_with_them(spark: SparkSession) -> None:
     expected = PlanCounts(
-        accepted=9,
-        carried=1,
+        accepted=12,
+        carried=2,
+        resting=1,
         staged=1,
+        scored_before=1,
         removed=2,
         to_score=4,
-        duplicates=3,
+        duplicates=4,
         with_photo=3,
         largest_photo=30,
         photo_bytes=60,
         files={"first": 2, None: 2},
-        reasons={"image": 5, "new": 1, "retry": 1, "text": 1},
-        catalog={"rows_with_photo": 7, "rows_with_text": 3, "texts_not_utf8": 2, "rows_with_more_photos": 3},
+        reasons={"image": 5, "new": 1, "retry": 1, "text": 3},
+        catalog={"rows_with_photo": 10, "rows_with_text": 3, "texts_not_utf8": 2, "rows_with_more_photos": 3},
     )
     planned = _planned(spark, PLANNED)
-    assert comparison.count(planned, 10) == expected, "ten are published: eight of those planned, and two"
-    assert comparison.count(planned, None) == replace(expected, removed=0)
+    assert comparison.count(planned, 13, "r1") == expected, "published are eleven of those planned, and two"
+    assert comparison.count(planned, None, "r1") == replace(expected, removed=0)
 
 
 def test_an_empty_catalog_counts_nothing(spark: SparkSession) -> None:
-    assert comparison.count(_planned(spark, []), 0) == PlanCounts(catalog=dict.fromkeys(comparison.HELD, 0))
+    expected = PlanCounts(catalog=dict.fromkeys(comparison.HELD, 0))
+    assert comparison.count(_planned(spark, []), 0, "r1") == expected
 
 
 #: name -> (result, the key it may be used by in run r1, and in r1 when it was told to score again).

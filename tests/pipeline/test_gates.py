@@ -68,13 +68,14 @@ def test_one_bad_embedding_is_refused() -> None:
 
 
 def test_rows_may_drop_by_the_threshold_and_not_by_one_more() -> None:
-    assert _broken(rows=90, ids=90, previous_rows=100) == []
+    assert _broken(rows=90, ids=90, previous_rows=100, categories={"Tops": 45, "Shoes": 45}) == []
     _refused(
         r"Expected at most 10\.0% fewer rows than published \(gates\.max_row_drop\)\. "
         r"Received: 89, 11\.0% fewer than 100",
         "row_drop",
         rows=89,
         ids=89,
+        categories={"Tops": 45, "Shoes": 44},
     )
 
 
@@ -157,21 +158,69 @@ def test_products_may_change_category_up_to_the_threshold_and_the_worst_pairs_ar
 
 
 def test_flips_are_a_share_of_the_products_in_both_tables() -> None:
-    assert _broken(flips={("Tops", "Shoes"): 11}, common=99) == []
     assert [gate.gate for gate in _broken(flips={("Tops", "Shoes"): 11}, common=101)] == ["flips"]
     assert _broken(flips={("Tops", "Shoes"): 11}, common=110) == []
 
 
-def test_shares_are_looked_at_from_a_hundred_rows_on() -> None:
-    wrong: dict[str, Any] = {
-        "statuses": {"image_io": 99},
-        "categories": {"Hats": 99},
-        "flips": {("Tops", "Hats"): 99},
-        "previous_rows": 99,
-        "previous_categories": {"Tops": 99},
-    }
-    assert _broken(rows=99, ids=99, **wrong) == []
-    assert [gate.gate for gate in _broken(**wrong)] == ["failures", "category_shift", "flips"]
+@pytest.mark.parametrize("rows", [4, 10, 40, 99])
+def test_a_small_table_may_exceed_a_limit_by_three_rows_and_not_by_more(rows: int) -> None:
+    def refused(by: int) -> set[str]:
+        at: dict[str, Any] = {
+            "rows": rows,
+            "ids": rows,
+            "previous_rows": rows,
+            "common": rows,
+            "statuses": {"ok": rows - by, "image_io": by},
+            "categories": {"Tops": rows - by, "Hats": by},
+            "previous_categories": {"Tops": rows},
+            "flips": {("Tops", "Hats"): by},
+            "without_category": by,
+        }
+        return {gate.gate for gate in _broken(**at)}
+
+    most = int(rows * 0.1 + 3)
+    assert refused(most) == set()
+    assert refused(most + 1) == {"failures", "category_shift", "flips", "without_category"}
+
+
+def test_a_small_table_is_no_measure_for_a_large_one() -> None:
+    assert _broken(previous_rows=3, previous_categories={"Hats": 3}, common=0) == []
+
+
+def test_a_product_with_neither_text_nor_photo_counts_as_failed() -> None:
+    assert _broken(statuses={"image_none": 100}, without_input=10) == []
+    _refused(
+        r"Expected at most 10\.0% of the rows to fail \(gates\.max_failures\)\. "
+        r"Received: 12\.0%: neither text nor photo 9, image_io 3",
+        "failures",
+        statuses={"image_none": 97, "image_io": 3},
+        without_input=9,
+    )
+
+
+def test_rows_without_a_category_may_reach_the_threshold() -> None:
+    assert _broken(without_category=10, previous_rows=None) == []
+    _refused(
+        r"Expected at most 10\.0% of the rows without a category \(gates\.max_without_category\)\. "
+        r"Received: 11\.0%: 11 of 100",
+        "without_category",
+        without_category=11,
+        previous_rows=None,
+    )
+
+
+def test_people_may_withdraw_some_decisions_and_all_of_them_only_where_a_person_accepts() -> None:
+    assert _broken(decided_before=200, withdrawn=20) == []
+    assert _broken(decided_before=20, withdrawn=5) == [], "five is three more than two"
+    for before, withdrawn, share in ((200, 21, "10.5%"), (20, 6, "30.0%"), (1, 1, "100.0%")):
+        _refused(
+            r"Expected at most 10\.0% of people's decisions to be withdrawn \(gates\.max_withdrawn\)\. "
+            rf"Received: {re.escape(share)}: {withdrawn} of {before}; look whether overrides\.path holds all of them",
+            "overrides",
+            decided_before=before,
+            withdrawn=withdrawn,
+        )
+    assert _broken(decided_before=1, withdrawn=1, gates_=Gates(max_withdrawn=1)) == []
 
 
 def test_a_first_table_is_compared_with_nothing() -> None:

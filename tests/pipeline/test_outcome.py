@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from fashion_udf.errors import CommitConflictError, GateRefusedError
+from fashion_udf.errors import CommitConflictError, GateRefusedError, Stopped
 from fashion_udf.pipeline import outcome
 from fashion_udf.pipeline.outcome import Preview, RunCounts
 
 #: What `outcome.json` holds of three new rows.
-COUNTS = {"accepted": 3, "rejected": 0, "scored": 0, "carried": 0, "removed": 0, "duplicates": 0, "staged": 0} | {
-    "reason.new": 3
-}
+_ZERO = ("rejected", "scored", "carried", "resting", "removed", "duplicates", "staged")
+COUNTS = {"accepted": 3, **dict.fromkeys(_ZERO, 0), "reason.new": 3}
 
 
 def test_the_outcome_is_exact_json(tmp_path: Path) -> None:
@@ -59,6 +58,7 @@ def test_a_run_that_ends_well_leaves_exit_code_0_and_its_counts(tmp_path: Path) 
         (CommitConflictError("another run"), 4, "another run"),
         (ValueError("odd"), 1, "ValueError: odd"),
         (KeyboardInterrupt(), 1, "stopped by KeyboardInterrupt"),
+        (Stopped("SIGTERM"), 143, "stopped by SIGTERM; what is done is kept: run again"),
     ],
 )
 def test_a_run_that_fails_leaves_its_exit_code_and_message(
@@ -87,10 +87,12 @@ def test_unreadable_texts_are_counted_only_where_a_table_was_made() -> None:
     assert RunCounts(unreadable_texts=0).as_dict()["unreadable_texts"] == 0
 
 
-def test_a_preview_tells_seconds_only_where_a_run_has_scored() -> None:
+def test_a_preview_tells_rows_as_rows_and_costs_with_their_unit_and_seconds_only_where_a_run_has_scored() -> None:
     counts = RunCounts(accepted=10)
-    known = Preview(counts, table_rows=10, table_bytes=13_000, core_seconds=40.2, cores=2).as_dict()
-    assert (known["bytes_to_write"], known["expected_seconds"], known["expected_core_seconds"]) == (13_000, 20, 40)
-    unknown = Preview(counts, table_rows=10, table_bytes=13_000, core_seconds=None, cores=2).as_dict()
+    known = Preview(counts, table_rows=10, table_bytes=13_000, core_seconds=40.2, cores=2)
+    table = ("table", 13_000, "bytes")
+    assert known.costs() == [table, ("scoring", 20, "seconds"), ("core_time", 40, "core seconds")]
+    unknown = Preview(counts, table_rows=10, table_bytes=13_000, core_seconds=None, cores=2)
+    assert unknown.costs() == [table]
     sample = {"sampled_texts": 0, "unreadable_of_sample": 0}
-    assert unknown == {**counts.as_dict(), "table_rows": 10, "bytes_to_write": 13_000, **sample}
+    assert known.as_dict() == unknown.as_dict() == {**counts.as_dict(), "table_rows": 10, **sample}

@@ -12,13 +12,14 @@ import pytest
 
 from fashion_udf import config
 from fashion_udf.config import JobConfig
-from fashion_udf.errors import BundleError, CatalogError, SnapshotError
+from fashion_udf.errors import BundleError, CatalogError, EnvironmentUnsupportedError, SnapshotError
 from fashion_udf.pipeline import overriding, planning, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import RESULT, TAGS
 from fashion_udf.scoring.scorer import Settings
+from fashion_udf.spark import memory
 from fashion_udf.table import paths, snapshot
 from tests import small_bundle
 from tests.tables import head
@@ -121,8 +122,8 @@ def test_the_fingerprints_of_a_run_hold_what_changes_its_results(spark: SparkSes
 
 def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
     frame = spark.createDataFrame(
-        [(name, value, "f", False, True, False, 0, None) for name, value in rows.items()],
-        "product_id string, fingerprint string, file string, has_photo boolean, has_text boolean, "
+        [(name, value, "f", None, False, True, False, 0, None) for name, value in rows.items()],
+        "product_id string, fingerprint string, file string, row long, has_photo boolean, has_text boolean, "
         "damaged_text boolean, further_photos int, photo_bytes long",
     )
     if scope.selected is not None:  # as `start` does
@@ -134,7 +135,7 @@ def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
 def test_the_engine_and_the_limits_of_the_configuration_are_what_a_run_scores_with(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    engine = {"batch_size": 3}
+    engine = {"batch_size": 3, "precision": "f32"}
     limits = {"max_image_bytes": 5, "max_image_pixels": 6, "fetch_threads": 7}
     run = _run(spark, tmp_path, Scope())
     source = spark.createDataFrame([], "product_id string, image_uri string")
@@ -196,3 +197,17 @@ def test_files_of_an_older_release_are_read_with_nulls(spark: SparkSession, tmp_
     (row,) = planning.read(spark, [str(path)], TAGS).collect()
     assert (row["product_id"], row["category"], row["embedding"]) == ("a", "Tops", None)
     assert planning.read(spark, [], RESULT).columns == RESULT.names
+
+
+def test_row_groups_that_spark_reads_and_cannot_hold_are_refused_before_the_night(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "catalog").mkdir()
+    table = pa.table({"product_id": ["a"], "title": ["Red shirt"], "image": [b"photo" * 100]})
+    pq.write_table(table, tmp_path / "catalog" / "part.parquet")
+    table_of_spark = {"path": f"parquet.`{tmp_path / 'catalog'}`", "format": "table"}
+    planning.start(spark, _config(tmp_path, input=table_of_spark), Scope(), "r1")
+    monkeypatch.setattr(memory, "BESIDES", 10**12)
+    with pytest.raises(EnvironmentUnsupportedError, match=r"^Expected a Java heap of 1000\.0 GB: .* Set spark\.driver"):
+        planning.start(spark, _config(tmp_path, input=table_of_spark), Scope(), "r1")
+    assert planning.start(spark, _config(tmp_path), Scope(), "r1").photos is not None, "workers read it, row by row"

@@ -88,13 +88,12 @@ def published(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
     ("chosen", "expected"),
     [
         (Selection(), {"new", "newer"}),
-        (Selection(ids=("top", "unknown", "top")), {"top", "unknown"}),
+        (Selection(ids=("top", "newer", "top")), {"top", "newer"}),
         (Selection(categories=("Tops",)), {"top", "failed"}),
         (Selection(statuses=("image_io", "image_none")), {"failed", "nothing"}),
         (Selection(since=TIME.isoformat()), {"top", "shoe"}),
         (Selection(since="2026-01-02T05:04:05.678901+01:00"), {"shoe"}),
-        (Selection(ids=("x",), categories=("Shoes",), statuses=("image_io",)), {"x", "shoe", "failed"}),
-        (Selection(categories=("Kites",)), set()),
+        (Selection(ids=("new",), categories=("Shoes",), statuses=("image_io",)), {"new", "shoe", "failed"}),
     ],
 )
 def test_a_selection_is_what_any_of_its_parts_chooses_each_product_once(
@@ -102,6 +101,31 @@ def test_a_selection_is_what_any_of_its_parts_chooses_each_product_once(
 ) -> None:
     found = [row["product_id"] for row in selection.select(spark, published, chosen).collect()]
     assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (
+            Selection(ids=("top", " new", "unknown", "shoe")),
+            "Expected ids of products in the catalog (--ids, --ids-file). "
+            "Received: 3 that it lacks, first ' new', 'shoe', 'unknown'",
+        ),
+        (
+            Selection(categories=("shos", "Tops", "Kites")),
+            "Expected categories of published products (--category). Received: 'shos', 'Kites' (did you mean 'Shoes'?)",
+        ),
+    ],
+)
+def test_what_does_not_exist_is_named_and_refused_or_ignored(
+    spark: SparkSession, published: JobConfig, chosen: Selection, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InputError) as refused:
+        selection.select(spark, published, chosen)
+    assert str(refused.value) == f"{message}. Correct this, or add --ignore-missing"
+    found = selection.select(spark, published, chosen, ignore_missing=True)
+    assert caplog.messages == [f"{message}; ignored"]
+    assert "top" in {row["product_id"] for row in found.collect()}
 
 
 @pytest.mark.parametrize("since", ["2026-01-02T03:04:05", "2026-01-02", "yesterday", "1700000000"])

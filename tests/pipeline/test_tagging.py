@@ -413,7 +413,7 @@ def test_people_overrule_the_model_until_they_withdraw(spark: SparkSession, tmp_
     assert rows["category"]["a"] == "Kites" != rows["model_category"]["a"]
     assert rows["category_source"].to_dict() == {"a": "override", "b": "model"}
     assert not tagging.tag(spark, settings).published
-    tagging.tag(spark, _config(path, tmp_path / "out"))
+    tagging.tag(spark, _config(path, tmp_path / "out", gates={"max_withdrawn": 1}))
     rows = _published(tmp_path / "out").set_index("product_id")
     assert rows["category"]["a"] == rows["model_category"]["a"]
 
@@ -489,7 +489,7 @@ def test_all_troublesome_photos_end_in_a_status_or_a_score(
         title=["Red shirt"] * len(files),
         image=[file.read_bytes() for file in files],
     )
-    tagging.tag(spark, _config(path, tmp_path / "out"))
+    tagging.tag(spark, _config(path, tmp_path / "out", gates={"max_failures": 1}))
     rows = _published(tmp_path / "out")
     assert sorted(rows["product_id"]) == [file.name for file in files]
     assert set(rows["status"]) <= {status.value for status in Status}

@@ -39,6 +39,11 @@ def test_any_other_exception_is_not_ours() -> None:
     [
         ("org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)", True),
         ("Python worker failed to start", True),
+        (
+            "Lost task 0.3 in stage 1.0 (TID 7) (host executor 2): ExecutorLostFailure (executor 2 exited caused by "
+            "one of the running tasks) Reason: Container killed on request. Exit code is 137",
+            True,
+        ),
         ("ValueError: a bug of ours", False),
     ],
 )
@@ -125,9 +130,32 @@ def test_an_engine_has_a_thread_for_each_core_of_its_task_and_is_kept_for_the_ne
     monkeypatch.setattr(udf.registry, "create", lambda *arguments, threads: built.append((*arguments, threads)))
     monkeypatch.setattr(udf, "Scorer", lambda *arguments: arguments)
     model: Any = SimpleNamespace(model_version="v1")
-    first = udf._scorer(model, SETTINGS, False)
+    first = udf._scorer(model, SETTINGS, False, 600.0)
     assert built == [("openvino", model, "f32", 3)]
     assert first[-2:] == (6, 3)  # type: ignore[index]  # threads that fetch, and cores that decode
-    assert udf._scorer(model, SETTINGS, False) is first and len(built) == 1
+    assert udf._scorer(model, SETTINGS, False, 600.0) is first and len(built) == 1
     context.cpus = lambda: 1  # stage-level scheduling
-    assert udf._scorer(model, SETTINGS, False) is not first
+    assert udf._scorer(model, SETTINGS, False, 600.0) is not first
+
+
+def test_a_worker_keeps_the_two_engines_it_used_last_and_ends_the_sandbox_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[float] = []
+    monkeypatch.setattr(TaskContext, "get", lambda: SimpleNamespace(cpus=lambda: 1, resources=dict))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    monkeypatch.setattr(udf, "_scorers", {})
+    monkeypatch.setattr(udf.registry, "create", lambda *_, **__: object())
+    monkeypatch.setattr(udf, "Scorer", lambda *arguments: arguments)
+    monkeypatch.setattr(udf.SandboxedDecoder, "close", lambda self: closed.append(self._timeout))
+
+    def scorer(version: str, sandboxed: bool = True) -> Any:
+        model: Any = SimpleNamespace(model_version=version)
+        return udf._scorer(model, SETTINGS, sandboxed, {"a": 30.0, "b": 20.0, "c": 100.0}[version])
+
+    first, second = scorer("a"), scorer("b")
+    assert scorer("a") is first
+    third = scorer("c")
+    assert closed == [10.0], "that of b, which was used before the others; half of its time for a batch"
+    assert scorer("a") is first and scorer("c") is third and scorer("b") is not second
+    assert closed == [10.0, 15.0] and len(udf._scorers) == 2

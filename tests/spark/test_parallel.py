@@ -60,5 +60,42 @@ def test_when_one_fails_those_that_run_are_cancelled_and_those_that_wait_do_not_
 
     with pytest.raises(error, match="the first"):
         parallel.run_concurrently(context, "name", [fails, *[waits] * 10], 2)
-    assert context.cancelled == context.groups[:1]
+    assert {*context.cancelled} == {*context.groups[:1]}
     assert len(begun) <= 2, "one ran beside it, and one may have begun in its place"
+
+
+def test_the_first_failure_shows_at_once_and_cancels_the_queries_before_it_and_their_next_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parallel, "_CANCEL_SECONDS", 0.05)
+    context: Any = _Context()
+    jobs = threading.Semaphore(0)
+    context.on_cancel = jobs.release
+
+    def of_three_jobs() -> None:
+        for _ in range(3):
+            assert jobs.acquire(timeout=20), "the job would have run to its end"
+
+    def fails() -> None:
+        raise ValueError("the second")
+
+    with pytest.raises(ValueError, match="the second"):
+        parallel.run_concurrently(context, "name", [of_three_jobs, fails], 2)
+    assert len(context.cancelled) >= 3
+
+
+def test_where_spark_has_ended_the_first_error_is_raised_and_not_that_of_cancelling() -> None:
+    context: Any = _Context()
+    over = threading.Event()
+
+    def cancel() -> None:
+        over.set()
+        raise RuntimeError("no Java any more")
+
+    context.on_cancel = cancel
+
+    def fails() -> None:
+        raise ValueError("out of memory")
+
+    with pytest.raises(ValueError, match="out of memory"):
+        parallel.run_concurrently(context, "name", [lambda: over.wait(20), fails], 2)

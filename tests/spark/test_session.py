@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fashion_udf.errors import EnvironmentUnsupportedError
+from fashion_udf.errors import EnvironmentUnsupportedError, Stopped
 from fashion_udf.spark import session
 
 if TYPE_CHECKING:
@@ -54,6 +54,14 @@ def test_settings_hold_for_a_call_and_are_given_back_after_a_failure_too(spark: 
         assert (spark.conf.get(key), spark.conf.get(own)) == ("Asia/Tokyo", "7")
         raise RuntimeError
     assert (spark.conf.get(key), spark.conf.get(own, None)) == (before, None)
+
+
+def test_a_process_that_ends_does_not_wait_for_spark_to_give_settings_back(spark: SparkSession) -> None:
+    own = "fashion_udf.of.nobody"
+    with pytest.raises(Stopped), session.settings(spark, {own: 7}):
+        raise Stopped("SIGTERM")
+    assert spark.conf.get(own) == "7"
+    spark.conf.unset(own)
 
 
 def test_a_damaged_or_missing_file_of_the_catalog_never_goes_unnoticed(spark: SparkSession) -> None:

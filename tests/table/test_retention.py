@@ -382,3 +382,14 @@ def test_a_time_has_a_unit(text: str, expected: float) -> None:
 def test_another_spelling_of_a_time_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="Expected a time such as 90s, 15m, 24h or 30d. Received: "):
         retention.seconds(text)
+
+
+def test_the_newest_list_of_photos_to_try_again_is_kept_however_old(tmp_path: Path) -> None:
+    publish(tmp_path, ["1"])
+    runs = [paths.new_run_id() for _ in range(2)]
+    for days, run in zip((50, 40), runs, strict=True):
+        (tmp_path / "runs" / run / "retries.parquet").mkdir(parents=True)
+        (tmp_path / "runs" / run / "retries.parquet" / "part-00000.parquet").touch()
+        backdate(tmp_path / "runs" / run, days * 86400)
+    removed, problems = retention.expire(str(tmp_path), retention.Policy())
+    assert [removal.path.name for removal in removed] == [runs[0]] and not problems

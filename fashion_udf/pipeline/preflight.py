@@ -1,0 +1,135 @@
+"""What cannot succeed is refused when a command starts: before the catalog is read, and before anything is written."""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashion_udf.catalog import files, row_groups
+from fashion_udf.catalog.columns import Catalog
+from fashion_udf.config import Input, JobConfig
+from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError
+from fashion_udf.model.engines import openvino
+from fashion_udf.spark import memory
+from fashion_udf.table.store import local_path
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def require_output(output: str) -> None:
+    """Refuse an output that cannot be written to.
+
+    Raises:
+        ConfigError: `output` or a part of its path is a file, or this user may not write there.
+    """
+    path = local_path(output)
+    nearest = next(each for each in (path, *path.parents) if each.exists())
+    if not nearest.is_dir():
+        raise ConfigError(f"Expected a directory for output.path. Received: {nearest}, which is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f"Expected a directory for output.path that may be written to. Received: {nearest}")
+
+
+def require_inputs(spark: SparkSession, config: JobConfig) -> None:
+    """Refuse inputs that do not fit their configuration.
+
+    Raises:
+        ConfigError: a table has no name; the catalog holds the output; a directory of photos does not exist.
+    """
+    for key, form, path in (
+        ("input", config.input.format, config.input.path),
+        ("overrides", config.overrides.format, config.overrides.path),
+    ):
+        if path is not None and form == "table":
+            _require_table_name(key, path)
+        elif path is not None:
+            _require_outside(key, path, config.output.path)
+    _require_directories(spark, config.input.image_roots)
+
+
+def require_photos(catalog: Catalog, settings: Input) -> None:
+    """Refuse photos that nobody could read.
+
+    Args:
+        catalog: as `columns.read` gives it.
+        settings: how it was read.
+
+    Raises:
+        ConfigError: a row names a file, and there are no `image_roots`.
+        EnvironmentUnsupportedError: Spark has to read the photos, and its heap is too small for their row groups.
+    """
+    from pyspark.sql import functions as F
+
+    rows = catalog.rows
+    if catalog.photos is None and catalog.photo_column is not None:
+        group = row_groups.largest(rows, catalog.photo_column)
+        memory.require_heap(rows.sparkSession, group.size, group.held)
+    if "image_uri" in rows.columns and not settings.image_roots:
+        names_a_file = F.lower(F.substring("image_uri", 1, 5)) != F.lit("data:")
+        if not rows.select("image_uri").where(names_a_file).isEmpty():
+            raise ConfigError(
+                "Expected input.image_roots to name the directories of the photos, as the catalog has image_uri. "
+                "Received: none, so that no photo could be read"
+            )
+
+
+def require_engine(spark: SparkSession, engine: str, precision: str) -> None:
+    """Refuse an engine that cannot run here, where the executors are this machine.
+
+    Raises:
+        ConfigError: the CPU does not compute in the precision.
+        EnvironmentUnsupportedError: the engine's package is not installed.
+    """
+    if not _is_local(spark):
+        return
+    if importlib.util.find_spec(engine) is None:
+        raise EnvironmentUnsupportedError(
+            f"Expected the {engine} package for engine.name: pip install 'fashion-udf[{engine}]'. Received: none"
+        )
+    if precision == "bf16" and not openvino.has_bf16():
+        raise ConfigError(
+            "Expected a CPU with bf16 for engine.precision bf16. Received: one without it; choose another precision"
+        )
+
+
+def _is_local(spark: SparkSession) -> bool:
+    return str(spark.sparkContext.master).startswith("local")
+
+
+def _require_directories(spark: SparkSession, roots: tuple[str, ...]) -> None:
+    missing = [root for root in roots if not os.path.isdir(root)]
+    if missing and not _is_local(spark):  # photos are read on the executors, and the driver may not see them
+        seen = _on_an_executor(spark, missing)
+        missing = [root for root in missing if root not in seen]
+    if missing:
+        raise ConfigError(
+            f"Expected directories in input.image_roots. Received: {', '.join(map(repr, missing))}, "
+            "of which there is none"
+        )
+
+
+def _on_an_executor(spark: SparkSession, directories: list[str]) -> list[str]:
+    """Return those of the directories that an executor sees."""
+    return list(spark.sparkContext.parallelize(directories, 1).filter(os.path.isdir).collect())
+
+
+def _require_table_name(key: str, name: str) -> None:
+    if "/" in name and "`" not in name:
+        raise ConfigError(
+            f"Expected {key}.path to be the name of a table, as {key}.format is table. Received: the path {name!r}"
+        )
+
+
+def _require_outside(key: str, path: str, output: str) -> None:
+    if (local := files.local_path(path)) is None:
+        return
+    for source in [local] if os.path.exists(local) else glob.glob(local):
+        if Path(os.path.realpath(local_path(output))).is_relative_to(os.path.realpath(source)):
+            raise ConfigError(
+                f"Expected output.path outside of {key}.path: the next run would read the table as a part of it. "
+                f"Received: {output} in {source}"
+            )

@@ -1,0 +1,62 @@
+"""What a run leaves in `runs/<run_id>/` beside its outcome: `metrics.json` and the tables of `run_tables`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fashion_udf.pipeline import assembly, outcome, planning, retries, run_tables, unreadable_texts
+from fashion_udf.pipeline.outcome import RunCounts
+from fashion_udf.pipeline.planning import Planned, Run
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+#: Fewer scored rows say nothing about the speed of the next run.
+MIN_ROWS_FOR_SPEED = 500
+
+
+@dataclass
+class Work:
+    """What the plans of a run share: a run that is overtaken plans again."""
+
+    next_chunk: int = 0
+    scored: int = 0  # rows that an engine or a look at the photo took time for, of all plans together
+    seconds: dict[str, float] = field(default_factory=dict)  # of all plans together, by step
+
+
+def write(
+    run: Run,
+    planned: Planned,
+    results: DataFrame,
+    work: Work,
+    table: DataFrame | None = None,
+    metrics: Mapping[str, object] | None = None,
+) -> RunCounts:
+    """Write the run's reports, and return its counts so far.
+
+    Args:
+        run: as `planning.start` gives it.
+        planned: its plan.
+        results: as `planning.results` gives them.
+        work: of all its plans.
+        table: the next table, with the columns of `TAGS`; None if the published one stays.
+        metrics: what else `metrics.json` holds.
+    """
+    others = None if run.scope.selected is None else retries.read(run.spark, run.config.output.path, but=run.run_id)
+    looked_at = {
+        "unchanged": assembly.unchanged(planned.rows, planned.previous, results),
+        "unreadable": assembly.unreadable(planned.rows, results),
+        "retries": retries.after(planned.rows, results, run.night, others),
+    }
+    calibration = run.bundle.manifest.calibration[run.config.engine.precision]
+    limits = {modality: facts.novelty for modality, facts in calibration.items()}
+    causes, unreadable = run_tables.write(run.directory, table, planned.previous, looked_at, run.run_id, limits)
+    measured: dict[str, object] = {"seconds": work.seconds, "unreadable_texts": unreadable}
+    if work.scored >= MIN_ROWS_FOR_SPEED:
+        cores = run.spark.sparkContext.defaultParallelism
+        measured["rows_per_core_second"] = work.scored / (work.seconds["score"] * cores)
+    outcome.write_metrics(run.directory, {**(metrics or {}), **measured})
+    unreadable_texts.warn(unreadable, f"{planned.counts.scored} products of this run")
+    return replace(planning.run_counts(run, planned), unreadable_texts=unreadable, unchanged=causes)

@@ -1,0 +1,107 @@
+"""On how many nights a photo could not be had: what always fails is tried on a stated number of nights, and then rests.
+
+    runs/<run_id>/retries.parquet    `RETRIES`: each product whose photo the newest runs could not have
+
+Every run that scores writes the whole list anew, and the list that was written last counts. A product leaves the list
+when its photo can be had, and when its text, photo or model changes: its nights are counted anew then. A list that is
+lost costs the nights once more. The counts are not in the table of tags, because a night on which a row fails once more
+must not publish a table.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fashion_udf.schema import RETRIES, RETRY_EVERY_RUN, Action, to_spark
+from fashion_udf.table import paths
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+
+
+def read(spark: SparkSession, output: str, but: str = "") -> DataFrame | None:
+    """Return the newest list; None if there is none, or nobody is on it.
+
+    Args:
+        spark: reads it.
+        output: root of the output.
+        but: id of a run whose list is left out.
+
+    Returns:
+        The columns of `RETRIES`.
+    """
+    path = paths.newest_retries(output, but)
+    try:
+        if path is None or not pq.read_metadata(path).num_rows:
+            return None
+    except (pa.ArrowException, OSError) as error:
+        logger.warning("%s is damaged and ignored: its photos are tried on as many nights again (%s)", path, error)
+        return None
+    return spark.read.schema(to_spark(RETRIES)).parquet(str(path))
+
+
+def with_failed_nights(rows: DataFrame, listed: DataFrame | None, night: date) -> DataFrame:
+    """Add to each row on how many nights before this one its photo could not be had.
+
+    Args:
+        rows: with `product_id` and `fingerprint`.
+        listed: as `read` gives it.
+        night: of this run. Runs of one night are one try, so that a shop with a run each hour does not give up early.
+
+    Returns:
+        The columns of `rows`, and `failed_nights` (int32; null for none).
+    """
+    from pyspark.sql import functions as F
+
+    if listed is None:
+        return rows.withColumn("failed_nights", F.lit(None).cast("int"))
+    tonight = F.coalesce(F.col("last_night") == F.lit(night), F.lit(False))
+    nights = F.when(tonight, F.col("nights") - F.lit(1)).otherwise(F.col("nights"))
+    before = listed.select("product_id", "fingerprint", nights.alias("failed_nights"))
+    return rows.join(before, on=["product_id", "fingerprint"], how="left").select(*rows.columns, "failed_nights")
+
+
+def after(planned: DataFrame, results: DataFrame, night: date, others: DataFrame | None) -> DataFrame:
+    """Return the list as it is after a run has scored.
+
+    Args:
+        planned: as `comparison.with_actions` gives it.
+        results: as `comparison.usable_results` gives them.
+        night: of this run.
+        others: for a run that looked at some products alone, the list before it; None for a run on the whole catalog.
+
+    Returns:
+        The columns of `RETRIES`.
+    """
+    from pyspark.sql import functions as F
+
+    action = F.col("action")
+    tried = planned.where(action.isin(Action.SCORE.value, Action.STAGED.value))
+    failed = results.where(could_not_be_had()).select(F.col("for_fingerprint").alias("fingerprint"))
+    again = F.coalesce(F.col("failed_nights"), F.lit(0)) + F.lit(1)
+    listed = (
+        tried.join(failed, on="fingerprint", how="left_semi")
+        .select("product_id", "fingerprint", again.alias("nights"), F.lit(night).alias("last_night"))
+        .unionByName(
+            planned.where(action == F.lit(Action.REST.value)).select(
+                "product_id", "fingerprint", F.col("failed_nights").alias("nights"), F.lit(None).alias("last_night")
+            )
+        )
+    )
+    if others is not None:
+        listed = listed.unionByName(others.join(planned, on="product_id", how="left_anti"))
+    return listed
+
+
+def could_not_be_had() -> Column:
+    """Whether a result has a failure that may be over by the next night; the photo was not the known one either."""
+    from pyspark.sql import functions as F
+
+    return F.col("status").isin(*(status.value for status in RETRY_EVERY_RUN)) & ~F.col("unchanged")

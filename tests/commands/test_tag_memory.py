@@ -1,0 +1,90 @@
+"""A heap of 1 GB, Spark's default: photos of Parquet files pass through it; a run that dies of memory says so."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from fashion_udf.table import paths, snapshot
+from tests import small_bundle
+from tests.soak import SOAK
+from tests.submit import REPOSITORY, error_line, submit
+
+LOCAL = ["--master", "local[2]", "--driver-memory"]
+#: Files of one row group each: bytes of a photo, and photos. Writers put all of it into one dictionary.
+LARGE, USUAL = (5_000_000, 51), (134_000, 1_900)
+CATALOGS = {"one file": [LARGE], "several files": [USUAL, LARGE, USUAL]}
+if SOAK:
+    CATALOGS |= {"one file of small photos": [(134_000, 1_900)], "eight files of 100 MB": [(134_000, 750)] * 8}
+
+
+def _photo(number: int, size: int) -> bytes:
+    """A JPEG that comments make large, so that decoding it stays cheap."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (200, 10, 10)).save(file, "JPEG")
+    photo = file.getvalue()
+    block, padding = random.Random(number).randbytes(60_000), bytearray()
+    while len(padding) < size - len(photo):
+        padding += b"\xff\xfe" + (len(block) + 2).to_bytes(2, "big") + block
+    return photo[:2] + bytes(padding) + photo[2:]
+
+
+def _catalog(folder: Path, files: list[tuple[int, int]]) -> int:
+    """Write a catalog; returns its rows."""
+    folder.mkdir()
+    rows = 0
+    for name, (size, photos) in enumerate(files):
+        ids = [f"p{number}" for number in range(rows, rows + photos)]
+        images = [_photo(number, size) for number in range(rows, rows + photos)]
+        pq.write_table(pa.table({"product_id": ids, "title": ids, "image": images}), folder / f"part-{name}.parquet")
+        rows += photos
+    return rows
+
+
+def _arguments(source: Path, output: Path) -> list[str]:
+    settings = {"input.path": source, "output.path": output, "bundle": small_bundle.directory()}
+    settings |= {"gates.max_one_category": 1}
+    return [
+        *("--config", str(REPOSITORY / "conf" / "nightly.yaml")),
+        *(word for name, value in settings.items() for word in ("--set", f"{name}={value}")),
+    ]
+
+
+@pytest.mark.parametrize("repeat", range(10 if SOAK else 1))
+@pytest.mark.parametrize("files", CATALOGS.values(), ids=CATALOGS)
+def test_row_groups_of_256_mb_and_photos_of_5_mb_pass_through_a_heap_of_1_gb(
+    tmp_path: Path, files: list[tuple[int, int]], repeat: int
+) -> None:
+    rows = _catalog(tmp_path / "in", files)
+    result = submit("tag_catalog", *_arguments(tmp_path / "in", tmp_path / "out"), options=[*LOCAL, "1g"])
+    assert result.returncode == 0, result.stdout[-3000:]
+    commit = snapshot.current(str(tmp_path / "out"))
+    assert commit is not None
+    table = ds.dataset(paths.data_dir(str(tmp_path / "out"), commit), format="parquet").to_table(["status", "modality"])
+    assert table["status"].to_pylist() == ["ok"] * rows and table["modality"].to_pylist() == ["both"] * rows
+
+
+def test_the_message_of_a_run_that_dies_of_memory_names_memory(tmp_path: Path) -> None:
+    # Spark takes a line of JSON lines whole.
+    (tmp_path / "in").mkdir()
+    with open(tmp_path / "in" / "lines.json", "w", encoding="utf-8") as file:
+        for number in range(20):
+            json.dump({"product_id": str(number), "title": "x", "image": "A" * 4}, file)
+            file.write("\n")
+        file.write('{"product_id": "large", "title": "x", "image": "' + "A" * 250_000_000 + '"}\n')
+    arguments = [*_arguments(tmp_path / "in", tmp_path / "out"), "--set", "input.format=json"]
+    result = submit("tag_catalog", *arguments, options=[*LOCAL, "512m"])
+    assert result.returncode == 1, result.stdout[-3000:]
+    line = error_line(result)
+    assert line.startswith("error: Expected the run to fit into Spark's memory. Received: java.lang.OutOfMemoryError")
+    assert line.endswith("Raise spark.driver.memory (now 512m), before Spark starts: spark-submit --driver-memory 2g")
+    (outcome,) = (tmp_path / "out" / "runs").glob("*/outcome.json")
+    assert "java.lang.OutOfMemoryError" in json.loads(outcome.read_text())["message"]
