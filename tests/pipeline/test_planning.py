@@ -129,7 +129,7 @@ def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
     if scope.selected is not None:  # as `start` does
         frame = frame.join(scope.selected, on="product_id", how="left_semi")
     nothing: Any = None
-    return Run(spark, _config(folder), scope, "r1", nothing, nothing, nothing, frame, nothing, 0)
+    return Run(spark, _config(folder), scope, "r1", small_bundle.read(), nothing, nothing, frame, nothing, 0)
 
 
 def test_the_engine_and_the_limits_of_the_configuration_are_what_a_run_scores_with(

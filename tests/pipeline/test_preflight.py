@@ -36,8 +36,6 @@ def folder(tmp_path: Path) -> Path:
     pq.write_table(pa.table({**rows, "image_uri": [None, "x.jpg"]}), tmp_path / "by-uri" / "part.parquet")
     nothing = pa.array([None, "data:image/png;base64,aGk="], pa.string())  # no file is named
     pq.write_table(pa.table({**rows, "image_uri": nothing}), tmp_path / "no-uri" / "part.parquet")
-    (tmp_path / "csv" / "_SUCCESS").write_bytes(b"PAR1")
-    (tmp_path / "csv" / ".hidden").write_bytes(b"PAR1")
     (tmp_path / "csv" / "part.csv").write_bytes(CSV)
     (tmp_path / "json" / "part.json").write_bytes(JSON)
     (tmp_path / "zipped" / "part.csv.gz").write_bytes(gzip.compress(CSV))

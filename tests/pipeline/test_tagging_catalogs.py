@@ -16,7 +16,7 @@ from PIL import Image
 from fashion_udf import config
 from fashion_udf.commands.tag import preview_summary
 from fashion_udf.config import JobConfig
-from fashion_udf.errors import CatalogError, ConfigError
+from fashion_udf.errors import CatalogError
 from fashion_udf.pipeline import tagging
 from fashion_udf.table import paths, snapshot
 from tests import small_bundle
@@ -108,16 +108,3 @@ def test_a_file_that_turns_out_to_be_damaged_is_named_with_the_whole_cause(spark
     expected = r"Expected every file of input.path .* Received: file:/.*in/b.parquet .*BrotliCodec"
     with pytest.raises(CatalogError, match=expected):
         tagging.tag(spark, _config(tmp_path))
-
-
-def test_roots_that_are_not_there_are_a_wrong_configuration(spark: SparkSession, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    pq.write_table(
-        pa.table({"product_id": ["a"], "title": ["Hat"], "image_uri": ["a.jpg"]}), tmp_path / "in" / "a.parquet"
-    )
-    with pytest.raises(ConfigError, match="input.image_roots to be directories. Received: /nowhere, which is none"):
-        tagging.preview(spark, _config(tmp_path, image_roots=["file:///nowhere"]))
-    with pytest.raises(
-        ConfigError, match="expected directories, local or as file: URIs, received 's3://bucket/photos'"
-    ):
-        _config(tmp_path, image_roots=["s3://bucket/photos"])
