@@ -211,7 +211,7 @@ EFFECTS = {
     "gates.max_flips": Effect(1, refused, "gates"),
     "overrides.path": Effect("{folder}/overrides", overridden, "category"),
     "overrides.format": Effect("json", overridden, "category", {"overrides.path": "{folder}/lines.json"}),
-    "overrides.max_unknown": Effect(0.0, overridden, "category", {"overrides.path": "{folder}/unknown"}),
+    "overrides.max_unknown": Effect(1.0, overridden, "category", {"overrides.path": "{folder}/unknown"}),
     "publish.table": Effect("config_keys", night, "table of Spark"),
     "stability_margin": Effect(0.3, night, "margin of a category"),
     "top_k": Effect(1, scored, "categories"),
