@@ -149,7 +149,7 @@ def test_bytes_that_are_not_utf_8_become_a_sign_in_texts_and_reject_an_id(spark:
 def test_what_is_no_parquet_file_is_named(spark: SparkSession, tmp_path: Path, content: bytes) -> None:
     _write(tmp_path / "a.parquet", ["1"], image=[PHOTO])
     (tmp_path / "README.txt").write_bytes(content)
-    with pytest.raises(CatalogError, match=rf"Received: {tmp_path}/README.txt \(.+\). Remove it, or leave it out with"):
+    with pytest.raises(CatalogError, match=rf"Received: {tmp_path}/README.txt \(.+\). Remove it, leave it out with"):
         _read(spark, tmp_path)
 
 
