@@ -39,7 +39,7 @@ def _config(folder: Path) -> JobConfig:
     table = pa.table({"product_id": names, "title": [f"Red shirt {name}" for name in names]})
     pq.write_table(table, folder / "in" / "part.parquet")
     tree = {
-        "input": {"path": str(folder / "in")},
+        "input": {"path": str(folder / "in"), "columns": {"image": None}},
         "output": {"path": str(folder / "out")},
         "bundle": str(small_bundle.directory("int8")),
     }

@@ -29,7 +29,7 @@ def _catalog(folder: Path, **titles: str) -> str:
 
 def _config(path: str, output: Path) -> JobConfig:
     tree = {
-        "input": {"path": path},
+        "input": {"path": path, "columns": {"image": None}},
         "output": {"path": str(output)},
         "bundle": str(small_bundle.directory()),
         "gates": {"max_row_drop": 1},

@@ -26,7 +26,7 @@ def _config(folder: Path, titles: dict[str, str | None], **changes: Any) -> JobC
     columns = {"product_id": pa.array([*titles], pa.string()), "title": pa.array([*titles.values()], pa.string())}
     pq.write_table(pa.table(columns), folder / "in" / "part.parquet")
     tree = {
-        "input": {"path": str(folder / "in")},
+        "input": {"path": str(folder / "in"), "columns": {"image": None}},
         "output": {"path": str(folder / "out")},
         "bundle": str(small_bundle.directory()),
     }

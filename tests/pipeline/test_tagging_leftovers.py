@@ -27,7 +27,7 @@ def test_settings_are_as_before_and_nothing_stays_cached_or_broadcast(
 ) -> None:
     (tmp_path / "in.csv").write_text("product_id,title\n1,Red shirt\n2,Hat\n", encoding="utf-8")
     tree = {
-        "input": {"path": str(tmp_path / "in.csv"), "format": "csv"},
+        "input": {"path": str(tmp_path / "in.csv"), "format": "csv", "columns": {"image": None}},
         "output": {"path": str(tmp_path / "out")},
         "bundle": str(small_bundle.directory()),
     }
