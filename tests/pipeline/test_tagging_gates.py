@@ -37,7 +37,7 @@ def _overrides(folder: Path, names: list[str]) -> dict[str, Any]:
     (folder / "people").mkdir(exist_ok=True)
     table = {"product_id": pa.array(names, pa.string()), "category": pa.array(["Kites"] * len(names), pa.string())}
     pq.write_table(pa.table(table), folder / "people" / "part.parquet")
-    return {"overrides": {"path": str(folder / "people")}}
+    return {"overrides": {"max_unknown": 1.0, "path": str(folder / "people")}}
 
 
 def _kites(folder: Path) -> int:
