@@ -11,9 +11,14 @@ BENCH_STAMP := .venv-bench/.stamp
 ENV_FILES := .ci/env.sh .ci/java_home.sh .ci/spark_submit.sh
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-SOAK_TESTS := $(addprefix tests/,commands/test_tag_memory.py table/test_readers.py pipeline/test_tagging_kills.py \
-	pipeline/test_tagging_histories.py test_seeded_bugs.py)
-SOAK_TRAINING_TESTS := tests/training/fitting/test_loop.py
+# What a soak goes through, one shard after the other.
+SOAK_SHARDS ?= kills histories readers memory training bugs
+SOAK_kills := pipeline/test_tagging_kills.py
+SOAK_histories := pipeline/test_tagging_histories.py
+SOAK_readers := table/test_readers.py
+SOAK_memory := commands/test_tag_memory.py
+SOAK_training := training/fitting/test_loop.py
+SOAK_bugs := test_seeded_bugs.py
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -51,13 +56,16 @@ check: $(STAMP) ## Check format, lint and types
 bench: $(BENCH_STAMP) ## Measure the job beside a plain one (build/bench/bench.json); BENCH_ARGS="--rows 100" shortens it
 	@JAVA_HOME=$$(.venv-bench/bin/java-home); export JAVA_HOME; .venv-bench/bin/python -m tests.benchmark $(BENCH_ARGS)
 
-soak: $(STAMP) $(TRAINING_STAMP) ## Run the long forms of the kill and history tests, for hours; results in docs/soak/
-	@mkdir -p docs/soak; JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME SOAK=1; \
-	soak() { python=$$1; shift; for tests in "$$@"; do \
-		{ echo "commit $$(git rev-parse --short HEAD), $$(date -u +%F), $$(nproc) cores"; \
-		PYSPARK_PYTHON="$$PWD/$$python" $$python -m pytest -q --no-header --durations=0 --durations-min=1 $$tests $(PYTEST_ARGS); } \
-		| tee docs/soak/$$(basename $$tests .py).txt; done; }; \
-	soak .venv/bin/python $(SOAK_TESTS); soak .venv-training/bin/python $(SOAK_TRAINING_TESTS)
+soak: $(STAMP) $(TRAINING_STAMP) ## Run the long tests: SOAK_SEED=7 SOAK_SECONDS=2400 (of each shard) SOAK_SHARDS="kills memory"
+	@$(foreach shard,$(SOAK_SHARDS),$(MAKE) --no-print-directory soak-$(shard);)
+
+soak-%: $(STAMP) $(TRAINING_STAMP)
+	@mkdir -p docs/soak; python=.venv$(if $(filter training,$*),-training)/bin/python; \
+	JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME PYSPARK_PYTHON="$$PWD/$$python"; \
+	export SOAK_SEED="$${SOAK_SEED:-0}" SOAK_SECONDS="$(if $(filter bugs,$*),,$${SOAK_SECONDS:-2400})"; \
+	{ echo "commit $$(git rev-parse --short HEAD), $$(date -u +%F), $$(nproc) cores"; \
+	$$python -m pytest -q --no-header --durations=0 --durations-min=1 tests/$(SOAK_$*) $(PYTEST_ARGS); } \
+	| tee docs/soak/$*.txt
 
 lock: ## Remake both locks from setup.py; pins that fit stay, LOCK_ARGS=--upgrade moves them
 	@.ci/lock.sh $(LOCK_ARGS)

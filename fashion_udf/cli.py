@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import select
 import signal
 import sys
 import traceback
@@ -46,7 +47,7 @@ def run(main: Callable[[], None]) -> None:
     for library in ("py4j", "petastorm"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
-        with _stopped_by_sigterm():
+        with _stopped_by_sigterm(), _until_nobody_reads():
             main()
     except Stopped as stopped:
         sys.stderr.write(f"error: {stopped}\n")
@@ -63,6 +64,20 @@ def run(main: Callable[[], None]) -> None:
         logger.exception("unexpected failure")
         sys.stderr.write(f"error: {errors.one_line(error)}\n")
         sys.exit(1)
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """End quietly where whoever read the output has closed it, as `head` does after ten lines."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        output, poll = sys.stdout.fileno(), select.poll()
+        poll.register(output, 0)
+        if not any(event & select.POLLERR for _, event in poll.poll(0)):
+            raise  # it was a pipe of Spark's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # Python flushes once more when it ends
 
 
 def _place(error: BaseException) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests import soak
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -83,6 +85,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what the other environment runs."""
     return True if runs_elsewhere(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a soak, leave out every test that goes on for no longer than usual, and share the time among the others."""
+    if soak.SOAK:
+        kept = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:], soak.sharing = kept, max(1, len(kept))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what a soak has done."""
+    if soak.SOAK:
+        told = ", ".join(f"{count:,} {name}" for name, count in sorted(soak.TOTALS.items()))
+        terminalreporter.write_line(f"seed {soak.SEED}, {soak.SECONDS:,.0f} s: {told}")
 
 
 def pytest_report_header() -> str:

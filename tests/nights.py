@@ -22,7 +22,7 @@ from fashion_udf.model import bundle
 from fashion_udf.model.engines import registry
 from fashion_udf.scoring.scorer import Scorer, Settings
 from fashion_udf.table import paths, snapshot
-from tests import small_bundle
+from tests import small_bundle, soak
 from tests.tables import REMOVING_CALLS, before_each_call
 
 Product = tuple[str | None, bytes | None]  # title and photo
@@ -124,6 +124,7 @@ def held(output: str) -> dict[str, Row]:
     snapshot.verify(output, commit)
     rows = ds.dataset(paths.data_dir(output, commit), format="parquet").to_table().to_pylist()
     found = {row["product_id"]: tuple(row[name] for name in COLUMNS) for row in rows}
+    soak.TOTALS["rows doubled"] += len(rows) - len(found)
     assert len(found) == len(rows) == commit.rows, "a product is there twice"
     return found
 

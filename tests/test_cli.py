@@ -16,6 +16,14 @@ import pytest
 from fashion_udf import cli
 from fashion_udf.commands.main import COMMANDS
 from fashion_udf.errors import CommitConflictError, ConfigError, GateRefusedError
+from tests.submit import REPOSITORY
+
+
+def test_a_reader_that_closes_the_output_ends_a_command_quietly() -> None:
+    command = "from fashion_udf import cli; cli.run(lambda: [print('x' * 1000) for _ in range(1000)])"
+    shell = f'{sys.executable} -c "{command}" | head -n 1 >/dev/null; echo "${{PIPESTATUS[0]}}"'
+    ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert (ended.stdout, ended.stderr) == ("0\n", "")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fashion_udf.errors import EnvironmentUnsupportedError, FashionError, OutOfMemoryError
+from fashion_udf.spark import session
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -92,7 +93,7 @@ def reason(error: BaseException) -> str | None:
 
 
 def _is_local(context: SparkContext) -> bool:
-    return re.match(r"local(\[|$)", str(context.master)) is not None
+    return session.tasks_share_the_driver(str(context.master))
 
 
 def _key(context: SparkContext) -> str:

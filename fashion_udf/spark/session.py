@@ -67,7 +67,7 @@ def start(app_name: str) -> SparkSession:
     if not conf.contains("spark.log.level"):
         # Spark's INFO is hundreds of lines: nobody would see the progress between them.
         settings["spark.log.level"] = "WARN"
-    if re.match(r"local(\[|$)", conf.get("spark.master") or "local"):
+    if tasks_share_the_driver(conf.get("spark.master") or "local"):
         # Where the driver is the executor, Spark ends it at once when a task runs out of memory: nobody would tell why.
         settings["spark.executor.killOnFatalError.depth"] = "0"
     for key, value in settings.items():
@@ -119,6 +119,11 @@ def cached(frame: DataFrame) -> DataFrame:
     if (frames := _cached.get()) is not None:
         frames.append(frame)
     return frame.persist()
+
+
+def tasks_share_the_driver(master: str) -> bool:
+    """Whether tasks run in the driver's own Java process: `local` and `local[...]`, not `local-cluster[...]`."""
+    return re.match(r"local(\[|$)", master) is not None
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:
             directory = paths.data_dir(output, commit)
             if shown is not None:
                 _pin_shown(output, table, shown)
-            pins.pin(output, commit, f"shown by {table}"[: pins.MAX_NOTE], _holder(table), table)
+            _pin(output, table, commit)
             if shown != directory and not metastore.point_to(spark, table, directory):
                 logger.warning("%s stays behind: %s", table, _remedy(output))
                 return False
@@ -107,7 +107,7 @@ def _pin_shown(output: str, table: str, shown: Path) -> None:
         return  # mostly so: the whole log is read only where it is not
     commits = [commit for commit in snapshot.read_log(output) if paths.data_dir(output, commit) == shown]
     if commits and commits[-1].snapshot_id not in pins.expired(output):
-        pins.pin(output, commits[-1], f"shown by {table}"[: pins.MAX_NOTE], _holder(table), table)
+        _pin(output, table, commits[-1])
 
 
 def _release_others(output: str, table: str, shown: Commit) -> None:
@@ -117,9 +117,10 @@ def _release_others(output: str, table: str, shown: Commit) -> None:
                 pins.remove(output, pin)
 
 
-def _holder(table: str) -> str:
-    """The part of a pin's name that says who holds it: letters, digits and hyphens, whatever the table's name has."""
-    return f"table-{hashlib.sha256(table.encode()).hexdigest()[:16]}"
+def _pin(output: str, table: str, commit: Commit) -> None:
+    # Part of a file's name: letters, digits and hyphens, whatever the table's name has.
+    holder = f"table-{hashlib.sha256(table.encode()).hexdigest()[:16]}"
+    pins.pin(output, commit, f"shown by {table}"[: pins.MAX_NOTE], holder, table)
 
 
 def _remedy(output: str) -> str:

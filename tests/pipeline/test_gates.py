@@ -162,21 +162,24 @@ def test_flips_are_a_share_of_the_products_in_both_tables() -> None:
     assert _broken(flips={("Tops", "Shoes"): 11}, common=110) == []
 
 
+def _failed_and_flipped(rows: int, by: int) -> dict[str, Any]:
+    """Counts of a table whose rows were all Tops: of them `by` failed, and `by` are Hats now."""
+    return {
+        "rows": rows,
+        "ids": rows,
+        "previous_rows": rows,
+        "common": rows,
+        "statuses": {"ok": rows - by, "image_io": by},
+        "categories": {"Tops": rows - by, "Hats": by},
+        "previous_categories": {"Tops": rows},
+        "flips": {("Tops", "Hats"): by},
+    }
+
+
 @pytest.mark.parametrize("rows", [4, 10, 40, 99])
 def test_a_small_table_may_exceed_a_limit_by_three_rows_and_not_by_more(rows: int) -> None:
     def refused(by: int) -> set[str]:
-        at: dict[str, Any] = {
-            "rows": rows,
-            "ids": rows,
-            "previous_rows": rows,
-            "common": rows,
-            "statuses": {"ok": rows - by, "image_io": by},
-            "categories": {"Tops": rows - by, "Hats": by},
-            "previous_categories": {"Tops": rows},
-            "flips": {("Tops", "Hats"): by},
-            "without_category": by,
-        }
-        return {gate.gate for gate in _broken(**at)}
+        return {gate.gate for gate in _broken(**_failed_and_flipped(rows, by), without_category=by)}
 
     most = int(rows * 0.1 + 3)
     assert refused(most) == set()
@@ -271,16 +274,7 @@ def test_a_whole_percentage_is_a_threshold_to_the_row(rows: int, percent: int) -
     most = rows * percent // 100
 
     def refused(by: int) -> set[str]:
-        at: dict[str, Any] = {
-            "rows": rows,
-            "ids": rows,
-            "previous_rows": rows,
-            "common": rows,
-            "statuses": {"ok": rows - by, "image_io": by},
-            "categories": {"Tops": rows - by, "Hats": by},
-            "previous_categories": {"Tops": rows},
-            "flips": {("Tops", "Hats"): by},
-        }
+        at = _failed_and_flipped(rows, by)
         found = {gate.gate for gate in _broken(gates_=limit, **at)}
         shrunk = {**at, "rows": rows - by, "ids": rows - by, "categories": {}, "statuses": {}}
         return found | {gate.gate for gate in _broken(gates_=limit, **shrunk) if gate.gate == "row_drop"}

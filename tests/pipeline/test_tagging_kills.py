@@ -22,20 +22,19 @@ from fashion_udf.errors import CommitConflictError, FashionError
 from fashion_udf.pipeline import chunks, tagging
 from fashion_udf.table import snapshot
 from tests.nights import Killed, Shop, dies_at, held
-from tests.soak import SOAK
+from tests.soak import SOAK, require_rows, rounds
 from tests.submit import REPOSITORY, SPARK_SUBMIT
 from tests.tables import REMOVING_CALLS, before_each_call, fail
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-#: Kills before a call of the operating system, sequences of three kills, and kills of a process at a random time.
-STEPS, SEQUENCES, TIMES = (150, 30, 50) if SOAK else (4, 1, 1)
-#: Calls that fail, and processes that sleep while another one publishes.
-FAULTS, SLEEPS = (100, 10) if SOAK else (4, 1)
+#: Rounds of kills and faults at calls of the operating system: one in each quarter of a run.
+QUARTERS = 4
 
 # The heartbeat of a dead run ends in its own thread.
 pytestmark = [
+    pytest.mark.soak,
     pytest.mark.timeout(0 if SOAK else 600),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
@@ -97,17 +96,17 @@ def test_a_kill_at_any_call_leaves_a_table_that_the_next_run_brings_up_to_date(
     with dies_at(10**9) as calls:
         tagging.tag(spark, shop.write(tmp_path / "whole"))
         count = calls()
-    assert held(str(tmp_path / "whole" / "out")) == new
+    require_rows(held(str(tmp_path / "whole" / "out")), new)
     published = set()
-    for kill in range(STEPS):
-        step = 1 + kill * count // STEPS
-        folder = tmp_path / str(step)
+    for kill, draws in rounds("kills at a call", QUARTERS):
+        step = 1 + int((kill % QUARTERS + draws.random()) / QUARTERS * count)
+        folder = tmp_path / str(kill)
         settings = _night(evening, folder).write(folder)
         with contextlib.suppress(Killed), dies_at(step):  # chunks take turns, so a run may have a call less
             tagging.tag(spark, settings)
         published.add(_is_published(folder / "out", old, new))
         tagging.tag(spark, settings)
-        assert held(str(folder / "out")) == new
+        require_rows(held(str(folder / "out")), new, step)
         shutil.rmtree(folder)
     assert published == {False, True}, "both sides of the commit were cut"
 
@@ -115,8 +114,7 @@ def test_a_kill_at_any_call_leaves_a_table_that_the_next_run_brings_up_to_date(
 def test_runs_that_are_killed_again_and_again_lose_the_chunks_in_flight_alone(
     spark: SparkSession, evening: Path, small_chunks: list[int], tmp_path: Path
 ) -> None:
-    draws = random.Random(2)
-    for sequence in range(SEQUENCES):
+    for sequence, draws in rounds("sequences of three kills", 1):
         folder = tmp_path / str(sequence)
         shop = _night(evening, folder)
         settings, new = shop.write(folder), shop.expected()
@@ -128,7 +126,7 @@ def test_runs_that_are_killed_again_and_again_lose_the_chunks_in_flight_alone(
                 raise Killed  # it was done before that call
         spark.conf.set("spark.sql.shuffle.partitions", 2)
         outcome = tagging.tag(spark, settings)
-        assert held(str(folder / "out")) == new
+        require_rows(held(str(folder / "out")), new)
         needed = outcome.counts.accepted
         assert sum(small_chunks) <= needed + 3 * chunks.IN_FLIGHT * 3, "more than two chunks of three rows at each kill"
         shutil.rmtree(folder)
@@ -138,8 +136,7 @@ def test_runs_that_are_killed_again_and_again_lose_the_chunks_in_flight_alone(
 def test_a_disk_that_fails_at_any_call_leaves_a_table_that_the_next_run_brings_up_to_date(
     spark: SparkSession, evening: Path, small_chunks: list[int], tmp_path: Path, persistent: bool
 ) -> None:
-    draws = random.Random(4)
-    for fault in range(FAULTS):
+    for fault, draws in rounds("calls that fail from then on" if persistent else "calls that fail once", QUARTERS):
         folder = tmp_path / str(fault)
         shop = _night(evening, folder)
         settings, old, new = shop.write(folder), held(str(evening / "out")), shop.expected()
@@ -152,7 +149,7 @@ def test_a_disk_that_fails_at_any_call_leaves_a_table_that_the_next_run_brings_u
             assert "injected into" in str(error)
         _is_published(folder / "out", old, new)
         tagging.tag(spark, settings)
-        assert held(str(folder / "out")) == new
+        require_rows(held(str(folder / "out")), new, failing)
         shutil.rmtree(folder)
 
 
@@ -160,30 +157,28 @@ def test_a_process_that_is_killed_at_any_time_leaves_a_table_that_the_next_one_b
     spark: SparkSession, evening: Path, tmp_path: Path
 ) -> None:
     old = held(str(evening / "out"))
-    draws, longest = random.Random(3), 0.0
-    for kill in range(-1, TIMES):  # the first is not killed: it tells how long a run takes
+    shop = _night(evening, tmp_path / "whole")
+    started = time.monotonic()
+    with _process(shop.write(tmp_path / "whole"), tmp_path / "whole") as run:
+        assert run.wait() == 0
+    longest = time.monotonic() - started
+    require_rows(held(str(tmp_path / "whole" / "out")), shop.expected())
+    for kill, draws in rounds("kills of a process", 1):
         folder = tmp_path / str(kill)
         shop = _night(evening, folder)
         settings, new = shop.write(folder), shop.expected()
-        started = time.monotonic()
         with _process(settings, folder) as run:
-            if kill < 0:
-                assert run.wait() == 0
-                longest = time.monotonic() - started
-                assert held(str(folder / "out")) == new
-                continue
             time.sleep(draws.uniform(0.3, 1.0) * longest)  # and then it is killed
         _is_published(folder / "out", old, new)
         tagging.tag(spark, settings)
-        assert held(str(folder / "out")) == new
+        require_rows(held(str(folder / "out")), new)
         shutil.rmtree(folder)
 
 
 def test_a_process_that_sleeps_while_another_run_publishes_undoes_nothing(
     spark: SparkSession, evening: Path, tmp_path: Path
 ) -> None:
-    draws = random.Random(6)
-    for sleep in range(SLEEPS):
+    for sleep, draws in rounds("processes that sleep", 1):
         folder = tmp_path / str(sleep)
         shop = _night(evening, folder)
         settings = shop.write(folder)
@@ -196,11 +191,11 @@ def test_a_process_that_sleeps_while_another_run_publishes_undoes_nothing(
             shop.change(4)  # what the sleeper read is yesterday's news
             tagging.tag(spark, shop.write(folder))
             awake, log = shop.expected(), snapshot.read_log(str(folder / "out"))
-            assert held(str(folder / "out")) == awake
+            require_rows(held(str(folder / "out")), awake)
             os.killpg(run.pid, signal.SIGCONT)
             assert run.wait() in (0, CommitConflictError.exit_code)
         assert snapshot.read_log(str(folder / "out"))[: len(log)] == log, "a commit that was made stays"
-        assert held(str(folder / "out")) == awake, "it planned again, or was refused"
+        require_rows(held(str(folder / "out")), awake, "it planned again, or was refused")
         shutil.rmtree(folder)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.table import paths, snapshot
-from tests.soak import SOAK
+from tests.soak import SOAK, rounds
 from tests.tables import publish, without_syncs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-INSTANTS = 200 if SOAK else 10
 
 pytestmark = pytest.mark.timeout(0 if SOAK else 300)
 
@@ -73,11 +70,13 @@ def _readers(spark: SparkSession) -> dict[str, Callable[[Path], list[str]]]:
     }
 
 
+@pytest.mark.soak
 def test_at_any_instant_every_reader_sees_the_same_whole_snapshot(spark: SparkSession, tmp_path: Path) -> None:
-    draws, seen = random.Random(5), set[str]()
+    seen, instants = set[str](), 0
     publish(tmp_path, _ids(0))
     with _published_meanwhile(tmp_path):
-        for _ in range(INSTANTS):
+        for _, draws in rounds("instants with six readers", 10):
+            instants += 1
             time.sleep(draws.uniform(0, 0.05))
             directory = (tmp_path / "tags" / "current").resolve()
             for name, read in _readers(spark).items():
@@ -85,13 +84,14 @@ def test_at_any_instant_every_reader_sees_the_same_whole_snapshot(spark: SparkSe
                 generation = int(found[0].split("-")[0])
                 assert sorted(found) == sorted(_ids(generation)), name
                 seen.add(f"{directory.name}: {generation}")
-    assert len(seen) == INSTANTS, "one snapshot an instant, the same for every reader, and never the same again"
+    assert len(seen) == instants, "one snapshot an instant, the same for every reader, and never the same again"
 
 
+@pytest.mark.soak
 def test_the_view_is_whole_whenever_it_is_read(tmp_path: Path) -> None:
     publish(tmp_path, _ids(0))
     with _published_meanwhile(tmp_path), duckdb.connect() as connection:
-        for _ in range(20 * INSTANTS):
+        for _ in rounds("readings of the view", 200):
             connection.execute((tmp_path / "tags" / "current.sql").read_text(encoding="utf-8"))
             found = [row[0] for row in connection.execute("SELECT product_id FROM tags").fetchall()]
             assert sorted(found) == sorted(_ids(int(found[0].split("-")[0])))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 import time
@@ -17,11 +16,11 @@ import yaml
 
 from tests import training_set
 from tests.loopback import free_ports
-from tests.soak import SOAK
+from tests.soak import SOAK, rounds
 from tests.submit import REPOSITORY
 
-#: Kills at random moments, in a run of so many epochs of five steps; each costs a start of TensorFlow.
-KILLS, EPOCHS = (50, 40) if SOAK else (1, 2)
+#: Epochs of five steps. A kill costs a start of TensorFlow.
+EPOCHS = 100 if SOAK else 2
 #: A checkpoint after every step.
 RECIPE = {
     "vocabulary_size": 300,
@@ -77,6 +76,7 @@ def _ended(*processes: subprocess.Popen[str]) -> list[str]:
     return logs
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(0 if SOAK else 1800)
 def test_a_run_killed_at_any_step_ends_as_one_that_was_not(tmp_path: Path) -> None:
     data = training_set.write(tmp_path / "data")
@@ -87,15 +87,16 @@ def test_a_run_killed_at_any_step_ends_as_one_that_was_not(tmp_path: Path) -> No
 
     run, seen = tmp_path / "killed", 0
     assert _kill_when(_start(data, run, longer), lambda: _saving(run, after=1)), "ended before it saved"
-    for _ in range(KILLS):
+    for _, draws in rounds("kills of training", 1):
         seen, before = _steps(run), seen
         assert seen >= before
-        started, delay = time.monotonic(), random.uniform(0, 0.5)
+        started, delay = time.monotonic(), draws.uniform(0, 0.5)
 
         def due(seen: int = seen, started: float = started, delay: float = delay) -> bool:
             return _steps(run) > seen and time.monotonic() - started > delay
 
-        _kill_when(_start(data, run, longer), due)
+        if not _kill_when(_start(data, run, longer), due):
+            break  # the run has ended
     _ended(_start(data, run, longer))
 
     expected, received = _history(tmp_path / "whole"), _history(run)
