@@ -106,7 +106,7 @@ setup(
     long_description=read_readme(),
     long_description_content_type="text/markdown",
     license="MIT",
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.11",
     # `training` is a name that others have too: installed, the package is called fashion_training.
     packages=[
