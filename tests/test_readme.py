@@ -1,4 +1,4 @@
-"""The README is true: its commands run, its options exist, and its tables are those of the code."""
+"""README and docs are true: their commands run, their options exist, and their tables are those of the code."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ import pytest
 from fashion_udf.commands.main import COMMANDS as COMMANDS_BY_NAME
 from fashion_udf.photos.decode import ALLOWED_FORMATS
 from fashion_udf.samples import catalog, parquet
-from fashion_udf.schema import TAGS, Status
+from fashion_udf.schema import TAGS
 from tests.submit import REPOSITORY, submit
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    page.name: page.read_text(encoding="utf-8")
+    for page in (REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+}
 #: Indented lines, with those joined that end in a backslash.
 COMMANDS = [
-    line.split("#")[0].strip() if line.startswith("    make") else line.strip()
-    for line in re.sub(r"\\\n\s+", "", README).splitlines()
-    if re.match(r"    (\.venv(-training)?/bin/|make |spark-submit )", line)
+    line.split(" #")[0].strip()
+    for line in re.sub(r"\\\n\s+", "", "\n".join([README, *PAGES.values()])).splitlines()
+    if re.match(r" {4,}(\.venv(-training)?/bin/|make |spark-submit )", line)
 ]
 TRAINING_OR_MAKE = r"(\.venv-training/|make )"
 
@@ -68,8 +72,11 @@ def options_not_in_help(command: str) -> list[str]:
     if "-m" in words:
         program, rest = ["-m", words[words.index("-m") + 1]], words[words.index("-m") + 2 :]
     else:
-        script = next(word for word in words if word.startswith("jobs/"))
-        program, rest = [script], words[words.index(script) + 1 :]
+        script = next(word for word in words if word.startswith("jobs/") or word.endswith("/fashion-udf"))
+        program, rest = (
+            [script] if script.startswith("jobs/") else ["-m", "fashion_udf"],
+            words[words.index(script) + 1 :],
+        )
         if not rest[0].startswith("--"):  # a subcommand has its own help
             program.append(rest.pop(0))
     shown = subprocess.run(
@@ -93,14 +100,13 @@ def test_every_command_is_listed_with_the_job_that_it_is() -> None:
 
 
 def test_the_output_table_lists_every_column_in_order() -> None:
-    table = README.split("### The output table")[1].split("###")[0]
+    table = PAGES["table.md"].split("## Columns")[1].split("\n## ")[0]
     columns = [
         name for row in re.findall(r"^\| (`.*?`) \|", table, flags=re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     ]
     assert columns == TAGS.names
 
 
-def test_every_status_and_format_is_named() -> None:
-    assert [status.value for status in Status if f"`{status.value}`" not in README] == []
-    spoken = README.replace("WebP", "WEBP")
+def test_every_format_is_named() -> None:
+    spoken = PAGES["catalogs.md"].replace("WebP", "WEBP")
     assert [name for name in ALLOWED_FORMATS if name not in spoken] == []
