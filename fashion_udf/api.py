@@ -31,7 +31,7 @@ __all__ = ["Tagger", "TagsTable", "load_bundle", "load_config", "tag_catalog", "
 def load_bundle(reference: str = "builtin") -> Bundle:
     """Read and verify a model bundle.
 
-    Example:
+    Examples:
         >>> import fashion_udf as fu
         >>> bundle = fu.load_bundle("builtin")
         >>> len(bundle.labels)
@@ -54,7 +54,7 @@ def load_bundle(reference: str = "builtin") -> Bundle:
 def load_config(path: str | Path, overrides: Mapping[str, Any] = MappingProxyType({})) -> JobConfig:
     """Read the configuration of a job.
 
-    Example:
+    Examples:
         >>> import fashion_udf as fu
         >>> config = fu.load_config("conf/nightly.yaml", {"input.path": "catalog", "output.path": "out"})
         >>> config.input.path
@@ -87,7 +87,7 @@ def tag_udf(
     Its fields are those of `Tagger.tag`. Description and photo may be left out. With photos in the rows, 64 is plenty
     for `spark.sql.execution.arrow.maxRecordsPerBatch`, and Spark's 10,000 may be more than fits.
 
-    Example:
+    Examples:
         >>> import fashion_udf as fu
         >>> tag = fu.tag_udf(spark, fu.load_bundle("builtin"))
         >>> frame = spark.createDataFrame([("7", "Blue jeans")], "sku string, title string")
@@ -99,7 +99,9 @@ def tag_udf(
         spark: a classic session; its settings stay as they are.
         bundle: of `load_bundle`.
         photo: whether the photo column holds `bytes`, a `uri` of a file below one of `image_roots`, or nothing.
-        engine, precision, top_k: as of `Tagger`; `auto` looks at the driver's CPU.
+        engine: as of `Tagger`; `auto` looks at the driver's CPU.
+        precision: as of `Tagger`.
+        top_k: as of `Tagger`.
         image_roots: directories that photos named by a URI must lie in.
         sandbox: decode every photo in a child process, so that one which kills the decoder costs its row alone. Slower.
         batch_timeout: seconds after which a batch is taken for hung, and its worker ends.
@@ -115,7 +117,7 @@ def tag_udf(
 def tag_catalog(spark: SparkSession, config: JobConfig, *, force: bool = False, retry_failed: bool = False) -> Outcome:
     """Do what `fashion-udf tag` does: score what is new or changed, audit the next table and publish it.
 
-    Example:
+    Examples:
         >>> import fashion_udf as fu
         >>> config = fu.load_config("conf/nightly.yaml", {"input.path": catalog, "output.path": output})
         >>> outcome = fu.tag_catalog(spark, config)

@@ -212,7 +212,7 @@ RESULT = pa.schema(
     ]
 )
 
-#: The published table: one row per accepted catalog row (see README.md, "The output table").
+#: The published table: one row per accepted catalog row (see docs/table.md).
 TAGS = pa.schema(
     [
         pa.field("product_id", pa.string(), nullable=False),

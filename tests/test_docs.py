@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import fashion_udf
 from fashion_udf.config import JobConfig
 from fashion_udf.schema import Status
 from tests.documented_keys import documented, keys_of
@@ -35,6 +39,24 @@ def test_every_status_has_a_row_with_what_to_do() -> None:
     part = (DOCS / "table.md").read_text(encoding="utf-8").split("## Statuses")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|", part, flags=re.MULTILINE)
     assert sorted(rows) == sorted(status.value for status in Status)
+
+
+def test_the_site_is_built_without_a_warning_and_holds_every_public_name(tmp_path: Path) -> None:
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(REPOSITORY / "mkdocs.yml", tmp_path)
+    (tmp_path / "fashion_udf").symlink_to(REPOSITORY / "fashion_udf")
+    command = [str(Path(sys.executable).parent / "zensical"), "build", "--strict"]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    page = (tmp_path / "build" / "site" / "api" / "index.html").read_text(encoding="utf-8")
+    assert [name for name in fashion_udf.__all__ if f'id="fashion_udf.api.{name}"' not in page] == []
+
+
+def test_every_page_is_on_the_site() -> None:
+    site = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [
+        page.name for page in DOCS.glob("*.md") if not re.search(rf": {page.name}$", site, flags=re.MULTILINE)
+    ] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

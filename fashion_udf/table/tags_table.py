@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class TagsTable:
     """The tags table below an `output.path`. Every call looks at the log anew.
 
-    Example:
+    Examples:
         >>> import fashion_udf as fu
         >>> table = fu.TagsTable(output)
         >>> table.current().number

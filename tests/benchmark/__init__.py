@@ -1,4 +1,4 @@
-"""The benchmark: one command that measures every row of the README's table side by side, on one machine, in one run.
+"""The benchmark: one command that measures every row of docs/performance.md side by side, on one machine, in one run.
 
     .venv/bin/python -m tests.benchmark        # the same as `make bench`
 
