@@ -47,7 +47,7 @@ def _night(spark: SparkSession, folder: Path, *names: str) -> Outcome:
     (folder / "in").mkdir(exist_ok=True)
     pq.write_table(pa.table({"product_id": names, "title": ["Red shirt"] * len(names)}), folder / "in" / "part.parquet")
     tree = {
-        "input": {"path": str(folder / "in")},
+        "input": {"path": str(folder / "in"), "columns": {"image": None}},
         "output": {"path": str(folder / "out")},
         "bundle": str(small_bundle.directory()),
         "publish": {"table": TABLE},
