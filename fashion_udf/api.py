@@ -99,9 +99,7 @@ def tag_udf(
         spark: a classic session; its settings stay as they are.
         bundle: of `load_bundle`.
         photo: whether the photo column holds `bytes`, a `uri` of a file below one of `image_roots`, or nothing.
-        engine: as of `Tagger`; `auto` looks at the driver's CPU.
-        precision: as of `Tagger`.
-        top_k: as of `Tagger`.
+        engine, precision, top_k: as of `Tagger`; `auto` looks at the driver's CPU.
         image_roots: directories that photos named by a URI must lie in.
         sandbox: decode every photo in a child process, so that one which kills the decoder costs its row alone. Slower.
         batch_timeout: seconds after which a batch is taken for hung, and its worker ends.
