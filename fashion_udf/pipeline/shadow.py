@@ -52,7 +52,7 @@ def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows:
     with session.settings(spark, values), session.uncached_after(), memory.explained(spark):
         changed = config.model_copy(update={"bundle": reference})
         run = planning.start(spark, changed, Scope(), paths.new_run_id())
-        published = planning.read(spark, [str(paths.data_dir(config.output.path, commit))], TAGS)
+        published = planning.read(spark, [paths.snapshot_dir(config.output.path, commit.snapshot_id)], TAGS)
         before = _sample(published, sample_rows)
         started = time.monotonic()
         after = _scored(run, before["product_id"])
