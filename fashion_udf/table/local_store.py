@@ -78,7 +78,8 @@ def _list_files(root: Path, directory: Path) -> list[StoredFile]:
 
 def _require_no_link(root: Path, directory: Path) -> None:
     # The root may be a link that the operator made; a directory of the table may not.
-    if os.path.realpath(directory) != os.path.join(os.path.realpath(root), directory.relative_to(root)):
+    below = len(directory.relative_to(root).parts)
+    if any(each.is_symlink() for each in (directory, *directory.parents)[:below]):
         raise OSError(errno.ELOOP, "a link, which may lead out of the table", str(directory))
 
 
