@@ -141,6 +141,7 @@ def spark() -> Iterator[SparkSession]:
     from pyspark.sql import SparkSession
 
     from fashion_udf.spark.session import PINNED, STARTED_WITH
+    from tests.servers import jars
 
     builder = SparkSession.builder.master("local[2]").appName("tests")
     settings = {
@@ -155,6 +156,9 @@ def spark() -> Iterator[SparkSession]:
         # which took a fifth more processor time.
         "spark.sql.codegen.cache.maxEntries": "5000",
     }
+    # A night on S3 in the same session; without the jars such tests are skipped.
+    if s3a := jars.available("s3a"):
+        settings["spark.driver.extraClassPath"] = os.pathsep.join(map(str, s3a))
     for key, value in settings.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()

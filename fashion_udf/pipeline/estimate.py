@@ -6,7 +6,7 @@ import json
 
 from fashion_udf.table import paths
 from fashion_udf.table.commit import Commit
-from fashion_udf.table.store import open_store
+from fashion_udf.table.stores import open_store
 
 #: Bytes of a row if no table is published: 256 floats, and the rest compressed.
 ROW_BYTES = 1300

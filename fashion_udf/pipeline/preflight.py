@@ -14,20 +14,28 @@ from fashion_udf.catalog.columns import Catalog
 from fashion_udf.config import Input, JobConfig
 from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError
 from fashion_udf.model.engines import openvino
+from fashion_udf.s3 import S3Settings
 from fashion_udf.spark import memory
-from fashion_udf.table import paths
-from fashion_udf.table.store import is_local, local_path, open_store, root_uri
+from fashion_udf.table import paths, s3_store
+from fashion_udf.table.paths import Location
+from fashion_udf.table.store import is_local, local_path, root_uri
+from fashion_udf.table.stores import open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def require_output(output: str) -> None:
+def require_output(output: str, store: S3Settings | None = None) -> None:
     """Refuse an output that cannot be written to.
+
+    Args:
+        output: root of the output.
+        store: where S3 is, from now on.
 
     Raises:
         ConfigError: `output` or a part of its path is a file, or this user may not write there.
     """
+    s3_store.use(store or S3Settings())
     if not is_local(output):
         _require_reachable(output)
         return
@@ -45,6 +53,27 @@ def _require_reachable(output: str) -> None:
         open_store(output).list_names(paths.LOG)
     except OSError as error:
         raise ConfigError(f"Expected an output.path that can be reached. Received: {output} ({error})") from error
+
+
+def require_one_winner(directory: Location) -> None:
+    """Refuse, before the first commit, a store that lets two writers of one name win; local files are known not to.
+
+    Args:
+        directory: the staging directory of a run.
+
+    Raises:
+        ConfigError: the store wrote an object that was there already.
+    """
+    output, store = directory.output, directory.store
+    if is_local(output) or store.list_names(paths.LOG):
+        return
+    key = f"{directory.key}/probe"
+    won = [store.create(key, text) for text in (b"first", b"second")]
+    if won != [True, False] or store.read(key, 100) != b"first":
+        raise ConfigError(
+            "Expected a store for output.path that creates no object which is there (If-None-Match). "
+            f"Received: {output}, which wrote it anew: two runs could publish the same commit. Use another store"
+        )
 
 
 def require_inputs(spark: SparkSession, config: JobConfig) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -62,9 +60,8 @@ def keep_refused(
         parent=parent.number if parent else None,
         gates={gate.gate: gate.message for gate in broken},
     )
-    directory.store.replace(
-        f"{directory.key}/{_NAME}", kept.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
-    )
+    told = kept.model_dump_json(indent=2).encode() + b"\n"
+    directory.store.replace(f"{directory.key}/{_NAME}", told)
     reasons = "; ".join(f"[{gate.gate}] {gate.message}" for gate in broken)
     remedy = f"Look at {table}"
     if not any(gate.gate in gates.ABSOLUTE for gate in broken):
@@ -109,8 +106,7 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
         commit = snapshot.publish(
             *(output, snapshot_id, files, kept.model_version), expected_rows=kept.rows, parent=parent
         )
-    with contextlib.suppress(OSError):  # what is left, `expire` removes
-        place.store.delete_tree(place.key, math.inf)
+    staging.remove(place)
     return commit
 
 

@@ -17,7 +17,7 @@ from fashion_udf.pipeline.shadow_report import Cost, Report, Scoring
 from fashion_udf.schema import TAGS
 from fashion_udf.scoring import udf
 from fashion_udf.spark import memory, session
-from fashion_udf.table import paths, snapshot
+from fashion_udf.table import paths, s3_store, snapshot
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -40,6 +40,7 @@ def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows:
         InputError: there is no published table, or the config, the catalog or a bundle cannot be used.
         EngineError: the new bundle's engine does not start on an executor, or its golden rows differ.
     """
+    s3_store.use(config.s3)
     commit = snapshot.current(config.output.path)
     if commit is None:
         raise InputError(

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import re
 import threading
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ from fashion_udf.errors import SnapshotError
 from fashion_udf.table import paths
 from fashion_udf.table.commit import MAX_COMMIT_BYTES, DataFile, file_problems
 from fashion_udf.table.paths import Location
-from fashion_udf.table.store import StoredFile, open_store
+from fashion_udf.table.store import StoredFile
+from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,12 @@ def alive(directory: Location) -> Iterator[None]:
     finally:
         finished.set()
         thread.join()
+
+
+def remove(directory: Location) -> None:
+    """Remove what a run has staged; what cannot be removed, `expire` removes."""
+    with contextlib.suppress(OSError):
+        directory.store.delete_tree(directory.key, math.inf)
 
 
 def commit_chunk(directory: Location, written: str, number: int, files: tuple[DataFile, ...]) -> None:

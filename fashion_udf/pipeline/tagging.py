@@ -11,7 +11,6 @@ not scored again.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,7 +73,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         CommitConflictError: other runs published first, again and again (exit 4).
     """
     run_id, output = paths.new_run_id(), config.output.path
-    preflight.require_output(output)
+    preflight.require_output(output, config.s3)
     directory = paths.staging_dir(output, run_id)
     with (
         session.settings(spark, session_settings(spark, config)),
@@ -86,6 +85,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         sources.damage_named("input.path", config.input.path),
         launcher.ended(),
     ):
+        preflight.require_one_winner(directory)
         run = planning.start(spark, config, scope or Scope(), run_id)
         if run.rejected_rows:
             written.write(run.rejected, run.directory / "rejected.parquet")
@@ -97,8 +97,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
             raise
         followers.reconcile(output, spark, config.publish.table)
         # Not before the commit has landed: until then a later run may need what is staged.
-        with suppress(OSError):  # what is left, `expire` removes
-            directory.store.delete_tree(directory.key, math.inf)
+        staging.remove(directory)
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
 
 
@@ -113,7 +112,7 @@ def session_settings(spark: SparkSession, config: JobConfig) -> dict[str, str | 
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
-    preflight.require_output(config.output.path)
+    preflight.require_output(config.output.path, config.s3)
     with (
         session.settings(spark, session_settings(spark, config)),
         session.uncached_after(),

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from fashion_udf.s3 import S3Settings
 from fashion_udf.spark import session
-from fashion_udf.table import data_files
+from fashion_udf.table import data_files, s3_store
 from fashion_udf.table.commit import DataFile
 from fashion_udf.table.paths import Location
-from fashion_udf.table.store import is_local, open_store, scheme
+from fashion_udf.table.store import is_local, scheme
+from fashion_udf.table.stores import open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -47,7 +49,8 @@ def describe(spark: SparkSession, place: Location) -> tuple[DataFile, ...]:
         return ()
     if _has_python_store(place.output):
         tasks = min(len(names), 4 * spark.sparkContext.defaultParallelism)
-        found = spark.sparkContext.parallelize(names, tasks).map(partial(_described, place)).collect()
+        describe_one = partial(_described, place, s3_store.settings())
+        found = spark.sparkContext.parallelize(names, tasks).map(describe_one).collect()
     else:
         found = _by_hadoop(spark, place, names)
     return tuple(sorted(found, key=lambda file: file.name))
@@ -58,7 +61,8 @@ def _has_python_store(output: str) -> bool:
     return scheme(output) in ("", "file", "s3", "s3a")
 
 
-def _described(place: Location, name: str) -> DataFile:
+def _described(place: Location, settings: S3Settings, name: str) -> DataFile:
+    s3_store.use(settings)  # this may be another machine
     with open_store(place.output).open(f"{place.key}/{name}") as file:
         return data_files.describe(name, file)
 

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from fashion_udf.errors import SnapshotError
 from fashion_udf.table.commit import Commit, DataFile
 from fashion_udf.table.paths import Location, snapshot_dir
-from fashion_udf.table.store import StoredFile, open_store
+from fashion_udf.table.store import StoredFile
+from fashion_udf.table.stores import open_store
 
 _BLOCK = 1 << 20  # bytes read at a time
 #: What opening a link or a directory, or reading a part of a path that is a file, ends in.
@@ -82,7 +83,9 @@ def verify(output: str, commit: Commit) -> None:
     place = snapshot_dir(output, commit.snapshot_id)
     try:
         found = set(inside(place))
-    except OSError:
+    except OSError as error:
+        if error.errno not in _NOT_PLAIN:
+            raise _differs(place, commit, [str(error)]) from error
         found = set()
     problems = [f"{name}: not in the commit" for name in sorted(found - {file.name for file in commit.files})]
     for expected in commit.files:
@@ -91,8 +94,8 @@ def verify(output: str, commit: Commit) -> None:
         raise _differs(place, commit, problems)
 
 
-def opened(output: str, commit: Commit) -> Iterator[BinaryIO]:
-    """Open a snapshot's data files, one after the other; whoever takes one closes it.
+def opened(output: str, commit: Commit) -> Iterator[tuple[str, BinaryIO]]:
+    """Open a snapshot's data files, one after the other, each with its place; whoever takes one closes it.
 
     Raises:
         SnapshotError: a file cannot be opened.
@@ -100,7 +103,7 @@ def opened(output: str, commit: Commit) -> Iterator[BinaryIO]:
     place, store = snapshot_dir(output, commit.snapshot_id), open_store(output)
     for file in commit.files:
         try:
-            yield store.open(f"{place.key}/{file.name}")
+            yield str(place / file.name), store.open(f"{place.key}/{file.name}")
         except OSError as error:
             raise SnapshotError(f"Expected a Parquet file of tags. Received: {place / file.name} ({error})") from error
 

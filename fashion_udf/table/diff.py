@@ -149,8 +149,8 @@ class _Columns:
 
     def read(self, name: str) -> pa.ChunkedArray:
         kind = TAGS.field(name).type
-        files = zip(self._commit.files, data_files.opened(self._output, self._commit), strict=True)
-        chunks = [chunk for facts, file in files for chunk in _chunks(file, facts.name, name, kind)]
+        files = data_files.opened(self._output, self._commit)
+        chunks = [chunk for path, file in files for chunk in _chunks(file, path, name, kind)]
         return pa.chunked_array(chunks or [pa.array([], kind)])  # pyarrow 14 crashes on a column without a chunk
 
 

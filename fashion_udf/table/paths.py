@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fashion_udf.table.commit import Commit, require_id
-from fashion_udf.table.store import Store, is_local, local_path, open_store, root_uri
+from fashion_udf.table.store import Store, is_local, local_path, root_uri
+from fashion_udf.table.stores import open_store
 
 TAGS = "tags"
 DATA = f"{TAGS}/data"

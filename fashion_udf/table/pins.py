@@ -23,7 +23,7 @@ from typing import Any
 
 from fashion_udf.errors import CommitUnknownError, InputError, SnapshotError
 from fashion_udf.table.commit import Commit, require_id, utc_now
-from fashion_udf.table.store import open_store
+from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 

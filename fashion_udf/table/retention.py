@@ -35,7 +35,8 @@ from fashion_udf.errors import InputError, SnapshotError
 from fashion_udf.table import data_files, paths, pins, snapshot
 from fashion_udf.table.commit import Commit, require_id
 from fashion_udf.table.local_store import REMOVED, newest_change
-from fashion_udf.table.store import StoredFile, open_store
+from fashion_udf.table.store import StoredFile
+from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from fashion_udf.errors import InputError, SnapshotError
 from fashion_udf.table import data_files, log, paths
 from fashion_udf.table.commit import Commit, DataFile, require_id, utc_now
 from fashion_udf.table.data_files import verify as verify
-from fashion_udf.table.store import open_store
+from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 
@@ -89,18 +89,17 @@ def publish(
 
     Args:
         output: root of the output.
-        snapshot_id: of the directory; also the id that the run commits by, so a run publishes it once.
-        files: of the directory, every data file of it.
+        snapshot_id: of the directory; the commit has it for its run id too, so it lands once.
+        files: every data file of the directory.
         model_version: of the bundle that scored the rows.
-        expected_rows: rows that the files must hold, together.
+        expected_rows: of all files together.
         parent: what `current` returned when the run began.
 
     Returns:
         The new commit; or the commit of an earlier, interrupted call of the same run.
 
     Raises:
-        SnapshotError: rows are missing or too many, a file is not as described, or the store failed; nothing is
-            published.
+        SnapshotError: the files are not as described, or the store failed; nothing is published.
         CommitConflictError: another run published on top of `parent` first; nothing of this run is published.
         CommitUnknownError: nobody can tell yet whether the commit landed; all files were kept.
     """

@@ -1,12 +1,8 @@
-"""What the table asks of a storage system, as a record of functions; which one there is follows from the URI scheme.
+"""What the table asks of a storage system, as a record of functions, and how places are named.
 
 Keys are relative to the output's root, parts joined by "/". `create` is the only operation that decides anything: of
 any number of writers of one key exactly one gets `True`. A store reports trouble as `OSError`; a `TimeoutError` or
 `ConnectionError` means that the operation may still be applied later, any other `OSError` that it has ended.
-
-    file, or no scheme   `local_store`
-    s3, s3a              `s3_store`, by boto3
-    any other            `hadoop_store`, by the JVM's Hadoop FileSystem: what Spark can write to, the table can be in
 """
 
 from __future__ import annotations
@@ -67,15 +63,6 @@ class Store:
     sync: Callable[[str, list[str]], None]
 
 
-def open_store(output: str) -> Store:
-    """The store of an output location.
-
-    Raises:
-        ConfigError: `output` is no path and no URI.
-    """
-    return STORES.get(scheme(output), STORES["*"])(output)
-
-
 def scheme(output: str) -> str:
     """The scheme of an output in lower case; empty for a plain path."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", output)
@@ -116,19 +103,3 @@ def root_uri(output: str) -> str:
         raise ConfigError(f"Expected output.path as scheme://place/path. Received: {output!r}")
     name = scheme(output)
     return f"{'s3a' if name == 's3' else name}://{rest.rstrip('/')}"
-
-
-def _local(output: str) -> Store:
-    from fashion_udf.table import local_store
-
-    return local_store.open_local(local_path(output))
-
-
-def _hadoop(output: str) -> Store:
-    from fashion_udf.table import hadoop_store
-
-    return hadoop_store.open_hadoop(root_uri(output))
-
-
-#: Store factories by the scheme of the output location; "*": every other scheme.
-STORES: dict[str, Callable[[str], Store]] = {"": _local, "file": _local, "*": _hadoop}

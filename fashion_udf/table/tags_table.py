@@ -75,7 +75,7 @@ class TagsTable:
         commit = self._commit(number)
         names = list(TAGS.names if columns is None else columns)
         schema = pa.schema([TAGS.field(name) for name in names])
-        parts = [_read(file, schema) for file in data_files.opened(self._output, commit)]
+        parts = [_read(file, schema) for _, file in data_files.opened(self._output, commit)]
         frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
         return frame
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -29,6 +29,12 @@ def _provided(group: str) -> list[Path] | str:
     return [Path(line) for line in result.stdout.split()] if result.returncode == 0 else result.stderr.strip()
 
 
+def available(group: str) -> list[Path]:
+    """Return the jars of a group, none where they cannot be had: for what is started with or without them."""
+    jars = _provided(group)
+    return [] if isinstance(jars, str) else jars
+
+
 def needed(group: str) -> list[Path]:
     """Return the jars of a group of .ci/jars.lock (`hadoop`, `s3a`); where there are none the test is skipped."""
     jars = _provided(group)

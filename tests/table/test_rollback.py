@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from fashion_udf.errors import CommitConflictError, CommitUnknownError, FashionError, InputError, SnapshotError
-from fashion_udf.table import log, pins, snapshot, store
+from fashion_udf.table import log, pins, snapshot, stores
 from fashion_udf.table.commit import Commit, parse
 from fashion_udf.table.memory_store import Fault, MemoryStore
 from fashion_udf.table.rollback import rollback
@@ -162,7 +162,7 @@ def test_every_fault_of_a_store_ends_in_a_truthful_outcome(
     stored = {f"tags/log/{commit.number:08d}.json": commit.to_json() for commit in (first, second)}
     for k in range(1, 30):
         memory = MemoryStore({k: Fault(when, TimeoutError("timed out"))}, dict(stored))  # type: ignore[arg-type]
-        monkeypatch.setitem(store.STORES, "", memory)
+        monkeypatch.setitem(stores.STORES, "", memory)
         try:
             possible = {rollback(str(tmp_path), 1).number}
         except CommitUnknownError:

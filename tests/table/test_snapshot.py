@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.errors import CommitConflictError, ConfigError, SnapshotError
-from fashion_udf.table import data_files, paths, snapshot, store
+from fashion_udf.table import data_files, paths, snapshot, stores
+from fashion_udf.table.store import Store
 from tests.tables import publish, written
 
 
@@ -218,9 +219,9 @@ def test_publishing_again_finds_the_own_commit(tmp_path: Path) -> None:
 def test_current_follows_the_log_after_a_slow_run_wrote_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run publishes between this run's commit and its replace_pointer: the link must not go back in time."""
     publish(tmp_path, ["1"], run_id="run-1")
-    local, others = store.STORES[""], ["run-2"]
+    local, others = stores.STORES[""], ["run-2"]
 
-    def interrupted(output: str) -> store.Store:
+    def interrupted(output: str) -> Store:
         plain = local(output)
 
         def replace_pointer(prefix: str, target: str, sql: bytes) -> None:
@@ -230,7 +231,7 @@ def test_current_follows_the_log_after_a_slow_run_wrote_last(tmp_path: Path, mon
 
         return dataclasses.replace(plain, replace_pointer=replace_pointer)
 
-    monkeypatch.setitem(store.STORES, "", interrupted)
+    monkeypatch.setitem(stores.STORES, "", interrupted)
     snapshot.repair_pointer(str(tmp_path))
     assert os.readlink(tmp_path / "tags/current") == "data/run-2"
     assert "run-2" in (tmp_path / "tags/current.sql").read_text()

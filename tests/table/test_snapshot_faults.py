@@ -14,7 +14,7 @@ import pytest
 
 from fashion_udf import files
 from fashion_udf.errors import CommitUnknownError, FashionError, SnapshotError
-from fashion_udf.table import snapshot, store
+from fashion_udf.table import snapshot, stores
 from fashion_udf.table.commit import DataFile
 from fashion_udf.table.memory_store import Fault, MemoryStore
 from tests import tables
@@ -109,7 +109,7 @@ def test_every_fault_of_a_store_ends_in_a_truthful_outcome(
     for k in range(1, 20):
         memory = MemoryStore({k: Fault(when, TimeoutError("timed out"))})
         memory.write("tags/data/r/part-0.parquet", b"rows")
-        monkeypatch.setitem(store.STORES, "", memory)
+        monkeypatch.setitem(stores.STORES, "", memory)
         found = (DataFile("part-0.parquet", 4, 1, "a" * 64),)
         try:
             snapshot.publish(str(tmp_path), "r", found, "v", expected_rows=1, parent=None)

@@ -14,7 +14,8 @@ import pytest
 from fashion_udf import files
 from fashion_udf.errors import ConfigError
 from fashion_udf.table.memory_store import Fault, MemoryStore
-from fashion_udf.table.store import Store, local_path, open_store
+from fashion_udf.table.store import Store, local_path
+from fashion_udf.table.stores import open_store
 
 WRITERS = 8
 ROUNDS = 50
