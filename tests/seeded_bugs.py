@@ -13,7 +13,7 @@ from typing import Any
 from fashion_udf import files
 from fashion_udf.errors import SnapshotError
 from fashion_udf.pipeline import comparison, fingerprint, staging
-from fashion_udf.table import log, paths, retention, snapshot, store
+from fashion_udf.table import local_store, log, paths, retention, snapshot
 
 
 def _pointer_first() -> None:
@@ -27,31 +27,27 @@ def _pointer_first() -> None:
 
 
 def _no_fsync() -> None:
-    for module in (files, snapshot):
-        module.sync = lambda path: None  # type: ignore[attr-defined]
+    files.sync = lambda path: None
 
 
 def _commit_before_the_last_file() -> None:
-    add = snapshot._add_files
+    require = snapshot._require_durable
 
-    def late(output: str, staged: Path, snapshot_id: str, expected_rows: int) -> Any:
-        found = add(output, staged, snapshot_id, expected_rows)
-        directory = Path(output) / "tags" / "data" / snapshot_id
-        for file in found[1:]:
-            os.unlink(directory / file.name)
-        return found
+    def late(output: str, commit: Any, expected_rows: int) -> None:
+        require(output, commit, expected_rows)
+        for file in commit.files[1:]:
+            os.unlink(Path(output) / "tags" / "data" / commit.snapshot_id / file.name)
 
-    snapshot._add_files = late
+    snapshot._require_durable = late
 
 
 def _half_chunks_count() -> None:
-    def moved(directory: Path, written: Path, number: int) -> None:
-        results = directory / "results" / f"{number:05d}"
-        results.mkdir(parents=True)
-        for path in sorted(written.iterdir()):
-            os.rename(path, results / path.name)
+    commit = staging.commit_chunk
 
-    staging.commit_chunk = moved
+    def early(directory: Any, written: str, number: int, files: Any) -> None:
+        commit(directory, written, number, files[:1])
+
+    staging.commit_chunk = early
 
 
 def _expire_without_grace() -> None:
@@ -96,7 +92,7 @@ def _the_last_writer_wins() -> None:
         files.replace_file(path, data)
         return True
 
-    store._create = overwritten
+    local_store._create = overwritten
 
 
 def _an_id_is_used_again() -> None:

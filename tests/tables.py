@@ -15,14 +15,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf.table import paths, snapshot
-from fashion_udf.table.commit import Commit
+from fashion_udf.table import data_files, paths, snapshot
+from fashion_udf.table.commit import Commit, DataFile
+from fashion_udf.table.paths import Location
 
 #: Everything publish asks of the operating system that can fail or be cut short.
-CALLS = ("listdir", "open", "fsync", "mkdir", "rename", "link", "unlink", "symlink", "replace")
+CALLS = ("listdir", "scandir", "lstat", "open", "fsync", "mkdir", "link", "unlink", "symlink", "replace")
 
 #: What removing old snapshots asks besides.
-REMOVING_CALLS = (*CALLS, "lstat", "scandir", "rmdir")
+REMOVING_CALLS = (*CALLS, "rename", "rmdir")
+
+
+def at(path: Path) -> Location:
+    """A local place as the library names it."""
+    return Location(str(path.parent), path.name)
 
 
 def stage(output: Path, *files: list[str], name: str = "staged") -> Path:
@@ -39,14 +45,35 @@ def stage(output: Path, *files: list[str], name: str = "staged") -> Path:
     return staged
 
 
+def written(output: Path, *files: list[str], name: str) -> tuple[DataFile, ...]:
+    """Product ids where Spark writes the table of a run, and the facts of the files; no commit names them yet."""
+    staged = stage(output, *files, name=name)
+    return moved(output, staged, name)
+
+
+def moved(output: Path, staged: Path, name: str) -> tuple[DataFile, ...]:
+    """The Parquet files of a directory, moved to where Spark writes the table of a run, and their facts."""
+    directory = output / "tags" / "data" / name
+    directory.mkdir(parents=True)
+    for number, path in enumerate(sorted(staged.glob("[!._]*.parquet"))):
+        path.rename(directory / f"{name}-part-{number:05d}.parquet")
+    shutil.rmtree(staged)
+    return data_files.described(paths.snapshot_dir(str(output), name))
+
+
+def publish_staged(
+    output: Path, staged: Path, run_id: str, model_version: str = "v1", *, expected_rows: int, parent: Commit | None
+) -> Commit:
+    """Publish the Parquet files of a directory."""
+    files = moved(output, staged, run_id)
+    return snapshot.publish(str(output), run_id, files, model_version, expected_rows=expected_rows, parent=parent)
+
+
 def publish(output: Path, *files: list[str], run_id: str | None = None) -> Commit:
     """Publish product ids on top of whatever is current."""
     run_id = run_id or paths.new_run_id()
-    staged = stage(output, *files, name=run_id)
-    rows, parent = sum(map(len, files)), snapshot.current(str(output))
-    commit = snapshot.publish(str(output), staged, run_id, "v1", expected_rows=rows, parent=parent)
-    shutil.rmtree(staged)  # as a run does when its commit has landed
-    return commit
+    found, parent = written(output, *files, name=run_id), snapshot.current(str(output))
+    return snapshot.publish(str(output), run_id, found, "v1", expected_rows=sum(map(len, files)), parent=parent)
 
 
 def head(output: Path) -> Commit:

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.schema import TAGS
-from fashion_udf.table import paths, snapshot
+from fashion_udf.table import paths
 from tests.submit import REPOSITORY
+from tests.tables import publish_staged
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -62,7 +63,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = pa.Table.from_pylist([_row(number) for number in range(20)], schema=TAGS)
     pq.write_table(table, output / "staging" / "run-1" / "part-0.parquet")
     staged = output / "staging" / "run-1"
-    commit = snapshot.publish(str(output), staged, "run-1", "a" * 64, expected_rows=20, parent=None)
+    commit = publish_staged(output, staged, "run-1", "a" * 64, expected_rows=20, parent=None)
     return paths.data_dir(str(output), commit)
 
 

@@ -31,6 +31,7 @@ from fashion_udf.table import paths, snapshot
 from fashion_udf.table.tags_table import TagsTable
 from tests import small_bundle
 from tests.submit import REPOSITORY
+from tests.tables import publish_staged
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -270,7 +271,7 @@ def test_columns_that_an_older_table_lacks_are_null_and_a_night_goes_on_top(
     older = pq.read_table(file).drop_columns(lacking).replace_schema_metadata(None)
     pq.write_table(older, staged / "part-0.parquet")
     run_id, version = paths.new_run_id(), parent.model_version
-    snapshot.publish(str(output), staged, run_id, version, expected_rows=len(TODAY), parent=parent)
+    publish_staged(output, staged, run_id, version, expected_rows=len(TODAY), parent=parent)
     changes = json.loads(_run(capsys, "diff", output, 4, 5, "--json"))
     assert (changes["added"], changes["gone"], changes["categories"], changes["statuses"]) == (0, 0, [], [])
 

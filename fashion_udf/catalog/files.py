@@ -144,9 +144,8 @@ def _walked(folder: str) -> Iterator[str]:
 
 def _remote_files(spark: SparkSession, path: str) -> tuple[str, list[str]]:
     jvm: Any = spark._jvm
-    jsc: Any = spark._jsc
     place = jvm.org.apache.hadoop.fs.Path(path)
-    system = place.getFileSystem(jsc.hadoopConfiguration())
+    system = place.getFileSystem(hadoop_configuration(spark))
     names, roots = list[str](), [*(system.globStatus(place) or [])]
     if not roots:
         raise FileNotFoundError("no such file or folder")
@@ -156,6 +155,12 @@ def _remote_files(spark: SparkSession, path: str) -> tuple[str, list[str]]:
             names.append(str(listed.next().getPath().toString()))
     folder = roots[0].getPath() if len(roots) == 1 and roots[0].isDirectory() else roots[0].getPath().getParent()
     return str(folder.toString()), names
+
+
+def hadoop_configuration(spark: SparkSession) -> Any:
+    """What Hadoop is told by a session: its own settings beside those of the context."""
+    java: Any = spark._jsparkSession
+    return java.sessionState().newHadoopConf()
 
 
 def _require_no_table(key: str, root: str, relative: Sequence[str]) -> None:

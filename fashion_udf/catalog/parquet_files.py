@@ -73,9 +73,8 @@ def look(spark: SparkSession, found: Found) -> list[ParquetFile]:
 def _remote_footer(spark: SparkSession, path: str) -> bytes:
     """Return what is left of a file without its pages: a file of another file system, read by Hadoop."""
     jvm: Any = spark._jvm
-    jsc: Any = spark._jsc
     place = jvm.org.apache.hadoop.fs.Path(path)
-    system = place.getFileSystem(jsc.hadoopConfiguration())
+    system = place.getFileSystem(files.hadoop_configuration(spark))
     size = system.getFileStatus(place).getLen()
 
     def last(count: int) -> bytes:

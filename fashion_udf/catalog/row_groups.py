@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fashion_udf.catalog import files
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -41,11 +43,11 @@ def largest(source: DataFrame, column: str) -> RowGroup:
     from py4j.protocol import Py4JJavaError
 
     context = source.sparkSession.sparkContext
-    java, configuration = context._jvm, context._jsc.hadoopConfiguration()
+    java, configuration = context._jvm, files.hadoop_configuration(source.sparkSession)
     assert java is not None  # a classic session has one
-    files, found = source._jdf.inputFiles(), [RowGroup()]
-    for at in range(0, len(files), -(-len(files) // SAMPLE) or 1):
-        path = java.org.apache.hadoop.fs.Path(java.java.net.URI(files[at]))
+    names, found = source._jdf.inputFiles(), [RowGroup()]
+    for at in range(0, len(names), -(-len(names) // SAMPLE) or 1):
+        path = java.org.apache.hadoop.fs.Path(java.java.net.URI(names[at]))
         try:
             opened = java.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(path, configuration)
             reader = java.org.apache.parquet.hadoop.ParquetFileReader.open(opened)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from fashion_udf import cli, console
+from fashion_udf import cli, config, console
+from fashion_udf.config import JobConfig
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
-from fashion_udf.table.store import local_path
+from fashion_udf.table import s3_store
+from fashion_udf.table.paths import TAGS, Location
+from fashion_udf.table.store import is_local
 
+_MAX_VIEW_BYTES = 100_000
 #: What to show, by heading.
 QUERIES = {
     "Products by category and status": """\
@@ -39,15 +42,19 @@ def main(arguments: Sequence[str] | None = None, prog: str = "show_tags.py") -> 
     """Print each query of `QUERIES` and its result; `arguments` defaults to the command line's."""
     parser = cli.ArgumentParser(prog=prog, description="Show what is in the current snapshot.")
     parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
+    parser.add_argument("--config", metavar="FILE", help="of that job: its section s3 says where S3 is")
     options = parser.parse_args(arguments)
-    view = local_path(options.output) / "tags" / "current.sql"
-    sys.stdout.write(f"The view `tags` of the current snapshot: duckdb -init {shlex.quote(str(view))}\n")
+    if options.config:
+        s3_store.use(config.load(JobConfig, options.config).s3)
+    view = Location(options.output, f"{TAGS}/current.sql")
+    if is_local(options.output):
+        sys.stdout.write(f"The view `tags` of the current snapshot: duckdb -init {shlex.quote(str(view))}\n")
     for heading, sql in QUERIES.items():
         columns, rows = _query(view, sql)
         sys.stdout.write(f"\n{heading}\n\n{sql}\n\n{console.table(columns, rows)}")
 
 
-def _query(view: Path, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
+def _query(view: Location, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
     try:
         import duckdb
     except ImportError as error:
@@ -55,7 +62,7 @@ def _query(view: Path, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
             f"Expected duckdb: install 'fashion-udf[dev]', or use another Parquet reader. Received: {error}"
         ) from error
     try:
-        definition = view.read_text(encoding="utf-8")
+        definition = view.store.read(view.key, _MAX_VIEW_BYTES).decode("utf-8")
     except OSError as error:
         raise InputError(
             f"Expected a published tags table in --output. Received: {error}; if there are commits, "

@@ -5,16 +5,15 @@ Unchanged rows are read from the published table and written again by Spark; non
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from fashion_udf.model.taxonomy import Taxonomy
+from fashion_udf.pipeline import written
 from fashion_udf.pipeline.overriding import confidence_of, parent_of
 from fashion_udf.pipeline.retries import could_not_be_had
 from fashion_udf.schema import RETRY_EVERY_RUN, TAGS, Action, CategorySource, Reason
+from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -237,14 +236,12 @@ _OF_RESULT = (
 )
 
 
-def write(table: DataFrame, sources: Sequence[str], target: Path) -> None:
+def write(table: DataFrame, size: int, target: Location) -> None:
     """Write the next table in files of a good size.
 
     Args:
         table: the columns of `TAGS`.
-        sources: `file:` URIs of the Parquet files that the rows come from: their size is about the size to write.
+        size: bytes of the Parquet files that the rows come from: about the bytes to write.
         target: a new directory.
     """
-    size = sum(Path(unquote(urlsplit(name).path)).stat().st_size for name in sources)
-    files = max(1, round(size / FILE_BYTES))
-    table.coalesce(files).write.options(**PARQUET).parquet(str(target))
+    written.write(table.coalesce(max(1, round(size / FILE_BYTES))), target, PARQUET)

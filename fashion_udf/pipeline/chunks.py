@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.photos import parquet_photos
 from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
-from fashion_udf.pipeline import comparison, division, fingerprint, staging
+from fashion_udf.pipeline import comparison, division, fingerprint, staging, written
 from fashion_udf.pipeline.division import Chunk
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.progress import progress
@@ -27,6 +26,7 @@ from fashion_udf.schema import RESULT, SCORE
 from fashion_udf.scoring import udf
 from fashion_udf.scoring.scorer import Settings
 from fashion_udf.spark import parallel, session
+from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
@@ -69,7 +69,7 @@ class Job:
     settings: Settings
     versions: Versions
     run_id: str
-    directory: Path  # the staging directory of the run
+    directory: Location  # the staging directory of the run
     batch_timeout: float
     photos: PhotoColumn | None = None  # of the run
 
@@ -117,14 +117,16 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: compari
     rows = spread(_rows(job, chunk), chunk.rows, counts, chunk.most_tasks)
     photos = job.photos if job.settings.photo != "none" else None
 
-    def write(sandboxed: bool) -> Path:
+    def write(sandboxed: bool) -> str:
         score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout, photos)
         # A directory for each attempt: while the second writes, tasks of the first may still write or clean up.
-        written = job.directory / f"chunk-{chunk.number:05d}-{int(sandboxed)}"
-        _results(rows, score, job).write.parquet(str(written))
-        return written
+        name = f"chunk-{chunk.number:05d}-{int(sandboxed)}"
+        written.write(_results(rows, score, job), job.directory / name)
+        return name
 
-    staging.commit_chunk(job.directory, udf.sandboxed_if_needed(write), chunk.number)
+    name = udf.sandboxed_if_needed(write)
+    files = written.describe(job.source.sparkSession, job.directory / name)
+    staging.commit_chunk(job.directory, name, chunk.number, files)
 
 
 def _rows(job: Job, chunk: Chunk) -> DataFrame:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
+from fashion_udf.table import paths
 from fashion_udf.table.commit import Commit
-from fashion_udf.table.store import local_path
+from fashion_udf.table.stores import open_store
 
 #: Bytes of a row if no table is published: 256 floats, and the rest compressed.
 ROW_BYTES = 1300
+_MAX_REPORT_BYTES = 64_000_000
 _RUNS = 30  # newest runs that are searched for a figure
 
 
@@ -21,15 +22,17 @@ def table_bytes(published: Commit | None, rows: int) -> int:
 
 def core_seconds(output: str, rows: int) -> float | None:
     """Return the core seconds that scoring `rows` should take; None if no run has scored yet."""
-    rate = _rate(local_path(output) / "runs")
+    rate = _rate(output)
     return None if rate is None else rows / rate
 
 
-def _rate(runs: Path) -> float | None:
+def _rate(output: str) -> float | None:
     """Return the rows that a core scored in a second, from the newest run that has the figure."""
-    for path in sorted(runs.glob("*/metrics.json"), reverse=True)[:_RUNS]:
+    store = open_store(output)
+    for run in sorted(store.list_names(paths.RUNS), reverse=True)[:_RUNS]:
         try:
-            rate = json.loads(path.read_bytes()).get("rows_per_core_second")
+            report = store.read(f"{paths.RUNS}/{run}/metrics.json", _MAX_REPORT_BYTES)
+            rate = json.loads(report).get("rows_per_core_second")
         except (OSError, ValueError, AttributeError):
             continue  # a damaged report must not stop a plan
         if isinstance(rate, int | float) and rate > 0:

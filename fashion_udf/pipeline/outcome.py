@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashion_udf.errors import FashionError, Stopped, one_line
-from fashion_udf.files import make_directory, replace_file
+from fashion_udf.table.paths import Location
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Outcome:
 
     run_id: str
     number: int
-    data_dir: Path
+    data_dir: Path | str  # a URI where the output is not local
     published: bool
     counts: RunCounts
 
@@ -128,7 +128,7 @@ class Record:
 
 
 @contextlib.contextmanager
-def recorded(directory: Path) -> Iterator[Record]:
+def recorded(directory: Location) -> Iterator[Record]:
     """Write `outcome.json` however the run inside ends.
 
     A report that cannot be written is a warning: it must change neither the outcome nor the error a person sees.
@@ -155,19 +155,20 @@ def recorded(directory: Path) -> Iterator[Record]:
             logger.warning("the run ended with exit code %d, but outcome.json was not written: %s", exit_code, error)
 
 
-def write_outcome(directory: Path, exit_code: int, counts: Mapping[str, int], message: str) -> None:
+def write_outcome(directory: Location, exit_code: int, counts: Mapping[str, int], message: str) -> None:
     """Write `outcome.json`: how the run ended, for schedulers that hide its exit code (YARN cluster mode does)."""
     _write_json(directory / "outcome.json", {"exit_code": exit_code, "counts": counts, "message": message})
 
 
-def write_metrics(directory: Path, metrics: Mapping[str, object]) -> None:
+def write_metrics(directory: Location, metrics: Mapping[str, object]) -> None:
     """Write `metrics.json`; a number that is not finite becomes null, which every JSON reader accepts."""
     _write_json(directory / "metrics.json", metrics)
 
 
-def _write_json(path: Path, tree: Mapping[str, object]) -> None:
-    make_directory(path.parent)
-    replace_file(path, json.dumps(_finite(tree), sort_keys=True, indent=2, allow_nan=False).encode() + b"\n")
+def _write_json(place: Location, tree: Mapping[str, object]) -> None:
+    place.store.replace(
+        place.key, json.dumps(_finite(tree), sort_keys=True, indent=2, allow_nan=False).encode() + b"\n"
+    )
 
 
 def _finite(value: object) -> object:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -16,15 +16,16 @@ from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.photos import parquet_photos
 from fashion_udf.photos.parquet_photos import PhotoColumn
-from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, retries, staging
+from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, retries, staging, written
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
 from fashion_udf.scoring.scorer import Settings
 from fashion_udf.spark import session
-from fashion_udf.table import metastore, paths, snapshot
+from fashion_udf.table import data_files, metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
+from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -68,12 +69,12 @@ class Run:
         )
 
     @property
-    def staging(self) -> Path:
+    def staging(self) -> Location:
         """What the run keeps until it publishes."""
         return paths.staging_dir(self.config.output.path, self.run_id)
 
     @property
-    def directory(self) -> Path:
+    def directory(self) -> Location:
         """The run's reports."""
         return paths.run_dir(self.config.output.path, self.run_id)
 
@@ -173,7 +174,7 @@ def _all_have_versions(rows: DataFrame) -> bool:
     return not missing
 
 
-def on_current(run: Run, target: Path | None) -> Planned:
+def on_current(run: Run, target: Location | None) -> Planned:
     """Compare the catalog with the published table and with what is staged.
 
     Args:
@@ -187,9 +188,9 @@ def on_current(run: Run, target: Path | None) -> Planned:
     output = run.config.output.path
     parent = snapshot.current(output)
     if parent:
-        snapshot.verify(output, parent)
+        data_files.require_listed(output, parent)  # a rotten byte fails the run that reads it: pages have checksums
     decisions = overrides.decisions(run.spark, run.config.overrides, run.source, run.bundle.labels)
-    previous = read(run.spark, [str(paths.data_dir(output, parent))] if parent else [], TAGS)
+    previous = read(run.spark, [paths.snapshot_dir(output, parent.snapshot_id)] if parent else [], TAGS)
     in_scope = previous
     if run.scope.selected is not None:
         in_scope = previous.join(run.scope.selected, on="product_id", how="left_semi")
@@ -198,8 +199,8 @@ def on_current(run: Run, target: Path | None) -> Planned:
     rows = retries.with_failed_nights(run.rows, listed, run.night)
     rows = comparison.with_actions(rows, in_scope, staged, run.scope, run.config.limits.retry_nights)
     if target:
-        rows.write.parquet(str(target))
-        rows = read(run.spark, [str(target)], PLAN)
+        written.write(rows, target)
+        rows = read(run.spark, [target], PLAN)
     else:
         rows = session.cached(rows)
     removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
@@ -233,11 +234,13 @@ def results(run: Run, hold: bool = True) -> DataFrame:
 
     `hold` is passed to `staging.result_files`.
     """
-    staged = read(run.spark, staging.result_files(run.config.output.path, hold), RESULT)
+    staged = read(run.spark, [file.place for file in staging.result_files(run.config.output.path, hold)], RESULT)
     return comparison.usable_results(staged, run.run_id, own_alone=run.scope.forced or run.scope.retry_failed)
 
 
-def read(spark: SparkSession, paths: list[str], schema: pa.Schema) -> DataFrame:
+def read(spark: SparkSession, places: Sequence[Location], schema: pa.Schema) -> DataFrame:
     """Read Parquet files of a schema of ours; a column that an older release did not write is null."""
     spark_schema = to_spark(schema)
-    return spark.read.schema(spark_schema).parquet(*paths) if paths else sources.no_rows(spark, spark_schema)
+    if not places:
+        return sources.no_rows(spark, spark_schema)
+    return spark.read.schema(spark_schema).options(**written.READ).parquet(*(place.uri for place in places))

@@ -66,7 +66,7 @@ def _published(spark: SparkSession, output: str, by_part: Mapping[str, str]) -> 
         return None
     part = fingerprint.versions_part(F.col("fingerprint")).alias("part")
     try:
-        rows = spark.read.schema("fingerprint string").parquet(str(paths.data_dir(output, commit)))
+        rows = spark.read.schema("fingerprint string").parquet(paths.snapshot_dir(output, commit.snapshot_id).uri)
         counted = rows.groupBy(part).count().where(F.col("part").isin(*by_part)).collect()
     except (PySparkException, Py4JJavaError) as error:
         # The plan verifies the table, and says what is wrong with it.
@@ -80,9 +80,10 @@ def _published(spark: SparkSession, output: str, by_part: Mapping[str, str]) -> 
 
 def _staged(output: str, by_part: Mapping[str, str]) -> str | None:
     """Return the precision of the newest staged results that have one of the parts."""
-    for path in reversed(staging.result_files(output, hold=False)):
+    for result in reversed(staging.result_files(output, hold=False)):
         try:
-            fingerprints = pq.read_table(path, columns=["fingerprint"])["fingerprint"].to_pylist()
+            with result.place.store.open(result.place.key) as file:
+                fingerprints = pq.read_table(file, columns=["fingerprint"])["fingerprint"].to_pylist()
         except (pa.ArrowException, OSError):  # its run has just published
             continue
         for text in fingerprints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import importlib.util
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,25 +14,66 @@ from fashion_udf.catalog.columns import Catalog
 from fashion_udf.config import Input, JobConfig
 from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError
 from fashion_udf.model.engines import openvino
+from fashion_udf.s3 import S3Settings
 from fashion_udf.spark import memory
-from fashion_udf.table.store import local_path
+from fashion_udf.table import paths, s3_store
+from fashion_udf.table.paths import Location
+from fashion_udf.table.store import is_local, local_path, root_uri
+from fashion_udf.table.stores import open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def require_output(output: str) -> None:
+def require_output(output: str, store: S3Settings | None = None) -> None:
     """Refuse an output that cannot be written to.
+
+    Args:
+        output: root of the output.
+        store: where S3 is, from now on.
 
     Raises:
         ConfigError: `output` or a part of its path is a file, or this user may not write there.
     """
+    s3_store.use(store or S3Settings())
+    if not is_local(output):
+        _require_reachable(output)
+        return
     path = local_path(output)
     nearest = next(each for each in (path, *path.parents) if each.exists())
     if not nearest.is_dir():
         raise ConfigError(f"Expected a directory for output.path. Received: {nearest}, which is a file")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise ConfigError(f"Expected a directory for output.path that may be written to. Received: {nearest}")
+
+
+def _require_reachable(output: str) -> None:
+    root_uri(output)
+    try:
+        open_store(output).list_names(paths.LOG)
+    except OSError as error:
+        raise ConfigError(f"Expected an output.path that can be reached. Received: {output} ({error})") from error
+
+
+def require_one_winner(directory: Location) -> None:
+    """Refuse, before the first commit, a store that lets two writers of one name win; local files are known not to.
+
+    Args:
+        directory: the staging directory of a run.
+
+    Raises:
+        ConfigError: the store wrote an object that was there already.
+    """
+    output, store = directory.output, directory.store
+    if is_local(output) or store.list_names(paths.LOG):
+        return
+    key = f"{directory.key}/probe"
+    won = [store.create(key, text) for text in (b"first", b"second")]
+    if won != [True, False] or store.read(key, 100) != b"first":
+        raise ConfigError(
+            "Expected a store for output.path that creates no object which is there (If-None-Match). "
+            f"Received: {output}, which wrote it anew: two runs could publish the same commit. Use another store"
+        )
 
 
 def require_inputs(spark: SparkSession, config: JobConfig) -> None:
@@ -125,11 +167,23 @@ def _require_table_name(key: str, name: str) -> None:
 
 
 def _require_outside(key: str, path: str, output: str) -> None:
+    if not is_local(output):
+        if f"{root_uri(output)}/".startswith(f"{_as_spark(path)}/"):
+            raise _inside(key, output, path)
+        return
     if (local := files.local_path(path)) is None:
         return
     for source in [local] if os.path.exists(local) else glob.glob(local):
         if Path(os.path.realpath(local_path(output))).is_relative_to(os.path.realpath(source)):
-            raise ConfigError(
-                f"Expected output.path outside of {key}.path: the next run would read the table as a part of it. "
-                f"Received: {output} in {source}"
-            )
+            raise _inside(key, output, source)
+
+
+def _as_spark(path: str) -> str:
+    return re.sub("^s3://", "s3a://", path).rstrip("/")
+
+
+def _inside(key: str, output: str, source: str) -> ConfigError:
+    return ConfigError(
+        f"Expected output.path outside of {key}.path: the next run would read the table as a part of it. "
+        f"Received: {output} in {source}"
+    )

@@ -1,20 +1,18 @@
-"""A table that the audit refused: kept in staging, to be looked at, and published by a person who accepts it."""
+"""A table that the audit refused: kept uncommitted, to be looked at, and published by a person who accepts it."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fashion_udf import files
 from fashion_udf.errors import InputError
-from fashion_udf.pipeline import gates
+from fashion_udf.pipeline import gates, staging
 from fashion_udf.pipeline.gates import Broken
-from fashion_udf.table import paths, snapshot
-from fashion_udf.table.commit import Commit
+from fashion_udf.table import data_files, paths, snapshot
+from fashion_udf.table.commit import MAX_COMMIT_BYTES, Commit, DataFile
+from fashion_udf.table.paths import Location
 
 _NAME = "candidate.json"
 
@@ -22,7 +20,9 @@ _NAME = "candidate.json"
 class _Refused(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tags: str = Field(pattern=r"^tags-[0-9]+$")  # a directory beside this file, and no path that leads elsewhere
+    snapshot_id: str | None = None
+    files: tuple[DataFile, ...] = ()
+    tags: str | None = Field(None, pattern=r"^tags-[0-9]+$")  # release 0.1 kept the table beside this file
     model_version: str
     rows: int
     parent: int | None
@@ -30,13 +30,20 @@ class _Refused(BaseModel):
 
 
 def keep_refused(
-    staging: Path, tags: Path, model_version: str, rows: int, parent: Commit | None, broken: Sequence[Broken]
+    directory: Location,
+    table: Location,
+    files: tuple[DataFile, ...],
+    model_version: str,
+    rows: int,
+    parent: Commit | None,
+    broken: Sequence[Broken],
 ) -> str:
     """Keep a refused table until a person accepts it.
 
     Args:
-        staging: directory of the run.
-        tags: directory of the table, in `staging`.
+        directory: staging directory of the run.
+        table: where Spark wrote the table, below `tags/data`; no commit names it.
+        files: of the table.
         model_version: of the bundle.
         rows: number of rows that the table must have.
         parent: commit that the table is made on top of.
@@ -46,18 +53,20 @@ def keep_refused(
         What broke, and how to look at the table and to accept it: the message of a `GateRefusedError`.
     """
     kept = _Refused(
-        tags=tags.name,
+        snapshot_id=table.name,
+        files=files,
         model_version=model_version,
         rows=rows,
         parent=parent.number if parent else None,
         gates={gate.gate: gate.message for gate in broken},
     )
-    files.replace_file(staging / _NAME, kept.model_dump_json(indent=2).encode() + b"\n")
+    told = kept.model_dump_json(indent=2).encode() + b"\n"
+    directory.store.replace(f"{directory.key}/{_NAME}", told)
     reasons = "; ".join(f"[{gate.gate}] {gate.message}" for gate in broken)
-    remedy = f"Look at {tags}"
+    remedy = f"Look at {table}"
     if not any(gate.gate in gates.ABSOLUTE for gate in broken):
         accepted = " ".join(f"--accept {gate.gate}" for gate in broken)
-        remedy += f", and publish it with `jobs/snapshots.py publish --run {staging.name} {accepted}`"
+        remedy += f", and publish it with `jobs/snapshots.py publish --run {directory.name} {accepted}`"
     return f"{reasons}. Nothing was published. {remedy}"
 
 
@@ -73,11 +82,11 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
         InputError: the run has no refused table, a gate that refused it is not accepted, or nobody may accept the gate.
         CommitConflictError: another snapshot was published since: run again instead.
     """
-    staging = paths.staging_dir(output, run_id)
+    place = paths.staging_dir(output, run_id)
     try:
-        kept = _Refused.model_validate_json((staging / _NAME).read_bytes())
+        kept = _Refused.model_validate_json(place.store.read(f"{place.key}/{_NAME}", MAX_COMMIT_BYTES))
     except (OSError, ValidationError) as error:
-        raise InputError(f"Expected a refused run in {staging}. Received: {type(error).__name__}") from error
+        raise InputError(f"Expected a refused run in {place}. Received: {type(error).__name__}") from error
     missing = sorted({*kept.gates} - {*accepted} | {*kept.gates} & {*gates.ABSOLUTE})
     if missing:
         messages = "; ".join(f"[{gate}] {kept.gates[gate]}" for gate in missing)
@@ -92,8 +101,23 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
             f"Expected commit {kept.parent} to be the newest, as when run {run_id} was refused. Received: {newest}. "
             "Run the job again: it uses what that run has scored"
         )
-    # The run's own id cannot be reused: its data directory may already exist.
-    snapshot_id, tags = paths.attempt_id(run_id, "accepted"), staging / kept.tags
-    commit = snapshot.publish(output, tags, snapshot_id, kept.model_version, expected_rows=kept.rows, parent=parent)
-    shutil.rmtree(staging, ignore_errors=True)
+    with staging.alive(place):  # `expire` removes no data of a run that is alive
+        snapshot_id, files = _table(place, kept)
+        commit = snapshot.publish(
+            *(output, snapshot_id, files, kept.model_version), expected_rows=kept.rows, parent=parent
+        )
+    staging.remove(place)
     return commit
+
+
+def _table(place: Location, kept: _Refused) -> tuple[str, tuple[DataFile, ...]]:
+    """Return the id and the files of a refused table; what release 0.1 kept in staging is copied first."""
+    run_id = place.name
+    if kept.tags is None:
+        if kept.snapshot_id != run_id and not str(kept.snapshot_id).startswith(f"{run_id}-"):
+            raise InputError(f"Expected a table of run {run_id} in {place / _NAME}. Received: {kept.snapshot_id}")
+        return str(kept.snapshot_id), kept.files
+    target, store = paths.snapshot_dir(place.output, paths.attempt_id(run_id, "accepted")), place.store
+    for name, file in data_files.listed(place / kept.tags).items():
+        store.create(f"{target.key}/{name}", store.read(file.key, file.size))
+    return target.name, data_files.described(target)

@@ -37,14 +37,16 @@ def read(spark: SparkSession, output: str, but: str = "") -> DataFrame | None:
     Returns:
         The columns of `RETRIES`.
     """
-    path = paths.newest_retries(output, but)
     try:
-        if path is None or not pq.read_metadata(path).num_rows:
+        if (path := paths.newest_retries(output, but)) is None:
             return None
+        with path.store.open(path.key) as file:
+            if not pq.read_metadata(file).num_rows:
+                return None
     except (pa.ArrowException, OSError) as error:
         logger.warning("%s is damaged and ignored: its photos are tried on as many nights again (%s)", path, error)
         return None
-    return spark.read.schema(to_spark(RETRIES)).parquet(str(path))
+    return spark.read.schema(to_spark(RETRIES)).parquet(path.uri)
 
 
 def with_failed_nights(rows: DataFrame, listed: DataFrame | None, night: date) -> DataFrame:

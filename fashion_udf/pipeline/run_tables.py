@@ -10,16 +10,19 @@ runs/<run_id>/retries.parquet    products whose photo could not be had, and on h
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from fashion_udf.pipeline import written
 from fashion_udf.schema import NOT_A_FAILURE, CategorySource, Decision, Modality
 from fashion_udf.spark import parallel
+from fashion_udf.table import data_files
+from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -31,7 +34,7 @@ NOT_SCORED, NOVELTY, CONFIDENCE = "not_scored", "novelty", "confidence"
 
 
 def write(
-    directory: Path,
+    directory: Location,
     table: DataFrame | None,
     previous: DataFrame,
     looked_at: Mapping[str, DataFrame],
@@ -62,9 +65,12 @@ def write(
         }
     writes = [partial(_write, rows, directory / f"{name}.parquet") for name, rows in tables.items()]
     parallel.run_concurrently(previous.sparkSession.sparkContext, "run tables", writes, len(writes))
-    causes = pq.read_table(directory / "unchanged.parquet", columns=["cause"], read_dictionary=["cause"])["cause"]
-    by_cause = {entry["values"]: entry["counts"] for entry in causes.value_counts().to_pylist()}
-    return by_cause, pq.read_table(directory / "unreadable.parquet", columns=["product_id"]).num_rows
+    by_cause = Counter[str]()
+    for file in _files(directory / "unchanged.parquet"):
+        for batch in file.iter_batches(columns=["cause"]):
+            counted = batch.column("cause").value_counts().to_pylist()
+            by_cause.update({entry["values"]: entry["counts"] for entry in counted})
+    return dict(by_cause), sum(file.metadata.num_rows for file in _files(directory / "unreadable.parquet"))
 
 
 def failed(table: DataFrame) -> DataFrame:
@@ -75,9 +81,15 @@ def failed(table: DataFrame) -> DataFrame:
     return table.where(~sound | (F.col("modality") == F.lit(Modality.NONE.value)))
 
 
-def _write(rows: DataFrame, target: Path) -> None:
-    shutil.rmtree(target, ignore_errors=True)  # of an earlier plan of this run, which another run overtook
-    rows.coalesce(1).write.parquet(str(target))
+def _write(rows: DataFrame, target: Location) -> None:
+    target.store.delete_tree(target.key, math.inf)  # of an earlier plan of this run, which another run overtook
+    written.write(rows.coalesce(1), target)
+
+
+def _files(table: Location) -> Iterator[pq.ParquetFile]:
+    for name in data_files.listed(table):
+        with table.store.open(f"{table.key}/{name}") as file, pq.ParquetFile(file) as parquet:
+            yield parquet
 
 
 def to_review(table: DataFrame, run_id: str, novelty_limits: Mapping[str, float]) -> DataFrame:

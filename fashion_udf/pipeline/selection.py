@@ -74,7 +74,9 @@ def select(spark: SparkSession, config: JobConfig, chosen: Selection, ignore_mis
         raise InputError(
             f"Expected a published table to fill in. Received: none in {config.output.path}. Run tag_catalog.py first"
         )
-    published = spark.read.schema(to_spark(TAGS)).parquet(str(paths.data_dir(config.output.path, commit)))
+    published = spark.read.schema(to_spark(TAGS)).parquet(
+        paths.snapshot_dir(config.output.path, commit.snapshot_id).uri
+    )
     if chosen == Selection():
         everything = columns.read(spark, config.input).rows.select("product_id").where(F.col("product_id").isNotNull())
         return everything.join(published, on="product_id", how="left_anti").distinct()

@@ -17,7 +17,7 @@ from fashion_udf.pipeline.shadow_report import Cost, Report, Scoring
 from fashion_udf.schema import TAGS
 from fashion_udf.scoring import udf
 from fashion_udf.spark import memory, session
-from fashion_udf.table import paths, snapshot
+from fashion_udf.table import paths, s3_store, snapshot
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -40,6 +40,7 @@ def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows:
         InputError: there is no published table, or the config, the catalog or a bundle cannot be used.
         EngineError: the new bundle's engine does not start on an executor, or its golden rows differ.
     """
+    s3_store.use(config.s3)
     commit = snapshot.current(config.output.path)
     if commit is None:
         raise InputError(
@@ -48,11 +49,11 @@ def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows:
         )
     present = bundle.read(config.bundle)
     bounds = chunks.memory_bounds(PlanCounts(), config.limits.batch_bytes)
-    values = {**tagging.SETTINGS, **bounds}
+    values = {**tagging.session_settings(spark, config), **bounds}
     with session.settings(spark, values), session.uncached_after(), memory.explained(spark):
         changed = config.model_copy(update={"bundle": reference})
         run = planning.start(spark, changed, Scope(), paths.new_run_id())
-        published = planning.read(spark, [str(paths.data_dir(config.output.path, commit))], TAGS)
+        published = planning.read(spark, [paths.snapshot_dir(config.output.path, commit.snapshot_id)], TAGS)
         before = _sample(published, sample_rows)
         started = time.monotonic()
         after = _scored(run, before["product_id"])

@@ -1,47 +1,59 @@
-"""What a run keeps on disk until it publishes; the next run uses the results of an interrupted one.
+"""What a run keeps until it publishes; the next run uses the results of an interrupted one.
 
-    staging/<run_id>/alive           touched while the run lives, so that nobody takes it for dead
-    staging/<run_id>/plan-0/         every accepted row and what to do with it, without photos
-    staging/<run_id>/results/00007/  one chunk of results; the directory appears whole or not at all
-    staging/<run_id>/tags-0/         the assembled table
-    staging/<run_id>/candidate.json  a refused table, and the gates that refused it
+    staging/<run_id>/alive               touched while the run lives, so that nobody takes it for dead
+    staging/<run_id>/plan-0/             every accepted row and what to do with it, without photos
+    staging/<run_id>/chunk-00007-0/      the results of a chunk, as Spark writes them
+    staging/<run_id>/results/00007.json  the manifest of a chunk, create-only: directory, names, sizes, rows, sha256
+    staging/<run_id>/candidate.json      a refused table, and the gates that refused it
 
-Files are forced to the disk before the rename that makes them count, as the files of the table are.
+A chunk counts once its manifest is there. Its files are forced to the disk before, as the files of the table are.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import logging
-import os
+import math
+import re
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from fashion_udf import files
-from fashion_udf.table.store import local_path
+from fashion_udf.errors import SnapshotError
+from fashion_udf.table import paths
+from fashion_udf.table.commit import MAX_COMMIT_BYTES, DataFile, file_problems
+from fashion_udf.table.paths import Location
+from fashion_udf.table.store import StoredFile
+from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 
 _RESULTS = "results"
+_FORMAT = 1
 _BEAT_SECONDS = 20.0
+_MANIFEST = re.compile(rf"{paths.STAGING}/(?P<run>[^./][^/]*)/{_RESULTS}/[0-9]+\.json")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A Parquet file of a chunk that counts: its place, and its size in bytes."""
+
+    place: Location
+    size: int
 
 
 @contextlib.contextmanager
-def alive(directory: Path) -> Iterator[None]:
+def alive(directory: Location) -> Iterator[None]:
     """Touch `alive` in a run's staging directory for as long as the run goes on."""
-    files.make_directory(directory)
+    _touch(directory)
     finished = threading.Event()
 
     def beat() -> None:
-        while True:
+        while not finished.wait(_BEAT_SECONDS):
             with contextlib.suppress(OSError):  # a full disk ends the run elsewhere, with a reason
-                (directory / "alive").touch()
-            if finished.wait(_BEAT_SECONDS):
-                return
+                _touch(directory)
 
     thread = threading.Thread(target=beat, name="alive", daemon=True)
     thread.start()
@@ -52,50 +64,82 @@ def alive(directory: Path) -> Iterator[None]:
         thread.join()
 
 
-def commit_chunk(directory: Path, written: Path, number: int) -> None:
+def remove(directory: Location) -> None:
+    """Remove what a run has staged; what cannot be removed, `expire` removes."""
+    with contextlib.suppress(OSError):
+        directory.store.delete_tree(directory.key, math.inf)
+
+
+def commit_chunk(directory: Location, written: str, number: int, files: tuple[DataFile, ...]) -> None:
     """Make a chunk that Spark has written one of the run's results.
 
     Args:
         directory: the staging directory of the run.
-        written: what Spark wrote, on the same file system; its `.parquet` files are kept.
+        written: name of the directory in it that Spark wrote.
         number: of the chunk; a run commits each number once.
+        files: of the chunk, every data file of it.
 
     Raises:
-        OSError: the disk failed; the chunk does not count.
+        FileExistsError: the number was committed before.
+        OSError: the store failed; the chunk does not count.
     """
-    for path in written.iterdir():
-        if path.suffix == ".parquet" and not path.name.startswith((".", "_")):
-            files.sync(path)
-    files.sync(written)
-    results = directory / _RESULTS
-    files.make_directory(results)
-    os.rename(written, results / f"{number:05d}")
-    files.sync(results)
+    store = directory.store
+    store.sync(f"{directory.key}/{written}", [file.name for file in files])
+    tree = {"format": _FORMAT, "directory": written, "files": [dataclasses.asdict(file) for file in files]}
+    key = f"{directory.key}/{_RESULTS}/{number:05d}.json"
+    data = json.dumps(tree, sort_keys=True).encode()
+    if not store.create(key, data) and store.read(key, MAX_COMMIT_BYTES) != data:
+        raise FileExistsError(f"Expected to commit chunk {number} once. Received: {directory / key}, which is there")
 
 
-def result_files(output: str, hold: bool = True) -> list[str]:
+def result_files(output: str, hold: bool = True) -> list[Result]:
     """Return the Parquet files of every chunk that any run under `output` has committed and not yet removed.
 
-    A file that a power cut or a foreign hand damaged is left out with a warning: its rows are scored again.
+    A chunk whose files a foreign hand removed or cut is left out with a warning: its rows are scored again.
 
     Args:
         output: root of the output.
         hold: touch `alive` in these staging directories, so that nobody removes the files while they are read.
     """
-    names = []
-    for directory in sorted((local_path(output) / "staging").glob("[!.]*")):
-        paths = sorted(directory.glob(f"{_RESULTS}/[0-9]*/[!._]*.parquet"))
-        if paths and hold:
-            with contextlib.suppress(OSError):  # its run has just ended, or we may only read
-                (directory / "alive").touch()
-        names += [str(path) for path in paths if _is_whole(path)]
-    return names
+    store = open_store(output)
+    listed = {file.key: file for file in store.list_files(paths.STAGING)}
+    results, runs = list[Result](), set[str]()
+    for key in listed:
+        if not (match := _MANIFEST.fullmatch(key)):
+            continue
+        try:
+            found = _results(output, key, store.read(key, MAX_COMMIT_BYTES), listed)
+        except FileNotFoundError:
+            continue  # its run has just ended
+        except (SnapshotError, OSError) as error:
+            logger.warning("%s is damaged and ignored: %s", Location(output, key), error)
+            continue
+        results += found
+        runs.add(match["run"])
+    for run in sorted(runs) if hold else ():
+        with contextlib.suppress(OSError):  # its run has just ended, or we may only read
+            _touch(Location(output, f"{paths.STAGING}/{run}"))
+    return results
 
 
-def _is_whole(path: Path) -> bool:
+def _touch(directory: Location) -> None:
+    directory.store.replace(f"{directory.key}/alive", b"")
+
+
+def _results(output: str, key: str, manifest: bytes, listed: dict[str, StoredFile]) -> list[Result]:
+    """Return the files that a manifest names, each as large as it says."""
     try:
-        pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
-        logger.warning("%s is damaged and ignored: %s", path, error)
-        return False
-    return True
+        tree = json.loads(manifest)
+        files = [DataFile(**file) for file in tree["files"]]
+        named = re.fullmatch("[a-z0-9-]+", tree["directory"]) and tree["format"] == _FORMAT
+    except (ValueError, TypeError, KeyError) as error:
+        raise SnapshotError(f"{type(error).__name__}: {error}") from error
+    if problem := next(file_problems(files), None if named else "another format"):
+        raise SnapshotError(problem)
+    place = Location(output, f"{key.split(f'/{_RESULTS}/')[0]}/{tree['directory']}")
+    for file in files:
+        found = listed.get(f"{place.key}/{file.name}")
+        if found is None or found.size != file.size:
+            received = "no such file" if found is None else f"{found.size} bytes"
+            raise SnapshotError(f"Expected {place / file.name} of {file.size} bytes. Received: {received}")
+    return [Result(place / file.name, file.size) for file in files]

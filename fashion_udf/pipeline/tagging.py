@@ -1,8 +1,8 @@
 """The run: plan, score what is new, assemble, audit, publish; an interrupted run is resumed by the next one's plan.
 
-    catalog --accepted--> staging/<run_id>/plan-0 --to score--> staging/<run_id>/results/00000, 00001, ...
+    catalog --accepted--> staging/<run_id>/plan-0 --to score--> staging/<run_id>/chunk-00000-0, chunk-00001-0, ...
             --rejected--> runs/<run_id>/rejected.parquet
-    plan, results and the published table --> staging/<run_id>/tags-0 --audit--> tags/data/<snapshot_id>
+    plan, results and the published table --> tags/data/<snapshot_id> --audit--> tags/log/<number>.json
 
 If another run publishes meanwhile, the run plans again on top of the new snapshot. Scored rows are staged, so they are
 not scored again.
@@ -11,12 +11,10 @@ not scored again.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_udf.catalog import sources
@@ -38,6 +36,7 @@ from fashion_udf.pipeline import (
     reports,
     staging,
     unreadable_texts,
+    written,
 )
 from fashion_udf.pipeline.audit import Audit
 from fashion_udf.pipeline.comparison import Scope
@@ -48,18 +47,14 @@ from fashion_udf.schema import TAGS, Reason
 from fashion_udf.scoring import udf
 from fashion_udf.spark import launcher, memory, session
 from fashion_udf.table import followers, paths, snapshot
-from fashion_udf.table.commit import Commit
+from fashion_udf.table.commit import Commit, DataFile
+from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 logger = logging.getLogger(__name__)
 
-#: Settings of the session while a run goes on; afterwards the session is as it was.
-SETTINGS: dict[str, str | int] = {
-    **session.PINNED,
-    "spark.sql.parquet.columnarReaderBatchSize": chunks.BATCH_ROWS,
-}
 #: Most plans of a run: one, and three more if other runs publish first.
 PLANS = 4
 
@@ -78,10 +73,10 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         CommitConflictError: other runs published first, again and again (exit 4).
     """
     run_id, output = paths.new_run_id(), config.output.path
-    preflight.require_output(output)
+    preflight.require_output(output, config.s3)
     directory = paths.staging_dir(output, run_id)
     with (
-        session.settings(spark, SETTINGS),
+        session.settings(spark, session_settings(spark, config)),
         session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         memory.explained(spark),
@@ -90,9 +85,10 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         sources.damage_named("input.path", config.input.path),
         launcher.ended(),
     ):
+        preflight.require_one_winner(directory)
         run = planning.start(spark, config, scope or Scope(), run_id)
         if run.rejected_rows:
-            run.rejected.write.parquet(str(run.directory / "rejected.parquet"))
+            written.write(run.rejected, run.directory / "rejected.parquet")
         try:
             commit, counts, published = _publish_on_current(run, record)
         except FashionError:
@@ -101,15 +97,24 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
             raise
         followers.reconcile(output, spark, config.publish.table)
         # Not before the commit has landed: until then a later run may need what is staged.
-        shutil.rmtree(directory, ignore_errors=True)
+        staging.remove(directory)
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
+
+
+def session_settings(spark: SparkSession, config: JobConfig) -> dict[str, str | int]:
+    """Return the settings of the session while a run goes on; afterwards the session is as it was."""
+    return {
+        **session.PINNED,
+        **session.hadoop_settings(spark.sparkContext.getConf(), config.s3),
+        "spark.sql.parquet.columnarReaderBatchSize": chunks.BATCH_ROWS,
+    }
 
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
-    preflight.require_output(config.output.path)
+    preflight.require_output(config.output.path, config.s3)
     with (
-        session.settings(spark, SETTINGS),
+        session.settings(spark, session_settings(spark, config)),
         session.uncached_after(),
         memory.explained(spark),
         udf.own_errors(),
@@ -158,14 +163,22 @@ def _attempt(run: Run, attempt: int, work: Work, record: Record) -> tuple[Commit
     if planned.parent and _stays(planned, results):
         record.counts = counts = reports.write(run, planned, results, work)
         return planned.parent, counts, False
-    tags = run.staging / f"tags-{attempt}"
+    # A later attempt needs another id: the data directory of the first one may already exist.
+    snapshot_id = paths.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
+    tags = paths.snapshot_dir(run.config.output.path, snapshot_id)
     with _timed("assemble", seconds):
-        _assemble(run, planned, results, tags)
+        files = _assemble(run, planned, results, tags)
     with _timed("audit", seconds):
         audited, counts = _audit(run, planned, results, tags, work)
     record.counts = counts
-    _require_gates(run, planned, audited, tags)
-    return _publish(run, planned, tags, attempt), counts, True
+    version, rows = run.bundle.model_version, planned.table_rows
+    if broken := gates.broken(audited, rows, run.config.gates):
+        told = refused.keep_refused(run.staging, tags, files, version, rows, planned.parent, broken)
+        raise GateRefusedError(told)
+    commit = snapshot.publish(
+        *(run.config.output.path, snapshot_id, files, version), expected_rows=rows, parent=planned.parent
+    )
+    return commit, counts, True
 
 
 def _stays(planned: Planned, results: DataFrame) -> bool:
@@ -182,11 +195,11 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
     config = run.config
     todo = run.staging / f"todo-{next_chunk}"
     one_each = division.ranked(comparison.one_per_fingerprint(planned.rows))
-    one_each.write.parquet(str(todo))
+    written.write(one_each, todo)
     bundle = run.spark.sparkContext.broadcast(run.bundle)
     job = chunks.Job(
         source=run.source,
-        todo=run.spark.read.schema(one_each.schema).parquet(str(todo)),
+        todo=run.spark.read.schema(one_each.schema).parquet(todo.uri),
         bundle=bundle,
         settings=run.settings(with_photos=planned.counts.with_photo > 0),
         versions=run.versions,
@@ -202,37 +215,26 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
             bundle.destroy()
 
 
-def _assemble(run: Run, planned: Planned, results: DataFrame, target: Path) -> None:
+def _assemble(run: Run, planned: Planned, results: DataFrame, target: Location) -> tuple[DataFile, ...]:
+    """Write the next table, and return the facts of its files."""
     taxonomy, left_rows = run.bundle.taxonomy, planned.counts.scored + planned.counts.removed
     stability = assembly.Stability(run.config.stability_margin, taxonomy)
     table = assembly.assemble(planned.rows, planned.previous, results, planned.removed, stability, left_rows)
     table = overriding.override(table, planned.overrides, taxonomy)
-    assembly.write(table, [*planned.previous.inputFiles(), *results.inputFiles()], target)
+    size = planned.parent.size if planned.parent else 0
+    size += sum(file.size for file in staging.result_files(run.config.output.path, hold=False))
+    assembly.write(table, size, target)
+    return written.describe(run.spark, target)
 
 
-def _audit(run: Run, planned: Planned, results: DataFrame, tags: Path, work: Work) -> tuple[Audit, RunCounts]:
+def _audit(run: Run, planned: Planned, results: DataFrame, tags: Location, work: Work) -> tuple[Audit, RunCounts]:
     """Count the next table and write the run's reports."""
-    table = planning.read(run.spark, [str(tags)], TAGS)
-    audited = audit.audit(table, planned.previous if planned.parent else None, [*tags.glob("*.parquet")])
+    table = planning.read(run.spark, [tags], TAGS)
+    audited = audit.audit(table, planned.previous if planned.parent else None)
     counts = reports.write(run, planned, results, work, table, audited.as_dict())
     return audited, replace(
         counts, statuses=audited.statuses, decisions=audited.decisions, modalities=audited.modalities
     )
-
-
-def _require_gates(run: Run, planned: Planned, audited: Audit, tags: Path) -> None:
-    """Keep a table that a gate refuses, and raise."""
-    if broken := gates.broken(audited, planned.table_rows, run.config.gates):
-        version, rows = run.bundle.model_version, planned.table_rows
-        raise GateRefusedError(refused.keep_refused(run.staging, tags, version, rows, planned.parent, broken))
-
-
-def _publish(run: Run, planned: Planned, tags: Path, attempt: int) -> Commit:
-    # A later attempt needs another id: the data directory of the first one may already exist.
-    snapshot_id = paths.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
-    version, rows = run.bundle.model_version, planned.table_rows
-    output = run.config.output.path
-    return snapshot.publish(output, tags, snapshot_id, version, expected_rows=rows, parent=planned.parent)
 
 
 @contextmanager

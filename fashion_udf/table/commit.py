@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ MAX_COMMIT_BYTES = 8 * 1024 * 1024
 _ID = r"[A-Za-z0-9][A-Za-z0-9-]{0,79}"  # becomes a directory and a file name: no dots, separators or glob characters
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z"
 _VERSION = r"[A-Za-z0-9._:@+-]{1,200}"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.parquet"
 _SHA256 = r"[0-9a-f]{64}"
 _MAX_COUNT = 2**63 - 1  # what a Parquet row count and a file size can hold
 
@@ -132,9 +133,16 @@ def utc_now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def file_name(snapshot_id: str, index: int) -> str:
-    """The name of a snapshot's data file; unlike Spark's own names it never repeats and holds the snapshot's id."""
-    return f"{snapshot_id}-part-{index:05d}.parquet"
+def file_problems(files: Sequence[DataFile]) -> Iterator[str]:
+    """Broken rules of a list of data files: plain names in order, each once, and counts that can be."""
+    before = ""
+    for file in files:
+        if not _matches(_NAME, file.name) or file.name <= before:
+            yield f"data file name {str(file.name)[:100]!r} (expected a plain name that is greater than {before!r})"
+            return
+        before = file.name
+        if not (_is_count(file.size) and _is_count(file.rows) and _matches(_SHA256, file.sha256)):
+            yield f"size, rows or sha256 of data file {file.name}"
 
 
 def _parse(data: bytes) -> tuple[Commit, str | None]:
@@ -170,11 +178,7 @@ def _problems(commit: Commit) -> Iterator[str]:
         if not _matches(pattern, text):
             yield f"{name} {str(text)[:100]!r}"
     datetime.fromisoformat(commit.time)  # ValueError for the 31st of February
-    for index, file in enumerate(commit.files):
-        if file.name != (name := file_name(commit.snapshot_id, index)):
-            yield f"data file name {str(file.name)[:100]!r} (expected {name})"
-        if not (_is_count(file.size) and _is_count(file.rows) and _matches(_SHA256, file.sha256)):
-            yield f"size, rows or sha256 of data file {name}"
+    yield from file_problems(commit.files)
 
 
 def _canonical(tree: dict[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from fashion_udf import console
 from fashion_udf.errors import SnapshotError
 from fashion_udf.schema import TAGS
-from fashion_udf.table import paths
+from fashion_udf.table import data_files
 from fashion_udf.table.commit import Commit
 
 #: Pairs of values that the text shows; the record holds all of them.
@@ -145,21 +145,21 @@ class _Columns:
     """The columns of a commit's data files. Each is read when asked for; rows are in the order of the files."""
 
     def __init__(self, output: str, commit: Commit) -> None:
-        directory = paths.data_dir(output, commit)
-        self._paths = [directory / file.name for file in commit.files]
+        self._output, self._commit = output, commit
 
     def read(self, name: str) -> pa.ChunkedArray:
         kind = TAGS.field(name).type
-        chunks = [chunk for path in self._paths for chunk in _chunks(path, name, kind)]
+        files = data_files.opened(self._output, self._commit)
+        chunks = [chunk for path, file in files for chunk in _chunks(file, path, name, kind)]
         return pa.chunked_array(chunks or [pa.array([], kind)])  # pyarrow 14 crashes on a column without a chunk
 
 
-def _chunks(path: Path, name: str, kind: pa.DataType) -> list[pa.Array]:
+def _chunks(file: BinaryIO, path: str, name: str, kind: pa.DataType) -> list[pa.Array]:
     try:
-        with pq.ParquetFile(path) as file:
-            if name not in file.schema_arrow.names:
-                return [pa.nulls(file.metadata.num_rows, kind)]
-            chunks: list[pa.Array] = file.read(columns=[name]).column(name).cast(kind).chunks
+        with file, pq.ParquetFile(file) as source:
+            if name not in source.schema_arrow.names:
+                return [pa.nulls(source.metadata.num_rows, kind)]
+            chunks: list[pa.Array] = source.read(columns=[name]).column(name).cast(kind).chunks
             return chunks
     except (OSError, pa.ArrowException) as error:
         raise SnapshotError(f"Expected a Parquet file of tags. Received: {path} ({error})") from error

@@ -85,7 +85,7 @@ def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:
             if shown is None and not create:
                 logger.warning("%s stays behind: this session's catalog has no such table: %s", table, _remedy(output))
                 return False
-            directory = paths.data_dir(output, commit)
+            directory = _directory(output, commit)
             if shown is not None:
                 _pin_shown(output, table, shown)
             _pin(output, table, commit)
@@ -101,11 +101,17 @@ def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:
         return False
 
 
-def _pin_shown(output: str, table: str, shown: Path) -> None:
+def _directory(output: str, commit: Commit) -> Path | str:
+    """The directory of a snapshot as Spark names it, so that it can be compared with what a table shows."""
+    found = paths.data_dir(output, commit)
+    return found if isinstance(found, Path) else paths.snapshot_dir(output, commit.snapshot_id).uri
+
+
+def _pin_shown(output: str, table: str, shown: Path | str) -> None:
     """Pin the snapshot that a table shows: release 0.1, which pinned none, may have moved it there."""
-    if any(pin.table == table for pin in pins.pins(output).get(shown.name, ())):
+    if any(pin.table == table for pin in pins.pins(output).get(str(shown).rpartition("/")[2], ())):
         return  # mostly so: the whole log is read only where it is not
-    commits = [commit for commit in snapshot.read_log(output) if paths.data_dir(output, commit) == shown]
+    commits = [commit for commit in snapshot.read_log(output) if _directory(output, commit) == shown]
     if commits and commits[-1].snapshot_id not in pins.expired(output):
         _pin(output, table, commits[-1])
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from fashion_udf.config import SPARK_PATTERN
 from fashion_udf.errors import ConfigError
 from fashion_udf.schema import TAGS, to_spark
+from fashion_udf.table.store import root_uri
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def point_to(spark: SparkSession, table: str, directory: Path) -> bool:
+def point_to(spark: SparkSession, table: str, directory: Path | str) -> bool:
     """Make an external Parquet table show a snapshot's directory; the table is created where there is none.
 
     Args:
         spark: a session whose catalog holds the table.
         table: `name`, `database.name` or `catalog.database.name`; the database must exist.
-        directory: of the snapshot, absolute.
+        directory: of the snapshot, absolute; a URI where it is not local.
 
     Returns:
         Whether the table moved. A failure is logged with the statement to run by hand, and is never raised: the
@@ -40,7 +41,8 @@ def point_to(spark: SparkSession, table: str, directory: Path) -> bool:
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
-    name, location = quoted_name(table), f"file:{directory}"
+    name = quoted_name(table)
+    location = f"file:{directory}" if isinstance(directory, Path) else root_uri(directory)
     statement = f"ALTER TABLE {name} SET LOCATION {quoted_text(location)}"
     try:
         if problem := _problem(spark, name, location):
@@ -59,8 +61,8 @@ def point_to(spark: SparkSession, table: str, directory: Path) -> bool:
     return True
 
 
-def shown_directory(spark: SparkSession, table: str) -> Path | None:
-    """The local directory that a table of the session's catalog shows; None if there is no table, or nobody can tell.
+def shown_directory(spark: SparkSession, table: str) -> Path | str | None:
+    """The directory, or URI, that a table of the session's catalog shows; None if there is none, or nobody can tell.
 
     Raises:
         ConfigError: `table` is not a name.
@@ -76,7 +78,7 @@ def shown_directory(spark: SparkSession, table: str) -> Path | None:
     except (Py4JError, PySparkException):
         return None
     if not location or not location.startswith("file:"):
-        return None
+        return location
     path = Path(re.sub("^file:/*", "/", location))
     # Spark shows the URI with its escapes or without them.
     return path if path.exists() else Path(unquote(str(path)))

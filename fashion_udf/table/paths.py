@@ -1,4 +1,4 @@
-"""Ids of runs and snapshots, and the directories that they name below `<output>/`.
+"""Ids of runs and snapshots, and the places below `<output>/` that they name.
 
     tags/data/<snapshot_id>/   the files of a snapshot
     staging/<run_id>/          what a run keeps until it publishes
@@ -11,14 +11,57 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fashion_udf.table.commit import Commit, require_id
-from fashion_udf.table.store import local_path
+from fashion_udf.table.store import Store, is_local, local_path, root_uri
+from fashion_udf.table.stores import open_store
 
 TAGS = "tags"
+DATA = f"{TAGS}/data"
+LOG = f"{TAGS}/log"
+STAGING = "staging"
+RUNS = "runs"
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{12}Z-[0-9a-f]{8}")  # as `new_run_id` makes them
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place below an output, whatever store that is in; as text, what a person would call it.
+
+    Attributes:
+        output: root of the output, a local path or a URI.
+        key: relative to the root, parts joined by "/".
+    """
+
+    output: str
+    key: str
+
+    def __truediv__(self, name: str) -> Location:
+        """The place of a name in this one."""
+        return Location(self.output, f"{self.key}/{name}")
+
+    def __str__(self) -> str:
+        """The path of a local place, the URI of another one."""
+        root = local_path(self.output) if is_local(self.output) else self.output.rstrip("/")
+        return f"{root}/{self.key}"
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def uri(self) -> str:
+        """The place as Spark takes it, with its scheme."""
+        return f"{root_uri(self.output)}/{self.key}"
+
+    @property
+    def store(self) -> Store:
+        """The store that the place is in."""
+        return open_store(self.output)
 
 
 def new_run_id() -> str:
@@ -40,30 +83,41 @@ def run_of(published_id: str) -> str:
     return match[0] if match else published_id
 
 
-def staging_dir(output: str, run_id: str) -> Path:
-    """The directory of a run's work until it publishes; on the same file system as the table."""
+def staging_dir(output: str, run_id: str) -> Location:
+    """The place of a run's work until it publishes."""
     require_id("run_id", run_id)
-    return local_path(output) / "staging" / run_id
+    return Location(output, f"{STAGING}/{run_id}")
 
 
-def run_dir(output: str, run_id: str) -> Path:
+def run_dir(output: str, run_id: str) -> Location:
     """Where a run leaves its reports."""
     require_id("run_id", run_id)
-    return local_path(output) / "runs" / run_id
+    return Location(output, f"{RUNS}/{run_id}")
 
 
-def newest_retries(output: str, but: str = "") -> Path | None:
+def snapshot_dir(output: str, snapshot_id: str) -> Location:
+    """Where Spark writes the files of a snapshot; they count once a commit names them."""
+    require_id("snapshot_id", snapshot_id)
+    return Location(output, f"{DATA}/{snapshot_id}")
+
+
+def newest_retries(output: str, but: str = "") -> Location | None:
     """The list of photos that could not be had which a run wrote last, `runs/<run_id>/retries.parquet/<file>`.
 
     Args:
-        output: root of the output, a local path.
+        output: root of the output.
         but: id of a run whose list is left out.
     """
-    lists = (local_path(output) / "runs").glob("*/retries.parquet/part-*.parquet")
-    found = [(path.stat().st_mtime_ns, path) for path in lists if path.parts[-3] != but]
-    return max(found)[1] if found else None
+    pattern = re.compile(rf"{RUNS}/([^/]+)/retries\.parquet/part-[^/]*\.parquet")
+    listed = ((pattern.fullmatch(file.key), file) for file in open_store(output).list_files(RUNS))
+    found = [(file.time, file.key) for match, file in listed if match and match[1] != but]
+    return Location(output, max(found)[1]) if found else None
 
 
-def data_dir(output: str, commit: Commit) -> Path:
-    """The resolved directory of a snapshot. A reader opens it, and keeps it while later runs publish."""
-    return local_path(output).resolve() / TAGS / "data" / commit.snapshot_id
+def data_dir(output: str, commit: Commit) -> Path | str:
+    """The resolved directory of a snapshot: a path, or the URI where the output is not local.
+
+    A reader opens it, and keeps it while later runs publish.
+    """
+    place = snapshot_dir(output, commit.snapshot_id)
+    return local_path(output).resolve() / place.key if is_local(output) else str(place)

@@ -21,10 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fashion_udf import files
 from fashion_udf.errors import CommitUnknownError, InputError, SnapshotError
 from fashion_udf.table.commit import Commit, require_id, utc_now
-from fashion_udf.table.store import local_path, open_store
+from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 
@@ -192,8 +191,6 @@ def _name(commit: Commit, holder: str | None) -> str:
 
 def _names(output: str, prefix: str) -> list[str]:
     try:
-        if (local_path(output) / prefix).is_symlink():
-            raise SnapshotError(f"Expected {prefix} to be a directory of the table. Received: a link")
         names = [name for name in open_store(output).list_names(prefix) if not name.startswith(".")]
     except OSError as error:
         raise SnapshotError(f"Expected a readable {prefix}. Received: {error}") from error
@@ -230,10 +227,8 @@ def _read(output: str, key: str) -> dict[str, Any] | None:
 
 
 def _remove(output: str, key: str) -> None:
-    path = local_path(output) / key
     try:
-        path.unlink(missing_ok=True)
-        files.sync(path.parent)
+        open_store(output).delete(key)
     except OSError as error:
         raise SnapshotError(
             f"Expected to remove {key}. Received: {error}; remove it by `jobs/snapshots.py unpin` or by hand"

@@ -12,33 +12,35 @@ Safe while others publish, pin, roll back and expire:
   pin after its commit: where `expire` finds no pin, it finds the commit. So one of the two sees the other (see `pins`).
 - A tombstone stays after an interrupted removal. The next call finishes the removal, unless the snapshot is current,
   pinned or in `grace`.
-- Staging and reports are renamed before they are removed: nobody takes half a directory for a whole one. A live run
-  touches `staging/<run_id>/alive`. A run that reads the staging of a dead run touches its `alive` file too.
+- Of staging the manifests go first, or the directory is renamed first: nobody takes a part of it for the whole. A live
+  run touches `staging/<run_id>/alive`. A run that reads the staging of a dead run touches its `alive` file too.
+- Data that no commit names, of a lost race or of a run that was killed or refused, stays while its run has staging: no
+  run commits, and nobody accepts a refused table, without it.
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import math
-import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Literal
 
-from fashion_udf import files
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.table import paths, pins, snapshot
+from fashion_udf.table import data_files, paths, pins, snapshot
 from fashion_udf.table.commit import Commit, require_id
-from fashion_udf.table.store import local_path
+from fashion_udf.table.local_store import REMOVED, newest_change
+from fashion_udf.table.store import StoredFile
+from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 
-_REMOVED = ".expired-"  # prefix of a directory that is being removed: no run's id begins with it
+Kind = Literal["snapshot", "uncommitted", "staging", "run"]
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -66,15 +68,15 @@ class Removal:
     """A directory to remove.
 
     Attributes:
-        kind: a snapshot's data, a run's staging, or a run's reports.
-        path: of the directory.
+        kind: a snapshot's data, data that no commit names, a run's staging, or a run's reports.
+        path: of the directory, relative to the output's root.
         since: when the directory was last in use (current, or written to), in seconds since the epoch.
         size: bytes in the directory.
-        commit: the newest commit that names the snapshot; None for staging and reports.
+        commit: the newest commit that names the snapshot; None for what is no snapshot.
     """
 
-    kind: Literal["snapshot", "staging", "run"]
-    path: Path
+    kind: Kind
+    path: PurePosixPath
     since: float
     size: int
     commit: Commit | None = None
@@ -95,7 +97,7 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
     """The directories that `expire` would remove; writes nothing.
 
     Args:
-        output: root of the output, a local path.
+        output: root of the output.
         policy: what to keep.
         now: seconds since the epoch; the clock's by default.
 
@@ -104,20 +106,20 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
             be removed, so nothing is.
     """
     now = time.time() if now is None else now
-    root = local_path(output).resolve()
     try:
         log = snapshot.read_log(output)
         expired = pins.expired(output)
-        kept = {paths.run_of(commit.run_id) for commit in log if commit.run_id not in expired}
-        staging = list(_directories(root / "staging", "staging"))
+        staging = list(_directories(output, paths.STAGING, "staging"))
         # A run that has staging may be live, or a later run may still use its results.
-        kept |= {removal.path.name.removeprefix(_REMOVED) for removal in staging}
+        used = {removal.path.name.removeprefix(REMOVED) for removal in staging}
+        kept = used | {paths.run_of(commit.run_id) for commit in log if commit.run_id not in expired}
         if retries := paths.newest_retries(output):
-            kept.add(retries.parts[-3])  # quiet nights write no newer one
-        runs = (run for run in _directories(root / "runs", "run") if run.path.name not in kept)
+            kept.add(retries.key.split("/")[1])  # quiet nights write no newer one
+        runs = (run for run in _directories(output, paths.RUNS, "run") if run.path.name not in kept)
         old = now - max(policy.older_than, policy.grace)
         return [
             *_snapshots(output, log, policy, now),
+            *(removal for removal in _uncommitted(output, log, used) if removal.since <= now - policy.grace),
             *(removal for removal in staging if removal.since <= now - policy.grace),
             *(removal for removal in runs if removal.since <= old),
         ]
@@ -129,7 +131,7 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
     """Remove what `to_remove` lists; returns what was removed, and a line for each directory that could not be removed.
 
     Args:
-        output: root of the output, a local path.
+        output: root of the output.
         policy: what to keep.
         now: seconds since the epoch; the clock's by default.
 
@@ -139,7 +141,7 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
     removed, problems = [], []
     for removal in to_remove(output, policy, now):
         try:
-            if _remove_snapshot(output, removal) if removal.commit else _remove_directory(removal):
+            if _remove_snapshot(output, removal) if removal.commit else _remove_directory(output, removal):
                 removed.append(removal)
         except (OSError, SnapshotError) as error:
             problems.append(f"{removal.path}: {error}")
@@ -154,63 +156,68 @@ def _snapshots(output: str, log: list[Commit], policy: Policy, now: float) -> It
         protected.add(log[-1].snapshot_id)
     recent = {c.snapshot_id for c in [c for c in commits if c.snapshot_id not in expired][-policy.keep :]}
     left = _last_current(output, log)
+    there = set(open_store(output).list_names(paths.DATA))
     for commit in commits:
         age = now - left[commit.number]
-        directory = paths.data_dir(output, commit)
         if commit.snapshot_id in protected or age < policy.grace:
             continue
         if commit.snapshot_id in expired:
-            if not os.path.lexists(directory):
+            if commit.snapshot_id not in there:
                 continue
         elif commit.snapshot_id in recent or age < policy.older_than:
             continue
-        yield Removal("snapshot", directory, left[commit.number], _size_and_time(directory)[0], commit)
+        path = PurePosixPath(paths.DATA, commit.snapshot_id)
+        yield Removal("snapshot", path, left[commit.number], commit.size, commit)
 
 
 def _last_current(output: str, log: list[Commit]) -> dict[int, float]:
     """When each commit was last the current one, in seconds since the epoch; infinite for the newest."""
-    directory = local_path(output) / "tags" / "log"
-    times = (os.lstat(directory / f"{commit.number:08d}.json").st_mtime for commit in log)
+    changed = {file.key.rpartition("/")[2]: file.time for file in open_store(output).list_files(paths.LOG)}
+    times = (changed[f"{commit.number:08d}.json"] for commit in log)
     ordered = list(itertools.accumulate(times, max))
     return {commit.number: ended for commit, ended in zip(log, [*ordered[1:], math.inf], strict=False)}
 
 
-def _directories(parent: Path, kind: Literal["staging", "run"]) -> Iterator[Removal]:
+def _uncommitted(output: str, log: list[Commit], used: set[str]) -> Iterator[Removal]:
+    """The data directories that no commit names, of runs that have no staging any more."""
+    named = {commit.snapshot_id for commit in log}
+    for removal in _directories(output, paths.DATA, "uncommitted"):
+        name = removal.path.name
+        if name.startswith(REMOVED) or (name not in named and paths.run_of(name) not in used):
+            yield removal
+
+
+def _directories(output: str, parent: str, kind: Kind) -> Iterator[Removal]:
     """The directories of runs under `parent`; a link, a file or a name that no run has is left alone."""
-    if parent.is_symlink():
-        raise SnapshotError(f"Expected {parent} to be a directory of the table. Received: a link; nothing was removed")
-    for name in sorted(os.listdir(parent)) if parent.exists() else ():
+    store = open_store(output)
+    for name in store.list_names(parent):
         try:
-            require_id("run_id", name.removeprefix(_REMOVED))
+            require_id("run_id", name.removeprefix(REMOVED))
         except SnapshotError:
             continue
-        path = parent / name
-        if path.is_dir() and not path.is_symlink():
-            size, changed = _size_and_time(path)
-            yield Removal(kind, path, 0.0 if name.startswith(_REMOVED) else changed, size)
+        listed, failed = _listed(output, f"{parent}/{name}")
+        if listed or failed:
+            changed = math.inf if failed else newest_change(listed)
+            size = sum(file.size for file in listed)
+            yield Removal(kind, PurePosixPath(parent, name), 0.0 if name.startswith(REMOVED) else changed, size)
 
 
-def _size_and_time(directory: Path) -> tuple[int, float]:
-    """Bytes and newest modification time of a tree. The time is infinite if a part of the tree cannot be read."""
-    failed: list[OSError] = []
-    size, changed = 0, 0.0
-    for parent, _, names in os.walk(directory, onerror=failed.append):
-        try:
-            for status in (os.lstat(parent), *(os.lstat(os.path.join(parent, name)) for name in names)):
-                size, changed = size + status.st_size, max(changed, status.st_mtime)
-        except OSError as error:  # a live run removes files of its own
-            failed.append(error)
-    return size, math.inf if failed else changed
+def _listed(output: str, prefix: str) -> tuple[list[StoredFile], bool]:
+    """What is under a prefix, and whether a part of it could not be listed: a live run removes files of its own."""
+    try:
+        return open_store(output).list_files(prefix), False
+    except OSError as error:
+        return [], error.errno != errno.ELOOP  # a link is no directory of a run
 
 
 def _remove_snapshot(output: str, removal: Removal) -> bool:
     """Remove the files that the commit names; False if the snapshot is pinned or current again."""
-    commit, directory = removal.commit, removal.path
+    commit, store = removal.commit, open_store(output)
     assert commit is not None
-    if directory.resolve() != directory:
-        raise SnapshotError(
-            f"Expected a directory inside the table. Received: {directory}, a link; nothing was removed"
-        )
+    try:
+        listed = store.list_files(str(removal.path))
+    except OSError as error:
+        raise SnapshotError(f"Expected a directory inside the table. Received: {error}; nothing was removed") from error
     # The order matters, as the docstring of this file says: tombstone, pins, log.
     holder = paths.new_run_id()
     pins.write_tombstone(output, commit, holder)
@@ -220,23 +227,20 @@ def _remove_snapshot(output: str, removal: Removal) -> bool:
         pins.remove_tombstone(output, commit, holder)
         logger.warning("snapshot %s is pinned or current again: its files stay", commit.snapshot_id)
         return False
-    if directory.exists():
+    if listed:
         for file in commit.files:
-            (directory / file.name).unlink(missing_ok=True)
-        os.rmdir(directory)  # fails if there is a file that no commit names: an unknown file is never removed
-        files.sync(directory.parent)
+            store.delete(f"{removal.path}/{file.name}")
+        if data_files.inside(paths.snapshot_dir(output, commit.snapshot_id)):  # an unknown file is never removed
+            raise OSError(errno.ENOTEMPTY, "Directory not empty")
+        store.delete_tree(str(removal.path), math.inf)
     return True
 
 
-def _remove_directory(removal: Removal) -> bool:
-    """Rename a run's directory in one step, then remove it; False if the run was live after all."""
-    path = removal.path
-    doomed = path if path.name.startswith(_REMOVED) else path.with_name(_REMOVED + path.name)
-    if doomed != path:
-        os.rename(path, doomed)
-        if _size_and_time(doomed)[1] > removal.since:
-            os.rename(doomed, path)
+def _remove_directory(output: str, removal: Removal) -> bool:
+    """Remove what is no snapshot; False if it was in use after all."""
+    name = removal.path.name
+    if removal.kind == "uncommitted" and not name.startswith(REMOVED):
+        log, staging = snapshot.read_log(output), open_store(output).list_names(paths.STAGING)
+        if paths.run_of(name) in staging or name in {commit.snapshot_id for commit in log}:
             return False
-    shutil.rmtree(doomed)
-    files.sync(doomed.parent)
-    return True
+    return open_store(output).delete_tree(str(removal.path), removal.since)

@@ -7,7 +7,7 @@ import dataclasses
 from fashion_udf.errors import InputError
 from fashion_udf.table import log, paths, pins, snapshot
 from fashion_udf.table.commit import Commit, utc_now
-from fashion_udf.table.store import open_store
+from fashion_udf.table.stores import open_store
 
 
 def rollback(output: str, number: int) -> Commit:

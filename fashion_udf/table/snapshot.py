@@ -1,33 +1,28 @@
-"""Publish, read and verify snapshots of the tags table on local files.
+"""Publish and read snapshots of the tags table.
 
-    <output>/tags/data/<snapshot_id>/<snapshot_id>-part-00000.parquet   immutable; names never repeat
+    <output>/tags/data/<snapshot_id>/part-*.parquet                     immutable; names never repeat
     <output>/tags/log/00000042.json                                     one commit each, create-only
     <output>/tags/current, <output>/tags/current.sql                    the newest snapshot, for people
     <output>/tags/pins/, <output>/tags/expired/                         see `pins`
     <output>/staging/<run_id>/, <output>/runs/<run_id>/                 not for readers of the table
 
-A snapshot exists from the moment its log file does. The highest number is the current one; `current` follows the log
-and is never read back. Nothing here deletes or replaces a file that a reader may have open: `retention` removes old
-snapshots.
+A snapshot exists from the moment its log file does: files that no commit names do not exist for anybody. The highest
+number is the current one; `current` (a link where the store has links, else an object that names the snapshot) follows
+the log and is never read back. Nothing here deletes or replaces a file that a reader may have open: `retention` removes
+old snapshots.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.files import make_directory, sync
-from fashion_udf.table import log, paths
-from fashion_udf.table.commit import Commit, DataFile, file_name, require_id, utc_now
-from fashion_udf.table.store import local_path, open_store
+from fashion_udf.table import data_files, log, paths
+from fashion_udf.table.commit import Commit, DataFile, require_id, utc_now
+from fashion_udf.table.data_files import verify as verify
+from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 
@@ -82,38 +77,44 @@ def read_log(output: str) -> list[Commit]:
 
 
 def publish(
-    output: str, staged: Path, run_id: str, model_version: str, *, expected_rows: int, parent: Commit | None
+    output: str,
+    snapshot_id: str,
+    files: tuple[DataFile, ...],
+    model_version: str,
+    *,
+    expected_rows: int,
+    parent: Commit | None,
 ) -> Commit:
-    """Make the Parquet files of a staged directory the table's next snapshot.
+    """Make the Parquet files that Spark has written to `tags/data/<snapshot_id>/` the table's next snapshot.
 
     Args:
-        output: root of the output, a local path.
-        staged: directory that Spark wrote, on the file system of `output`; its `.parquet` files are moved away.
-        run_id: of this run; also the id of the snapshot, so a run publishes once.
+        output: root of the output.
+        snapshot_id: of the directory; the commit has it for its run id too, so it lands once.
+        files: every data file of the directory.
         model_version: of the bundle that scored the rows.
-        expected_rows: rows that the files must hold, together.
+        expected_rows: of all files together.
         parent: what `current` returned when the run began.
 
     Returns:
         The new commit; or the commit of an earlier, interrupted call of the same run.
 
     Raises:
-        SnapshotError: rows are missing or too many, a file is damaged, or the file system failed; nothing is published.
+        SnapshotError: the files are not as described, or the store failed; nothing is published.
         CommitConflictError: another run published on top of `parent` first; nothing of this run is published.
         CommitUnknownError: nobody can tell yet whether the commit landed; all files were kept.
     """
-    require_id("run_id", run_id)
+    require_id("run_id", snapshot_id)
     store = open_store(output)
     number = parent.number + 1 if parent else 1
-    # The head is read before any file moves: a run that lost can still use its staged files.
     if (head := current(output)) != parent:
         commit = log.find(store, number)
-        if commit is None or commit.run_id != run_id:
+        if commit is None or commit.run_id != snapshot_id:
             raise log.conflict(number, head)
     else:
-        files = _add_files(output, staged, run_id, expected_rows)
         before = parent.number if parent else None
-        commit = log.append(store, Commit(number, run_id, before, utc_now(), run_id, model_version, files))
+        commit = Commit(number, snapshot_id, before, utc_now(), snapshot_id, model_version, files)
+        _require_durable(output, commit, expected_rows)
+        commit = log.append(store, commit)
     update_pointer(output, commit)
     return commit
 
@@ -131,32 +132,12 @@ def repair_pointer(output: str) -> Commit | None:
     return head
 
 
-def view_sql(directory: Path) -> str:
-    """SQL of a DuckDB view on a snapshot's directory. The path may have any character except a backslash."""
+def view_sql(directory: Path | str) -> str:
+    """SQL of a DuckDB view on a snapshot's directory or URI. It may have any character except a backslash."""
     glob = re.sub(r"([*?\[])", r"[\1]", str(directory)) + "/*.parquet"
     quoted = glob.replace("'", "''")
     # A parent directory called env=prod would otherwise become a column.
     return f"CREATE OR REPLACE VIEW tags AS SELECT * FROM read_parquet('{quoted}', hive_partitioning = false);\n"
-
-
-def verify(output: str, commit: Commit) -> None:
-    """Read a snapshot's data files back and compare them with its commit.
-
-    Raises:
-        SnapshotError: files are missing, extra, not plain files, or differ in size, sha256 or row count; names each.
-    """
-    directory = paths.data_dir(output, commit)
-    try:
-        names = set(os.listdir(directory)) if not directory.is_symlink() else set()
-    except OSError:
-        names = set()
-    problems = [f"{name}: not in the commit" for name in sorted(names - {file.name for file in commit.files})]
-    for expected in commit.files:
-        problems.extend(_differences(directory / expected.name, expected))
-    if problems:
-        raise SnapshotError(
-            f"Expected {directory} as commit {commit.number} describes it. Received: {'; '.join(problems)}"
-        )
 
 
 def update_pointer(output: str, commit: Commit) -> None:
@@ -172,65 +153,20 @@ def update_pointer(output: str, commit: Commit) -> None:
         )
 
 
-def _differences(path: Path, expected: DataFile) -> Iterator[str]:
+def _require_durable(output: str, commit: Commit, expected_rows: int) -> None:
+    """Refuse files that are not all of the table, and force the others to the disk."""
+    place = paths.snapshot_dir(output, commit.snapshot_id)
+    if not commit.files:
+        raise SnapshotError(f"Expected at least one .parquet file in {place}. Received: none; nothing was published")
+    if commit.rows != expected_rows:
+        raise SnapshotError(
+            f"Expected {expected_rows} rows in {place}. Received: {commit.rows} rows in {len(commit.files)} files; "
+            "nothing was published"
+        )
+    data_files.require_listed(output, commit)
     try:
-        if path.parent.is_symlink() or path.is_symlink() or not path.is_file():
-            yield f"{expected.name}: missing, or not a plain file"
-            return
-        if (size := path.stat().st_size) != expected.size:
-            yield f"{expected.name}: {size} bytes, not {expected.size}"
-        elif (sha256 := _sha256(path)) != expected.sha256:
-            yield f"{expected.name}: sha256 {sha256}, not {expected.sha256}"
-        elif (rows := _rows(path)) != expected.rows:
-            yield f"{expected.name}: {rows} rows, not {expected.rows}"
-    except (OSError, SnapshotError) as error:
-        yield f"{expected.name}: {error}"
-
-
-def _add_files(output: str, staged: Path, snapshot_id: str, expected_rows: int) -> tuple[DataFile, ...]:
-    """Check the staged files and move them, durably, into the directory of the snapshot."""
-    try:
-        files = _describe(staged, snapshot_id)
-        if (rows := sum(file.rows for _, file in files)) != expected_rows:
-            raise SnapshotError(
-                f"Expected {expected_rows} rows in {staged}. Received: {rows} rows in {len(files)} files; "
-                "nothing was published"
-            )
-        directory = local_path(output) / paths.TAGS / "data" / snapshot_id
-        make_directory(directory.parent)
-        os.mkdir(directory)  # FileExistsError: ids never repeat, so nothing in there may be touched
-        for path, file in files:
-            os.rename(path, directory / file.name)
-        for parent in (directory, *directory.parents[:3]):  # names up to the output's root must survive a power cut
-            sync(parent)
+        open_store(output).sync(place.key, [file.name for file in commit.files])
     except OSError as error:
         raise SnapshotError(
-            f"Expected to move the files of {staged} into the table. Received: {error}; nothing was published"
+            f"Expected to force the files of {place} to the disk. Received: {error}; nothing was published"
         ) from error
-    return tuple(file for _, file in files)
-
-
-def _describe(staged: Path, snapshot_id: str) -> list[tuple[Path, DataFile]]:
-    """Force the staged files to the disk and describe each under its final name."""
-    # Spark leaves _SUCCESS, .crc and _temporary beside its files; DuckDB, unlike Spark, would read them.
-    names = sorted(n for n in os.listdir(staged) if n.endswith(".parquet") and not n.startswith((".", "_")))
-    if not names:
-        raise SnapshotError(f"Expected at least one .parquet file in {staged}. Received: none; nothing was published")
-    files = []
-    for index, path in enumerate(staged / name for name in names):
-        sync(path)
-        described = DataFile(file_name(snapshot_id, index), path.stat().st_size, _rows(path), _sha256(path))
-        files.append((path, described))
-    return files
-
-
-def _rows(path: Path) -> int:
-    try:
-        return int(pq.read_metadata(path).num_rows)
-    except pa.ArrowException as error:
-        raise SnapshotError(f"Expected a Parquet file. Received: {path} ({error})") from error
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

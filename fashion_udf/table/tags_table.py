@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fashion_udf.schema import TAGS, to_spark
-from fashion_udf.table import diff, followers, listing, paths, pins, rollback, snapshot
+from fashion_udf.table import data_files, diff, followers, listing, paths, pins, rollback, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class TagsTable:
         """The newest commit: `number`, `rows`, `snapshot_id`, `model_version`, `time`; None before the first night."""
         return snapshot.current(self._output)
 
-    def directory(self, number: int | None = None) -> Path:
-        """The directory of a snapshot's Parquet files: read `*.parquet` in it.
+    def directory(self, number: int | None = None) -> Path | str:
+        """The directory of a snapshot's Parquet files, a URI where the output is not local: read `*.parquet` in it.
 
         Args:
             number: of a commit; the newest by default.
@@ -62,7 +62,8 @@ class TagsTable:
 
     def to_spark(self, spark: SparkSession, number: int | None = None) -> DataFrame:
         """The rows as a Spark data frame; raises as `directory` does."""
-        return spark.read.schema(to_spark(TAGS)).parquet(str(self.directory(number)))
+        place = paths.snapshot_dir(self._output, self._commit(number).snapshot_id)
+        return spark.read.schema(to_spark(TAGS)).parquet(place.uri)
 
     def to_pandas(self, columns: Sequence[str] | None = None, number: int | None = None) -> pd.DataFrame:
         """The rows as a pandas data frame; raises as `directory` does.
@@ -74,8 +75,7 @@ class TagsTable:
         commit = self._commit(number)
         names = list(TAGS.names if columns is None else columns)
         schema = pa.schema([TAGS.field(name) for name in names])
-        directory = paths.data_dir(self._output, commit)
-        parts = [_read(directory / file.name, schema) for file in commit.files]
+        parts = [_read(file, schema) for _, file in data_files.opened(self._output, commit)]
         frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
         return frame
 
@@ -119,8 +119,8 @@ class TagsTable:
         return commit
 
 
-def _read(file: Path, schema: pa.Schema) -> pa.Table:
-    with pq.ParquetFile(file) as source:
+def _read(file: BinaryIO, schema: pa.Schema) -> pa.Table:
+    with file, pq.ParquetFile(file) as source:
         names = [name for name in schema.names if name in source.schema_arrow.names]
         stored = source.read(names)
     columns = [

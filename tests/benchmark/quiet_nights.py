@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from fashion_udf.model import bundle
 from fashion_udf.schema import EMBEDDING_SIZE, TAGS
-from fashion_udf.table import paths, snapshot
+from fashion_udf.table import data_files, paths, snapshot
 from tests.benchmark import measured_rows
 from tests.benchmark.catalogs import Catalogs
 from tests.benchmark.measured_rows import Options, Row
@@ -81,13 +81,15 @@ def _catalog(products: Catalogs, count: int) -> pa.Table:
 
 def _publish(fingerprints: Path, output: Path, options: Options) -> None:
     model_version, run_id = bundle.read(options.bundle).model_version, paths.new_run_id()
-    staged = paths.staging_dir(str(output), run_id) / "tags-0"
-    staged.mkdir(parents=True)
+    place = paths.snapshot_dir(str(output), run_id)
+    directory = Path(str(place))
+    directory.mkdir(parents=True)
     rows = ds.dataset(fingerprints, format="parquet").to_table()
     for number, first in enumerate(range(0, len(rows), FILE_ROWS)):
         table = _tags(rows.slice(first, FILE_ROWS).combine_chunks(), run_id, model_version)
-        pq.write_table(table, staged / f"part-{number:05d}.parquet", compression="zstd")
-    snapshot.publish(str(output), staged, run_id, model_version, expected_rows=len(rows), parent=None)
+        pq.write_table(table, directory / f"part-{number:05d}.parquet", compression="zstd")
+    files = data_files.described(place)
+    snapshot.publish(str(output), run_id, files, model_version, expected_rows=len(rows), parent=None)
 
 
 def _tags(rows: pa.Table, run_id: str, model_version: str) -> pa.Table:

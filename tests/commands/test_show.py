@@ -14,7 +14,7 @@ import pytest
 from fashion_udf.commands import show
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.schema import TAGS
-from fashion_udf.table import snapshot
+from tests.tables import publish_staged
 
 
 def _row(
@@ -33,7 +33,7 @@ def output(tmp_path: Path) -> Path:
     rows = [_row(f"p{i:02d}", "Shirts", 0.9 - i / 100, "ok", "both") for i in range(12)]
     rows += [_row("none", None, None, "image_missing", "none"), _row("007\x1b[2J", "Shoes", 0.25, "image_none", "text")]
     pq.write_table(pa.Table.from_pylist(rows, TAGS), staged / "part-00000.parquet")
-    snapshot.publish(str(tmp_path), staged, run_id="r", model_version="v1", expected_rows=14, parent=None)
+    publish_staged(tmp_path, staged, "r", expected_rows=14, parent=None)
     return tmp_path
 
 

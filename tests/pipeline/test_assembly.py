@@ -12,6 +12,7 @@ import pytest
 from fashion_udf.pipeline import assembly
 from fashion_udf.schema import TAGS
 from tests.pipeline.assembled import HATS, KITES, VECTOR, assembled, by_id, family, inputs, shown
+from tests.tables import at
 from tests.tag_rows import UNIT, tags
 
 if TYPE_CHECKING:
@@ -235,12 +236,11 @@ def test_a_table_is_written_in_files_that_cores_share_and_embeddings_without_a_d
 ) -> None:
     table = tags(spark, *({"product_id": f"p{number}", "embedding": UNIT} for number in range(6))).repartition(6)
     table.write.parquet(str(tmp_path / "source"))
-    sources = spark.read.parquet(str(tmp_path / "source")).inputFiles()
     size = sum(file.stat().st_size for file in (tmp_path / "source").glob("*.parquet"))
     for files in (1, 3):
         monkeypatch.setattr(assembly, "FILE_BYTES", size // files)
         target = tmp_path / f"in {files}"
-        assembly.write(table, sources, target)
+        assembly.write(table, size, at(target))
         assert len(sorted(target.glob("*.parquet"))) == files
     (written,) = (tmp_path / "in 1").glob("*.parquet")
     group = pq.ParquetFile(written).metadata.row_group(0)

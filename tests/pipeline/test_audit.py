@@ -35,30 +35,34 @@ BAD = {
 GOOD = {"unit": UNIT, "rounded up": [1.0009, *UNIT[1:]], "rounded down": [-0.9991, *UNIT[1:]], "not scored": None}
 
 
-def _file(folder: Path, vectors: list[Any]) -> Path:
-    rows = pa.table({"embedding": pa.array(vectors, TAGS.field("embedding").type)})
-    path = folder / f"{len(list(folder.iterdir()))}.parquet"
-    pq.write_table(rows, path)
-    return path
+def _vectors(vectors: list[Any]) -> pa.Array:
+    return pa.array(vectors, TAGS.field("embedding").type)
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_an_embedding_that_is_no_unit_vector_is_counted(tmp_path: Path, name: str) -> None:
-    assert audit.bad_embeddings([_file(tmp_path, [UNIT, None, BAD[name]])]) == 1
+def test_an_embedding_that_is_no_unit_vector_is_counted(name: str) -> None:
+    assert audit.bad_embeddings(_vectors([UNIT, None, BAD[name]])) == 1
 
 
-def test_embeddings_are_counted_in_all_batches_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "_BATCH_ROWS", 3)
-    files = [_file(tmp_path, vectors) for vectors in ([*GOOD.values()], [*BAD.values(), *GOOD.values()], [None], [])]
-    assert audit.bad_embeddings(files) == len(BAD)
+@pytest.mark.parametrize("name", GOOD)
+def test_an_embedding_that_is_a_unit_vector_is_not_counted(name: str) -> None:
+    assert audit.bad_embeddings(_vectors([GOOD[name], None])) == 0
 
 
-def test_texts_that_are_not_utf_8_are_counted_in_all_columns_of_all_files(tmp_path: Path) -> None:
+def test_embeddings_and_texts_are_counted_in_all_batches_of_all_files(spark: SparkSession, tmp_path: Path) -> None:
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 3)
+    batches = [[*GOOD.values()], [*BAD.values(), *GOOD.values()], [None]]
+    for number, vectors in enumerate(batches):
+        texts = pa.array([b"caf\xe9", *[b"caf\xc3\xa9"] * (len(vectors) - 1)], pa.binary()).view(pa.string())
+        rows = pa.table({"embedding": _vectors(vectors), "error": texts, "category": texts})
+        pq.write_table(rows, tmp_path / f"{number}.parquet")
+    assert audit.bad_values(spark.read.parquet(str(tmp_path))) == (len(BAD), 2 * len(batches))
+
+
+def test_texts_that_are_not_utf_8_are_counted_in_all_columns() -> None:
     texts = pa.array([b"caf\xe9", b"caf\xc3\xa9", None, b"\xff"], pa.binary()).view(pa.string())
-    rows = pa.table({"error": texts, "embedding": pa.array([UNIT] * 4), "number": [1, 2, 3, 4], "category": texts})
-    pq.write_table(rows, tmp_path / "a.parquet")
-    pq.write_table(pa.table({"error": ["fine", None]}), tmp_path / "b.parquet")
-    assert audit.bad_texts([tmp_path / "a.parquet", tmp_path / "b.parquet"]) == 4
+    rows = {"error": texts, "embedding": _vectors([UNIT] * 4), "number": pa.array([1, 2, 3, 4]), "category": texts}
+    assert audit.bad_texts(pa.RecordBatch.from_pydict(rows)) == 4
 
 
 def test_a_table_that_no_reader_opens_is_refused_whatever_anybody_accepts() -> None:
@@ -76,7 +80,7 @@ def test_metrics_list_the_flips_most_frequent_first() -> None:
     assert found["rows"] == 0 and found["previous_rows"] is None
 
 
-def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession, tmp_path: Path) -> None:
+def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession) -> None:
     table = tags(
         spark,
         {"product_id": "same"},
@@ -89,7 +93,7 @@ def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession, tmp_path: 
             "decision": "review",
         },
         {"product_id": "flipped", "category": "Hats"},
-        {"product_id": "lost", "category": None},
+        {"product_id": "lost", "category": None, "embedding": UNIT[:-1]},
     )
     previous = tags(
         spark,
@@ -98,12 +102,12 @@ def test_the_audit_counts_what_the_gates_look_at(spark: SparkSession, tmp_path: 
         {"product_id": "lost", "category": "Hats"},
         {"product_id": "gone"},
     )
-    found = audit.audit(table, previous, [_file(tmp_path, [UNIT, *BAD.values()])])
+    found = audit.audit(table, previous)
     rows = 5
     assert found == Audit(
         rows=rows,
         ids=rows - 1,
-        bad_embeddings=len(BAD),
+        bad_embeddings=1,
         statuses={"ok": rows - 1, "image_io": 1},
         decisions={"auto": rows - 1, "review": 1},
         modalities={"both": rows - 1, "text": 1},
@@ -131,7 +135,7 @@ def test_the_audit_counts_withdrawn_decisions_of_products_that_stay_and_rows_tha
         {"product_id": "nothing, but decided", "status": "image_none", "modality": "none", **decided},
         {"product_id": "failed", "status": "image_io", **nothing},
     )
-    found = audit.audit(table, previous, [])
+    found = audit.audit(table, previous)
     assert (found.decided_before, found.withdrawn) == (2, 1)
     assert (found.without_input, found.without_category) == (2, 2)
 
@@ -149,7 +153,7 @@ def test_the_audit_counts_how_often_people_agreed_with_the_model(spark: SparkSes
         {"product_id": "nobody decided", "category": "Kites"},
         {"product_id": "kept", "category": "Kites", "category_source": "kept"},
     )  # fmt: skip
-    assert audit.audit(table, tags(spark, {"product_id": "gone", **given}), []).overrides == [
+    assert audit.audit(table, tags(spark, {"product_id": "gone", **given})).overrides == [
         {"model_version": "v1", "model_category": None, "decided": 1, "agreed": 0},
         {"model_version": "v1", "model_category": "Tops", "decided": 2, "agreed": 1},
         {"model_version": "v2", "model_category": "Hats", "decided": 2, "agreed": 2},
@@ -157,6 +161,6 @@ def test_the_audit_counts_how_often_people_agreed_with_the_model(spark: SparkSes
 
 
 def test_an_empty_first_table_is_audited(spark: SparkSession) -> None:
-    found = audit.audit(tags(spark), None, [])
+    found = audit.audit(tags(spark), None)
     assert found == EMPTY
     assert gates.broken(found, 0, Gates()) == []

@@ -12,6 +12,7 @@ import pytest
 from fashion_udf.errors import CommitConflictError, GateRefusedError, Stopped
 from fashion_udf.pipeline import outcome
 from fashion_udf.pipeline.outcome import Preview, RunCounts
+from tests.tables import at
 
 #: What `outcome.json` holds of three new rows.
 _ZERO = ("rejected", "scored", "carried", "resting", "removed", "duplicates", "staged")
@@ -19,7 +20,7 @@ COUNTS = {"accepted": 3, **dict.fromkeys(_ZERO, 0), "reason.new": 3}
 
 
 def test_the_outcome_is_exact_json(tmp_path: Path) -> None:
-    outcome.write_outcome(tmp_path / "runs/r", 3, {"scored": 2, "carried": 1}, "a gate refused")
+    outcome.write_outcome(at(tmp_path / "runs/r"), 3, {"scored": 2, "carried": 1}, "a gate refused")
     assert (tmp_path / "runs/r/outcome.json").read_text() == (
         '{\n  "counts": {\n    "carried": 1,\n    "scored": 2\n  },\n'
         '  "exit_code": 3,\n  "message": "a gate refused"\n}\n'
@@ -27,14 +28,14 @@ def test_the_outcome_is_exact_json(tmp_path: Path) -> None:
 
 
 def test_a_later_outcome_replaces_the_earlier_one_and_leaves_no_litter(tmp_path: Path) -> None:
-    outcome.write_outcome(tmp_path, 1, {}, "first")
-    outcome.write_outcome(tmp_path, 0, {}, "second")
+    outcome.write_outcome(at(tmp_path), 1, {}, "first")
+    outcome.write_outcome(at(tmp_path), 0, {}, "second")
     assert json.loads((tmp_path / "outcome.json").read_text())["message"] == "second"
     assert os.listdir(tmp_path) == ["outcome.json"]
 
 
 def test_metrics_are_json_that_every_reader_accepts(tmp_path: Path) -> None:
-    outcome.write_metrics(tmp_path, {"b": math.nan, "a": {"rows": [1, math.inf], "ok": True}})
+    outcome.write_metrics(at(tmp_path), {"b": math.nan, "a": {"rows": [1, math.inf], "ok": True}})
     text = (tmp_path / "metrics.json").read_text()
     assert json.loads(text) == {"a": {"ok": True, "rows": [1, None]}, "b": None}
     assert text.index('"a"') < text.index('"b"') and "NaN" not in text
@@ -46,7 +47,7 @@ def _outcome(directory: Path) -> dict[str, object]:
 
 
 def test_a_run_that_ends_well_leaves_exit_code_0_and_its_counts(tmp_path: Path) -> None:
-    with outcome.recorded(tmp_path) as record:
+    with outcome.recorded(at(tmp_path)) as record:
         record.counts = RunCounts(accepted=3, reasons={"new": 3})
     assert _outcome(tmp_path) == {"exit_code": 0, "counts": COUNTS, "message": "done"}
 
@@ -64,7 +65,7 @@ def test_a_run_that_ends_well_leaves_exit_code_0_and_its_counts(tmp_path: Path) 
 def test_a_run_that_fails_leaves_its_exit_code_and_message(
     tmp_path: Path, error: BaseException, exit_code: int, message: str
 ) -> None:
-    with pytest.raises(type(error)), outcome.recorded(tmp_path) as record:
+    with pytest.raises(type(error)), outcome.recorded(at(tmp_path)) as record:
         record.counts = RunCounts(accepted=3, reasons={"new": 3})
         raise error
     assert _outcome(tmp_path) == {"exit_code": exit_code, "counts": COUNTS, "message": message}
@@ -72,7 +73,7 @@ def test_a_run_that_fails_leaves_its_exit_code_and_message(
 
 def test_an_outcome_that_cannot_be_written_hides_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "runs").touch()
-    with pytest.raises(GateRefusedError, match="mine"), outcome.recorded(tmp_path / "runs/r"):
+    with pytest.raises(GateRefusedError, match="mine"), outcome.recorded(at(tmp_path / "runs/r")):
         raise GateRefusedError("mine")
     assert "the run ended with exit code 3, but outcome.json was not written: " in caplog.text
 

@@ -20,9 +20,9 @@ from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.schema import RESULT, TAGS
 from fashion_udf.scoring.scorer import Settings
 from fashion_udf.spark import memory
-from fashion_udf.table import paths, snapshot
+from fashion_udf.table import data_files, paths
 from tests import small_bundle
-from tests.tables import head
+from tests.tables import at, head, publish_staged
 from tests.tag_rows import results, tags
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def _publish(spark: SparkSession, folder: Path, **fingerprints: str) -> None:
     tags(spark, *({"product_id": name, "fingerprint": value} for name, value in fingerprints.items())).write.parquet(
         str(staged)
     )
-    snapshot.publish(
-        str(folder / "out"), staged, paths.new_run_id(), "v1", expected_rows=len(fingerprints), parent=None
-    )
+    publish_staged(folder / "out", staged, paths.new_run_id(), "v1", expected_rows=len(fingerprints), parent=None)
 
 
 def _files(folder: Path) -> set[Path]:
@@ -102,7 +100,8 @@ def test_a_run_starts_with_the_accepted_rows_in_its_scope_and_writes_nothing(
     run = planning.start(spark, _config(tmp_path, input=tree), Scope(selected=selected), "r1")
     assert [row["product_id"] for row in run.rows.collect()] == ["a"]
     assert run.rejected_rows == 3
-    assert (run.staging, run.directory) == (tmp_path / "out" / "staging" / "r1", tmp_path / "out" / "runs" / "r1")
+    root = f"file://{tmp_path}/out"
+    assert (run.staging.uri, run.directory.uri) == (f"{root}/staging/r1", f"{root}/runs/r1")
     assert _files(tmp_path) == before
     with pytest.raises(CatalogError, match="Received: 3 rows with such ids"):
         planning.start(spark, _config(tmp_path), Scope(), "r1")
@@ -146,7 +145,7 @@ def test_the_engine_and_the_limits_of_the_configuration_are_what_a_run_scores_wi
 
 
 def test_the_first_plan_has_no_table_before_it(spark: SparkSession, tmp_path: Path) -> None:
-    planned = planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), tmp_path / "plan-0")
+    planned = planning.on_current(_run(spark, tmp_path, Scope(), a="fa"), at(tmp_path / "plan-0"))
     assert planned.parent is None
     held = {"rows_with_photo": 0, "rows_with_text": 1, "texts_not_utf8": 0, "rows_with_more_photos": 0}
     assert planned.counts == PlanCounts(accepted=1, to_score=1, files={"f": 1}, reasons={"new": 1}, catalog=held)
@@ -164,7 +163,8 @@ def test_a_plan_carries_resumes_and_drops_and_without_a_target_writes_nothing(
     (directory / "alive").touch()
     row = {"planned_fingerprint": "before", "fingerprint": "fn", "run_id": "r0"}
     results(spark, row).write.parquet(str(directory / "written"))
-    staging.commit_chunk(directory, directory / "written", 0)
+    place = paths.staging_dir(str(tmp_path / "out"), "r0")
+    staging.commit_chunk(place, "written", 0, data_files.described(place / "written"))
     before = _files(tmp_path)
     rows = {"same": "fs", "changed": "fc", "staged": "fn", "again": "old"}
     planned = planning.on_current(_run(spark, tmp_path, Scope(), **rows), None)
@@ -194,7 +194,7 @@ def test_rows_of_a_damaged_table_are_not_planned_on(spark: SparkSession, tmp_pat
 def test_files_of_an_older_release_are_read_with_nulls(spark: SparkSession, tmp_path: Path) -> None:
     path = tmp_path / "old, 100% é #1.parquet"
     pq.write_table(pa.table({"product_id": ["a"], "category": ["Tops"], "dropped": [1]}), path)
-    (row,) = planning.read(spark, [str(path)], TAGS).collect()
+    (row,) = planning.read(spark, [at(path)], TAGS).collect()
     assert (row["product_id"], row["category"], row["embedding"]) == ("a", "Tops", None)
     assert planning.read(spark, [], RESULT).columns == RESULT.names
 

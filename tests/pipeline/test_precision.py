@@ -19,6 +19,7 @@ from fashion_udf.pipeline import chunks, fingerprint, precision, tagging
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.table import paths, snapshot
 from tests import small_bundle
+from tests.tables import publish_staged
 from tests.tag_rows import tags
 
 if TYPE_CHECKING:
@@ -115,5 +116,5 @@ def test_most_rows_of_this_model_decide_and_without_one_the_cpu(
     tags(
         spark, *({"product_id": str(at), "fingerprint": f"t-i-{part}".rjust(98)} for at, part in enumerate(parts))
     ).write.parquet(str(staged))
-    snapshot.publish(str(tmp_path), staged, "r1", "v1", expected_rows=3, parent=None)
+    publish_staged(tmp_path, staged, "r1", "v1", expected_rows=3, parent=None)
     assert precision.resolve(spark, str(tmp_path), small_bundle.read("int8"), VERSIONS) == chosen

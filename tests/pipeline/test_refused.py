@@ -13,19 +13,24 @@ import pytest
 from fashion_udf.errors import InputError, SnapshotError
 from fashion_udf.pipeline import refused
 from fashion_udf.pipeline.gates import Broken
-from fashion_udf.table import snapshot
-from tests.tables import head, publish, stage
+from fashion_udf.table import paths, snapshot
+from tests.tables import head, publish, written
 
 FLIPS, SHIFT = Broken("flips", "Expected few. Received: many"), Broken("category_shift", "Expected 0. Received: 1")
 LEDGER = Broken("ledger", "Expected 2 rows. Received: 1")
 
 
-def _refuse(output: Path, *broken: Broken, run_id: str = "r9", tags: str = "tags-0", rows: int = 2) -> Path:
-    """Refuse a table of two products; returns the staging directory."""
-    stage(output, ["a", "b"], name=f"{run_id}/{tags}")
-    staging = output / "staging" / run_id
-    refused.keep_refused(staging, staging / tags, "v2", rows, snapshot.current(str(output)), broken)
-    return staging
+def _refuse(output: Path, *broken: Broken, snapshot_id: str = "r9", rows: int = 2) -> Path:
+    """Refuse a table of two products of run r9; returns the staging directory."""
+    files, table = written(output, ["a", "b"], name=snapshot_id), paths.snapshot_dir(str(output), snapshot_id)
+    place = paths.staging_dir(str(output), "r9")
+    refused.keep_refused(place, table, files, "v2", rows, snapshot.current(str(output)), broken)
+    return output / "staging" / "r9"
+
+
+def _told(output: Path, *broken: Broken) -> str:
+    table = paths.snapshot_dir(str(output), "r9")
+    return refused.keep_refused(paths.staging_dir(str(output), "r9"), table, (), "v2", 2, None, broken)
 
 
 def _edit(staging: Path, **changes: Any) -> None:
@@ -34,28 +39,23 @@ def _edit(staging: Path, **changes: Any) -> None:
 
 
 def test_a_refusal_says_what_broke_where_to_look_and_how_to_accept(tmp_path: Path) -> None:
-    staging = tmp_path / "staging" / "r9"
-    staging.mkdir(parents=True)
     expected = (
         "[flips] Expected few. Received: many; [category_shift] Expected 0. Received: 1. Nothing was published. "
-        f"Look at {staging}/tags-0, and publish it with "
+        f"Look at {tmp_path}/tags/data/r9, and publish it with "
         "`jobs/snapshots.py publish --run r9 --accept flips --accept category_shift`"
     )
-    assert refused.keep_refused(staging, staging / "tags-0", "v2", 2, None, [FLIPS, SHIFT]) == expected
+    assert _told(tmp_path, FLIPS, SHIFT) == expected
 
 
 def test_nobody_is_told_how_to_accept_a_table_that_is_wrong(tmp_path: Path) -> None:
-    staging = tmp_path / "staging" / "r9"
-    staging.mkdir(parents=True)
-    message = refused.keep_refused(staging, staging / "tags-0", "v2", 2, None, [FLIPS, LEDGER])
-    assert message.endswith(f"Nothing was published. Look at {staging}/tags-0")
+    assert _told(tmp_path, FLIPS, LEDGER).endswith(f"Nothing was published. Look at {tmp_path}/tags/data/r9")
 
 
 def test_a_refused_table_is_published_when_every_gate_is_accepted(tmp_path: Path) -> None:
     publish(tmp_path, ["old"])
     staging = _refuse(tmp_path, FLIPS, SHIFT)
     assert head(tmp_path).number == 1
-    assert pq.read_table(staging / "tags-0" / "part-00000-x.zstd.parquet").num_rows == 2, "it can be looked at"
+    assert pq.read_table(tmp_path / "tags" / "data" / "r9").num_rows == 2, "it can be looked at"
     commit = refused.publish(str(tmp_path), "r9", ["category_shift", "flips", "row_drop"])
     assert commit == head(tmp_path)
     assert (commit.number, commit.rows, commit.model_version) == (2, 2, "v2")
@@ -110,7 +110,7 @@ def test_a_first_table_is_not_published_over_another_first_one(tmp_path: Path) -
         refused.publish(str(tmp_path), "r9", ["flips"])
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"tags": "tags-0"}', None])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"snapshot_id": "r9"}', None])
 def test_a_run_without_a_whole_file_of_its_refusal_is_not_published(tmp_path: Path, damage: str | None) -> None:
     staging = _refuse(tmp_path, FLIPS)
     if damage is None:
@@ -122,12 +122,19 @@ def test_a_run_without_a_whole_file_of_its_refusal_is_not_published(tmp_path: Pa
         refused.publish(str(tmp_path), "r9", ["flips"])
 
 
-@pytest.mark.parametrize("tags", ["..", ".", "", "../r8/tags-0", "/tmp", "results", "tags-0/../..", "tags-0\n"])
-def test_a_refused_run_names_no_directory_but_a_table_of_its_own(tmp_path: Path, tags: str) -> None:
+@pytest.mark.parametrize("name", ["..", "", "r8", "r9/../r8", "/tmp", "r99"])
+def test_a_refused_run_names_no_table_but_its_own(tmp_path: Path, name: str) -> None:
     staging = _refuse(tmp_path, FLIPS)
-    stage(tmp_path, ["x", "y"], name="r8/tags-0")
-    for directory in (tmp_path / "staging", staging):
-        pq.write_table(pq.read_table(staging / "tags-0" / "part-00000-x.zstd.parquet"), directory / "x.parquet")
+    written(tmp_path, ["a", "b"], name="r8")
+    _edit(staging, snapshot_id=name)
+    with pytest.raises((InputError, SnapshotError), match="Expected a table of run r9|Expected snapshot_id"):
+        refused.publish(str(tmp_path), "r9", ["flips"])
+    assert snapshot.current(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize("tags", ["..", ".", "", "../r8/tags-0", "/tmp", "results", "tags-0/../..", "tags-0\n"])
+def test_a_refused_run_of_release_0_1_names_no_directory_but_a_table_of_its_own(tmp_path: Path, tags: str) -> None:
+    staging = _refuse(tmp_path, FLIPS)
     _edit(staging, tags=tags)
     with pytest.raises(InputError, match="Expected a refused run in "):
         refused.publish(str(tmp_path), "r9", ["flips"])
@@ -159,8 +166,8 @@ def test_a_refused_table_that_lost_rows_since_is_not_published(tmp_path: Path) -
 
 
 def test_a_run_that_lost_the_first_race_and_was_refused_after_can_be_accepted(tmp_path: Path) -> None:
-    # Its first table was moved under its own id before another run's commit won.
+    # Its first table was written under its own id before another run's commit won.
     publish(tmp_path, ["winner"])
     (tmp_path / "tags" / "data" / "r9").mkdir()
-    _refuse(tmp_path, FLIPS, tags="tags-1")
+    _refuse(tmp_path, FLIPS, snapshot_id="r9-1")
     assert refused.publish(str(tmp_path), "r9", ["flips"]).number == 2

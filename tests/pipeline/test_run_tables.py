@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.pipeline import run_tables
+from tests.tables import at
 from tests.tag_rows import TIME, tags
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def test_the_tables_of_a_run_hold_what_people_ask_for(
         "unchanged": spark.createDataFrame(unchanged, UNCHANGED),
         "unreadable": spark.createDataFrame([("new", "text"), ("model", "both")], UNREADABLE),
     }
-    counted = run_tables.write(tmp_path, after, before, looked_at, "r2", LIMITS)
+    counted = run_tables.write(at(tmp_path), after, before, looked_at, "r2", LIMITS)
     assert counted == ({"image_io": 2, "same_photo": 1}, 2)
     assert pq.read_table(tmp_path / "unreadable.parquet").num_rows == 2
     assert sorted(tuple(row.values()) for row in pq.read_table(tmp_path / "unchanged.parquet").to_pylist()) == unchanged
@@ -111,7 +112,7 @@ def test_a_first_run_has_empty_tables_with_their_columns(spark: SparkSession, tm
         "unchanged": spark.createDataFrame([], UNCHANGED),
         "unreadable": spark.createDataFrame([], UNREADABLE),
     }
-    assert run_tables.write(tmp_path, table, tags(spark), looked_at, "r2", LIMITS) == ({}, 0)
+    assert run_tables.write(at(tmp_path), table, tags(spark), looked_at, "r2", LIMITS) == ({}, 0)
     names = ("changes", "failures", "review", "unchanged", "unreadable")
     found = [pq.read_table(tmp_path / f"{name}.parquet") for name in names]
     assert [table.num_rows for table in found] == [0, 0, 0, 0, 0]

@@ -17,7 +17,7 @@ from fashion_udf.config import JobConfig
 from fashion_udf.errors import ConfigError, InputError
 from fashion_udf.pipeline import selection
 from fashion_udf.pipeline.selection import Selection
-from fashion_udf.table import snapshot
+from tests.tables import publish_staged
 from tests.tag_rows import TIME, tags
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def published(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
     )
     staged = folder / "out" / "staging" / "r1"
     table.write.parquet(str(staged))
-    snapshot.publish(str(folder / "out"), staged, "r1", "v1", expected_rows=4, parent=None)
+    publish_staged(folder / "out", staged, "r1", "v1", expected_rows=4, parent=None)
     names = ["top", "failed", "new", "newer", "newer", None]
     pq.write_table(
         pa.table({"product_id": names, "title": ["t"] * 6, "image": pa.nulls(6)}), folder / "catalog.parquet"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_udf.errors import SnapshotError
-from fashion_udf.table.commit import MAX_COMMIT_BYTES, Commit, DataFile, file_name, parse, require_id
+from fashion_udf.table.commit import MAX_COMMIT_BYTES, Commit, DataFile, parse, require_id
 
 COMMIT = Commit(
     number=42,
@@ -72,7 +72,7 @@ def _commits(draw: st.DrawFn) -> Commit:
         time=draw(st.datetimes().map(lambda t: t.strftime("%4Y-%m-%dT%H:%M:%S.%fZ"))),
         run_id=draw(_ids),
         model_version=draw(st.text(string.ascii_letters + "._:@+-", min_size=1, max_size=200)),
-        files=tuple(DataFile(file_name(snapshot_id, i), *values) for i, values in enumerate(described)),
+        files=tuple(DataFile(f"part-{i:05d}.parquet", *values) for i, values in enumerate(described)),
     )
 
 
@@ -109,9 +109,14 @@ def _with(**changes: Any) -> Callable[[], Commit]:
 HOSTILE: dict[str, tuple[Callable[[], Commit], str]] = {
     "a path as a name": (_file(name="../../../etc/passwd"), r"data file name '\.\./\.\./\.\./etc/passwd' \(expected"),
     "an absolute name": (_file(name="/etc/passwd"), "data file name '/etc/passwd'"),
-    "another snapshot's file": (_file(name="x-part-00000.parquet"), "data file name 'x-part-00000.parquet'"),
+    "a hidden name": (_file(name=".part-00000.parquet"), r"data file name '\.part-00000\.parquet'"),
+    "a name that readers do not look for": (_file(name="part-00000.orc"), r"data file name 'part-00000\.orc'"),
+    "names out of order": (_with(files=COMMIT.files[::-1]), "expected a plain name that is greater than .*-part-00001"),
     "a name that is no string": (_file(name=["a"]), "data file name"),
-    "a file twice": (_with(files=(COMMIT.files[0], COMMIT.files[0])), "expected .*-part-00001.parquet"),
+    "a file twice": (
+        _with(files=(COMMIT.files[0], COMMIT.files[0])),
+        "expected a plain name that is greater than .*-part-00000",
+    ),
     "a negative size": (_file(size=-1), "size, rows or sha256 of data file .*-part-00000"),
     "a true count": (_file(rows=True), "size, rows or sha256"),
     "a fractional count": (_file(rows=1.0), "size, rows or sha256"),
@@ -182,7 +187,7 @@ def test_a_writer_is_held_to_the_same_rules() -> None:
 
 
 def test_a_commit_too_large_to_read_is_not_written() -> None:
-    files = tuple(DataFile(file_name("s", i), 1, 1, "a" * 64) for i in range(80_000))
+    files = tuple(DataFile(f"part-{i:05d}.parquet", 1, 1, "a" * 64) for i in range(80_000))
     with pytest.raises(SnapshotError, match="for 80000 data files: write fewer, larger files"):
         dataclasses.replace(COMMIT, snapshot_id="s", files=files).to_json()
 

@@ -19,6 +19,7 @@ from fashion_udf.table import diff, paths, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.diff import Confidence, Diff
 from tests import tables
+from tests.tables import publish_staged
 
 _COLUMNS = ("product_id", "category", "confidence", "status", "reason", "model_version", "run_id")
 
@@ -32,7 +33,7 @@ def _publish(output: Path, rows: list[dict[str, Any]], columns: tuple[str, ...] 
         schema = pa.schema([TAGS.field(name).with_nullable(True) for name in columns])
         pq.write_table(pa.Table.from_pylist(part, schema), staged / f"part-{index}.parquet")
     head = snapshot.current(str(output))
-    return snapshot.publish(str(output), staged, run_id, "v1", expected_rows=len(rows), parent=head)
+    return publish_staged(output, staged, run_id, "v1", expected_rows=len(rows), parent=head)
 
 
 def _row(product_id: str, category: str | None, confidence: float | None, **more: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from fashion_udf.errors import CommitConflictError, CommitUnknownError, SnapshotError
 from fashion_udf.table import log
 from fashion_udf.table.commit import Commit
-from fashion_udf.table.store import Fault, MemoryStore
+from fashion_udf.table.memory_store import Fault, MemoryStore
 
 KEY = "tags/log/{:08d}.json"
 

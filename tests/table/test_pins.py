@@ -170,8 +170,6 @@ def test_a_name_that_begins_with_a_dot_is_an_unfinished_mark(tmp_path: Path, fir
 def test_marks_are_not_looked_for_behind_a_link(tmp_path: Path, first: Commit, directory: str) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "tags" / directory).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(
-        SnapshotError, match=f"Expected tags/{directory} to be a directory of the table. Received: a link"
-    ):
+    with pytest.raises(SnapshotError, match=f"Expected a readable tags/{directory}. Received: .*a link, which"):
         pins.pin(str(tmp_path), first) if directory == "expired" else pins.unpin(str(tmp_path), first)
     assert os.listdir(tmp_path / "elsewhere") == []

@@ -19,7 +19,7 @@ import pytest
 
 from fashion_udf.table import paths, snapshot
 from tests.soak import SOAK, rounds
-from tests.tables import publish, without_syncs
+from tests.tables import publish, publish_staged, without_syncs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -103,7 +103,7 @@ def test_a_snapshot_of_an_older_release_is_read_together_with_a_new_one(spark: S
         staged.mkdir(parents=True)
         pq.write_table(pa.table(columns), staged / "part-0.parquet")
         parent = snapshot.current(str(tmp_path))
-        commit = snapshot.publish(str(tmp_path), staged, name, "v", expected_rows=1, parent=parent)
+        commit = publish_staged(tmp_path, staged, name, "v", expected_rows=1, parent=parent)
         return paths.data_dir(str(tmp_path), commit)
 
     old = published("old", product_id=["a"], category=["Hats"])

@@ -71,7 +71,7 @@ def test_what_was_removed_is_described(tmp_path: Path) -> None:
     _publish(tmp_path, 2)
     size = (tmp_path / "tags/data/s1/s1-part-00000.parquet").stat().st_size
     (removal,), _ = retention.expire(str(tmp_path), ALL)
-    assert (removal.kind, removal.path) == ("snapshot", tmp_path / "tags/data/s1")
+    assert (removal.kind, str(removal.path)) == ("snapshot", "tags/data/s1")
     assert removal.size >= size and removal.commit == snapshot.read_log(str(tmp_path))[0]
     assert 99.9 * DAY < time.time() - removal.since < 100.1 * DAY
 
@@ -325,10 +325,13 @@ def _move_out(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tags/data/s1", "s1: Expected a directory inside the table. Received: .*s1, a link; nothing was removed"),
-        ("tags/data", "s1: Expected a directory inside the table. Received: .*s1, a link; nothing was removed"),
-        ("staging", "Expected .*staging to be a directory of the table. Received: a link; nothing was removed"),
-        ("runs", "Expected .*runs to be a directory of the table. Received: a link; nothing was removed"),
+        (
+            "tags/data/s1",
+            "s1: Expected a directory inside the table. Received: .* a link, .*s1'; nothing was removed",
+        ),
+        ("tags/data", "Expected a readable table in .* Received: .* a link, which .*data'; nothing was removed"),
+        ("staging", "Expected a readable table in .* Received: .* a link, which .*staging'; nothing was removed"),
+        ("runs", "Expected a readable table in .* Received: .* a link, which .*runs'; nothing was removed"),
     ],
 )
 def test_nothing_is_removed_through_a_link(tmp_path: Path, name: str, message: str) -> None:

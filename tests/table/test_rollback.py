@@ -12,12 +12,12 @@ import duckdb
 import pytest
 
 from fashion_udf.errors import CommitConflictError, CommitUnknownError, FashionError, InputError, SnapshotError
-from fashion_udf.table import log, pins, snapshot, store
+from fashion_udf.table import log, pins, snapshot, stores
 from fashion_udf.table.commit import Commit, parse
+from fashion_udf.table.memory_store import Fault, MemoryStore
 from fashion_udf.table.rollback import rollback
-from fashion_udf.table.store import Fault, MemoryStore
 from tests import tables
-from tests.tables import CALLS, publish
+from tests.tables import CALLS, publish, publish_staged
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_run_whose_parent_was_rolled_back_is_a_conflict(tmp_path: Path, first:
     staged = tables.stage(tmp_path, ["4"])
     rollback(str(tmp_path), 1)
     with pytest.raises(CommitConflictError, match="publish commit 3 .* Received: commit 3 of run "):
-        snapshot.publish(str(tmp_path), staged, "four", "v1", expected_rows=1, parent=parent)
+        publish_staged(tmp_path, staged, "four", "v1", expected_rows=1, parent=parent)
 
 
 @pytest.mark.parametrize("number", [-1, 0, 3])
@@ -162,7 +162,7 @@ def test_every_fault_of_a_store_ends_in_a_truthful_outcome(
     stored = {f"tags/log/{commit.number:08d}.json": commit.to_json() for commit in (first, second)}
     for k in range(1, 30):
         memory = MemoryStore({k: Fault(when, TimeoutError("timed out"))}, dict(stored))  # type: ignore[arg-type]
-        monkeypatch.setitem(store.STORES, "", memory)
+        monkeypatch.setitem(stores.STORES, "", memory)
         try:
             possible = {rollback(str(tmp_path), 1).number}
         except CommitUnknownError:

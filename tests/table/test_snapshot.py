@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import re
 import shutil
@@ -15,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.errors import CommitConflictError, ConfigError, SnapshotError
-from fashion_udf.table import paths, snapshot, store
-from tests.tables import publish, stage
+from fashion_udf.table import data_files, paths, snapshot, stores
+from fashion_udf.table.store import Store
+from tests.tables import publish, written
 
 
 def test_a_published_table_has_the_documented_layout(tmp_path: Path) -> None:
@@ -89,9 +91,10 @@ def test_a_file_uri_names_the_same_table(tmp_path: Path) -> None:
     assert snapshot.current(f"file://{tmp_path}") == commit
 
 
-def test_an_unsupported_scheme_is_refused_before_anything_is_read() -> None:
-    with pytest.raises(ConfigError, match=r"Expected output\.path to be local .* Received: s3://bucket/x"):
-        snapshot.current("s3://bucket/x")
+@pytest.mark.parametrize("output", ["hdfs:", "hdfs://", "gs:x", "s3:/bucket"])
+def test_a_uri_without_a_place_is_refused_before_anything_is_read(output: str) -> None:
+    with pytest.raises(ConfigError, match=rf"Expected output\.path as scheme://place/path\. Received: '{output}'"):
+        snapshot.current(output)
 
 
 # ---- run ids
@@ -111,8 +114,23 @@ def test_the_run_is_known_by_everything_it_publishes() -> None:
 
 
 def test_a_run_has_its_own_directories() -> None:
-    assert paths.staging_dir("/out", "run-1") == Path("/out/staging/run-1")
-    assert paths.run_dir("/out", "run-1") == Path("/out/runs/run-1")
+    assert str(paths.staging_dir("/out", "run-1")) == "/out/staging/run-1"
+    assert str(paths.run_dir("file:///out", "run-1")) == "/out/runs/run-1"
+    assert str(paths.run_dir("s3://bucket/out/", "run-1")) == "s3://bucket/out/runs/run-1"
+
+
+@pytest.mark.parametrize(
+    ("output", "uri"),
+    [
+        ("/out", "file:///out/staging/r"),
+        ("file:/out/%20", "file:///out/%20/staging/r"),
+        ("s3://bucket/out/", "s3a://bucket/out/staging/r"),
+        ("s3a://bucket", "s3a://bucket/staging/r"),
+        ("hdfs://host:9000/out", "hdfs://host:9000/out/staging/r"),
+    ],
+)
+def test_what_spark_is_given_has_its_scheme(output: str, uri: str) -> None:
+    assert paths.staging_dir(output, "r").uri == uri
 
 
 @pytest.mark.parametrize("directory", [paths.staging_dir, paths.run_dir])
@@ -126,76 +144,84 @@ def test_a_run_id_cannot_climb_out(directory: Callable[[str, str], Path]) -> Non
 
 def test_commit_refuses_when_rows_are_missing(tmp_path: Path) -> None:
     before = publish(tmp_path, ["old"])
-    staged = stage(tmp_path, ["1", "2"], ["3"])
-    with pytest.raises(SnapshotError, match=r"Expected 4 rows in .*staged\. Received: 3 rows in 2 files; nothing was"):
-        snapshot.publish(str(tmp_path), staged, run_id="r", model_version="v1", expected_rows=4, parent=before)
+    files = written(tmp_path, ["1", "2"], ["3"], name="r")
+    with pytest.raises(SnapshotError, match=r"Expected 4 rows in .*/data/r\. Received: 3 rows in 2 files; nothing was"):
+        snapshot.publish(str(tmp_path), "r", files, "v1", expected_rows=4, parent=before)
     assert snapshot.current(str(tmp_path)) == before
-    assert len(list(staged.glob("part-*.parquet"))) == 2, "what was staged stays for inspection"
+    assert len(list((tmp_path / "tags/data/r").glob("*.parquet"))) == 2, "what was written stays for inspection"
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-7]), "Expected a Parquet file. Received: .*part-00000"),
-        (lambda path: path.write_bytes(b""), "Expected a Parquet file. Received: .*part-00000"),
-        (os.unlink, r"Expected at least one \.parquet file in .*staged\. Received: none"),
-        (lambda path: shutil.rmtree(path.parent), "Expected to move the files .* Received: .*No such file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-7]), r"r-part-00000\.parquet: [0-9]+ bytes, not [0-9]+"),
+        (lambda path: path.write_bytes(b""), r"r-part-00000\.parquet: 0 bytes, not [0-9]+"),
+        (os.unlink, r"r-part-00000\.parquet: missing, or not a plain file"),
+        (lambda path: shutil.rmtree(path.parent), r"r-part-00000\.parquet: missing, or not a plain file"),
+        (lambda path: (path.parent / "x.parquet").touch(), r"x\.parquet: not in the commit"),
     ],
 )
-def test_a_damaged_staging_directory_publishes_nothing(
+def test_files_that_are_not_as_described_are_not_published(
     tmp_path: Path, damage: Callable[[Path], object], message: str
 ) -> None:
-    staged = stage(tmp_path, ["1"])
-    damage(staged / "part-00000-x.zstd.parquet")
+    files = written(tmp_path, ["1"], name="r")
+    damage(tmp_path / "tags/data/r/r-part-00000.parquet")
     with pytest.raises(SnapshotError, match=message):
-        snapshot.publish(str(tmp_path), staged, run_id="r", model_version="v1", expected_rows=1, parent=None)
+        snapshot.publish(str(tmp_path), "r", files, "v1", expected_rows=1, parent=None)
     assert snapshot.current(str(tmp_path)) is None
 
 
-def test_a_moved_parent_is_a_conflict_before_any_file_moves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" * 10])
+def test_what_is_no_parquet_file_is_not_described(data: bytes) -> None:
+    with pytest.raises(SnapshotError, match=r"Expected a Parquet file\. Received: part-0\.parquet \("):
+        data_files.describe("part-0.parquet", io.BytesIO(data))
+
+
+def test_a_table_without_a_file_is_not_published(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match=r"Expected at least one \.parquet file in .*data/r\. Received: none"):
+        snapshot.publish(str(tmp_path), "r", (), "v1", expected_rows=0, parent=None)
+
+
+def test_what_spark_leaves_beside_its_files_is_no_part_of_a_table(tmp_path: Path) -> None:
+    files = written(tmp_path, ["1"], name="r")
+    (tmp_path / "tags/data/r/_temporary/0").mkdir(parents=True)
+    (tmp_path / "tags/data/r/_temporary/0/part-1.parquet").touch()
+    assert data_files.described(paths.snapshot_dir(str(tmp_path), "r")) == files
+    commit = snapshot.publish(str(tmp_path), "r", files, "v1", expected_rows=1, parent=None)
+    snapshot.verify(str(tmp_path), commit)
+
+
+def test_a_moved_parent_is_a_conflict(tmp_path: Path) -> None:
     parent = publish(tmp_path, ["old"])
     publish(tmp_path, ["backfilled"], run_id="backfill")
-    staged = stage(tmp_path, ["new"])
+    files = written(tmp_path, ["new"], name="r")
     with pytest.raises(
         CommitConflictError, match="publish commit 2 .* Received: commit 2 of run backfill as the newest"
     ):
-        snapshot.publish(str(tmp_path), staged, run_id="r", model_version="v1", expected_rows=1, parent=parent)
-    assert (staged / "part-00000-x.zstd.parquet").exists()
+        snapshot.publish(str(tmp_path), "r", files, "v1", expected_rows=1, parent=parent)
 
 
 def test_a_log_that_lost_its_end_is_a_conflict(tmp_path: Path) -> None:
     parent = publish(tmp_path, ["old"])
     (tmp_path / "tags/log/00000001.json").unlink()
     with pytest.raises(CommitConflictError, match="publish commit 2 .* Received: an empty log"):
-        snapshot.publish(
-            str(tmp_path), stage(tmp_path, ["1"]), run_id="r", model_version="v", expected_rows=1, parent=parent
-        )
+        snapshot.publish(str(tmp_path), "r", written(tmp_path, ["1"], name="r"), "v", expected_rows=1, parent=parent)
 
 
 def test_publishing_again_finds_the_own_commit(tmp_path: Path) -> None:
     commit = publish(tmp_path, ["1"], run_id="run-1")
     publish(tmp_path, ["2"], run_id="run-2")
-    again = snapshot.publish(
-        str(tmp_path), tmp_path / "gone", run_id="run-1", model_version="v1", expected_rows=1, parent=None
-    )
+    again = snapshot.publish(str(tmp_path), "run-1", (), "v1", expected_rows=1, parent=None)
     assert again == commit
     assert os.readlink(tmp_path / "tags/current") == "data/run-2"
-
-
-def test_a_used_snapshot_id_is_not_written_into(tmp_path: Path) -> None:
-    parent = publish(tmp_path, ["1"], run_id="run-1")
-    staged = stage(tmp_path, ["2"])
-    with pytest.raises(SnapshotError, match="Received: .*File exists.*run-1.*; nothing was published"):
-        snapshot.publish(str(tmp_path), staged, run_id="run-1", model_version="v1", expected_rows=1, parent=parent)
-    snapshot.verify(str(tmp_path), parent)
 
 
 def test_current_follows_the_log_after_a_slow_run_wrote_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run publishes between this run's commit and its replace_pointer: the link must not go back in time."""
     publish(tmp_path, ["1"], run_id="run-1")
-    local, others = store.local, ["run-2"]
+    local, others = stores.STORES[""], ["run-2"]
 
-    def interrupted(output: str) -> store.Store:
+    def interrupted(output: str) -> Store:
         plain = local(output)
 
         def replace_pointer(prefix: str, target: str, sql: bytes) -> None:
@@ -205,7 +231,7 @@ def test_current_follows_the_log_after_a_slow_run_wrote_last(tmp_path: Path, mon
 
         return dataclasses.replace(plain, replace_pointer=replace_pointer)
 
-    monkeypatch.setitem(store.STORES, "", interrupted)
+    monkeypatch.setitem(stores.STORES, "", interrupted)
     snapshot.repair_pointer(str(tmp_path))
     assert os.readlink(tmp_path / "tags/current") == "data/run-2"
     assert "run-2" in (tmp_path / "tags/current.sql").read_text()

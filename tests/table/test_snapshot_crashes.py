@@ -15,9 +15,9 @@ import pytest
 
 from fashion_udf.errors import CommitConflictError
 from fashion_udf.table import snapshot
-from fashion_udf.table.commit import Commit
+from fashion_udf.table.commit import Commit, DataFile
 from tests import tables
-from tests.tables import CALLS, publish, stage
+from tests.tables import CALLS, publish, written
 
 
 def _ids(directory: Path) -> list[str]:
@@ -25,11 +25,11 @@ def _ids(directory: Path) -> list[str]:
     return ids
 
 
-def _publish_and_die(output: Path, staged: Path, parent: Commit, run_id: str, step: int) -> bool:
+def _publish_and_die(output: Path, files: tuple[DataFile, ...], parent: Commit, run_id: str, step: int) -> bool:
     """True if the child reached the end alive."""
 
     def work() -> object:
-        return snapshot.publish(str(output), staged, run_id, "v1", expected_rows=2, parent=parent)
+        return snapshot.publish(str(output), run_id, files, "v1", expected_rows=2, parent=parent)
 
     return tables.survives(work, CALLS, step)
 
@@ -39,7 +39,7 @@ def test_a_kill_at_any_step_leaves_the_old_table_or_the_new_one(tmp_path: Path) 
     for step in range(1, 1000):
         output = tmp_path / str(step)
         old = publish(output, ["old"], run_id="old")
-        finished = _publish_and_die(output, stage(output, ["a"], ["b"]), old, "new", step)
+        finished = _publish_and_die(output, written(output, ["a"], ["b"], name="new"), old, "new", step)
         head = tables.head(output)
         snapshot.verify(str(output), old)
         snapshot.verify(str(output), head)
@@ -81,19 +81,18 @@ def test_data_is_durable_before_the_commit_and_the_commit_before_the_link(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", synced)
-    for call in ("rename", "link", "replace"):
+    for call in ("link", "replace"):
         record(call)
     publish(tmp_path, ["1"], ["2"], run_id="r")
 
     def at(event: str) -> int:
         return next(index for index, found in enumerate(events) if re.fullmatch(event, found))
 
-    content = [at(rf"fsync staging/r/part-0000{i}-x\.zstd\.parquet") for i in (0, 1)]
-    moved = [at(rf"rename tags/data/r/r-part-0000{i}\.parquet") for i in (0, 1)]
-    assert max(content) < min(moved)
+    content = [at(rf"fsync tags/data/r/r-part-0000{i}\.parquet") for i in (0, 1)]
     landed = at(r"link tags/log/00000001\.json")
+    assert max(content) < landed
     for directory in ("tags/data/r", "tags/data", "tags", r"\."):
-        assert any(re.fullmatch(f"fsync {directory}", event) for event in events[max(moved) : landed]), directory
+        assert any(re.fullmatch(f"fsync {directory}", event) for event in events[:landed]), directory
     assert at(r"fsync tags/log/\.00000001\.json\..*\.tmp") < landed
     assert events[landed + 1] == "fsync tags/log"
     assert landed < at("replace tags/current") < at(r"replace tags/current\.sql")
@@ -103,12 +102,10 @@ def test_data_is_durable_before_the_commit_and_the_commit_before_the_link(
 def _race(output: Path, writer: int, rounds: int, barrier: Any, results: Any) -> None:
     for number in range(rounds):
         parent = snapshot.current(str(output))
-        staged = stage(output, [f"{writer}"], name=f"w{writer}-{number}")
+        files = written(output, [f"{writer}"], name=f"w{writer}-{number}")
         barrier.wait()
         try:
-            snapshot.publish(
-                str(output), staged, run_id=f"w{writer}-{number}", model_version="v", expected_rows=1, parent=parent
-            )
+            snapshot.publish(str(output), f"w{writer}-{number}", files, "v", expected_rows=1, parent=parent)
             results.put((number, writer))
         except CommitConflictError:
             pass

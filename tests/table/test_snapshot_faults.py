@@ -14,10 +14,11 @@ import pytest
 
 from fashion_udf import files
 from fashion_udf.errors import CommitUnknownError, FashionError, SnapshotError
-from fashion_udf.table import snapshot, store
-from fashion_udf.table.store import Fault, MemoryStore
+from fashion_udf.table import snapshot, stores
+from fashion_udf.table.commit import DataFile
+from fashion_udf.table.memory_store import Fault, MemoryStore
 from tests import tables
-from tests.tables import CALLS, publish, stage
+from tests.tables import CALLS, publish, written
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE])
@@ -26,13 +27,11 @@ def test_any_failing_call_leaves_the_old_table_or_the_new_one(tmp_path: Path, nu
     """SQLite's loop: the k-th call fails, for k = 1, 2, ... until a run meets no fault."""
     old = publish(tmp_path, ["old"])
     for k in range(1, 1000):
-        staged = stage(tmp_path, ["new"], name=f"s{k}")
+        found = written(tmp_path, ["new"], name=f"r{k}")
         parent, outcome = tables.head(tmp_path), ""
         with tables.before_each_call(CALLS, tables.fail(number, k, persistent)) as counter:
             try:
-                snapshot.publish(
-                    str(tmp_path), staged, run_id=f"r{k}", model_version="v1", expected_rows=1, parent=parent
-                )
+                snapshot.publish(str(tmp_path), f"r{k}", found, "v1", expected_rows=1, parent=parent)
                 outcome = "landed"
             except CommitUnknownError as error:
                 outcome = "unknown"
@@ -68,17 +67,17 @@ def test_a_disk_that_fills_up_while_the_commit_is_written(
     assert os.listdir(tmp_path / "tags/log") == ["00000001.json"]
 
 
-def test_a_full_disk_while_files_move_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_while_files_are_forced_to_it_publishes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = publish(tmp_path, ["old"])
 
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", full)
-        with pytest.raises(
-            SnapshotError, match="Expected to move the files .* No space left on device; nothing was publ"
-        ):
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(SnapshotError, match="Expected to force the files .* No space left on device; nothing was"):
             publish(tmp_path, ["new"])
     assert snapshot.current(str(tmp_path)) == before
     assert publish(tmp_path, ["new"]).number == 2
@@ -109,12 +108,11 @@ def test_every_fault_of_a_store_ends_in_a_truthful_outcome(
 ) -> None:
     for k in range(1, 20):
         memory = MemoryStore({k: Fault(when, TimeoutError("timed out"))})
-        monkeypatch.setitem(store.STORES, "", memory)
-        staged = stage(tmp_path, ["1"], name=f"{when}{k}")
+        memory.write("tags/data/r/part-0.parquet", b"rows")
+        monkeypatch.setitem(stores.STORES, "", memory)
+        found = (DataFile("part-0.parquet", 4, 1, "a" * 64),)
         try:
-            snapshot.publish(
-                str(tmp_path), staged, run_id=f"{when}{k}", model_version="v", expected_rows=1, parent=None
-            )
+            snapshot.publish(str(tmp_path), "r", found, "v", expected_rows=1, parent=None)
             possible = [1]
         except CommitUnknownError:
             possible = [0, 1]

@@ -20,10 +20,10 @@ import pytest
 
 from fashion_udf.table import snapshot
 from tests import tables
-from tests.tables import publish, stage
+from tests.tables import publish, written
 
 #: Disks rebuilt after each step.
-DISKS = 30
+DISKS = 40
 
 _File = int  # a number of ours: inodes are used again
 
@@ -140,11 +140,12 @@ def test_a_power_cut_at_any_step_leaves_the_old_table_or_the_new_one(tmp_path: P
     for path in [output, *sorted(output.rglob("*"))]:
         if not path.is_symlink():
             disk.sync(path)
-    staged = stage(output, ["a"], ["b", "c"])  # by Spark, which syncs nothing
-    for path in [staged, *sorted(staged.rglob("*"))]:
+    files = written(output, ["a"], ["b", "c"], name="new")  # by Spark, which syncs nothing
+    directory = output / "tags" / "data" / "new"
+    for path in [directory, *sorted(directory.rglob("*"))]:
         disk.add(path)
     with _recorded(disk, steps):
-        snapshot.publish(str(output), staged, "new", "v1", expected_rows=3, parent=old)
+        snapshot.publish(str(output), "new", files, "v1", expected_rows=3, parent=old)
     draws, seen = random.Random(1), set[str]()
     for step, found in enumerate(steps):
         for number in range(DISKS):

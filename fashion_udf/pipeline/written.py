@@ -1,0 +1,86 @@
+"""What Spark has written: data frames to a place below the output, and the facts of the files, found by Spark tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from fashion_udf.s3 import S3Settings
+from fashion_udf.spark import session
+from fashion_udf.table import data_files, s3_store
+from fashion_udf.table.commit import DataFile
+from fashion_udf.table.paths import Location
+from fashion_udf.table.store import is_local, scheme
+from fashion_udf.table.stores import open_store
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+#: Hadoop's local file system writes a hidden `.crc` file beside each file, which tools that list a folder stumble over.
+#: Parquet has checksums of its own; a rotten byte fails the run that reads it.
+_OF_LOCAL_FILES = {
+    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "fs.file.impl.disable.cache": "true",
+}
+_CHECKED = {"parquet.page.write-checksum.enabled": "true"}
+#: A reader of the tables that `write` wrote.
+READ = {"parquet.page.verify-checksum.enabled": "true"}
+
+
+def write(rows: DataFrame, place: Location, options: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write rows as Parquet straight into a new directory; nothing is renamed afterwards."""
+    local = _OF_LOCAL_FILES if is_local(place.output) else {}
+    rows.write.options(**_CHECKED, **local, **options).parquet(place.uri)
+
+
+def describe(spark: SparkSession, place: Location) -> tuple[DataFile, ...]:
+    """Return the facts of all data files of a directory: each is read whole by a Spark task.
+
+    Raises:
+        SnapshotError: a file is no Parquet file.
+    """
+    names = sorted(data_files.listed(place))
+    if not names:
+        return ()
+    if _has_python_store(place.output):
+        tasks = min(len(names), 4 * spark.sparkContext.defaultParallelism)
+        describe_one = partial(_described, place, s3_store.settings())
+        found = spark.sparkContext.parallelize(names, tasks).map(describe_one).collect()
+    else:
+        found = _by_hadoop(spark, place, names)
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def _has_python_store(output: str) -> bool:
+    """Whether a Python worker opens files of the output by itself."""
+    return scheme(output) in ("", "file", "s3", "s3a")
+
+
+def _described(place: Location, settings: S3Settings, name: str) -> DataFile:
+    s3_store.use(settings)  # this may be another machine
+    with open_store(place.output).open(f"{place.key}/{name}") as file:
+        return data_files.describe(name, file)
+
+
+def _by_hadoop(spark: SparkSession, place: Location, names: list[str]) -> list[DataFile]:
+    """Describe files that only Java opens: Spark reads each whole, and hands it to a Python worker."""
+    # A file is several times in memory on its way: few at a time.
+    tasks = max(1, min(len(names), spark.sparkContext.defaultParallelism // 4))
+    uris = [f"{place.uri}/{name}" for name in names]
+    content = spark.read.format("binaryFile").load(uris).select("path", "content").coalesce(tasks)
+    schema = "name string, size long, rows long, sha256 string"
+    with session.settings(spark, {"spark.sql.execution.arrow.maxRecordsPerBatch": 1}):
+        found = content.mapInArrow(_described_content, schema).collect()
+    return [DataFile(*row) for row in found]
+
+
+def _described_content(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for path, content in zip(batch.column("path").to_pylist(), batch.column("content"), strict=True):
+            facts = data_files.describe(path.rpartition("/")[2], pa.BufferReader(content.as_buffer()))
+            yield pa.RecordBatch.from_pylist([asdict(facts)])

@@ -1,0 +1,157 @@
+"""The Parquet files of a snapshot or of a chunk: found where Spark wrote them, described, and compared with a commit.
+
+Spark writes straight into the directory. What it leaves there beside its files (`_temporary`, `.crc`) is no data file,
+and of the data files those count that a commit or a manifest names.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fashion_udf.errors import SnapshotError
+from fashion_udf.table.commit import Commit, DataFile
+from fashion_udf.table.paths import Location, snapshot_dir
+from fashion_udf.table.store import StoredFile
+from fashion_udf.table.stores import open_store
+
+_BLOCK = 1 << 20  # bytes read at a time
+#: What opening a link or a directory, or reading a part of a path that is a file, ends in.
+_NOT_PLAIN = (errno.ELOOP, errno.EINVAL, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+
+
+def listed(place: Location) -> dict[str, StoredFile]:
+    """The data files of a directory by name, as the store lists them."""
+    found = inside(place)
+    return {
+        name: file for name, file in found.items() if name.endswith(".parquet") and name[0] != "." and "/" not in name
+    }
+
+
+def describe(name: str, file: BinaryIO) -> DataFile:
+    """Read a data file whole, and return its facts under its plain name.
+
+    Raises:
+        SnapshotError: it is no Parquet file.
+        OSError: it cannot be read.
+    """
+    size, sha256 = _digest(file)
+    return DataFile(name, size, _rows(name, file), sha256)
+
+
+def described(place: Location) -> tuple[DataFile, ...]:
+    """Describe every data file of a directory in this process, one after the other."""
+    found = []
+    for name in listed(place):
+        with place.store.open(f"{place.key}/{name}") as file:
+            found.append(describe(name, file))
+    return tuple(found)
+
+
+def require_listed(output: str, commit: Commit) -> None:
+    """Compare the names and sizes of a snapshot's files with its commit; no file is opened.
+
+    Raises:
+        SnapshotError: files are missing or extra, or have another size; names each.
+    """
+    place = snapshot_dir(output, commit.snapshot_id)
+    try:
+        found = inside(place)
+    except OSError as error:
+        raise _differs(place, commit, [str(error)]) from error
+    problems = [f"{name}: not in the commit" for name in sorted(found.keys() - {file.name for file in commit.files})]
+    for expected in commit.files:
+        if (file := found.get(expected.name)) is None:
+            problems.append(f"{expected.name}: missing, or not a plain file")
+        elif file.size != expected.size:
+            problems.append(f"{expected.name}: {file.size} bytes, not {expected.size}")
+    if problems:
+        raise _differs(place, commit, problems)
+
+
+def verify(output: str, commit: Commit) -> None:
+    """Read a snapshot's data files back and compare them with its commit.
+
+    Raises:
+        SnapshotError: files are missing, extra, not plain files, or differ in size, sha256 or row count; names each.
+    """
+    place = snapshot_dir(output, commit.snapshot_id)
+    try:
+        found = set(inside(place))
+    except OSError as error:
+        if error.errno not in _NOT_PLAIN:
+            raise _differs(place, commit, [str(error)]) from error
+        found = set()
+    problems = [f"{name}: not in the commit" for name in sorted(found - {file.name for file in commit.files})]
+    for expected in commit.files:
+        problems.extend(_differences(place, expected, expected.name in found))
+    if problems:
+        raise _differs(place, commit, problems)
+
+
+def opened(output: str, commit: Commit) -> Iterator[tuple[str, BinaryIO]]:
+    """Open a snapshot's data files, one after the other, each with its place; whoever takes one closes it.
+
+    Raises:
+        SnapshotError: a file cannot be opened.
+    """
+    place, store = snapshot_dir(output, commit.snapshot_id), open_store(output)
+    for file in commit.files:
+        try:
+            yield str(place / file.name), store.open(f"{place.key}/{file.name}")
+        except OSError as error:
+            raise SnapshotError(f"Expected a Parquet file of tags. Received: {place / file.name} ({error})") from error
+
+
+def inside(place: Location) -> dict[str, StoredFile]:
+    """What is below a directory by relative name, but what no reader looks at: a task may end after its job has."""
+    prefix = f"{place.key}/"
+    named = {file.key.removeprefix(prefix): file for file in place.store.list_files(place.key)}
+    return {name: file for name, file in named.items() if name and not name.endswith("/") and name[0] != "_"}
+
+
+def _differences(place: Location, expected: DataFile, is_there: bool) -> Iterator[str]:
+    try:
+        if not is_there:
+            raise FileNotFoundError(errno.ENOENT, "no such file")
+        with place.store.open(f"{place.key}/{expected.name}") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            if size != expected.size:
+                yield f"{expected.name}: {size} bytes, not {expected.size}"
+                return
+            if (sha256 := _digest(file)[1]) != expected.sha256:
+                yield f"{expected.name}: sha256 {sha256}, not {expected.sha256}"
+            elif (rows := _rows(expected.name, file)) != expected.rows:
+                yield f"{expected.name}: {rows} rows, not {expected.rows}"
+    except OSError as error:
+        plain = error.errno not in _NOT_PLAIN
+        yield f"{expected.name}: {error if plain else 'missing, or not a plain file'}"
+    except SnapshotError as error:
+        yield f"{expected.name}: {error}"
+
+
+def _digest(file: BinaryIO) -> tuple[int, str]:
+    """Return the size of a file in bytes, and its hex sha256."""
+    digest, size = hashlib.sha256(), 0
+    while block := file.read(_BLOCK):
+        digest.update(block)
+        size += len(block)
+    return size, digest.hexdigest()
+
+
+def _rows(name: str, file: BinaryIO) -> int:
+    file.seek(0)
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except pa.ArrowException as error:
+        raise SnapshotError(f"Expected a Parquet file. Received: {name} ({error})") from error
+
+
+def _differs(place: Location, commit: Commit, problems: Iterable[str]) -> SnapshotError:
+    return SnapshotError(f"Expected {place} as commit {commit.number} describes it. Received: {'; '.join(problems)}")

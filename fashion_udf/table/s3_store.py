@@ -1,0 +1,239 @@
+"""A store on S3, or on what speaks its protocol, by boto3.
+
+Whether a name is free is decided by the store alone: a PUT with `If-None-Match: *` creates the object or answers 412.
+Such a PUT is sent without boto3's own retries. After an answer that never came, the same PUT is sent again: a 412 then
+may mean that the first one landed, so what is there is read and compared. 409 says that another PUT of the name is
+under way, and nothing more.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, BinaryIO, cast
+
+from fashion_udf import s3
+from fashion_udf.s3 import S3Settings
+from fashion_udf.table.store import Store, StoredFile
+
+#: How often a create is sent before its outcome counts as unknown, and the longest wait between two, in seconds.
+_TRIES, _LONGEST_WAIT = 7, 4.0
+#: Objects that one request deletes.
+_PAGE = 1000
+#: Bytes that are read at a time of an object that is opened.
+_BUFFER = 1 << 20
+#: Codes of answers -> the `errno` of the error; a body without a code, as HEAD's, has the status for a code.
+_ERRORS = {
+    "NoSuchKey": errno.ENOENT,
+    "404": errno.ENOENT,
+    "NoSuchBucket": errno.ENOENT,
+    "AccessDenied": errno.EACCES,
+    "403": errno.EACCES,
+    "InvalidAccessKeyId": errno.EACCES,
+    "SignatureDoesNotMatch": errno.EACCES,
+    "ExpiredToken": errno.EACCES,
+}
+
+_settings = S3Settings()
+
+
+def use(settings: S3Settings) -> None:
+    """Let every store that this process opens from now on be at the place that the settings say."""
+    global _settings
+    _settings = settings
+
+
+def settings() -> S3Settings:
+    """The settings in use: a task on another machine is given them."""
+    return _settings
+
+
+def open_s3(output: str) -> Store:
+    """The store of a bucket, or of a prefix in one."""
+    at = _Place(output, _settings)
+    return Store(
+        list_names=at.list_names,
+        list_files=at.list_files,
+        open=at.open,
+        read=at.read,
+        create=at.create,
+        replace=at.replace,
+        replace_pointer=at.replace_pointer,
+        delete=at.delete,
+        delete_tree=at.delete_tree,
+        sync=lambda prefix, names: None,  # what S3 has acknowledged is durable
+    )
+
+
+class _Place:
+    """A prefix of a bucket, and the functions of its store."""
+
+    def __init__(self, output: str, settings: S3Settings) -> None:
+        self._bucket, prefix = s3.location(output)
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._settings = settings
+
+    def list_names(self, prefix: str) -> list[str]:
+        start = f"{self._prefix}{prefix}/"
+        names = set[str]()
+        for page in self._pages(start, Delimiter="/"):
+            names.update(each["Prefix"][len(start) : -1] for each in page.get("CommonPrefixes", ()))
+            names.update(each["Key"][len(start) :] for each in page.get("Contents", ()))
+        return sorted(names - {""})
+
+    def list_files(self, prefix: str) -> list[StoredFile]:
+        return [
+            StoredFile(each["Key"][len(self._prefix) :], each["Size"], each["LastModified"].timestamp())
+            for page in self._pages(f"{self._prefix}{prefix}/")
+            for each in page.get("Contents", ())
+        ]
+
+    def open(self, key: str) -> BinaryIO:
+        with _as_os_error(key):
+            head = self._client().head_object(**self._at(key), **self._settings.request)
+        return cast(
+            BinaryIO, io.BufferedReader(_Object(self._range(key, head["ETag"]), head["ContentLength"]), _BUFFER)
+        )
+
+    def read(self, key: str, limit: int) -> bytes:
+        with _as_os_error(key):
+            answer = self._client().get_object(**self._at(key), **self._settings.request)
+            with answer["Body"] as body:
+                data: bytes = body.read(limit)
+        if len(data) != min(limit, answer["ContentLength"]):
+            raise ConnectionError(f"{key}: {len(data)} bytes of {answer['ContentLength']} came")
+        return data
+
+    def create(self, key: str, data: bytes) -> bool:
+        write = partial(s3.client(self._settings, 1).put_object, Body=data, IfNoneMatch="*")
+        in_doubt = ""
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(min(_LONGEST_WAIT, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))
+            try:
+                with _as_os_error(key):
+                    write(**self._at(key), **self._settings.encryption)
+                return True
+            except FileExistsError:
+                # Not `in_doubt`: somebody else was first. In doubt, the one who was first may be this call.
+                return bool(in_doubt) and self.read(key, len(data) + 1) == data
+            except (ConnectionError, TimeoutError) as error:
+                in_doubt = str(error)
+        raise ConnectionError(f"{key}: no answer to {_TRIES} requests, the last: {in_doubt}")
+
+    def replace(self, key: str, data: bytes) -> None:
+        with _as_os_error(key):
+            self._client().put_object(**self._at(key), Body=data, **self._settings.encryption)
+
+    def replace_pointer(self, prefix: str, target: str, sql: bytes) -> None:
+        self.replace(f"{prefix}/current", f"{target}\n".encode())
+        self.replace(f"{prefix}/current.sql", sql)
+
+    def delete(self, key: str) -> None:
+        with _as_os_error(key):
+            self._client().delete_object(**self._at(key))
+
+    def delete_tree(self, prefix: str, since: float) -> bool:
+        listed = self.list_files(prefix)
+        if any(file.time > since for file in listed):
+            return False
+        # Manifests first: nobody takes a part of what they name for the whole.
+        keys = sorted((file.key for file in listed), key=lambda key: not key.endswith(".json"))
+        for start in range(0, len(keys), _PAGE):
+            named = [{"Key": self._prefix + key} for key in keys[start : start + _PAGE]]
+            with _as_os_error(prefix):
+                answer = self._client().delete_objects(Bucket=self._bucket, Delete={"Objects": named, "Quiet": True})
+            if failed := answer.get("Errors"):
+                raise OSError(errno.EIO, f"{failed[0].get('Code')} for {len(failed)} objects", prefix)
+        return True
+
+    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+        paginator = self._client().get_paginator("list_objects_v2")
+        with _as_os_error(prefix):
+            yield from paginator.paginate(Bucket=self._bucket, Prefix=prefix, **options, **self._settings.request)
+
+    def _range(self, key: str, etag: str) -> Callable[[int, int], bytes]:
+        def read(start: int, end: int) -> bytes:
+            with _as_os_error(key):
+                answer = self._client().get_object(
+                    **self._at(key), Range=f"bytes={start}-{end - 1}", IfMatch=etag, **self._settings.request
+                )
+                with answer["Body"] as body:
+                    data: bytes = body.read()
+            return data
+
+        return read
+
+    def _client(self) -> Any:
+        return s3.client(self._settings)
+
+    def _at(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+
+class _Object(io.RawIOBase):
+    """An object, read by ranges; `read(start, end)` fetches one."""
+
+    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
+        self._read, self._size, self._position = read, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._size, self._position + len(buffer))
+        if end <= self._position:
+            return 0
+        for tries_left in (2, 1, 0):
+            try:
+                data = self._read(self._position, end)
+                break
+            except (ConnectionError, TimeoutError):  # a failure while the body is read is not repeated by boto3
+                if not tries_left:
+                    raise
+        if len(data) != end - self._position:
+            raise ConnectionError(f"{len(data)} bytes of {end - self._position} came")
+        buffer[: len(data)] = data
+        self._position = end
+        return len(data)
+
+
+@contextmanager
+def _as_os_error(key: str) -> Iterator[None]:
+    """Raise what boto3 raises as the `OSError` that says the same; no message has a signature or a key in it."""
+    from botocore import exceptions as boto
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except boto.ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        said = f"{code} ({status})"
+        if status == 412:
+            raise FileExistsError(errno.EEXIST, said, key) from error
+        if status in (408, 409, 429) or status >= 500:
+            raise ConnectionError(f"{key}: {said}") from error
+        raise OSError(_ERRORS.get(code, _ERRORS.get(str(status), errno.EIO)), said, key) from error
+    except (boto.ReadTimeoutError, boto.ConnectTimeoutError) as error:
+        raise TimeoutError(f"{key}: {type(error).__name__}") from error
+    except (boto.HTTPClientError, boto.ResponseStreamingError, HTTPError) as error:
+        raise ConnectionError(f"{key}: {type(error).__name__}") from error
+    except boto.BotoCoreError as error:
+        raise OSError(errno.EACCES, f"{type(error).__name__}: {error}", key) from error
