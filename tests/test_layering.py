@@ -44,6 +44,8 @@ _GROUND = (
     "fashion_udf.files",
     "fashion_udf.progress",
     "fashion_udf.console",
+    "fashion_udf.sections",
+    "fashion_udf.s3",
 )
 _BASE = (*_GROUND, "fashion_udf.config", "fashion_udf.photos", "fashion_udf.spark")
 _RUN = (*_BASE, "fashion_udf.model", "fashion_udf.catalog", "fashion_udf.table", "fashion_udf.scoring")

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> N
         statuses=tuple(options.status),
         since=options.since,
     )
-    spark = session.start("backfill")
+    spark = session.start("backfill", settings.s3)
     selected = selection.select(spark, settings, chosen, options.ignore_missing)
     scope = Scope(selected=selected, forced=options.force)
     if options.plan:

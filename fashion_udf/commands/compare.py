@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "compare_bundle.py"
     )
     options = parser.parse_args(arguments)
     settings = config.load(JobConfig, options.config, config.parse_overrides(options.set))
-    found = shadow.compare(session.start("compare_bundle"), settings, options.bundle, options.sample)
+    found = shadow.compare(session.start("compare_bundle", settings.s3), settings, options.bundle, options.sample)
     tree = json.dumps(found.as_dict(), sort_keys=True, indent=2, allow_nan=False)
     sys.stdout.write(f"{tree}\n" if options.json else shadow_report.text(found))
     if options.fail_above_flips is not None:

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -
     parser.add_argument("--force", action="store_true", help="score every product again")
     options = parser.parse_args(arguments)
     settings = config.load(JobConfig, options.config, config.parse_overrides(options.set))
-    spark = session.start("tag_catalog")
+    spark = session.start("tag_catalog", settings.s3)
     scope = Scope(forced=options.force, retry_failed=options.retry_failed)
     if options.plan:
         sys.stdout.write(preview_summary(tagging.preview(spark, settings, scope)))

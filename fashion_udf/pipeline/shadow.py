@@ -48,7 +48,7 @@ def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows:
         )
     present = bundle.read(config.bundle)
     bounds = chunks.memory_bounds(PlanCounts(), config.limits.batch_bytes)
-    values = {**tagging.SETTINGS, **bounds}
+    values = {**tagging.session_settings(spark, config), **bounds}
     with session.settings(spark, values), session.uncached_after(), memory.explained(spark):
         changed = config.model_copy(update={"bundle": reference})
         run = planning.start(spark, changed, Scope(), paths.new_run_id())

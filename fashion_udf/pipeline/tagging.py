@@ -55,11 +55,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Settings of the session while a run goes on; afterwards the session is as it was.
-SETTINGS: dict[str, str | int] = {
-    **session.PINNED,
-    "spark.sql.parquet.columnarReaderBatchSize": chunks.BATCH_ROWS,
-}
 #: Most plans of a run: one, and three more if other runs publish first.
 PLANS = 4
 
@@ -81,7 +76,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
     preflight.require_output(output)
     directory = paths.staging_dir(output, run_id)
     with (
-        session.settings(spark, SETTINGS),
+        session.settings(spark, session_settings(spark, config)),
         session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         memory.explained(spark),
@@ -105,11 +100,20 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
 
 
+def session_settings(spark: SparkSession, config: JobConfig) -> dict[str, str | int]:
+    """Return the settings of the session while a run goes on; afterwards the session is as it was."""
+    return {
+        **session.PINNED,
+        **session.hadoop_settings(spark.sparkContext.getConf(), config.s3),
+        "spark.sql.parquet.columnarReaderBatchSize": chunks.BATCH_ROWS,
+    }
+
+
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
     """Check everything and count what a run would do; writes nothing."""
     preflight.require_output(config.output.path)
     with (
-        session.settings(spark, SETTINGS),
+        session.settings(spark, session_settings(spark, config)),
         session.uncached_after(),
         memory.explained(spark),
         udf.own_errors(),

@@ -11,11 +11,13 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from fashion_udf import s3
 from fashion_udf.errors import EnvironmentUnsupportedError, Stopped
+from fashion_udf.s3 import S3Settings
 from fashion_udf.spark import launcher
 
 if TYPE_CHECKING:
-    from pyspark import SparkContext
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import DataFrame, SparkSession
 
 #: Session settings a result depends on; pinned so that a cluster's defaults cannot change what is published.
@@ -43,8 +45,12 @@ STARTED_WITH = {
 }
 
 
-def start(app_name: str) -> SparkSession:
+def start(app_name: str, store: S3Settings | None = None) -> SparkSession:
     """Create, or join, a classic Spark session with the pinned settings.
+
+    Args:
+        app_name: shown by Spark.
+        store: where S3 is; None: for a command that has no configuration.
 
     Raises:
         EnvironmentUnsupportedError: pyspark is not installed, or `require_usable` refuses the session.
@@ -63,7 +69,8 @@ def start(app_name: str) -> SparkSession:
         # Spark starts workers with the `python3` of PATH, which may lack this library.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
-    settings = {**STARTED_WITH, **PINNED}
+    hadoop = hadoop_settings(conf, store or S3Settings())
+    settings = {**STARTED_WITH, **PINNED, **{f"spark.hadoop.{key}": value for key, value in hadoop.items()}}
     if not conf.contains("spark.log.level"):
         # Spark's INFO is hundreds of lines: nobody would see the progress between them.
         settings["spark.log.level"] = "WARN"
@@ -75,6 +82,26 @@ def start(app_name: str) -> SparkSession:
     spark = builder.getOrCreate()
     require_usable(spark)
     return spark
+
+
+def hadoop_settings(conf: SparkConf, store: S3Settings) -> dict[str, str]:
+    """Return what Hadoop must know of S3, by key.
+
+    A session has them for as long as `settings` sets them; one that `start` makes has them from the beginning. Where to
+    find credentials, and what `s3:` is, stays what the cluster says, if it says it.
+    """
+    from pyspark import SparkContext
+
+    hadoop = SparkContext._jvm.org.apache.hadoop  # type: ignore[union-attr]
+    cluster = hadoop.conf.Configuration()
+    found = s3.hadoop_settings(store, hadoop.util.VersionInfo.getVersion())
+    # Paths in catalogs begin with s3:, and Hadoop itself knows s3a: alone.
+    found["fs.s3.impl"] = "org.apache.hadoop.fs.s3a.S3AFileSystem"
+    for key in (s3.PROVIDERS, "fs.s3.impl"):
+        sources = set(cluster.getPropertySources(key) or ())
+        if conf.contains(f"spark.hadoop.{key}") or sources - {"core-default.xml"}:
+            del found[key]
+    return found
 
 
 def require_usable(spark: SparkSession) -> None:

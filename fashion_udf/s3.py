@@ -1,0 +1,172 @@
+"""S3 and stores that speak its protocol: one section of settings, for boto3 and for Spark's s3a alike.
+
+Credentials come from the usual chain of providers alone (environment, profile, web identity, instance role), on each
+machine by itself: they are in no setting, and travel with no task.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from fashion_udf.sections import Section
+
+#: The setting for where s3a finds credentials: by default in the environment and of instances, and boto3 looks at more.
+#: A key in Hadoop's own configuration, which some clusters have, comes first as it does by default.
+PROVIDERS = "fs.s3a.aws.credentials.provider"
+_CREDENTIALS = (
+    "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
+    "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+)
+#: The chain of the SDK that Hadoop has, by the start of Hadoop's version: from 3.4 on it is version 2.
+_CHAIN_OF_SDK_1 = "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"
+_CHAIN_OF_SDK_2 = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+
+#: Requests are signed for a region, also where the store has none.
+REGION_OF_COMPATIBLE_STORES = "us-east-1"
+
+
+class S3Settings(Section):
+    """Where S3 is and how it is asked. There is no place for credentials here, on purpose."""
+
+    endpoint_url: str | None = None  # of a compatible store; null: AWS
+    region: str | None = None  # null: what the environment or the profile says
+    path_style: bool = False  # http://host/bucket/key instead of http://bucket.host/key
+    sse_kms_key: str | None = None  # id or ARN of the KMS key that encrypts what is written; null: the bucket's default
+    requester_pays: bool = False  # reading costs the reader
+    connections: int = Field(32, ge=1, le=1024)  # of boto3, open at a time, of a process
+    timeout: float = Field(20.0, gt=0, le=300)  # seconds without a byte; half of it for the connection to open
+    attempts: int = Field(5, ge=1, le=20)  # of a request that may be repeated, the first one included
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _no_credentials(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected http://host[:port] or https://host[:port]")
+        if parts.username is not None or parts.password is not None or parts.query:
+            raise ValueError(
+                "expected a URL without a user, a password or a query: credentials come from the providers"
+            )
+        return url.rstrip("/")
+
+    @property
+    def request(self) -> dict[str, str]:
+        """What every call that reads is given: `client.get_object(..., **settings.request)`."""
+        return {"RequestPayer": "requester"} if self.requester_pays else {}
+
+    @property
+    def encryption(self) -> dict[str, str]:
+        """What every call that writes an object is given."""
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.sse_kms_key} if self.sse_kms_key else {}
+
+
+_clients: dict[tuple[S3Settings, int], Any] = {}
+_lock = threading.Lock()
+
+
+def client(settings: S3Settings, attempts: int | None = None) -> Any:
+    """Return the S3 client of this process; threads may share it.
+
+    It is made at the first call, and anew in a forked process: connections and locks of a parent are of no use there.
+
+    Args:
+        settings: where S3 is.
+        attempts: 1 for a call whose repetition means something else, such as a conditional write that may have landed,
+            and for a caller with retries of its own; None: those of the settings.
+    """
+    key = (settings, settings.attempts if attempts is None else attempts)
+    if (found := _clients.get(key)) is None:
+        with _lock:  # making a client from two threads at a time fails now and then
+            found = _clients.get(key) or _clients.setdefault(key, _new_client(*key))
+    return found
+
+
+def forget_clients() -> None:
+    """Let the next call make clients anew, with the credentials that the providers have then."""
+    with _lock:
+        _clients.clear()
+
+
+def _new_client(settings: S3Settings, attempts: int) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    # Compatible stores need not know of the checksums that newer SDKs add by themselves.
+    checksums = "when_required" if settings.endpoint_url else "when_supported"
+    session = boto3.session.Session()
+    region = settings.region or (settings.endpoint_url and (session.region_name or REGION_OF_COMPATIBLE_STORES))
+    return session.client(
+        "s3",
+        endpoint_url=settings.endpoint_url,
+        region_name=region,
+        config=Config(
+            connect_timeout=settings.timeout / 2,
+            read_timeout=settings.timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            max_pool_connections=settings.connections,
+            request_checksum_calculation=checksums,
+            response_checksum_validation=checksums,
+            s3={"addressing_style": "path" if settings.path_style else "auto"},
+            user_agent_appid="fashion-udf",
+        ),
+    )
+
+
+def _after_fork() -> None:
+    global _lock
+    _clients.clear()
+    _lock = threading.Lock()  # a thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def location(uri: str) -> tuple[str, str]:
+    """Return bucket and key of an `s3:` or `s3a:` URI. The key is taken as it stands: `%`, `+` and `?` are its own.
+
+    Raises:
+        ValueError: there is no bucket.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme.lower() not in ("s3", "s3a") or not bucket:
+        raise ValueError("expected s3://bucket/key")
+    return bucket, key
+
+
+def hadoop_settings(settings: S3Settings, hadoop_version: str) -> dict[str, str]:
+    """Return the settings of Hadoop's s3a that mean the same, by key; for Spark each begins with `spark.hadoop.`.
+
+    What the section leaves at its default is left at Hadoop's own, or at what the cluster says.
+
+    Args:
+        settings: of the job.
+        hadoop_version: of the client that Spark runs with, such as `3.4.2`.
+    """
+    chain = _CHAIN_OF_SDK_1 if hadoop_version.startswith("3.3") else _CHAIN_OF_SDK_2
+    found = {PROVIDERS: ",".join((*_CREDENTIALS, chain))}
+    if settings.endpoint_url:
+        # A compatible store need not know of checksums that are not required.
+        found |= {"fs.s3a.endpoint": settings.endpoint_url, "fs.s3a.checksum.calculation.enabled": "false"}
+    if settings.endpoint_url or settings.region:
+        found["fs.s3a.endpoint.region"] = settings.region or REGION_OF_COMPATIBLE_STORES
+    if settings.path_style:
+        found["fs.s3a.path.style.access"] = "true"
+    if settings.sse_kms_key:
+        found |= {"fs.s3a.encryption.algorithm": "SSE-KMS", "fs.s3a.encryption.key": settings.sse_kms_key}
+    if settings.requester_pays:
+        found["fs.s3a.requester.pays.enabled"] = "true"
+    if settings.timeout != S3Settings().timeout:
+        milliseconds = round(1000 * settings.timeout)
+        found["fs.s3a.connection.timeout"] = str(milliseconds)
+        found["fs.s3a.connection.establish.timeout"] = str(milliseconds // 2)
+    if settings.attempts != S3Settings().attempts:
+        found["fs.s3a.attempts.maximum"] = str(settings.attempts)
+    return found
