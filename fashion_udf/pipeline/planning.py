@@ -16,6 +16,7 @@ from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.photos import parquet_photos
 from fashion_udf.photos.parquet_photos import PhotoColumn
+from fashion_udf.photos.photo import Remote
 from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, retries, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
@@ -65,6 +66,20 @@ class Run:
             max_image_bytes=limits.max_image_bytes,
             max_image_pixels=limits.max_image_pixels,
             fetch_threads=limits.fetch_threads,
+            remote=self.remote,
+        )
+
+    @property
+    def remote(self) -> Remote:
+        """Where photos may be that are no local files; each task gets its share of the requests to a host."""
+        tasks = self.spark.sparkContext.defaultParallelism
+        return Remote(
+            hosts=self.config.input.image_hosts,
+            private_hosts=self.config.input.private_image_hosts,
+            s3=self.config.s3,
+            seconds=self.config.limits.image_timeout,
+            requests_per_second=self.config.limits.requests_per_second / tasks,
+            max_refused=self.config.gates.max_refused,
         )
 
     @property

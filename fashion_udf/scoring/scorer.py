@@ -23,6 +23,7 @@ from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.photos import encoded, fetch
 from fashion_udf.photos.decode import Decoded
 from fashion_udf.photos.decode import decode as decode_photo
+from fashion_udf.photos.photo import Remote
 from fashion_udf.schema import SCORE, Modality, Status
 from fashion_udf.scoring.answers import Answers
 from fashion_udf.scoring.prefetch import prefetch
@@ -43,6 +44,7 @@ class Settings:
     max_image_bytes: int
     max_image_pixels: int
     fetch_threads: int = 8  # see `Limits` in `config`
+    remote: Remote = Remote()  # where photos may be that are no local files
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ class Scorer:
         if photo is None or self._settings.photo == "none":
             return _NO_PHOTO, None
         if isinstance(photo, str):
-            fetched = fetch.read(photo, self._settings.image_roots, self._settings.max_image_bytes)
+            settings = self._settings
+            fetched = fetch.read(photo, settings.image_roots, settings.max_image_bytes, settings.remote)
             if fetched.data is None:
                 return _Photo(fetched.status, fetched.error, fetched.identity, None), None
             data, identity = fetched.data, fetched.identity
