@@ -46,10 +46,9 @@ def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HO
     Raises:
         FashionError: S3 cannot be used at all (see `s3_photos.read`).
     """
-    scheme = scheme_of(uri)
-    if scheme in ("s3", "s3a"):
+    if is_of_s3(uri):
         return s3_photos.read(uri, remote, max_bytes)
-    if scheme in ("http", "https"):
+    if _scheme(uri) in ("http", "https"):
         return web_photos.read(uri, remote, max_bytes, since)
     if uri[:5].lower() == "data:" and "," in uri:
         return Photo(encoded.photo_bytes(uri.encode("utf-8", "replace")), Status.OK, None)
@@ -70,7 +69,12 @@ def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HO
         return Photo(None, status, message, identity(uri, roots))  # a file that cannot be opened may have one
 
 
-def scheme_of(uri: str) -> str:
+def is_of_s3(uri: str) -> bool:
+    """Whether a URI names an object of S3."""
+    return _scheme(uri) in ("s3", "s3a")
+
+
+def _scheme(uri: str) -> str:
     """Return the scheme of a URI in small letters; "" for a path."""
     scheme = _SCHEME.match(uri)
     return scheme[1].lower() if scheme else ""

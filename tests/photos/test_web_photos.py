@@ -224,7 +224,7 @@ def test_a_host_that_is_down_is_not_waited_for_by_each_photo(
     with faulty(server, "reset") as (proxy, url):
         found = [web_photos.read(url, remote(proxy.port, seconds=5), 10_000) for _ in range(20)]
     assert {photo.status for photo in found} == {Status.IMAGE_IO}
-    assert len(proxy.requests) < 12
+    assert len(proxy.requests) < 40, "four for each photo are 80"
     assert found[-1].error == "no answer for more than 0 seconds"
 
 
