@@ -18,7 +18,7 @@ from fashion_udf.pipeline import tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome
 from fashion_udf.scoring import udf
-from fashion_udf.scoring.tagger import Tagger, usual_settings
+from fashion_udf.scoring.tagger import Tagger, remote_of, usual_settings
 from fashion_udf.spark import session
 from fashion_udf.table.tags_table import TagsTable
 
@@ -79,13 +79,15 @@ def tag_udf(
     precision: str = "f32",
     top_k: int = 5,
     image_roots: Sequence[str] = (),
+    image_hosts: Sequence[str] = (),
+    s3: Mapping[str, Any] = MappingProxyType({}),
     sandbox: bool = False,
     batch_timeout: float = 600.0,
 ) -> Callable[..., Column]:
     """Return a function of the columns title, description and photo, for any data frame; it gives a struct column.
 
     Its fields are those of `Tagger.tag`. Description and photo may be left out. With photos in the rows, 64 is plenty
-    for `spark.sql.execution.arrow.maxRecordsPerBatch`, and Spark's 10,000 may be more than fits.
+    for `spark.sql.execution.arrow.maxRecordsPerBatch`; Spark's 10,000 may not fit.
 
     Examples:
         >>> import fashion_udf as fu
@@ -96,19 +98,18 @@ def tag_udf(
         [('7', 'image_none', 'text')]
 
     Args:
-        spark: a classic session; its settings stay as they are.
-        bundle: of `load_bundle`.
-        photo: whether the photo column holds `bytes`, a `uri` of a file below one of `image_roots`, or nothing.
+        spark, bundle: a classic session, whose settings stay as they are; of `load_bundle`.
+        photo: whether the photo column holds `bytes`, a `uri` (of a file, of S3 or of a host), or nothing.
         engine, precision, top_k: as of `Tagger`; `auto` looks at the driver's CPU.
-        image_roots: directories that photos named by a URI must lie in.
+        image_roots, image_hosts, s3: directories of local photos; hosts for https; a job's section `s3`.
         sandbox: decode every photo in a child process, so that one which kills the decoder costs its row alone. Slower.
         batch_timeout: seconds after which a batch is taken for hung, and its worker ends.
 
     Raises:
-        InputError: the engine, the precision or the session cannot be used; the message says why.
+        InputError: an argument or the session cannot be used; the message says why.
     """
     session.require_usable(spark)
-    settings = usual_settings(bundle, engine, precision, top_k, photo, image_roots)
+    settings = usual_settings(bundle, engine, precision, top_k, photo, image_roots, remote_of(image_hosts, s3))
     return udf.tag_udf(spark.sparkContext.broadcast(bundle), settings, sandbox, batch_timeout)
 
 

@@ -18,6 +18,9 @@ from fashion_udf.sections import validate as validate
 #: Characters that make Spark take a path for a pattern of several paths.
 SPARK_PATTERN = re.compile(r"[*?\[\]{}\\]")
 
+#: A host, perhaps with a port; or all hosts below one, at least of two labels: `*.com` is no choice.
+HOST = re.compile(r"[A-Za-z0-9_.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?|\*(\.[A-Za-z0-9_-]+){2,}(:\d+)?")
+
 
 class Columns(Section):
     """Names of the catalog's columns in the source; a null entry means the source has no such column."""
@@ -65,12 +68,23 @@ class Input(Section):
     csv: Csv = Csv()
     ignore: tuple[str, ...] = ()  # patterns of names, or of paths below `path`, of files to leave out
     image_roots: tuple[str, ...] = ()  # paths; a file: URI becomes the path that it names
+    #: Hosts that photos may be fetched from by https or http: cdn.example, cdn.example:8443, *.example.
+    image_hosts: tuple[str, ...] = ()
+    private_image_hosts: bool = False  # whether these may have private, loopback and link-local addresses
     max_rejected: int = Field(0, ge=0)
 
     @field_validator("image_roots")
     @classmethod
     def _paths(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_local_directory, roots))
+
+    @field_validator("image_hosts")
+    @classmethod
+    def _host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not HOST.fullmatch(host):
+                raise ValueError(f"expected names of hosts such as cdn.example or *.example, received {host!r}")
+        return hosts
 
 
 class Output(Section):
@@ -107,6 +121,8 @@ class Limits(Section):
     #: Nights on which a photo that cannot be had is tried; then it rests until photo, text or model changes. An outage
     #: of a long weekend is shorter.
     retry_nights: int = Field(5, ge=1)
+    image_timeout: float = Field(60.0, gt=0)  # seconds for a photo of S3 or a host, attempts and redirects included
+    requests_per_second: float = Field(500.0, gt=0)  # to one host, of all tasks together
     fetch_threads: int = Field(8, ge=0, le=64)  # fetch photos by URI while the engine works; 0: one after the other
 
 
@@ -122,6 +138,7 @@ class Gates(Section):
     max_one_category: float = Field(0.5, ge=0, le=1)
     max_shift: float = Field(0.1, ge=0, le=1)  # total variation between the shares of the categories
     max_flips: float = Field(0.1, ge=0, le=1)  # products whose category changed
+    max_refused: float = Field(0.5, ge=0, le=1)  # of 100 photos in a row that a task asked S3 for: 403 and the like
     max_withdrawn: float = Field(0.1, ge=0, le=1)  # of the products that people decided
 
 

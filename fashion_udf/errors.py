@@ -9,6 +9,8 @@
     ├── GateRefusedError         exit 3: an audit gate refused the table; yesterday's stays published
     ├── CommitConflictError      exit 4: another run published first
     ├── CommitUnknownError       exit 1: the store did not say whether the commit landed
+    ├── CredentialsError         exit 1: the store does not accept the credentials, or not any more
+    ├── StoreUnavailableError    exit 1: the store has answered nobody for minutes
     ├── OutOfMemoryError         exit 1: the run needed more memory than Spark, or the machine, has
     ├── SnapshotError            exit 1: the snapshot log or its files are damaged
     └── EngineError              exit 1: the model engine failed, or failed its golden rows on this host
@@ -68,6 +70,14 @@ class CommitConflictError(FashionError):
 
 class CommitUnknownError(FashionError):
     """The store failed in a way that leaves open whether the commit landed."""
+
+
+class CredentialsError(FashionError):
+    """There are no credentials for a store, or it does not accept them, or not any more."""
+
+
+class StoreUnavailableError(FashionError):
+    """A store failed again and again, whoever asked it."""
 
 
 class OutOfMemoryError(FashionError):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from fashion_udf.errors import CredentialsError
 from fashion_udf.sections import Section
 
 #: The setting for where s3a finds credentials: by default in the environment and of instances, and boto3 looks at more.
@@ -25,6 +26,17 @@ _CREDENTIALS = (
 #: The chain of the SDK that Hadoop has, by the start of Hadoop's version: from 3.4 on it is version 2.
 _CHAIN_OF_SDK_1 = "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"
 _CHAIN_OF_SDK_2 = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+#: Codes of credentials that were good once, and of those that never were.
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired")
+_NOT_ACCEPTED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId")
+#: What botocore raises where no provider has credentials that it can use.
+_NO_CREDENTIALS: tuple[str, ...] = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "ProfileNotFound",
+)
+_NO_CREDENTIALS += ("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError", "InvalidConfigError")
 
 #: Requests are signed for a region, also where the store has none.
 REGION_OF_COMPATIBLE_STORES = "us-east-1"
@@ -126,6 +138,23 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def error_code(error: Exception) -> str:
+    """Return the code that S3 answered with, or the name of what botocore raised without an answer."""
+    answer: dict[str, Any] = getattr(error, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code") or type(error).__name__)
+
+
+def credentials_error(error: Exception) -> CredentialsError | None:
+    """Return what to raise in place of an error that other credentials would mend; None for any other error."""
+    code = error_code(error)
+    if code not in (*EXPIRED, *_NOT_ACCEPTED, *_NO_CREDENTIALS):
+        return None
+    return CredentialsError(
+        "Expected credentials that S3 accepts until the run ends, from the environment, a profile or a role. "
+        f"Received: {code}. What is done is kept: renew them and run again"
+    )
 
 
 def location(uri: str) -> tuple[str, str]:

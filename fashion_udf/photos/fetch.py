@@ -1,4 +1,4 @@
-"""A photo's URI to its bytes, or a reason: files below the configured roots, `data:` URIs, and nothing else.
+"""A photo's URI to its bytes, or a reason: files below the configured roots, `data:` URIs, S3, allowed hosts.
 
 A path is taken as it is if it lies below a root. Any other one, and a relative name, is looked up below each root in
 turn: `/m/0/a.jpg`, as shops write it, is `<root>/m/0/a.jpg`.
@@ -14,14 +14,15 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from fashion_udf.photos import encoded
+from fashion_udf.photos import encoded, s3_photos, web_photos
+from fashion_udf.photos.photo import Photo, Remote
 from fashion_udf.schema import Status
 
 MAX_PATH = 4096  # Linux' PATH_MAX: a longer one names no file
 
+_NO_HOSTS = Remote()
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _STATUS = {
     errno.ENOENT: Status.IMAGE_MISSING,
@@ -31,26 +32,24 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True)
-class Photo:
-    """The bytes of a photo with status `ok`, or no bytes and the reason."""
-
-    data: bytes | None
-    status: Status
-    error: str | None
-    #: Size and modification time of the file as it was read: they tell a replaced photo from the old one.
-    identity: str | None = None
-
-
-def read(uri: str, roots: Sequence[str], max_bytes: int) -> Photo:
-    """Read a photo; never raises, whatever the URI.
+def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HOSTS, since: str | None = None) -> Photo:
+    """Read a photo; whatever the URI, it raises nothing but what ends the run.
 
     Args:
-        uri: a local path, absolute or relative to a root, with any characters, a `file:` URI with percent escapes, or
-            a `data:` URI.
+        uri: a local path, absolute or relative to a root, with any characters, a `file:` URI with percent escapes, a
+            `data:` URI, `s3://bucket/key`, or a URL of https or http.
         roots: directories the file must lie in, after links are followed.
         max_bytes: larger files are refused unread.
+        remote: where photos may be that are no local files.
+        since: an HTTP date, for a URL: its photo is `unchanged` if it was not modified since.
+
+    Raises:
+        FashionError: S3 cannot be used at all (see `s3_photos.read`).
     """
+    if is_of_s3(uri):
+        return s3_photos.read(uri, remote, max_bytes)
+    if _scheme(uri) in ("http", "https"):
+        return web_photos.read(uri, remote, max_bytes, since)
     if uri[:5].lower() == "data:" and "," in uri:
         return Photo(encoded.photo_bytes(uri.encode("utf-8", "replace")), Status.OK, None)
     try:
@@ -70,8 +69,19 @@ def read(uri: str, roots: Sequence[str], max_bytes: int) -> Photo:
         return Photo(None, status, message, identity(uri, roots))  # a file that cannot be opened may have one
 
 
+def is_of_s3(uri: str) -> bool:
+    """Whether a URI names an object of S3."""
+    return _scheme(uri) in ("s3", "s3a")
+
+
+def _scheme(uri: str) -> str:
+    """Return the scheme of a URI in small letters; "" for a path."""
+    scheme = _SCHEME.match(uri)
+    return scheme[1].lower() if scheme else ""
+
+
 def identity(uri: str, roots: Sequence[str]) -> str | None:
-    """Return the `Photo.identity` that `read` would return, without opening the file."""
+    """Return the `Photo.identity` that `read` would return of a local file, without opening it."""
     try:
         name = _local_path(uri)
         if not _is_file_name(name):
@@ -105,7 +115,7 @@ def _local_path(uri: str) -> str:
     if scheme is None:
         return uri
     if scheme[1].lower() != "file":
-        raise ValueError(f"scheme {scheme[1][:20]!r} is not read; expected a local path or file:")
+        raise ValueError(f"scheme {scheme[1][:20]!r} is not read; expected a local path, file:, s3: or https:")
     parts = urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
         raise ValueError("file: URI names another host")

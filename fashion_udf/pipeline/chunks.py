@@ -72,6 +72,7 @@ class Job:
     directory: Location  # the staging directory of the run
     batch_timeout: float
     photos: PhotoColumn | None = None  # of the run
+    requests: Accumulator[dict[str, int]] | None = None  # of the run
 
 
 def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int = 0) -> int:
@@ -118,7 +119,7 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: compari
     photos = job.photos if job.settings.photo != "none" else None
 
     def write(sandboxed: bool) -> str:
-        score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout, photos)
+        score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout, photos, job.requests)
         # A directory for each attempt: while the second writes, tasks of the first may still write or clean up.
         name = f"chunk-{chunk.number:05d}-{int(sandboxed)}"
         written.write(_results(rows, score, job), job.directory / name)

@@ -10,7 +10,7 @@ A digest is the first 128 bits of a SHA-256: a table of ten million rows meets t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,13 @@ import pandas as pd
 
 from fashion_udf.catalog import columns
 from fashion_udf.catalog.cells import DAMAGED
-from fashion_udf.photos import fetch, parquet_photos
+from fashion_udf.photos import attempts, fetch, parquet_photos, s3_listing
 from fashion_udf.photos.decode import PREPROCESSING_VERSION
 from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
+from fashion_udf.s3 import S3Settings
 
 if TYPE_CHECKING:
+    from pyspark import Accumulator
     from pyspark.sql import Column, DataFrame
 
 _DIGITS = 32  # hexadecimal, of a part
@@ -47,19 +49,34 @@ class Versions:
     max_image_pixels: int
 
 
+@dataclass(frozen=True)
+class LookedUp:
+    """What tells photos at URIs apart is looked up here, if they have no version.
+
+    Attributes:
+        image_roots: where local photos may lie.
+        s3: where S3 is.
+        in_s3: whether there are photos of S3: their rows are then sorted, for the listing.
+        requests: of the lookups; tasks add them.
+    """
+
+    image_roots: tuple[str, ...] = ()
+    s3: S3Settings = S3Settings()
+    in_s3: bool = False
+    requests: Accumulator[dict[str, int]] | None = None
+
+
 def with_fingerprints(
     source: DataFrame,
     versions: Versions,
-    image_roots: tuple[str, ...],
+    looked_up: LookedUp,
     versioned: bool,
     photos: PhotoColumn | None = None,
 ) -> DataFrame:
     """Return the fingerprint of every row.
 
     Args:
-        source: as `columns.read` gives it.
-        versions: of the run.
-        image_roots: where local photos may lie.
+        source, versions, looked_up: as `columns.read` gives it, of the run, and where photos at URIs are looked up.
         versioned: every row has a version; then no photo is looked at.
         photos: in the files of the source, in whose order the rows come; None: in the rows, or at URIs.
 
@@ -68,12 +85,13 @@ def with_fingerprints(
     """
     from pyspark.sql import functions as F
 
-    uri = F.col("image_uri") if "image_uri" in source.columns else None
-    version, observed, size = F.col("image_version"), F.lit(None).cast("string"), F.lit(None).cast("long")
+    source = _in_order_of_listing(source) if looked_up.in_s3 and not versioned else source
+    uri, version = F.col("image_uri") if "image_uri" in source.columns else None, F.col("image_version")
+    observed, size = F.lit(None).cast("string"), F.lit(None).cast("long")
     if photos is not None and not versioned:
         observed, size = F.col("photo.sha256"), F.col("photo.bytes")
     elif not versioned and uri is not None:
-        observed = file_identity_udf(image_roots)(F.when(version.isNull(), uri))
+        observed = identity_udf(looked_up)(F.when(version.isNull(), uri))
     elif not versioned:
         observed, size = F.sha2(F.when(version.isNull(), F.col("image")), 256), F.octet_length("image").cast("long")
     identity = image_identity(F.col("product_id"), uri, F.col("has_photo"), version, observed)
@@ -87,6 +105,11 @@ def with_fingerprints(
     }
     named = (column.alias(name) for name, column in computed.items())
     return _with_presence(source, versioned, photos).select("product_id", *named)
+
+
+def _in_order_of_listing(source: DataFrame) -> DataFrame:
+    """Sort rows by URI: a task, and a batch of it, then holds keys that one page of a listing has."""
+    return source.repartitionByRange("image_uri").sortWithinPartitions("image_uri")
 
 
 def _held() -> dict[str, Column]:
@@ -187,11 +210,20 @@ def image_identity(
     return F.when(has_photo, named)
 
 
-def file_identity_udf(image_roots: Sequence[str]) -> Callable[[Column], Column]:
-    """Return a UDF from a URI to size and time of its file, looked up on the executors; null if it is not read."""
+def identity_udf(looked_up: LookedUp) -> Callable[[Column], Column]:
+    """Return a UDF from a URI to what tells its photo from a later one, looked up on the executors.
+
+    That is size and time of a file, and the etag of an object of S3, found by pages of a listing; null if there is no
+    such photo, or it has a URL.
+    """
     from pyspark.sql.pandas.functions import pandas_udf
 
+    roots, settings, requests = looked_up.image_roots, looked_up.s3, looked_up.requests
+
     def identities(uris: pd.Series) -> pd.Series:
-        return uris.map(lambda uri: None if uri is None else fetch.identity(uri, image_roots))
+        etags = s3_listing.etags((uri for uri in uris if uri and fetch.is_of_s3(uri)), settings)
+        if requests is not None:
+            requests.add(attempts.counted())
+        return uris.map(lambda uri: None if uri is None else etags.get(uri) or fetch.identity(uri, roots))
 
     return pandas_udf(identities, "string")  # type: ignore[call-overload, no-any-return]

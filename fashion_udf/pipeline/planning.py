@@ -16,18 +16,28 @@ from fashion_udf.model import bundle
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.photos import parquet_photos
 from fashion_udf.photos.parquet_photos import PhotoColumn
-from fashion_udf.pipeline import comparison, fingerprint, overriding, precision, preflight, retries, staging, written
+from fashion_udf.pipeline import (
+    comparison,
+    fingerprint,
+    overriding,
+    photo_places,
+    precision,
+    preflight,
+    retries,
+    staging,
+    written,
+)
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
-from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
 from fashion_udf.scoring.scorer import Settings
-from fashion_udf.spark import session
+from fashion_udf.spark import session, sums
 from fashion_udf.table import data_files, metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
+    from pyspark import Accumulator
     from pyspark.sql import DataFrame, SparkSession
 
 logger = logging.getLogger(__name__)
@@ -51,6 +61,7 @@ class Run:
     #: In the catalog's files, for Python workers to read; None: they are in `image`, or at URIs.
     photos: PhotoColumn | None = None
     notes: tuple[str, ...] = ()  # how the catalog is read, for people
+    requests: Accumulator[dict[str, int]] | None = None  # to S3 and hosts, by name; tasks add them
 
     def settings(self, with_photos: bool) -> Settings:
         """Return how the run scores; without photos, the photo column is not looked at."""
@@ -66,6 +77,7 @@ class Run:
             max_image_bytes=limits.max_image_bytes,
             max_image_pixels=limits.max_image_pixels,
             fetch_threads=limits.fetch_threads,
+            remote=photo_places.remote(self.config, self.spark.sparkContext.defaultParallelism),
         )
 
     @property
@@ -130,7 +142,8 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": versions.precision})})
     preflight.require_engine(spark, config.engine.name, versions.precision)
     catalog = columns.read(spark, config.input)
-    preflight.require_photos(catalog, config.input)
+    places = photo_places.found(catalog.rows)
+    preflight.require_photos(catalog, config.input, places)
     source, photos = catalog.rows, catalog.photos
     if photos is not None:
         source = source.drop("image")
@@ -144,11 +157,15 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
             tasks = 4 * spark.sparkContext.defaultParallelism
             accepted = parquet_photos.in_file_order(accepted, tasks)  # the join may have shuffled them
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
-    rows = fingerprint.with_fingerprints(accepted, versions, config.input.image_roots, versioned, photos)
+    looked_up = fingerprint.LookedUp(
+        config.input.image_roots, config.s3, places.in_s3, requests := sums.sums(spark.sparkContext)
+    )
+    rows = fingerprint.with_fingerprints(accepted, versions, looked_up, versioned, photos)
     return Run(
         *(spark, config, scope, run_id, model, versions, source, rows, rejected, refused),
         photos=photos,
-        notes=catalog.notes,
+        notes=(*catalog.notes, *places.not_read(config.input.image_hosts)),
+        requests=requests,
     )
 
 
@@ -210,23 +227,6 @@ def on_current(run: Run, target: Location | None) -> Planned:
     counts = comparison.count(rows, published, run.run_id)
     counts = replace(counts, catalog={**counts.catalog, **decisions.unknown})
     return Planned(parent, previous, decisions.rows, rows, removed, counts)
-
-
-def run_counts(run: Run, planned: Planned) -> RunCounts:
-    """Return the counts of a run that its plan has."""
-    counts = planned.counts
-    return RunCounts(
-        accepted=counts.accepted,
-        rejected=run.rejected_rows,
-        scored=counts.scored,
-        carried=counts.carried,
-        resting=counts.resting,
-        removed=counts.removed,
-        duplicates=counts.duplicates,
-        staged=counts.staged,
-        catalog=counts.catalog,
-        reasons=counts.reasons,
-    )
 
 
 def results(run: Run, hold: bool = True) -> DataFrame:

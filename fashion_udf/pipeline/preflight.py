@@ -14,6 +14,7 @@ from fashion_udf.catalog.columns import Catalog
 from fashion_udf.config import Input, JobConfig
 from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError
 from fashion_udf.model.engines import openvino
+from fashion_udf.pipeline.photo_places import PhotoPlaces
 from fashion_udf.s3 import S3Settings
 from fashion_udf.spark import memory
 from fashion_udf.table import paths, s3_store
@@ -93,30 +94,27 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
     _require_directories(spark, config.input.image_roots)
 
 
-def require_photos(catalog: Catalog, settings: Input) -> None:
+def require_photos(catalog: Catalog, settings: Input, places: PhotoPlaces) -> None:
     """Refuse photos that nobody could read.
 
     Args:
         catalog: as `columns.read` gives it.
         settings: how it was read.
+        places: where its photos are.
 
     Raises:
         ConfigError: a row names a file, and there are no `image_roots`.
         EnvironmentUnsupportedError: Spark has to read the photos, and its heap is too small for their row groups.
     """
-    from pyspark.sql import functions as F
-
     rows = catalog.rows
     if catalog.photos is None and catalog.photo_column is not None:
         group = row_groups.largest(rows, catalog.photo_column)
         memory.require_heap(rows.sparkSession, group.size, group.held)
-    if "image_uri" in rows.columns and not settings.image_roots:
-        names_a_file = F.lower(F.substring("image_uri", 1, 5)) != F.lit("data:")
-        if not rows.select("image_uri").where(names_a_file).isEmpty():
-            raise ConfigError(
-                "Expected input.image_roots to name the directories of the photos, as the catalog has image_uri. "
-                "Received: none, so that no photo could be read"
-            )
+    if places.in_files and not settings.image_roots:
+        raise ConfigError(
+            "Expected input.image_roots to name the directories of the photos, as the catalog has image_uri. "
+            "Received: none, so that no local photo could be read"
+        )
 
 
 def require_engine(spark: SparkSession, engine: str, precision: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fashion_udf.pipeline import assembly, outcome, planning, retries, run_tables, unreadable_texts
+from fashion_udf.pipeline import assembly, outcome, retries, run_tables, unreadable_texts
 from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.pipeline.planning import Planned, Run
 
@@ -54,9 +54,28 @@ def write(
     limits = {modality: facts.novelty for modality, facts in calibration.items()}
     causes, unreadable = run_tables.write(run.directory, table, planned.previous, looked_at, run.run_id, limits)
     measured: dict[str, object] = {"seconds": work.seconds, "unreadable_texts": unreadable}
+    if run.requests is not None and run.requests.value:
+        measured["requests"] = run.requests.value
     if work.scored >= MIN_ROWS_FOR_SPEED:
         cores = run.spark.sparkContext.defaultParallelism
         measured["rows_per_core_second"] = work.scored / (work.seconds["score"] * cores)
     outcome.write_metrics(run.directory, {**(metrics or {}), **measured})
     unreadable_texts.warn(unreadable, f"{planned.counts.scored} products of this run")
-    return replace(planning.run_counts(run, planned), unreadable_texts=unreadable, unchanged=causes)
+    return replace(run_counts(run, planned), unreadable_texts=unreadable, unchanged=causes)
+
+
+def run_counts(run: Run, planned: Planned) -> RunCounts:
+    """Return the counts of a run that its plan has."""
+    counts = planned.counts
+    return RunCounts(
+        accepted=counts.accepted,
+        rejected=run.rejected_rows,
+        scored=counts.scored,
+        carried=counts.carried,
+        resting=counts.resting,
+        removed=counts.removed,
+        duplicates=counts.duplicates,
+        staged=counts.staged,
+        catalog=counts.catalog,
+        reasons=counts.reasons,
+    )

@@ -127,7 +127,7 @@ def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) 
     cores = spark.sparkContext.defaultParallelism
     size = estimate.table_bytes(planned.parent, rows)
     core_seconds = estimate.core_seconds(config.output.path, planned.counts.to_score)
-    return Preview(planning.run_counts(run, planned), rows, size, core_seconds, cores, *texts, run.notes)
+    return Preview(reports.run_counts(run, planned), rows, size, core_seconds, cores, *texts, run.notes)
 
 
 def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bool]:
@@ -153,7 +153,7 @@ def _attempt(run: Run, attempt: int, work: Work, record: Record) -> tuple[Commit
     seconds = work.seconds
     with _timed("plan", seconds):
         planned = planning.on_current(run, run.staging / f"plan-{attempt}")
-    record.counts = counts = planning.run_counts(run, planned)
+    record.counts = counts = reports.run_counts(run, planned)
     if planned.changes_nothing and planned.parent:
         return planned.parent, counts, False
     with _timed("score", seconds):
@@ -207,6 +207,7 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
         directory=run.staging,
         batch_timeout=config.limits.batch_timeout,
         photos=run.photos,
+        requests=run.requests,
     )
     try:
         return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)

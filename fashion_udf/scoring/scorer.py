@@ -23,6 +23,7 @@ from fashion_udf.model.engines.prediction import Predict, Prediction
 from fashion_udf.photos import encoded, fetch
 from fashion_udf.photos.decode import Decoded
 from fashion_udf.photos.decode import decode as decode_photo
+from fashion_udf.photos.photo import Remote
 from fashion_udf.schema import SCORE, Modality, Status
 from fashion_udf.scoring.answers import Answers
 from fashion_udf.scoring.prefetch import prefetch
@@ -43,6 +44,7 @@ class Settings:
     max_image_bytes: int
     max_image_pixels: int
     fetch_threads: int = 8  # see `Limits` in `config`
+    remote: Remote = Remote()  # where photos may be that are no local files
 
 
 @dataclass(frozen=True)
@@ -171,23 +173,25 @@ class Scorer:
         if photo is None or self._settings.photo == "none":
             return _NO_PHOTO, None
         if isinstance(photo, str):
-            fetched = fetch.read(photo, self._settings.image_roots, self._settings.max_image_bytes)
+            settings = self._settings
+            fetched = fetch.read(photo, settings.image_roots, settings.max_image_bytes, settings.remote)
             if fetched.data is None:
                 return _Photo(fetched.status, fetched.error, fetched.identity, None), None
             data, identity = fetched.data, fetched.identity
+            sha256 = hashlib.sha256(data).hexdigest()
         else:
             cell = bytes(photo)
             data = encoded.photo_bytes(cell)
-            identity = None if data is cell else hashlib.sha256(cell).hexdigest()
+            sha256 = hashlib.sha256(data).hexdigest()
+            identity = sha256 if data is cell else hashlib.sha256(cell).hexdigest()
             if cell and encoded.is_nothing(cell):  # no bytes at all are what is left of a photo
-                return _Photo(Status.IMAGE_NONE, None, hashlib.sha256(cell).hexdigest(), None), None
-        sha256 = hashlib.sha256(data).hexdigest()
+                return _Photo(Status.IMAGE_NONE, None, identity, None), None
         if sha256 == known_sha256:
-            return _Photo(Status.OK, None, identity or sha256, sha256, unchanged=True), None
+            return _Photo(Status.OK, None, identity, sha256, unchanged=True), None
         size = self._manifest.image.size
         with self._decoding:
             decoded = self._decode(data, size, self._settings.max_image_bytes, self._settings.max_image_pixels)
-        return _Photo(decoded.status, decoded.error, identity or sha256, sha256), decoded.pixels
+        return _Photo(decoded.status, decoded.error, identity, sha256), decoded.pixels
 
 
 #: By 2 * (has a photo) + (has a text).

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
-from fashion_udf.config import Engine, Limits
+from fashion_udf.config import Engine, Input, Limits, validate
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
+from fashion_udf.photos.photo import Remote
+from fashion_udf.s3 import S3Settings
 from fashion_udf.schema import TAG
 from fashion_udf.scoring.scorer import Scorer, Settings
 
@@ -30,6 +33,9 @@ class Tagger:
         precision: str = "f32",
         top_k: int = 5,
         threads: int | None = None,
+        image_roots: Sequence[str] = (),
+        image_hosts: Sequence[str] = (),
+        s3: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Build the engine and run the golden rows of the bundle.
 
@@ -39,13 +45,15 @@ class Tagger:
             precision: one that the bundle offers for the engine, or `auto`: the fastest of them on this CPU.
             top_k: categories named in `top_categories`.
             threads: CPU threads of the engine; all of them by default.
+            image_roots, image_hosts, s3: where photos named by a URI may be, as of `tag_udf`.
 
         Raises:
             ConfigError: the engine is unknown, or the bundle does not offer the precision.
             EnvironmentUnsupportedError: the engine's package is not installed; the message names the extra.
             EngineError: the engine does not start here, or its golden rows differ.
         """
-        settings = usual_settings(bundle, engine, precision, top_k)
+        remote = remote_of(image_hosts, s3)
+        settings = usual_settings(bundle, engine, precision, top_k, image_roots=image_roots, remote=remote)
         predict = registry.create(engine, bundle, settings.precision, threads or os.cpu_count() or 1)
         self._scorer = Scorer(bundle, settings, predict)
         self._model_version = bundle.model_version
@@ -60,7 +68,7 @@ class Tagger:
         *,
         title: str | None = None,
         description: str | None = None,
-        image: bytes | None = None,
+        image: bytes | str | None = None,
     ) -> dict[str, Any]: ...
 
     def tag(
@@ -69,15 +77,15 @@ class Tagger:
         *,
         title: str | None = None,
         description: str | None = None,
-        image: bytes | None = None,
+        image: bytes | str | None = None,
     ) -> pd.DataFrame | dict[str, Any]:
         """Tag one product, or every row of a data frame. A bad photo is a `status`, and never an error.
 
         Args:
-            products: with any of the columns `title`, `description` and `image` (bytes); others are not read.
+            products: with any of the columns `title`, `description` and `image` (bytes, or a URI); others are not read.
             title: of one product, if there is no data frame.
             description: of the same product.
-            image: bytes of its photo.
+            image: bytes of its photo, or its URI.
 
         Returns:
             The columns of the output table that follow from a product alone: `category`, `confidence`, `decision`,
@@ -105,6 +113,16 @@ class Tagger:
         return tagged.assign(**objects).set_index(products.index)
 
 
+def remote_of(image_hosts: Sequence[str], s3: Mapping[str, Any]) -> Remote:
+    """Return how photos are fetched from allowed hosts and from S3.
+
+    Raises:
+        ConfigError: a name of a host, or a setting of S3, is none.
+    """
+    hosts = validate(Input, {"path": "", "image_hosts": tuple(image_hosts)}, "image_hosts").image_hosts
+    return Remote(hosts=hosts, s3=validate(S3Settings, s3, "s3"), seconds=Limits().image_timeout)
+
+
 def usual_settings(
     bundle: Bundle,
     engine: str,
@@ -112,6 +130,7 @@ def usual_settings(
     top_k: int,
     photo: Literal["bytes", "uri", "none"] = "bytes",
     image_roots: Sequence[str] = (),
+    remote: Remote | None = None,
 ) -> Settings:
     """Return settings with the limits that a job has where its configuration states none.
 
@@ -127,6 +146,7 @@ def usual_settings(
         image_roots=tuple(image_roots),
         max_image_bytes=Limits().max_image_bytes,
         max_image_pixels=Limits().max_image_pixels,
+        remote=remote or Remote(),
     )
 
 

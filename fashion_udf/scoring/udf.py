@@ -20,7 +20,7 @@ from fashion_udf import errors
 from fashion_udf.errors import FashionError
 from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
-from fashion_udf.photos import parquet_photos
+from fashion_udf.photos import attempts, parquet_photos
 from fashion_udf.photos.decode import Decoded
 from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.photos.parquet_photos import PhotoColumn
@@ -58,6 +58,7 @@ def score_udf(
     sandboxed: bool,
     batch_timeout: float,
     photos: PhotoColumn | None = None,
+    requests: Accumulator[dict[str, int]] | None = None,
 ) -> Callable[..., Column]:
     """Return a UDF over (title, description, photo, known_sha256) that yields a struct with the fields of `SCORE`.
 
@@ -70,12 +71,15 @@ def score_udf(
         batch_timeout: seconds after which a batch is taken for hung; the worker then dumps its stack and exits. In the
             sandbox, where each photo has its own time limit, the seconds begin anew with each photo.
         photos: in the catalog's files; the photo is then `parquet_photos.place()`, and rows come in the files' order.
+        requests: grow by the requests for photos, by name.
     """
     from pyspark.sql.pandas.functions import pandas_udf
 
     def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
         for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout, photos):
             rows_done.add(len(scores))
+            if requests is not None and (sent := attempts.counted()):
+                requests.add(sent)
             yield scores
 
     return pandas_udf(score, to_spark(SCORE))  # type: ignore[call-overload, no-any-return]

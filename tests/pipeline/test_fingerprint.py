@@ -177,10 +177,10 @@ def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSe
         ("same photo", None, None, bytearray(b"jpeg"), None, None),
     ]
     source = _source(spark, rows, "image binary")
-    planned = module.with_fingerprints(source, VERSIONS, (), versioned=False)
+    planned = module.with_fingerprints(source, VERSIONS, module.LookedUp(), versioned=False)
     assert planned.columns == PLAN.names[:9] and planned.columns[-1] == "photo_bytes"
     other = module.with_fingerprints(
-        source, replace(VERSIONS, precision="int8"), (), versioned=False
+        source, replace(VERSIONS, precision="int8"), module.LookedUp(), versioned=False
     ).withColumnRenamed("fingerprint", "int8")
     found = {row["product_id"]: row for row in planned.join(other.select("product_id", "int8"), "product_id").collect()}
     parts = {name: row["fingerprint"].split("-") for name, row in found.items()}
@@ -210,13 +210,13 @@ def test_a_photo_without_a_version_is_looked_at_and_no_other_is(
         values = [str(tmp_path / "o"), str(tmp_path / "n")]
     rows = [(f"{version} {at}", "t", None, values[at], version, "f") for version in ("1", None) for at in (0, 1)]
     source = _source(spark, rows, photo)
-    planned = module.with_fingerprints(source, VERSIONS, (str(tmp_path),), versioned=False).collect()
+    planned = module.with_fingerprints(source, VERSIONS, module.LookedUp((str(tmp_path),)), versioned=False).collect()
     assert len({row["fingerprint"] for row in planned}) == 4
     rows = [(name, title, text, values[0], version, file) for name, title, text, _, version, file in rows]
     if "uri" in photo:
         os.utime(tmp_path / "o", ns=(1, 1))
     source = _source(spark, rows, photo)
-    again = module.with_fingerprints(source, VERSIONS, (str(tmp_path),), versioned=False).collect()
+    again = module.with_fingerprints(source, VERSIONS, module.LookedUp((str(tmp_path),)), versioned=False).collect()
     same = [old["fingerprint"] == new["fingerprint"] for old, new in zip(planned, again, strict=True)]
     assert same == ([True, False, False, False] if "uri" in photo else [True, True, True, False])
 
@@ -229,7 +229,7 @@ def test_where_the_catalog_gives_versions_no_photo_is_looked_at(spark: SparkSess
         ("a", "t", None, value, "2", "f"),
         ("none", "t", None, None, None, "f"),
     ]
-    planned = module.with_fingerprints(_source(spark, rows, photo), VERSIONS, (), versioned=True)
+    planned = module.with_fingerprints(_source(spark, rows, photo), VERSIONS, module.LookedUp(), versioned=True)
     first, second, none = planned.collect()
     assert (first["has_photo"], none["has_photo"]) == (True, False)
     assert first["photo_bytes"] is None
@@ -247,7 +247,10 @@ def test_a_photo_that_comes_late_under_a_known_version_changes_the_fingerprint(s
     ]
     for versioned in (True, False):
         before, after = (
-            {row["product_id"]: row for row in module.with_fingerprints(night, VERSIONS, (), versioned).collect()}
+            {
+                row["product_id"]: row
+                for row in module.with_fingerprints(night, VERSIONS, module.LookedUp(), versioned).collect()
+            }
             for night in nights
         )
         assert [row["a"]["has_photo"] for row in (before, after)] == [False, True]
@@ -261,7 +264,7 @@ def test_of_photos_with_versions_only_the_row_groups_that_lack_one_are_read(
     rows = [("a", "t", None, bytearray(b"jpeg"), "1", "f"), ("b", "t", None, None, "1", "f")]
     _source(spark, rows, "image binary").write.parquet(str(tmp_path / "catalog"))
     source = spark.read.parquet(str(tmp_path / "catalog"))
-    planned = module.with_fingerprints(source, VERSIONS, (), versioned=True)
+    planned = module.with_fingerprints(source, VERSIONS, module.LookedUp(), versioned=True)
     assert {row["product_id"]: row["has_photo"] for row in planned.collect()} == {"a": True, "b": False}
     text = planned._jdf.queryExecution().executedPlan().toString()
     scans = [line for line in text.splitlines() if "ReadSchema" in line and "image:" in line]

@@ -1,0 +1,181 @@
+"""Photos of S3: fetched by any number of threads, each checked against its length and etag."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections import deque
+from contextlib import closing
+from typing import Any
+
+from fashion_udf import s3
+from fashion_udf.errors import ConfigError, StoreUnavailableError
+from fashion_udf.photos import s3_listing
+from fashion_udf.photos.attempts import PATIENCE, Endpoint
+from fashion_udf.photos.photo import Photo, Remote, TransientError
+from fashion_udf.s3 import S3Settings
+from fashion_udf.schema import Status
+
+#: Photos of a process that are looked back on: of fewer a share says nothing.
+WINDOW = 100
+
+_MISSING = ("NoSuchKey", "NoSuchBucket", "404", "NoSuchVersion")
+_OTHER_REGION = ("PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+_TRANSIENT = ("SlowDown", "Throttling", "RequestTimeout", "InternalError", "ServiceUnavailable", "503", "500")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+class _Store:
+    """What this process knows of a store."""
+
+    def __init__(self) -> None:
+        self.endpoint = Endpoint()
+        self.refused: deque[bool] = deque(maxlen=WINDOW)
+        self.lock = threading.Lock()
+        self.etags_are_digests = True
+
+
+_stores: dict[S3Settings, _Store] = {}
+
+
+def read(uri: str, remote: Remote, max_bytes: int) -> Photo:
+    """Read a photo by its `s3:` or `s3a:` URI.
+
+    Args:
+        uri: bucket and key; the key is taken as it stands, without percent escapes.
+        remote: where S3 is, and how long to try.
+        max_bytes: larger objects are refused unread.
+
+    Raises:
+        CredentialsError: there are none, or they are not accepted any more: the run stops, and can be resumed.
+        ConfigError: the store refuses more than `remote.max_refused` of the last photos.
+        StoreUnavailableError: the store has answered nobody for minutes.
+    """
+    try:
+        bucket, key = s3.location(uri)
+    except ValueError as error:
+        return Photo(None, Status.IMAGE_FORBIDDEN, str(error))
+    if not key:
+        return Photo(None, Status.IMAGE_MISSING, "no key")
+    store = _stores.setdefault(remote.s3, _Store())
+    asked = _Request(remote.s3, bucket, key, max_bytes, store)
+    photo = store.endpoint.photo(asked.send, "s3_get", remote.seconds)
+    if photo.data is None and store.endpoint.is_down():
+        raise StoreUnavailableError(
+            f"Expected S3 to answer. Received: no photo for more than {PATIENCE:.0f} seconds, at last: {photo.error}. "
+            "What is scored is kept: run again when it answers"
+        )
+    _require_allowed(store, photo, bucket, remote.max_refused)
+    return photo
+
+
+def _require_allowed(store: _Store, photo: Photo, bucket: str, max_refused: float) -> None:
+    with store.lock:
+        store.refused.append(photo.status is Status.IMAGE_FORBIDDEN or photo.error == _NO_BUCKET)
+        refused = sum(store.refused)
+        if len(store.refused) < WINDOW or refused <= max_refused * WINDOW:
+            return
+        store.refused.clear()  # a later run of this process begins anew
+    raise ConfigError(
+        f"Expected S3 to refuse at most {max_refused:.0%} of the photos (gates.max_refused). Received: {refused} of "
+        f"{WINDOW} refused, at last in bucket {bucket!r}: {photo.error}. Correct the permissions or the catalog; what "
+        "is scored is kept"
+    )
+
+
+class _Request:
+    """One photo that is asked for, perhaps several times."""
+
+    def __init__(self, settings: S3Settings, bucket: str, key: str, max_bytes: int, store: _Store) -> None:
+        self._settings, self._bucket, self._key, self._max_bytes = settings, bucket, key, max_bytes
+        self._store = store
+        self._digest: str | None = None  # of a body that did not fit its etag
+        self._with_new_credentials = False
+
+    def send(self) -> Photo:
+        """Ask once.
+
+        Raises:
+            TransientError: another attempt may succeed.
+            CredentialsError: see `read`.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = s3.client(self._settings, attempts=1)  # attempts are ours: botocore's end where the body begins
+        try:
+            answer = client.get_object(Bucket=self._bucket, Key=self._key, **self._settings.request)
+            return self._checked(answer)
+        except ClientError as error:
+            return self._refused(error)
+        except BotoCoreError as error:
+            return _failed(error)
+        except OSError as error:  # of the connection, while the body is read
+            raise TransientError(Status.IMAGE_IO, f"connection broke: {type(error).__name__}") from error
+
+    def _checked(self, answer: dict[str, Any]) -> Photo:
+        etag, size = str(answer.get("ETag", "")).strip('"'), int(answer["ContentLength"])
+        with closing(answer["Body"]) as body:  # as a context of its own it would be read without botocore's checks
+            if size > self._max_bytes:
+                error = f"{size} bytes, at most {self._max_bytes} are accepted"
+                return Photo(None, Status.IMAGE_TOO_LARGE, error, etag or None)
+            data = body.read()
+        if len(data) != size:
+            raise TransientError(Status.IMAGE_IO, f"{len(data)} of {size} bytes came")
+        encrypted = "kms" in answer.get("ServerSideEncryption", "") or "SSECustomerAlgorithm" in answer
+        if _MD5.fullmatch(etag) and not encrypted and self._store.etags_are_digests:
+            self._require_digest(hashlib.md5(data, usedforsecurity=False).hexdigest(), etag)
+        return Photo(data, Status.OK, None, etag or None)
+
+    def _require_digest(self, digest: str, etag: str) -> None:
+        if digest == etag:
+            return
+        if digest != self._digest:
+            self._digest = digest
+            raise TransientError(Status.IMAGE_IO, "the bytes that came are not those of the etag")
+        # The same bytes again: some compatible stores have etags that look like digests and are none.
+        self._store.etags_are_digests = False
+
+    def _refused(self, error: Any) -> Photo:
+        """Return what the row gets for an answer that is an error."""
+        code = s3.error_code(error)
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if code in s3.EXPIRED and not self._with_new_credentials:
+            # What gave the credentials may have new ones, such as a profile that somebody renews.
+            self._with_new_credentials = True
+            s3.forget_clients()
+            return self.send()
+        if stop := s3.credentials_error(error):
+            raise stop from error
+        if code in _MISSING:
+            return Photo(None, Status.IMAGE_MISSING, _NO_BUCKET if code == "NoSuchBucket" else f"{status} {code}")
+        if code in _TRANSIENT or status == 429 or status >= 500:
+            throttled = code in ("SlowDown", "Throttling", "503") or status in (429, 503)
+            raise TransientError(Status.IMAGE_IO, f"{status} {code}", throttled)
+        why = f"{status} {code}"
+        if code in _OTHER_REGION:
+            why += ": the bucket is in another region than s3.region says"
+        elif code == "InvalidObjectState":
+            why += ": the object is archived and must be restored first"
+        return Photo(None, Status.IMAGE_FORBIDDEN, why, self._identity())
+
+    def _identity(self) -> str | None:
+        """Return the etag that the plan has of an object that cannot be read: it is the same until it changes."""
+        uri = f"s3://{self._bucket}/{self._key}"
+        return s3_listing.etags([uri], self._settings)[uri]
+
+
+_NO_BUCKET = "404 NoSuchBucket"
+
+
+def _failed(error: Any) -> Photo:
+    """Return what the row gets for a request that did not come to an answer."""
+    from botocore import exceptions as known
+
+    if isinstance(error, known.ParamValidationError):
+        return Photo(None, Status.IMAGE_FORBIDDEN, "no name of a bucket, or no key")
+    if stop := s3.credentials_error(error):
+        raise stop from error
+    if isinstance(error, (known.ConnectTimeoutError, known.ReadTimeoutError)):
+        raise TransientError(Status.IMAGE_TIMEOUT, f"timeout: {type(error).__name__}") from error
+    raise TransientError(Status.IMAGE_IO, f"connection failed: {type(error).__name__}") from error
