@@ -14,6 +14,7 @@ from fashion_udf.config import Input, JobConfig
 from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError
 from fashion_udf.model.engines import openvino
 from fashion_udf.spark import memory
+from fashion_udf.table import delta
 from fashion_udf.table.store import local_path
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
 
     Raises:
         ConfigError: a table has no name; the catalog holds the output; a directory of photos does not exist.
+        EnvironmentUnsupportedError: `publish.delta` needs a package that is not installed.
     """
+    if config.publish.delta:
+        delta.require_package()
     for key, form, path in (
         ("input", config.input.format, config.input.path),
         ("overrides", config.overrides.format, config.overrides.path),
