@@ -1,7 +1,7 @@
 """Jars that the tests need and pip cannot install: .ci/jars.py GROUP prints their paths, one a line.
 
-The groups are those of .ci/jars.lock: `hadoop` is a small Hadoop in one process, `s3a` is what lets Spark read and write
-S3. Each jar is fetched once, by the Ivy that is part of pyspark, and is used only if its SHA-256 is that of the lock.
+The groups are those of .ci/jars.lock: `hadoop` is a small Hadoop in one process, `s3a` lets Spark read and write S3.
+Each jar is fetched once, by the Ivy that is part of pyspark, and is used only if its SHA-256 is that of the lock.
 Without arguments it fetches every group. Where a jar cannot be had, one line on stderr says why, with exit code 1.
 
 Environment: XDG_CACHE_HOME, where jars are kept (default: ~/.cache); IVY_SETTINGS, an ivysettings.xml for networks
@@ -121,4 +121,5 @@ def provide(group: str | None = None) -> list[Path]:
 
 
 if __name__ == "__main__":
-    print(*(path for group in sys.argv[1:] or [None] for path in provide(group)), sep="\n")
+    for name in sys.argv[1:] or [None]:
+        sys.stdout.writelines(f"{path}\n" for path in provide(name))

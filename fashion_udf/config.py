@@ -155,6 +155,7 @@ class Publish(Section):
     """What else a run updates when it has published a snapshot."""
 
     table: str | None = None  # an external Parquet table of Spark's catalog, moved to each new snapshot
+    delta: bool = False  # a Delta log in tags/data, so that the table can be read as a Delta table by its path
 
 
 class JobConfig(Section):

@@ -17,7 +17,7 @@ from fashion_udf.model.engines import openvino
 from fashion_udf.pipeline.photo_places import PhotoPlaces
 from fashion_udf.s3 import S3Settings
 from fashion_udf.spark import memory
-from fashion_udf.table import paths, s3_store
+from fashion_udf.table import delta, paths, s3_store
 from fashion_udf.table.paths import Location
 from fashion_udf.table.store import is_local, local_path, root_uri
 from fashion_udf.table.stores import open_store
@@ -82,7 +82,10 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
 
     Raises:
         ConfigError: a table has no name; the catalog holds the output; a directory of photos does not exist.
+        EnvironmentUnsupportedError: `publish.delta` needs a package that is not installed.
     """
+    if config.publish.delta:
+        delta.require_package()
     for key, form, path in (
         ("input", config.input.format, config.input.path),
         ("overrides", config.overrides.format, config.overrides.path),

@@ -93,9 +93,9 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
             commit, counts, published = _publish_on_current(run, record)
         except FashionError:
             # Yesterday's table stays published, and what follows it may still be behind.
-            followers.reconcile(output, spark, config.publish.table)
+            followers.reconcile(output, spark, config.publish.table, config.publish.delta)
             raise
-        followers.reconcile(output, spark, config.publish.table)
+        followers.reconcile(output, spark, config.publish.table, config.publish.delta)
         # Not before the commit has landed: until then a later run may need what is staged.
         staging.remove(directory)
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)

@@ -1,4 +1,4 @@
-"""What follows the log: `tags/current` and `tags/current.sql` for people, and the table that `publish.table` names.
+"""What follows the log: `tags/current`, `tags/current.sql`, the table that `publish.table` names, and the Delta log.
 
 A follower is compared with the newest commit, and mended, at the end of every run and of every command that commits. So
 a rollback, a refused table that a person accepts, or a metastore that did not answer leaves none behind for long. A
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_udf.errors import FashionError
-from fashion_udf.table import metastore, paths, pins, snapshot
+from fashion_udf.table import delta, metastore, paths, pins, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def reconcile(output: str, spark: SparkSession, table: str | None) -> None:
+def reconcile(output: str, spark: SparkSession, table: str | None, with_delta: bool = False) -> None:
     """Make everything that follows the log show the newest commit, at the end of a run; never raises.
 
     Args:
         output: root of the output, a local path.
         spark: a session whose catalog holds the table.
         table: of `publish.table`; it is made where there is none. None: no table follows.
+        with_delta: of `publish.delta`; the Delta log is made where there is none.
     """
     try:
         commit = snapshot.current(output)
@@ -42,8 +43,27 @@ def reconcile(output: str, spark: SparkSession, table: str | None) -> None:
         return
     if commit is not None:
         snapshot.update_pointer(output, commit)
+        mend_delta(output, create=with_delta)
         if table is not None:
             _move(output, spark, table, create=True)
+
+
+def mend_delta(output: str, create: bool = False) -> bool:
+    """Make the Delta log show the newest commit; returns whether it does. A failure is a warning.
+
+    Args:
+        output: root of the output, a local path.
+        create: make it where there is none.
+    """
+    if not create and not delta.exists(output):
+        return False
+    try:
+        delta.reconcile(output)
+    except Exception as error:  # deltalake has errors of its own, and those of Rust
+        reason = " ".join(str(error).split())[:300]
+        logger.warning("the Delta log stays behind (%s): run `jobs/snapshots.py repair --output %s`", reason, output)
+        return False
+    return True
 
 
 def tables_of(output: str) -> list[str]:
@@ -58,6 +78,8 @@ def tables_of(output: str) -> list[str]:
 def reconcile_tables(output: str, start: Callable[[], SparkSession]) -> list[str]:
     """Move every table that shows a snapshot of this output to the newest one, after a command has committed.
 
+    The Delta log is one of them.
+
     Args:
         output: root of the output, a local path.
         start: returns a session; called if there is such a table, as a command starts no Spark without need.
@@ -65,15 +87,16 @@ def reconcile_tables(output: str, start: Callable[[], SparkSession]) -> list[str
     Returns:
         The names of the tables that show the newest snapshot now. Each of the others has a warning.
     """
+    shown = [f"tags/data/{delta.LOG}"] if mend_delta(output) else []
     try:
         if not (tables := tables_of(output)):
-            return []
+            return shown
         spark = start()
     except Exception as error:  # a damaged pin; no pyspark, no Java, a master that does not answer
         reason = " ".join(str(error).split())[:300]
         logger.warning("the tables of publish.table stay behind (%s): %s", reason, _remedy(output))
-        return []
-    return [table for table in tables if _move(output, spark, table, create=False)]
+        return shown
+    return shown + [table for table in tables if _move(output, spark, table, create=False)]
 
 
 def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:

@@ -10,6 +10,8 @@ Safe while others publish, pin, roll back and expire:
 - Only a rollback makes an old snapshot current. A rollback pins first and then looks for a tombstone. `expire` writes
   the tombstone first, then reads the pins and then the log again, before it removes anything. A rollback removes its
   pin after its commit: where `expire` finds no pin, it finds the commit. So one of the two sees the other (see `pins`).
+- What a reader of the Delta table may have open stays: the Delta log is mended first, and the grace time begins when
+  it named other files.
 - A tombstone stays after an interrupted removal. The next call finishes the removal, unless the snapshot is current,
   pinned or in `grace`.
 - Of staging the manifests go first, or the directory is renamed first: nobody takes a part of it for the whole. A live
@@ -32,7 +34,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.table import data_files, paths, pins, snapshot
+from fashion_udf.table import data_files, delta, followers, paths, pins, snapshot
 from fashion_udf.table.commit import Commit, require_id
 from fashion_udf.table.local_store import REMOVED, newest_change
 from fashion_udf.table.store import StoredFile
@@ -139,6 +141,7 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
         SnapshotError: as `to_remove` does; nothing was removed.
     """
     removed, problems = [], []
+    followers.mend_delta(output)
     for removal in to_remove(output, policy, now):
         try:
             if _remove_snapshot(output, removal) if removal.commit else _remove_directory(output, removal):
@@ -152,6 +155,7 @@ def _snapshots(output: str, log: list[Commit], policy: Policy, now: float) -> It
     newest_of = {commit.snapshot_id: commit for commit in log}  # the last commit of each snapshot
     commits = sorted(newest_of.values(), key=lambda commit: commit.number)
     expired, protected = pins.expired(output), set(pins.pins(output))
+    protected |= delta.readable(output, now - policy.grace)
     if log:
         protected.add(log[-1].snapshot_id)
     recent = {c.snapshot_id for c in [c for c in commits if c.snapshot_id not in expired][-policy.keep :]}

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,20 +85,20 @@ class Hdfs:
 
 @dataclass
 class Yarn:
-    """A running YARN with two node managers, each of 3 GB and 2 cores."""
+    """A running YARN with two node managers, each of 4 GB and 2 cores."""
 
     hdfs: Hdfs
     cluster: Any
     conf_dir: Path
-    #: Where node managers keep what containers wrote, also after these have ended.
-    logs: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.logs = self.hdfs.process.home / "containers"
 
     def environment(self) -> dict[str, str]:
         """What a user's shell holds for spark-submit."""
         return {"HADOOP_CONF_DIR": str(self.conf_dir), "JAVA_HOME": str(jars.java_home())}
+
+    def last_words(self) -> str:
+        """Return the end of what each container wrote to standard error."""
+        logs = sorted((self.hdfs.process.home / "test.build.data").glob("**/container_*/stderr"))
+        return "\n".join(f"--- {path.parent.name}\n{path.read_text(errors='replace')[-3000:]}" for path in logs)
 
 
 def _classpath() -> list[str]:
@@ -173,7 +173,7 @@ def yarn(hdfs: Hdfs) -> Yarn:
     scheduler = "org.apache.hadoop.yarn.server.resourcemanager.scheduler.fifo.FifoScheduler"
     for key, value in {
         "yarn.resourcemanager.scheduler.class": scheduler,
-        "yarn.nodemanager.resource.memory-mb": "3072",
+        "yarn.nodemanager.resource.memory-mb": "4096",
         "yarn.nodemanager.resource.cpu-vcores": "2",
         "yarn.scheduler.minimum-allocation-mb": "256",
         # A laptop's disk is fuller than that, and its programs reserve more virtual memory.
@@ -181,7 +181,6 @@ def yarn(hdfs: Hdfs) -> Yarn:
         "yarn.nodemanager.vmem-check-enabled": "false",
         # What a failed container wrote is read by the test.
         "yarn.nodemanager.delete.debug-delay-sec": "3600",
-        "yarn.nodemanager.log-dirs": str(process.home / "containers"),
     }.items():
         configuration.set(key, value)
     cluster = jvm.org.apache.hadoop.yarn.server.MiniYARNCluster("tests", 2, 1, 1)

@@ -1,0 +1,187 @@
+"""The table as a Delta table at `tags/data/`: a second log of the same data files, written from ours.
+
+Our log decides what is published. This one is derived from it, and can be made anew from it at any time. One commit of
+ours is one commit there, and its metadata has our number (`commit`) and the id of the snapshot (`snapshot_id`), because
+Delta's own version numbers are others: they begin at 0, with the commit that was the newest when the log was made.
+
+Two processes never write the same version: the one that is second fails (`max_commit_retries=0`) and looks again. Our
+log is read after theirs. So whoever wins writes a commit that is at least as new as the one before it.
+
+deltalake must not be used after a fork; all of this runs on the driver.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from fashion_udf.errors import EnvironmentUnsupportedError, SnapshotError
+from fashion_udf.table import paths, pins, snapshot
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.store import local_path
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+logger = logging.getLogger(__name__)
+
+#: The name of the log; whoever reads the table as Delta names the directory above it.
+LOG = "_delta_log"
+#: So that no VACUUM of a reader removes files of our older snapshots. `expire` alone removes them.
+CONFIGURATION = {"delta.deletedFileRetentionDuration": "interval 36500 days"}
+#: A reader reads the last checkpoint, and at most this many commits after it.
+COMMITS_PER_CHECKPOINT = 10
+#: Times to look again after another process has written first.
+ATTEMPTS = 20
+
+
+def exists(output: str) -> bool:
+    """Whether the table has a Delta log. Once made, the log follows every commit, whatever the configuration says."""
+    return (_root(output) / LOG).is_dir()
+
+
+def require_package() -> None:
+    """Refuse to go on without the package.
+
+    Raises:
+        EnvironmentUnsupportedError: deltalake is not installed.
+    """
+    try:
+        import deltalake  # noqa: F401
+    except ImportError as error:
+        raise EnvironmentUnsupportedError(
+            "Expected the deltalake package for the Delta log of the table: pip install 'fashion-udf[delta]'. "
+            f"Received: {error}"
+        ) from error
+
+
+def reconcile(output: str) -> None:
+    """Make the Delta log, if there is none, and write to it what it lacks of ours.
+
+    Args:
+        output: root of the output, a local path.
+
+    Raises:
+        EnvironmentUnsupportedError: deltalake is not installed.
+        InputError: nothing was published.
+        SnapshotError: our log is damaged, theirs is, or others wrote to theirs all the time.
+    """
+    require_package()
+    from deltalake.exceptions import DeltaError
+
+    for attempt in range(ATTEMPTS):
+        try:
+            table = _open(output)
+            while (commit := _lacking(output, table)) is not None:
+                table = _write(output, table, commit)
+            return
+        except DeltaError as error:
+            problem = error
+            time.sleep(0.01 * attempt)
+    raise SnapshotError(
+        f"Expected to write the newest commit to {_root(output) / LOG}. Received: {' '.join(str(problem).split())}"
+    )
+
+
+def readable(output: str, since: float) -> set[str]:
+    """Ids of the snapshots that a reader of the Delta table may have open.
+
+    Args:
+        output: root of the output, a local path.
+        since: seconds since the epoch; a snapshot that a Delta commit after this time replaced is one of them.
+
+    Raises:
+        EnvironmentUnsupportedError: deltalake is not installed.
+        SnapshotError: the Delta log cannot be read.
+    """
+    if not exists(output):
+        return set()
+    require_package()
+    found, replaced = set(), math.inf
+    for version in _history(output, _open(output)):
+        # A commit without an id is somebody else's: its files may be those of our commit before it.
+        if "snapshot_id" in version:
+            if replaced > since:
+                found.add(str(version["snapshot_id"]))
+            replaced = version["timestamp"] / 1000
+    return found
+
+
+def _root(output: str) -> Path:
+    return local_path(output).resolve() / paths.TAGS / "data"
+
+
+def _open(output: str) -> DeltaTable | None:
+    from deltalake import DeltaTable
+
+    return DeltaTable(str(_root(output))) if exists(output) else None
+
+
+def _history(output: str, table: DeltaTable | None) -> list[dict[str, Any]]:
+    """Return what each version says of itself, newest first."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        return table.history() if table is not None else []
+    except DeltaError as error:
+        raise SnapshotError(f"Expected a readable Delta log in {_root(output)}. Received: {error}") from error
+
+
+def _lacking(output: str, table: DeltaTable | None) -> Commit | None:
+    """Return the oldest commit of ours that the Delta log lacks; None if it names the files of the newest."""
+    head = snapshot.newest(output)
+    if table is None:
+        return head
+    if set(_names(table)) == {_name(head, file.name) for file in head.files}:
+        return None
+    written = next((int(each["commit"]) for each in _history(output, table) if "commit" in each), head.number - 1)
+    expired = pins.expired(output)
+    for number in range(written + 1, head.number):
+        commit = snapshot.numbered(output, number)
+        if commit.snapshot_id not in expired:
+            return commit
+    return head
+
+
+def _write(output: str, table: DeltaTable | None, commit: Commit) -> DeltaTable:
+    """Write one commit of ours to the Delta log as its next version, and return the table at that version."""
+    from deltalake import CommitProperties, DeltaTable, Schema
+    from deltalake.transaction import AddAction, create_table_with_add_actions
+
+    made = int(datetime.fromisoformat(commit.time).timestamp() * 1000)
+    files = [
+        AddAction(_name(commit, file.name), file.size, {}, made, True, json.dumps({"numRecords": file.rows}))
+        for file in commit.files
+    ]
+    schema = Schema.from_arrow(pq.read_schema(_root(output) / _name(commit, commit.files[0].name)))
+    properties = CommitProperties(
+        custom_metadata={"commit": str(commit.number), "snapshot_id": commit.snapshot_id}, max_commit_retries=0
+    )
+    if table is None:
+        create_table_with_add_actions(
+            str(_root(output)), schema, files, configuration=CONFIGURATION, commit_properties=properties
+        )
+    else:
+        table.create_write_transaction([*files], "overwrite", schema, commit_properties=properties)
+    written = DeltaTable(str(_root(output)))
+    if written.version() % COMMITS_PER_CHECKPOINT == COMMITS_PER_CHECKPOINT - 1:
+        written.create_checkpoint()
+    return written
+
+
+def _names(table: DeltaTable) -> list[str]:
+    """Return the names of the files of a version, below the root."""
+    import pyarrow as pa
+
+    return list(pa.table(table.get_add_actions(flatten=True)).column("path").to_pylist())
+
+
+def _name(commit: Commit, file: str) -> str:
+    return f"{commit.snapshot_id}/{file}"

@@ -1,0 +1,1 @@
+"""The commands of docs/clusters.md on real clusters, which the tests start on this machine."""

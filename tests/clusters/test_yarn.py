@@ -1,0 +1,37 @@
+"""The two commands for YARN: catalog and photos on HDFS, executors whose Python has nothing installed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clusters import documented
+from tests.servers.hadoop import Yarn
+
+#: Where the table is written; `hdfs` once a store writes there.
+OUTPUT = "local"
+
+
+@pytest.mark.usefixtures("archive")
+@pytest.mark.parametrize("words", documented.commands("YARN"), ids=["client", "cluster"])
+def test_a_command_of_the_page_publishes_the_catalog(
+    words: list[str], yarn: Yarn, bare_python: Path, tmp_path: Path
+) -> None:
+    expected = documented.write_catalog(tmp_path / "catalog")
+    folder = yarn.hdfs.new_folder()
+    yarn.hdfs.put(tmp_path / "catalog", f"{folder}/catalog")
+    output = str(tmp_path / "tags") if OUTPUT == "local" else f"{folder}/tags"
+    places = {
+        "hdfs:///data/catalog": f"{folder}/catalog",
+        "/shared/tags": output,
+        "=python3.11": f"={bare_python}",
+        ".venv/bin/python": sys.executable,
+    }
+    result = documented.run(words, places, yarn.environment())
+    assert result.returncode == 0, result.stdout[-5000:] + yarn.last_words()
+    assert documented.statuses(output) == expected
+    (outcome,) = (tmp_path / "tags" / "runs").glob("*/outcome.json")
+    assert json.loads(outcome.read_text())["exit_code"] == 0
