@@ -93,9 +93,8 @@ def tag_udf(
         >>> import fashion_udf as fu
         >>> tag = fu.tag_udf(spark, fu.load_bundle("builtin"))
         >>> frame = spark.createDataFrame([("7", "Blue jeans")], "sku string, title string")
-        >>> tagged = frame.withColumn("tag", tag("title")).select("sku", "tag.*")
-        >>> [(row.sku, row.status, row.modality) for row in tagged.collect()]
-        [('7', 'image_none', 'text')]
+        >>> [(row.sku, row.tag.status) for row in frame.withColumn("tag", tag("title")).collect()]
+        [('7', 'image_none')]
 
     Args:
         spark, bundle: a classic session, whose settings stay as they are; of `load_bundle`.
