@@ -20,6 +20,7 @@ from fashion_udf.pipeline.outcome import Outcome
 from fashion_udf.scoring import udf
 from fashion_udf.scoring.tagger import Tagger, remote_of, usual_settings
 from fashion_udf.spark import session
+from fashion_udf.table.stores import open_store
 from fashion_udf.table.tags_table import TagsTable
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def load_bundle(reference: str = "builtin") -> Bundle:
         True
 
     Args:
-        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only.
+        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only; a URI, such
+            as `s3://bucket/bundle@<model_version>`, must be pinned so.
 
     Returns:
         The bundle: `labels`, `version` (what pins it) and `card` (Markdown) are for people.
@@ -48,7 +50,7 @@ def load_bundle(reference: str = "builtin") -> Bundle:
     Raises:
         BundleError: a file is missing, extra, altered, too large, or may be written by anybody.
     """
-    return bundles.read(reference)
+    return bundles.read(reference, open_store)
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] = MappingProxyType({})) -> JobConfig:

@@ -16,18 +16,16 @@ bytes that were hashed are the bytes that are used: replacing a file afterwards 
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import re
-import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from fashion_udf.errors import BundleError
-from fashion_udf.model import taxonomy
+from fashion_udf.model import bundle_files, taxonomy
+from fashion_udf.model.bundle_files import Files, Folder
 from fashion_udf.model.manifest import ADVICE, FileFacts, Manifest, canonical, parse, validated
 from fashion_udf.model.taxonomy import Taxonomy
 
@@ -36,8 +34,6 @@ MANIFEST_LIMIT = 1_000_000  # bytes
 
 #: model_version of the bundle that ships inside the package (`bundle: builtin`).
 BUILTIN_VERSION = "b36e68fe05ffa9db2ae5d7fa864d28f89fe73f444818e9b01131d6c9a734c2b5"
-
-_DIRECTORY = "openvino"
 
 _PINNED = re.compile(r"(?P<path>.+)@(?P<version>[0-9a-f]{64})", re.DOTALL)
 
@@ -71,11 +67,13 @@ class Bundle:
         return self.files.get("MODEL_CARD.md", b"").decode("utf-8", "replace")
 
 
-def read(reference: str) -> Bundle:
+def read(reference: str, open_folder: Callable[[str], Folder] | None = None) -> Bundle:
     """Read and verify a bundle.
 
     Args:
-        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only.
+        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only; or a URI,
+            which must be pinned so.
+        open_folder: from a URI to what reads there; None: directories alone.
 
     Raises:
         BundleError: a file is missing, extra, altered, too large, no plain file or a link, or anybody may write to it;
@@ -85,9 +83,17 @@ def read(reference: str) -> Bundle:
         # Installers hard-link package files from their cache, so links are not refused here; the digest is.
         folder = str(resources.files("fashion_udf").joinpath("bundles", "builtin"))
         return _read(folder, BUILTIN_VERSION, foreign=False)
-    if re.match(r"[a-z][a-z0-9+.-]*://", reference):
-        raise BundleError(f"Expected bundle to be 'builtin', PATH or PATH@<model_version>. Received: {reference!r}")
     pinned = _PINNED.fullmatch(reference)
+    if re.match(r"[a-z][a-z0-9+.-]*://", reference):
+        if pinned is None or open_folder is None:
+            raise BundleError(
+                "Expected bundle to be 'builtin', PATH, PATH@<model_version> or URI@<model_version>: elsewhere anybody "
+                f"might replace it. Received: {reference!r}"
+            )
+        try:
+            return _verified(pinned["path"], pinned["version"], bundle_files.elsewhere(pinned["path"], open_folder))
+        except OSError as error:
+            raise BundleError(f"Expected bundle {pinned['path']} to be readable. Received: {error}") from error
     if pinned:
         return _read(pinned["path"], pinned["version"], foreign=True)
     return _read(reference, None, foreign=True)
@@ -131,20 +137,21 @@ def write(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> st
 
 
 def _read(folder: str, version: str | None, foreign: bool) -> Bundle:
-    root = _open_directory(folder, None, foreign)
-    try:
-        content = _read_file(root, MANIFEST, MANIFEST_LIMIT, foreign)
-        digest = hashlib.sha256(content).hexdigest()
-        if version not in (None, digest):
-            raise BundleError(f"Expected bundle {folder} to have model_version {version}. Received: {digest}. {ADVICE}")
-        manifest = parse(content, folder)
-        _require_files(manifest, _names(root, foreign), folder)
-        files = {name: _verified(root, name, facts, foreign) for name, facts in sorted(manifest.files.items())}
-    finally:
-        os.close(root)
-    found = Bundle(manifest, files, digest)
-    _ = found.taxonomy  # on the driver, before any row is scored: it may not fit the labels
-    return found
+    with bundle_files.in_directory(folder, foreign) as files:
+        return _verified(folder, version, files)
+
+
+def _verified(folder: str, version: str | None, found: Files) -> Bundle:
+    content = found.read(MANIFEST, MANIFEST_LIMIT)
+    digest = hashlib.sha256(content).hexdigest()
+    if version not in (None, digest):
+        raise BundleError(f"Expected bundle {folder} to have model_version {version}. Received: {digest}. {ADVICE}")
+    manifest = parse(content, folder)
+    _require_files(manifest, found.names(), folder)
+    files = {name: _as_listed(name, facts, found) for name, facts in sorted(manifest.files.items())}
+    bundle = Bundle(manifest, files, digest)
+    _ = bundle.taxonomy  # on the driver, before any row is scored: it may not fit the labels
+    return bundle
 
 
 def _require_files(manifest: Manifest, present: set[str], folder: str) -> None:
@@ -161,63 +168,9 @@ def _require_files(manifest: Manifest, present: set[str], folder: str) -> None:
             )
 
 
-def _names(root: int, foreign: bool) -> set[str]:
-    names = set(os.listdir(root))
-    if _DIRECTORY not in names:
-        return names
-    inner = _open_directory(_DIRECTORY, root, foreign)
-    try:
-        return names - {_DIRECTORY} | {f"{_DIRECTORY}/{name}" for name in os.listdir(inner)}
-    finally:
-        os.close(inner)
-
-
-def _verified(root: int, name: str, facts: FileFacts, foreign: bool) -> bytes:
-    data = _read_file(root, name, facts.size, foreign)
+def _as_listed(name: str, facts: FileFacts, found: Files) -> bytes:
+    data = found.read(name, facts.size)
     digest = hashlib.sha256(data).hexdigest()
     if digest != facts.sha256:
         raise BundleError(f"Expected {name} to have sha256 {facts.sha256}. Received: {digest}. {ADVICE}")
     return data
-
-
-def _open_directory(path: str, parent: int | None, foreign: bool) -> int:
-    # The folder of the reference may be a link that the operator made; one inside the bundle may not.
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if parent is None else os.O_NOFOLLOW)
-    try:
-        descriptor = os.open(path, flags, dir_fd=parent)
-    except (OSError, ValueError) as error:
-        raise BundleError(f"Expected {path!r} to be a directory, and no link. Received: {_reason(error)}") from error
-    if foreign and os.fstat(descriptor).st_mode & stat.S_IWOTH:
-        os.close(descriptor)
-        raise BundleError(f"Expected {path} to be closed to others. Received: anybody may write. Try chmod o-w")
-    return descriptor
-
-
-def _read_file(root: int, name: str, limit: int, foreign: bool) -> bytes:
-    try:
-        # Without O_NONBLOCK, opening a pipe for reading waits for a writer.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=root)
-    except OSError as error:
-        raise BundleError(f"Expected {name} to be a plain file. Received: {_reason(error)}. {ADVICE}") from error
-    try:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):
-            raise BundleError(f"Expected {name} to be a plain file. Received: a directory or device. {ADVICE}")
-        if foreign and info.st_nlink != 1:
-            raise BundleError(f"Expected {name} to be a plain file. Received: a hard link. {ADVICE} with cp")
-        if foreign and info.st_mode & stat.S_IWOTH:
-            raise BundleError(f"Expected {name} to be closed to others. Received: anybody may write. Try chmod o-w")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
-    finally:
-        os.close(descriptor)
-    if len(data) > limit:
-        raise BundleError(f"Expected {name} to have at most {limit} bytes. Received: more. {ADVICE}")
-    return data
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if not isinstance(error, OSError):
-        return str(error)
-    return "a symbolic link" if error.errno == errno.ELOOP else str(error.strerror)

@@ -13,6 +13,7 @@ from fashion_udf.pipeline import written
 from fashion_udf.pipeline.overriding import confidence_of, parent_of
 from fashion_udf.pipeline.retries import could_not_be_had
 from fashion_udf.schema import RETRY_EVERY_RUN, TAGS, Action, CategorySource, Reason
+from fashion_udf.table.commit import DataFile
 from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
@@ -236,12 +237,12 @@ _OF_RESULT = (
 )
 
 
-def write(table: DataFrame, size: int, target: Location) -> None:
-    """Write the next table in files of a good size.
+def write(table: DataFrame, size: int, target: Location) -> tuple[DataFile, ...]:
+    """Write the next table in files of a good size, and return their facts.
 
     Args:
         table: the columns of `TAGS`.
         size: bytes of the Parquet files that the rows come from: about the bytes to write.
         target: a new directory.
     """
-    written.write(table.coalesce(max(1, round(size / FILE_BYTES))), target, PARQUET)
+    return written.write_described(table.coalesce(max(1, round(size / FILE_BYTES))), target, PARQUET)

@@ -26,6 +26,7 @@ from fashion_udf.schema import RESULT, SCORE
 from fashion_udf.scoring import udf
 from fashion_udf.scoring.scorer import Settings
 from fashion_udf.spark import parallel, session
+from fashion_udf.table.commit import DataFile
 from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
@@ -118,15 +119,13 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: compari
     rows = spread(_rows(job, chunk), chunk.rows, counts, chunk.most_tasks)
     photos = job.photos if job.settings.photo != "none" else None
 
-    def write(sandboxed: bool) -> str:
+    def write(sandboxed: bool) -> tuple[str, tuple[DataFile, ...]]:
         score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout, photos, job.requests)
         # A directory for each attempt: while the second writes, tasks of the first may still write or clean up.
         name = f"chunk-{chunk.number:05d}-{int(sandboxed)}"
-        written.write(_results(rows, score, job), job.directory / name)
-        return name
+        return name, written.write_described(_results(rows, score, job), job.directory / name)
 
-    name = udf.sandboxed_if_needed(write)
-    files = written.describe(job.source.sparkSession, job.directory / name)
+    name, files = udf.sandboxed_if_needed(write)
     staging.commit_chunk(job.directory, name, chunk.number, files)
 
 

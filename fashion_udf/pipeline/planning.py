@@ -35,6 +35,7 @@ from fashion_udf.spark import session, sums
 from fashion_udf.table import data_files, metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.paths import Location
+from fashion_udf.table.stores import open_store
 
 if TYPE_CHECKING:
     from pyspark import Accumulator
@@ -136,7 +137,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     if config.publish.table:
         metastore.quoted_name(config.publish.table)  # a wrong name ends the run before the night's work
     preflight.require_inputs(spark, config)
-    model = bundle.read(config.bundle)
+    model = bundle.read(config.bundle, open_store)
     versions = _versions(config, model)
     versions = replace(versions, precision=precision.resolve(spark, config.output.path, model, versions))
     config = config.model_copy(update={"engine": config.engine.model_copy(update={"precision": versions.precision})})

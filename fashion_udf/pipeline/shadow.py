@@ -18,6 +18,7 @@ from fashion_udf.schema import TAGS
 from fashion_udf.scoring import udf
 from fashion_udf.spark import memory, session
 from fashion_udf.table import paths, s3_store, snapshot
+from fashion_udf.table.stores import open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -47,7 +48,7 @@ def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows:
             f"Expected a published table to compare with. Received: none in {config.output.path}. "
             "Run `fashion-udf tag` first"
         )
-    present = bundle.read(config.bundle)
+    present = bundle.read(config.bundle, open_store)
     bounds = chunks.memory_bounds(PlanCounts(), config.limits.batch_bytes)
     values = {**tagging.session_settings(spark, config), **bounds}
     with session.settings(spark, values), session.uncached_after(), memory.explained(spark):

@@ -224,8 +224,7 @@ def _assemble(run: Run, planned: Planned, results: DataFrame, target: Location) 
     table = overriding.override(table, planned.overrides, taxonomy)
     size = planned.parent.size if planned.parent else 0
     size += sum(file.size for file in staging.result_files(run.config.output.path, hold=False))
-    assembly.write(table, size, target)
-    return written.describe(run.spark, target)
+    return assembly.write(table, size, target)
 
 
 def _audit(run: Run, planned: Planned, results: DataFrame, tags: Location, work: Work) -> tuple[Audit, RunCounts]:

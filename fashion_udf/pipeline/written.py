@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from fashion_udf.s3 import S3Settings
+from fashion_udf.pipeline import created_files
 from fashion_udf.spark import session
-from fashion_udf.table import data_files, s3_store
+from fashion_udf.table import data_files
 from fashion_udf.table.commit import DataFile
 from fashion_udf.table.paths import Location
 from fashion_udf.table.store import is_local, scheme
-from fashion_udf.table.stores import open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -27,43 +26,49 @@ _OF_LOCAL_FILES = {
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
 }
+#: Schemes of stores that cannot rename.
+OBJECT_STORES = ("s3", "s3a")
 _CHECKED = {"parquet.page.write-checksum.enabled": "true"}
 #: A reader of the tables that `write` wrote.
 READ = {"parquet.page.verify-checksum.enabled": "true"}
 
 
-def write(rows: DataFrame, place: Location, options: Mapping[str, str] = MappingProxyType({})) -> None:
+def write(rows: DataFrame, place: Location) -> None:
     """Write rows as Parquet straight into a new directory; nothing is renamed afterwards."""
-    local = _OF_LOCAL_FILES if is_local(place.output) else {}
-    rows.write.options(**_CHECKED, **local, **options).parquet(place.uri)
+    if scheme(place.output) in OBJECT_STORES:
+        created_files.create(rows, place, {})
+    else:
+        _by_spark(rows, place, {})
 
 
-def describe(spark: SparkSession, place: Location) -> tuple[DataFile, ...]:
-    """Return the facts of all data files of a directory: each is read whole by a Spark task.
+def write_described(
+    rows: DataFrame, place: Location, options: Mapping[str, str] = MappingProxyType({})
+) -> tuple[DataFile, ...]:
+    """Write rows as `write` does, and return the facts of the files, which Spark tasks find out.
 
     Raises:
-        SnapshotError: a file is no Parquet file.
+        SnapshotError: a file that was written is no Parquet file.
     """
+    if scheme(place.output) in OBJECT_STORES:
+        return created_files.create(rows, place, options)
+    _by_spark(rows, place, options)
     names = sorted(data_files.listed(place))
-    if not names:
-        return ()
-    if _has_python_store(place.output):
-        tasks = min(len(names), 4 * spark.sparkContext.defaultParallelism)
-        describe_one = partial(_described, place, s3_store.settings())
-        found = spark.sparkContext.parallelize(names, tasks).map(describe_one).collect()
+    spark = rows.sparkSession
+    if is_local(place.output):
+        tasks = max(1, min(len(names), 4 * spark.sparkContext.defaultParallelism))
+        found = spark.sparkContext.parallelize(names, tasks).map(partial(_described, place)).collect()
     else:
         found = _by_hadoop(spark, place, names)
     return tuple(sorted(found, key=lambda file: file.name))
 
 
-def _has_python_store(output: str) -> bool:
-    """Whether a Python worker opens files of the output by itself."""
-    return scheme(output) in ("", "file", "s3", "s3a")
+def _by_spark(rows: DataFrame, place: Location, options: Mapping[str, str]) -> None:
+    local = _OF_LOCAL_FILES if is_local(place.output) else {}
+    rows.write.options(**_CHECKED, **local, **options).parquet(place.uri)
 
 
-def _described(place: Location, settings: S3Settings, name: str) -> DataFile:
-    s3_store.use(settings)  # this may be another machine
-    with open_store(place.output).open(f"{place.key}/{name}") as file:
+def _described(place: Location, name: str) -> DataFile:
+    with place.store.open(f"{place.key}/{name}") as file:
         return data_files.describe(name, file)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fashion_udf.errors import BundleError
 from fashion_udf.model import bundle
+from fashion_udf.model.bundle_files import Folder
+from fashion_udf.table.memory_store import MemoryStore
 from tests.fake_bundle import FILES, manifest
 
 
@@ -62,10 +65,49 @@ def test_a_path_may_hold_an_at_sign(folder: Path) -> None:
     assert bundle.read(f"{moved}@{version(moved)}").files == FILES
 
 
-@pytest.mark.parametrize("reference", ["s3://models/v1", "https://host/model"])
-def test_a_reference_with_a_scheme_is_refused(reference: str) -> None:
-    with pytest.raises(BundleError, match="Expected bundle to be 'builtin', PATH or PATH@<model_version>. Received: "):
-        bundle.read(reference)
+def _elsewhere(source: Path) -> Callable[[str], Folder]:
+    """A store that holds the bundle in `s3://bucket/models/v1`."""
+    memory = MemoryStore()
+    for path in (path for path in source.rglob("*") if path.is_file()):
+        memory.write(f"v1/{path.relative_to(source)}", path.read_bytes())
+
+    def opened(uri: str) -> Folder:
+        assert uri == "s3://bucket/models"
+        return memory("")
+
+    return opened
+
+
+def test_a_bundle_elsewhere_is_read_where_its_version_is_given(folder: Path) -> None:
+    found = bundle.read(f"s3://bucket/models/v1@{version(folder)}", _elsewhere(folder))
+    assert found == bundle.read(str(folder))
+
+
+@pytest.mark.parametrize("reference", ["s3://bucket/models/v1", "hdfs://host/models/v1", "https://host/model"])
+def test_a_bundle_elsewhere_without_its_version_is_refused(folder: Path, reference: str) -> None:
+    with pytest.raises(BundleError, match=f"URI@<model_version>: .* Received: '{reference}'"):
+        bundle.read(reference, _elsewhere(folder))
+    with pytest.raises(BundleError, match="URI@<model_version>"):
+        bundle.read(f"{reference}@{'0' * 64}")  # by nothing that could open it
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "manifest.json", "taxonomy.yaml"])
+def test_a_bundle_elsewhere_with_a_changed_byte_is_refused(folder: Path, name: str) -> None:
+    pinned = version(folder)
+    (folder / name).write_bytes((folder / name).read_bytes()[:-1] + b"!")
+    with pytest.raises(BundleError, match=f"Expected ({name} to have sha256|bundle s3://.* to have model_version)"):
+        bundle.read(f"s3://bucket/models/v1@{pinned}", _elsewhere(folder))
+
+
+def test_a_bundle_elsewhere_with_another_file_or_none_is_refused(folder: Path) -> None:
+    pinned = version(folder)
+    with pytest.raises(BundleError, match="Received: not in the manifest: 'x.pkl'"):
+        (folder / "x.pkl").touch()
+        bundle.read(f"s3://bucket/models/v1@{pinned}", _elsewhere(folder))
+    (folder / "x.pkl").unlink()
+    with pytest.raises(BundleError, match="Expected bundle s3://bucket/models/v1 to be readable. Received: .*no such"):
+        (folder / "manifest.json").unlink()
+        bundle.read(f"s3://bucket/models/v1@{pinned}", _elsewhere(folder))
 
 
 @pytest.mark.parametrize(

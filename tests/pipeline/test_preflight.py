@@ -17,6 +17,8 @@ from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError, InputEr
 from fashion_udf.model.engines import openvino
 from fashion_udf.pipeline import planning, preflight, tagging
 from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.table import paths, stores
+from fashion_udf.table.memory_store import Fault, MemoryStore
 from tests import small_bundle
 
 if TYPE_CHECKING:
@@ -188,3 +190,44 @@ def test_an_executor_says_which_directories_it_sees(spark: SparkSession, tmp_pat
 def test_a_missing_package_is_an_error_of_the_environment(spark: SparkSession) -> None:
     with pytest.raises(EnvironmentUnsupportedError):
         preflight.require_engine(spark, "no_such_engine", "f32")
+
+
+class _LastWriterWins(MemoryStore):
+    """A store that takes no notice of conditions."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        self.write(key, data)
+        return True
+
+
+@pytest.mark.parametrize("kind", [_LastWriterWins, MemoryStore])
+def test_a_store_that_ignores_conditional_writes_is_refused_before_the_first_commit(
+    monkeypatch: pytest.MonkeyPatch, kind: type[MemoryStore]
+) -> None:
+    memory = kind()
+    monkeypatch.setitem(stores.STORES, "s3", memory)
+    directory = paths.staging_dir("s3://bucket/out", "r1")
+    if kind is MemoryStore:
+        preflight.require_one_winner(directory)
+        return
+    with pytest.raises(ConfigError, match=r"Expected a store .*If-None-Match.* Received: s3://bucket/out, which wrote"):
+        preflight.require_one_winner(directory)
+    memory.write("tags/log/00000001.json", b"{}")
+    memory.operations.clear()
+    preflight.require_one_winner(directory)
+    assert memory.operations == ["list tags/log"], "one that has a commit was looked at before it"
+
+
+def test_an_output_that_cannot_be_reached_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(stores.STORES, "s3", MemoryStore({1: Fault("before", PermissionError(13, "AccessDenied"))}))
+    with pytest.raises(ConfigError, match=r"Expected an output\.path that can be reached\. Received: s3://b/x \("):
+        preflight.require_output("s3://b/x")
+    with pytest.raises(ConfigError, match="Expected output.path as scheme://place/path"):
+        preflight.require_output("s3:bucket")
+
+
+@pytest.mark.parametrize("catalog", ["s3://bucket/shop", "s3a://bucket/shop/", "s3a://bucket"])
+def test_an_output_elsewhere_lies_in_no_catalog(spark: SparkSession, folder: Path, catalog: str) -> None:
+    settings = _config(folder, "parquet", input__path=catalog, output__path="s3a://bucket/shop/tags")
+    with pytest.raises(ConfigError, match=r"Expected output\.path outside of input\.path: .* in s3"):
+        preflight.require_inputs(spark, settings)

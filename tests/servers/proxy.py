@@ -197,7 +197,9 @@ def _handler(proxy: Proxy, server_port: int) -> type[BaseHTTPRequestHandler]:
                     self._server.close()
                     if not again:
                         raise
-            found = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
+            # What a HEAD says of the length is all that it says; the length of another answer is that of its data.
+            hop_by_hop = _HOP_BY_HOP - {"content-length"} if self.command == "HEAD" else _HOP_BY_HOP
+            found = {name: value for name, value in answer.getheaders() if name.lower() not in hop_by_hop}
             return answer.status, found, answer.read()
 
         def _answer(self, status: int, headers: dict[str, str], data: bytes, kind: str | None = None) -> None:

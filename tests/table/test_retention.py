@@ -13,11 +13,13 @@ import pyarrow.dataset as ds
 import pytest
 
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.table import paths, pins, retention, snapshot
+from fashion_udf.table import paths, pins, retention, snapshot, stores
+from fashion_udf.table.commit import DataFile
+from fashion_udf.table.memory_store import MemoryStore
 from fashion_udf.table.retention import Policy, Removal
 from fashion_udf.table.rollback import rollback
 from tests import tables
-from tests.tables import backdate, publish, stage
+from tests.tables import backdate, publish, stage, written
 
 DAY = 86400.0
 #: Whatever is not current goes.
@@ -396,3 +398,63 @@ def test_the_newest_list_of_photos_to_try_again_is_kept_however_old(tmp_path: Pa
         backdate(tmp_path / "runs" / run, days * 86400)
     removed, problems = retention.expire(str(tmp_path), retention.Policy())
     assert [removal.path.name for removal in removed] == [runs[0]] and not problems
+
+
+# ---- data that no commit names
+
+
+def test_data_of_a_lost_race_goes_after_the_grace_time(tmp_path: Path) -> None:
+    publish(tmp_path, ["1"], run_id="s1")
+    run_id = paths.new_run_id()
+    written(tmp_path, ["lost"], name=run_id)
+    publish(tmp_path, ["2"], run_id=paths.attempt_id(run_id, "1"))
+    assert _expire(tmp_path, Policy()) == [], "a run may still be at it"
+    backdate(tmp_path / "tags/data" / run_id, 2 * DAY)
+    assert _expire(tmp_path, Policy()) == [run_id]
+    assert _kept(tmp_path) == ["s1", paths.attempt_id(run_id, "1")]
+
+
+def test_data_stays_while_its_run_has_staging(tmp_path: Path) -> None:
+    publish(tmp_path, ["1"], run_id="s1")
+    run_id = paths.new_run_id()
+    written(tmp_path, ["refused"], name=paths.attempt_id(run_id, "1"))
+    backdate(tmp_path / "tags/data", 9 * DAY)
+    _run(tmp_path, run_id, 8 * DAY, heartbeat=60)
+    assert _expire(tmp_path, Policy()) == []
+    backdate(tmp_path / "staging", 2 * DAY)
+    assert _expire(tmp_path, Policy()) == [run_id], "the staging first"
+    assert _expire(tmp_path, Policy()) == [paths.attempt_id(run_id, "1")]
+    assert _kept(tmp_path) == ["s1"]
+
+
+def test_data_that_is_committed_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path, ["1"], run_id="s1")
+    files = written(tmp_path, ["2"], name="s2")
+    backdate(tmp_path / "tags/data/s2", 2 * DAY)
+    planned = retention.to_remove(str(tmp_path), Policy())
+    assert _names(planned) == ["s2"]
+    snapshot.publish(str(tmp_path), "s2", files, "v1", expected_rows=1, parent=tables.head(tmp_path))
+    monkeypatch.setattr(retention, "to_remove", lambda *_: planned)
+    assert _expire(tmp_path, Policy()) == []
+    assert _kept(tmp_path) == ["s1", "s2"]
+
+
+def test_what_is_old_is_removed_from_an_object_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = MemoryStore()
+    monkeypatch.setitem(stores.STORES, "s3", memory)
+    parent = None
+    for run_id in ("s1", "s2", "s3"):
+        memory.write(f"tags/data/{run_id}/part-0.parquet", b"rows")
+        files = (DataFile("part-0.parquet", 4, 1, "a" * 64),)
+        parent = snapshot.publish("s3://b/out", run_id, files, "v1", expected_rows=1, parent=parent)
+    for key in ("tags/data/lost/part-0.parquet", "staging/dead/alive", "staging/dead/results/00000.json"):
+        memory.write(key, b"")
+    for key in memory.times:
+        memory.times[key] -= 90 * DAY
+    memory.write("staging/live/alive", b"")
+    rollback_to = snapshot.read_log("s3://b/out")[1]
+    pins.pin("s3://b/out", rollback_to)
+    removed, problems = retention.expire("s3://b/out", Policy(keep=1))
+    assert (_names(removed), problems) == (["s1", "lost", "dead"], [])
+    held = {key.rsplit("/", 1)[0] for key in memory.objects if key.startswith(("tags/data", "staging"))}
+    assert held == {"tags/data/s2", "tags/data/s3", "staging/live"}

@@ -14,41 +14,11 @@ import pytest
 from fashion_udf import files
 from fashion_udf.errors import ConfigError
 from fashion_udf.table.memory_store import Fault, MemoryStore
-from fashion_udf.table.store import Store, local_path
+from fashion_udf.table.store import local_path
 from fashion_udf.table.stores import open_store
 
 WRITERS = 8
 ROUNDS = 50
-
-
-@pytest.fixture(params=["local", "memory"])
-def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return open_store(str(tmp_path)) if request.param == "local" else MemoryStore()("")
-
-
-def test_what_was_created_is_listed_and_read(any_store: Store) -> None:
-    assert any_store.list_names("tags/log") == []
-    assert any_store.create("tags/log/b.json", b"two") and any_store.create("tags/log/a.json", b"one")
-    assert any_store.list_names("tags/log") == ["a.json", "b.json"]
-    assert any_store.read("tags/log/a.json", 100) == b"one"
-    assert any_store.read("tags/log/a.json", 2) == b"on"
-
-
-def test_a_second_create_loses_and_changes_nothing(any_store: Store) -> None:
-    assert any_store.create("log/1.json", b"first")
-    assert not any_store.create("log/1.json", b"first")
-    assert not any_store.create("log/1.json", b"second")
-    assert any_store.read("log/1.json", 100) == b"first"
-
-
-def test_an_absent_object_is_not_found(any_store: Store) -> None:
-    with pytest.raises(FileNotFoundError):
-        any_store.read("log/1.json", 100)
-
-
-def test_one_name_is_not_the_prefix_of_another(any_store: Store) -> None:
-    any_store.create("logs/1.json", b"")
-    assert any_store.list_names("log") == []
 
 
 def _race(root: str, writer: int, barrier: Any, wins: Any) -> None:

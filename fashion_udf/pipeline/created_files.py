@@ -1,0 +1,119 @@
+"""Parquet files that Python workers write to an object store, each in one create-only request.
+
+Spark's own committers rename: on an object store that copies each file, and a copy that fails is a loss. Here a task
+makes its file in memory and creates it under a name of its partition. A second attempt at the task finds the name taken
+and takes what is there, so there is one file of each partition, and nobody ever overwrites one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fashion_udf.s3 import S3Settings
+from fashion_udf.table import data_files, s3_store
+from fashion_udf.table.commit import DataFile
+from fashion_udf.table.paths import Location
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+#: Bytes of a row group in memory, if the options name none.
+_ROW_GROUP = 64_000_000
+_NO_DICTIONARY = "parquet.enable.dictionary#"
+
+
+def create(rows: DataFrame, place: Location, options: Mapping[str, str]) -> tuple[DataFile, ...]:
+    """Write rows as Parquet into a directory, a file of each partition that has rows, and return the files' facts.
+
+    Args:
+        rows: what to write.
+        place: a directory that nobody else writes to.
+        options: as Spark's writer takes them: the size of a row group, and columns without a dictionary.
+    """
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    schema = _without_nullability(to_arrow_schema(rows.schema))
+    write = partial(_write_part, place, s3_store.settings(), schema, dict(options))
+    written = rows.mapInArrow(write, "name string, size long, rows long, sha256 string").collect()
+    found = [DataFile(*row) for row in written]
+    if not found:  # readers want a file, for its columns
+        found = [_create(place, 0, schema.empty_table(), schema, options)]
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def _write_part(
+    place: Location,
+    settings: S3Settings,
+    schema: pa.Schema,
+    options: Mapping[str, str],
+    batches: Iterator[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    from pyspark import TaskContext
+
+    s3_store.use(settings)  # this may be another machine
+    context: Any = TaskContext.get()
+    groups = _row_groups(batches, int(options.get("parquet.block.size", _ROW_GROUP)))
+    if (first := next(groups, None)) is not None:
+        facts = _create(place, context.partitionId(), first, schema, options, groups)
+        yield pa.RecordBatch.from_pylist([asdict(facts)])
+
+
+def _row_groups(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
+    """Yield tables of about `size` bytes; none is empty."""
+    held, count = list[pa.RecordBatch](), 0
+    for batch in batches:
+        if len(batch):
+            held.append(batch)
+            count += batch.nbytes
+        if count >= size:
+            yield pa.Table.from_batches(held)
+            held, count = [], 0
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _create(
+    place: Location,
+    partition: int,
+    first: pa.Table,
+    schema: pa.Schema,
+    options: Mapping[str, str],
+    others: Iterable[pa.Table] = (),
+) -> DataFile:
+    # With the directory's name in its own, a file is nowhere taken for one of another snapshot.
+    name, sink = f"part-{partition:05d}-{place.name.removesuffix('.parquet')}.zstd.parquet", io.BytesIO()
+    plain = {key.removeprefix(_NO_DICTIONARY) for key in options if key.startswith(_NO_DICTIONARY)}
+    dictionary = [path for field in schema for path in _leaves(field.name, field.type) if path not in plain]
+    with pq.ParquetWriter(
+        sink, schema, compression="zstd", use_dictionary=dictionary, write_page_checksum=True
+    ) as writer:
+        for table in (first, *others):
+            writer.write_table(table.cast(schema), row_group_size=max(1, len(table)))
+    data, key = sink.getvalue(), f"{place.key}/{name}"
+    if place.store.create(key, data):
+        return data_files.describe(name, io.BytesIO(data))
+    with place.store.open(key) as file:  # of an earlier attempt at the same task
+        return data_files.describe(name, file)
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
+    """Yield the columns of a Parquet file that a column of Arrow becomes."""
+    if pa.types.is_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    else:
+        yield path
+
+
+def _without_nullability(schema: pa.Schema) -> pa.Schema:
+    """Every column may be null, as in what Spark writes."""
+    return pa.schema([field.with_nullable(True) for field in schema])
