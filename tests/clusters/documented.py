@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-
 import pyspark
+
 from fashion_udf.samples import catalog
 from fashion_udf.table import paths, snapshot
 from tests.submit import REPOSITORY, SPARK_SUBMIT
@@ -83,7 +83,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=500,
+        timeout=int(__import__("os").environ.get("CLUSTER_TIMEOUT", "500")),
         check=False,
     )
 
