@@ -63,7 +63,7 @@ class Input(Section):
     """Where the catalog is and how to read it."""
 
     path: str
-    format: Literal["parquet", "csv", "json", "table"] = "parquet"
+    format: Literal["parquet", "csv", "json", "table", "delta"] = "parquet"
     columns: Columns = Columns()
     csv: Csv = Csv()
     ignore: tuple[str, ...] = ()  # patterns of names, or of paths below `path`, of files to leave out
@@ -146,7 +146,7 @@ class Overrides(Section):
     """A table of people's categories, with the columns product_id and category; no run overwrites them."""
 
     path: str | None = None
-    format: Literal["parquet", "csv", "json", "table"] = "parquet"
+    format: Literal["parquet", "csv", "json", "table", "delta"] = "parquet"
     #: Share of the decisions that may name a product that is not in the catalog, or a category that the model lacks.
     max_unknown: float = Field(0.5, ge=0, le=1)
 

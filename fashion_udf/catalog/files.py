@@ -174,7 +174,8 @@ def _require_no_table(key: str, root: str, relative: Sequence[str]) -> None:
     for part, kind in logs.items():
         raise CatalogError(
             f"Expected {key} to be plain files. Received: {root}, {kind} ({part}): its folder also holds rows that "
-            "were removed. Read it as a table of Spark (input.format: table), or export it"
+            f"were removed. {'Set format: delta, read it' if part == '_delta_log' else 'Read it'} as a table of Spark "
+            "(input.format: table), or export it"
         )
 
 

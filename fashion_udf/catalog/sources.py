@@ -5,6 +5,7 @@ Names of columns are told apart without case, and every frame has them in lower 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fashion_udf.catalog import csv_files, files, json_files, parquet_files
+from fashion_udf.catalog import csv_files, delta_tables, files, json_files, parquet_files
 from fashion_udf.catalog.csv_files import quoted
 from fashion_udf.catalog.files import Found
 from fashion_udf.catalog.parquet_files import SPARK_FILE
@@ -148,6 +149,9 @@ def open_source(
     with readable(key, form, path):
         if form == "table":
             return _table(spark, path)
+        if form == "delta":
+            found, version = delta_tables.find(key, path)
+            return dataclasses.replace(_parquet(spark, found, Csv()), notes=(version,))
         found = files.find(spark, key, path, form, ignore)
         return READERS[form](spark, found, csv or Csv())
 

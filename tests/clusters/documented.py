@@ -83,7 +83,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=500,
+        timeout=int(__import__("os").environ.get("CLUSTER_TIMEOUT", "500")),
         check=False,
     )
 

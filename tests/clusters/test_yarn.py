@@ -15,16 +15,16 @@ from tests.servers.hadoop import Yarn
 OUTPUT = "local"
 
 
-@pytest.mark.usefixtures("archive")
 @pytest.mark.parametrize("words", documented.commands("YARN"), ids=["client", "cluster"])
 def test_a_command_of_the_page_publishes_the_catalog(
-    words: list[str], yarn: Yarn, bare_python: Path, tmp_path: Path
+    words: list[str], yarn: Yarn, archive_on_hdfs: str, bare_python: Path, tmp_path: Path
 ) -> None:
     expected = documented.write_catalog(tmp_path / "catalog")
     folder = yarn.hdfs.new_folder()
     yarn.hdfs.put(tmp_path / "catalog", f"{folder}/catalog")
     output = str(tmp_path / "tags") if OUTPUT == "local" else f"{folder}/tags"
     places = {
+        "hdfs:///apps/env.tar.gz": archive_on_hdfs,
         "hdfs:///data/catalog": f"{folder}/catalog",
         "/shared/tags": output,
         "=python3.11": f"={bare_python}",

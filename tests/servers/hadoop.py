@@ -25,6 +25,14 @@ from tests.servers import jars
 LOG = Path("build") / "hadoop.log"
 #: What the Hadoop classes need of Spark's own jars; two loggers would be one too many.
 FROM_SPARK = ("hadoop-client-*", "py4j-*", "slf4j-api-*", "jcl-over-slf4j-*", "log4j-*", "snappy-java-*")
+#: Settings that clients of the servers need.
+FOR_CLIENTS = (
+    "fs.defaultFS",
+    "dfs.replication",
+    "yarn.resourcemanager.address",
+    "yarn.resourcemanager.scheduler.address",
+    "yarn.resourcemanager.webapp.address",
+)
 _NUMBERS = itertools.count(1)
 
 
@@ -38,14 +46,20 @@ class Process:
     configuration: Any
 
     def write_configuration(self) -> Path:
-        """Write what HADOOP_CONF_DIR is to name, and return that folder."""
+        """Write what HADOOP_CONF_DIR is to name, and return that folder.
+
+        Only what clients ask for: the servers' own settings name classes that no client has.
+        """
         folder = self.home / "conf"
         folder.mkdir(exist_ok=True)
+        properties = "".join(
+            f"<property><name>{key}</name><value>{value}</value></property>\n"
+            for key in FOR_CLIENTS
+            if (value := self.configuration.get(key)) is not None
+        )
         # Hadoop reads each of its files for the classes of that part.
         for name in ("core-site.xml", "hdfs-site.xml", "yarn-site.xml"):
-            stream = self.jvm.java.io.FileOutputStream(str(folder / name))
-            self.configuration.writeXml(stream)
-            stream.close()
+            (folder / name).write_text(f"<configuration>\n{properties}</configuration>\n")
         return folder
 
 

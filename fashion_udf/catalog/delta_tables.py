@@ -1,0 +1,77 @@
+"""Delta tables as catalogs: their log says which files are rows of the table, and Spark reads these as plain Parquet.
+
+So no jar is needed. What the files alone do not tell is refused: rows that a deletion vector removes, columns under
+other names than in the files, and values of a partition that are in the log alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashion_udf.catalog import files
+from fashion_udf.catalog.files import Found
+from fashion_udf.errors import CatalogError, EnvironmentUnsupportedError
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+
+def find(key: str, path: str) -> tuple[Found, str]:
+    """List the files of the newest version.
+
+    Args:
+        key: of the configuration; it names the path in errors.
+        path: of the table's folder, a local one.
+
+    Returns:
+        The files, and which version they are, for people.
+
+    Raises:
+        CatalogError: it is no Delta table, or needs more than its files to be read.
+        EnvironmentUnsupportedError: deltalake is not installed.
+    """
+    try:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+    except ImportError as error:
+        raise EnvironmentUnsupportedError(
+            f"Expected the deltalake package for format delta: pip install 'fashion-udf[delta]'. Received: {error}"
+        ) from error
+    root = files.local_path(path)
+    if root is None:
+        raise CatalogError(f"Expected a local path in {key}, as its format is delta. Received: {path}")
+    try:
+        table = DeltaTable(root)
+        names = sorted(map(str, table.file_uris()))
+        _require_plain_files(key, root, table)
+    except DeltaError as error:
+        raise files.unreadable(key, "delta", path, " ".join(str(error).split())[:300]) from error
+    if not names:
+        raise files.unreadable(key, "delta", path, "the newest version has no file")
+    _require_partitions(key, root, table.metadata().partition_columns, names)
+    return Found(root, tuple(names), ()), f"version {table.version()} of the Delta table {root}"
+
+
+def _require_plain_files(key: str, root: str, table: DeltaTable) -> None:
+    problem = None
+    if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
+        problem = "a column mapping (its files have other names of columns)"
+    elif "deletionVectors" in (table.protocol().reader_features or ()) and any(
+        batch.num_rows for batch in table.deletion_vectors()
+    ):
+        problem = "deletion vectors (its files still hold rows that were removed): purge them (REORG TABLE)"
+    if problem is not None:
+        raise CatalogError(
+            f"Expected {key} to be a Delta table whose files are its rows. Received: {root}, which has {problem}, or "
+            "read it as a table of Spark (input.format: table)"
+        )
+
+
+def _require_partitions(key: str, root: str, columns: list[str], names: list[str]) -> None:
+    for column in columns:
+        for name in names:
+            if f"/{column}=" not in name[len(root) :]:
+                raise CatalogError(
+                    f"Expected folders such as {column}=... in {key}, a Delta table with that partition. Received: "
+                    f"{name}. Read it as a table of Spark (input.format: table)"
+                )
