@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fashion_udf.commands import snapshots
 from fashion_udf.config import JobConfig, Output
 from fashion_udf.errors import ConfigError
 from fashion_udf.pipeline import chunks, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.s3 import S3Settings
 from fashion_udf.table import s3_store, snapshot
+from fashion_udf.table.stores import open_store
 from fashion_udf.table.tags_table import TagsTable
 from tests.nights import COLUMNS, Killed, Shop
 from tests.servers import jars
