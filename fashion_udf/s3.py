@@ -170,6 +170,23 @@ def location(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def object_store_options(settings: S3Settings) -> dict[str, str]:
+    """Return what deltalake's object store needs, credentials of the providers included: for this process alone."""
+    import boto3
+
+    session = boto3.session.Session()
+    region = settings.region or session.region_name or REGION_OF_COMPATIBLE_STORES
+    found = {"aws_region": region, "aws_conditional_put": "etag"}
+    if settings.endpoint_url:
+        found |= {"aws_endpoint": settings.endpoint_url, "aws_allow_http": "true"}
+        found["aws_virtual_hosted_style_request"] = "false"
+    if (credentials := session.get_credentials()) is not None:
+        frozen = credentials.get_frozen_credentials()
+        found |= {"aws_access_key_id": frozen.access_key, "aws_secret_access_key": frozen.secret_key}
+        found |= {"aws_session_token": frozen.token} if frozen.token else {}
+    return found
+
+
 def hadoop_settings(settings: S3Settings, hadoop_version: str) -> dict[str, str]:
     """Return the settings of Hadoop's s3a that mean the same, by key; for Spark each begins with `spark.hadoop.`.
 

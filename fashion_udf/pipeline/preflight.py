@@ -81,10 +81,12 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
     """Refuse inputs that do not fit their configuration.
 
     Raises:
-        ConfigError: a table has no name; the catalog holds the output; a directory of photos does not exist.
+        ConfigError: a table has no name; the catalog holds the output; a directory of photos does not exist; a Delta
+            log cannot be where the output is.
         EnvironmentUnsupportedError: `publish.delta` needs a package that is not installed.
     """
     if config.publish.delta:
+        delta.require_place(config.output.path)
         delta.require_package()
     for key, form, path in (
         ("input", config.input.format, config.input.path),

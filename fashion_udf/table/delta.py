@@ -17,15 +17,16 @@ import logging
 import math
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from fashion_udf.errors import EnvironmentUnsupportedError, SnapshotError
-from fashion_udf.table import paths, pins, snapshot
+from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError, SnapshotError
+from fashion_udf.s3 import object_store_options
+from fashion_udf.table import paths, pins, s3_store, snapshot
 from fashion_udf.table.commit import Commit
-from fashion_udf.table.store import local_path
+from fashion_udf.table.store import is_local, local_path, root_uri, scheme
+from fashion_udf.table.stores import open_store
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 #: The name of the log; whoever reads the table as Delta names the directory above it.
 LOG = "_delta_log"
+_DATA = f"{paths.TAGS}/data"
 #: So that no VACUUM of a reader removes files of our older snapshots. `expire` alone removes them.
 CONFIGURATION = {"delta.deletedFileRetentionDuration": "interval 36500 days"}
 #: A reader reads the last checkpoint, and at most this many commits after it.
@@ -44,7 +46,7 @@ ATTEMPTS = 20
 
 def exists(output: str) -> bool:
     """Whether the table has a Delta log. Once made, the log follows every commit, whatever the configuration says."""
-    return (_root(output) / LOG).is_dir()
+    return bool(open_store(output).list_names(f"{_DATA}/{LOG}"))
 
 
 def require_package() -> None:
@@ -62,11 +64,23 @@ def require_package() -> None:
         ) from error
 
 
+def require_place(output: str) -> None:
+    """Refuse an output that deltalake cannot write to.
+
+    Raises:
+        ConfigError: the output is neither on local files nor on S3.
+    """
+    if not is_local(output) and scheme(output) not in ("s3", "s3a"):
+        raise ConfigError(
+            f"Expected an output on local files or S3 for a Delta log (publish.delta). Received: output.path {output}"
+        )
+
+
 def reconcile(output: str) -> None:
     """Make the Delta log, if there is none, and write to it what it lacks of ours.
 
     Args:
-        output: root of the output, a local path.
+        output: root of the output.
 
     Raises:
         EnvironmentUnsupportedError: deltalake is not installed.
@@ -86,7 +100,7 @@ def reconcile(output: str) -> None:
             problem = error
             time.sleep(0.01 * attempt)
     raise SnapshotError(
-        f"Expected to write the newest commit to {_root(output) / LOG}. Received: {' '.join(str(problem).split())}"
+        f"Expected to write the newest commit to {_root(output)}/{LOG}. Received: {' '.join(str(problem).split())}"
     )
 
 
@@ -94,7 +108,7 @@ def readable(output: str, since: float) -> set[str]:
     """Ids of the snapshots that a reader of the Delta table may have open.
 
     Args:
-        output: root of the output, a local path.
+        output: root of the output.
         since: seconds since the epoch; a snapshot that a Delta commit after this time replaced is one of them.
 
     Raises:
@@ -114,14 +128,19 @@ def readable(output: str, since: float) -> set[str]:
     return found
 
 
-def _root(output: str) -> Path:
-    return local_path(output).resolve() / paths.TAGS / "data"
+def _root(output: str) -> str:
+    place = str(local_path(output).resolve()) if is_local(output) else f"s3{root_uri(output)[len(scheme(output)) :]}"
+    return f"{place}/{_DATA}"
+
+
+def _options(output: str) -> dict[str, str] | None:
+    return None if is_local(output) else object_store_options(s3_store.settings())
 
 
 def _open(output: str) -> DeltaTable | None:
     from deltalake import DeltaTable
 
-    return DeltaTable(str(_root(output))) if exists(output) else None
+    return DeltaTable(_root(output), storage_options=_options(output)) if exists(output) else None
 
 
 def _history(output: str, table: DeltaTable | None) -> list[dict[str, Any]]:
@@ -160,17 +179,21 @@ def _write(output: str, table: DeltaTable | None, commit: Commit) -> DeltaTable:
         AddAction(_name(commit, file.name), file.size, {}, made, True, json.dumps({"numRecords": file.rows}))
         for file in commit.files
     ]
-    schema = Schema.from_arrow(pq.read_schema(_root(output) / _name(commit, commit.files[0].name)))
+    with open_store(output).open(f"{_DATA}/{_name(commit, commit.files[0].name)}") as file:
+        schema = Schema.from_arrow(pq.read_schema(file))
     properties = CommitProperties(
         custom_metadata={"commit": str(commit.number), "snapshot_id": commit.snapshot_id}, max_commit_retries=0
     )
     if table is None:
         create_table_with_add_actions(
-            str(_root(output)), schema, files, configuration=CONFIGURATION, commit_properties=properties
+            *(_root(output), schema, files),
+            configuration=CONFIGURATION,
+            commit_properties=properties,
+            storage_options=_options(output),
         )
     else:
         table.create_write_transaction([*files], "overwrite", schema, commit_properties=properties)
-    written = DeltaTable(str(_root(output)))
+    written = DeltaTable(_root(output), storage_options=_options(output))
     if written.version() % COMMITS_PER_CHECKPOINT == COMMITS_PER_CHECKPOINT - 1:
         written.create_checkpoint()
     return written

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +61,8 @@ def mend_delta(output: str, create: bool = False) -> bool:
     try:
         delta.reconcile(output)
     except Exception as error:  # deltalake has errors of its own, and those of Rust
-        reason = " ".join(str(error).split())[:300]
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # deltalake colours its errors
+        reason = " ".join(plain.split())[:300]
         logger.warning("the Delta log stays behind (%s): run `jobs/snapshots.py repair --output %s`", reason, output)
         return False
     return True

@@ -20,10 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_udf.commands import snapshots
-from fashion_udf.errors import EnvironmentUnsupportedError
-from fashion_udf.table import delta, followers, paths, retention
+from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError
+from fashion_udf.s3 import object_store_options
+from fashion_udf.table import delta, followers, paths, retention, s3_store
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.rollback import rollback
+from tests.servers.s3 import S3Server
 from tests.tables import head, publish, without_syncs
 
 ALL = retention.Policy(older_than=0, keep=1, grace=0)
@@ -251,3 +253,31 @@ def test_whatever_happened_a_mended_log_shows_the_newest_commit(
     assert {str(Path(uri).relative_to(_root(output))) for uri in DeltaTable(_root(output)).file_uris()} == names
     assert _numbers(output) == sorted(set(_numbers(output)))
     assert _ids(output) == sorted(pl.read_parquet(paths.data_dir(str(output), head(output)))["product_id"].to_list())
+
+
+def test_a_table_on_s3_has_a_delta_log_too(
+    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = s3_server.bucket("delta")
+    output, published = f"s3://{bucket}/out", list[Commit]()
+    monkeypatch.setattr(s3_store, "_settings", s3_server.direct)
+    for ids in (["a", "b"], ["c"]):
+        published.append(publish(tmp_path, ids))
+        for path in (path for path in tmp_path.rglob("*") if path.is_file() and "current" not in path.parts):
+            s3_server.put(f"out/{path.relative_to(tmp_path)}", path.read_bytes(), bucket)
+        assert followers.mend_delta(output, create=True)
+    options = object_store_options(s3_server.direct)
+    for version, ids in enumerate((["a", "b"], ["c"])):
+        table = DeltaTable(f"{output}/tags/data", version=version, storage_options=options)
+        assert sorted(table.to_pyarrow_table()["product_id"].to_pylist()) == ids
+    read = pl.scan_delta(f"{output}/tags/data", storage_options=options).collect()
+    assert read["product_id"].to_list() == ["c"]
+    assert delta.readable(output, 0) == {commit.snapshot_id for commit in published}
+
+
+def test_an_output_where_deltalake_cannot_write_is_refused() -> None:
+    expected = (
+        "Expected an output on local files or S3 for a Delta log (publish.delta). Received: output.path hdfs://host/out"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
+        delta.require_place("hdfs://host/out")
