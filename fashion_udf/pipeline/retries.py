@@ -37,9 +37,9 @@ def read(spark: SparkSession, output: str, but: str = "") -> DataFrame | None:
     Returns:
         The columns of `RETRIES`.
     """
+    if (path := paths.newest_retries(output, but)) is None:
+        return None
     try:
-        if (path := paths.newest_retries(output, but)) is None:
-            return None
         with path.store.open(path.key) as file:
             if not pq.read_metadata(file).num_rows:
                 return None
