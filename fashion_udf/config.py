@@ -20,6 +20,7 @@ from fashion_udf.errors import ConfigError
 
 #: Characters that make Spark take a path for a pattern of several paths.
 SPARK_PATTERN = re.compile(r"[*?\[\]{}\\]")
+_PLAIN = {"extra_forbidden": "unknown key", "missing": "required, but not given"}
 
 
 class Section(BaseModel):
@@ -113,8 +114,7 @@ class Limits(Section):
     max_image_pixels: int = Field(89_478_485, ge=1)  # Pillow's MAX_IMAGE_PIXELS: where it starts to warn of a bomb
     batch_bytes: int = Field(32_000_000, ge=1_000_000)  # photo bytes in one Arrow batch
     batch_timeout: float = Field(600.0, gt=0)  # seconds after which a batch is taken for hung
-    #: Nights on which a photo that cannot be had is tried; then it rests until photo, text or model changes. An outage
-    #: of a long weekend is shorter.
+    #: Nights on which a photo that cannot be had is tried; then it rests until it changes. A long weekend is shorter.
     retry_nights: int = Field(5, ge=1)
     fetch_threads: int = Field(8, ge=0, le=64)  # fetch photos by URI while the engine works; 0: one after the other
 
@@ -149,6 +149,13 @@ class Publish(Section):
     table: str | None = None  # an external Parquet table of Spark's catalog, moved to each new snapshot
 
 
+class Pages(Section):
+    """What the page of a run and the review need."""
+
+    core_hour_price: float | None = Field(None, ge=0)  # of a core for an hour, in any currency
+    scored_alone: int = Field(500, ge=0)  # most rows to review whose photo and text a night scores each alone
+
+
 class JobConfig(Section):
     """Everything `jobs/tag_catalog.py` reads."""
 
@@ -160,6 +167,7 @@ class JobConfig(Section):
     gates: Gates = Gates()
     overrides: Overrides = Overrides()
     publish: Publish = Publish()
+    pages: Pages = Pages()
     #: A new model alone changes a category only if the confidence of the new category is above the confidence of the
     #: published one by more than this; null: always.
     stability_margin: float | None = Field(None, ge=0, le=1)
@@ -197,11 +205,7 @@ def load(model: type[SectionT], path: str | Path, overrides: Mapping[str, Any] =
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """Read `key.path=value` words of a command line; the values are YAML.
-
-    Raises:
-        ConfigError: a word is malformed.
-    """
+    """Read `key.path=value` words of a command line; the values are YAML. A malformed word is a `ConfigError`."""
     overrides: dict[str, Any] = {}
     for word in words:
         key, separator, text = word.partition("=")
@@ -220,7 +224,7 @@ def validate(model: type[SectionT], tree: Mapping[str, Any], origin: str) -> Sec
         return model.model_validate(tree)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {_plain(item['type'], item['msg'])}"
+            f"{'.'.join(str(part) for part in item['loc'])}: {_PLAIN.get(item['type'], item['msg'])}"
             for item in error.errors(include_url=False)
         )
         raise ConfigError(f"Expected a valid {model.__name__} in {origin}. Received: {problems}") from error
@@ -233,10 +237,6 @@ def _local_directory(root: str) -> str:
     if scheme is None or scheme[1].lower() != "file" or parts.netloc not in ("", "localhost") or not parts.path:
         raise ValueError(f"expected the path or file: URI of a local directory. Received: {root!r}")
     return unquote(parts.path, errors="surrogateescape")
-
-
-def _plain(kind: str, message: str) -> str:
-    return {"extra_forbidden": "unknown key", "missing": "required, but not given"}.get(kind, message)
 
 
 def _override(tree: dict[str, Any], key: str, value: object) -> None:

@@ -61,6 +61,16 @@ def keep_refused(
     return f"{reasons}. Nothing was published. {remedy}"
 
 
+def table_of(output: str, run_id: str) -> tuple[Path, dict[str, str]] | None:
+    """Return the directory of a run's refused table, and the message of each gate by name; None if there is none."""
+    staging = paths.staging_dir(output, run_id)
+    try:
+        kept = _Refused.model_validate_json((staging / _NAME).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return staging / kept.tags, kept.gates
+
+
 def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
     """Publish the refused table of a run.
 

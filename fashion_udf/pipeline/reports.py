@@ -53,7 +53,13 @@ def write(
     calibration = run.bundle.manifest.calibration[run.config.engine.precision]
     limits = {modality: facts.novelty for modality, facts in calibration.items()}
     causes, unreadable = run_tables.write(run.directory, table, planned.previous, looked_at, run.run_id, limits)
-    measured: dict[str, object] = {"seconds": work.seconds, "unreadable_texts": unreadable}
+    measured: dict[str, object] = {
+        "seconds": work.seconds,
+        "unreadable_texts": unreadable,
+        "model_version": run.bundle.model_version,
+        "engine": run.config.engine.name,
+        "precision": run.config.engine.precision,
+    }
     if work.scored >= MIN_ROWS_FOR_SPEED:
         cores = run.spark.sparkContext.defaultParallelism
         measured["rows_per_core_second"] = work.scored / (work.seconds["score"] * cores)

@@ -64,20 +64,21 @@ SETTINGS: dict[str, str | int] = {
 PLANS = 4
 
 
-def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Outcome:
+def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_id: str | None = None) -> Outcome:
     """Bring the table up to date with the catalog and publish it; publish nothing where nothing changed.
 
     Args:
         spark: a session that `session.require_usable` accepts.
         config: of the run.
         scope: which products to look at, and which to score whatever their fingerprint; by default the whole catalog.
+        run_id: of `paths.new_run_id`; a new one by default.
 
     Raises:
         InputError: the config, catalog or bundle cannot be used (exit 2); nothing was published.
         GateRefusedError: the audit refused the table (exit 3); it stays in staging for a person to look at.
         CommitConflictError: other runs published first, again and again (exit 4).
     """
-    run_id, output = paths.new_run_id(), config.output.path
+    run_id, output = run_id or paths.new_run_id(), config.output.path
     preflight.require_output(output)
     directory = paths.staging_dir(output, run_id)
     with (

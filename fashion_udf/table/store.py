@@ -1,4 +1,4 @@
-"""The four functions a commit needs - list, read, create-only write, replace the pointer - by URI scheme.
+"""What the table asks of a storage system - list, read, create-only write, replace, delete - by URI scheme.
 
 Keys are relative to the output's root, parts joined by "/". `create` is the only operation that decides anything: of
 any number of writers of one key exactly one gets `True`. A store reports trouble as `OSError`; a `TimeoutError` or
@@ -29,14 +29,18 @@ class Store:
         list_names: prefix -> the names directly under it, sorted; empty where the prefix does not exist.
         read: (key, limit) -> at most `limit` bytes of a plain object; `FileNotFoundError` where there is none.
         create: (key, data) -> True if this call created the object, whole and durable; False if one was there.
+        replace: (key, data) -> writes an object anew, or for the first time, in one atomic step.
         replace_pointer: (prefix, target, sql) -> makes `prefix/current` name `target` (a path relative to `prefix`)
             where the store has links, and `prefix/current.sql` hold `sql`, each in one atomic step.
+        delete: key -> removes an object; nothing where there is none.
     """
 
     list_names: Callable[[str], list[str]]
     read: Callable[[str, int], bytes]
     create: Callable[[str, bytes], bool]
+    replace: Callable[[str, bytes], None]
     replace_pointer: Callable[[str, str, bytes], None]
+    delete: Callable[[str], None]
 
 
 def open_store(output: str) -> Store:
@@ -76,7 +80,9 @@ def local(output: str) -> Store:
         list_names=lambda prefix: _list_names(root / prefix),
         read=lambda key, limit: _read(root / key, limit),
         create=lambda key, data: _create(root / key, data),
+        replace=lambda key, data: _replace(root / key, data),
         replace_pointer=lambda prefix, target, sql: _replace_pointer(root / prefix, target, sql),
+        delete=lambda key: (root / key).unlink(missing_ok=True),
     )
 
 
@@ -127,6 +133,11 @@ def _create(path: Path, data: bytes) -> bool:
     return True
 
 
+def _replace(path: Path, data: bytes) -> None:
+    files.make_directory(path.parent)
+    files.replace_file(path, data)
+
+
 def _replace_pointer(directory: Path, target: str, sql: bytes) -> None:
     temporary = files.temporary(directory / "current")
     try:
@@ -152,7 +163,7 @@ class MemoryStore:
     An instance is a store factory: `STORES["memory"] = MemoryStore({3: Fault("after", TimeoutError("cut"))})`.
 
     Attributes:
-        faults: by the number of the operation, counted from 1 over all four functions.
+        faults: by the number of the operation, counted from 1 over all functions.
         objects: content by key.
         operations: what was called, in order, such as `create tags/log/00000001.json`.
     """
@@ -163,7 +174,7 @@ class MemoryStore:
 
     def __call__(self, output: str) -> Store:
         """The store; its content is shared by all stores made from this instance, whatever their `output`."""
-        return Store(self.list_names, self.read, self.create, self.replace_pointer)
+        return Store(self.list_names, self.read, self.create, self.replace, self.replace_pointer, self.delete)
 
     def list_names(self, prefix: str) -> list[str]:
         """Names directly under a prefix, sorted."""
@@ -185,6 +196,16 @@ class MemoryStore:
                 return False
             self.objects[key] = data
             return True
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Write an object anew."""
+        with self._operation(f"replace {key}"):
+            self.objects[key] = data
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there."""
+        with self._operation(f"delete {key}"):
+            self.objects.pop(key, None)
 
     def replace_pointer(self, prefix: str, target: str, sql: bytes) -> None:
         """Point `current` at a snapshot."""
