@@ -1,7 +1,8 @@
 """Package metadata: a small base for executors, and extras for Spark, the two engines, training and development.
 
 The exact versions that were tested together are in two locks, made from this file by `make lock`: requirements.lock
-scores (base, spark, openvino, similar, delta, review, servers, dev), requirements-training.lock trains (base, training, dev).
+scores (base, spark, openvino, similar, delta, review, servers, dev), requirements-training.lock trains (base,
+training, dev).
 """
 
 from __future__ import annotations

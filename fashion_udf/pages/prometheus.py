@@ -1,4 +1,4 @@
-"""`metrics.prom`: the figures of a run in Prometheus' text format, as the node exporter's textfile collector takes it."""
+"""`metrics.prom`: figures of a run in Prometheus' text format, for the node exporter's textfile collector."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from fashion_udf.pages import (
     former_runs,
     inputs,
     prometheus,
+    queue,
     run_page,
     run_words,
     table_figures,
@@ -128,6 +129,7 @@ class _Page:
         if figures.exit_code in (0, 3):  # after any other end, Spark may have ended too
             with session.settings(self.spark, tagging.SETTINGS):
                 figures = self._with_tables(figures)
+                self._tried("the review queue", self._write_queue, None)
                 products = self._tried("photos", lambda: thumbnails.read(self.spark, self.config, _shown(figures)), {})
         figures = run_words.with_words(figures, self.config, self.report.outcome, self._table(), self._gates())
         return replace(figures, missing=tuple(self.missing)), products
@@ -158,6 +160,16 @@ class _Page:
             pairs=pairs,
             failures=failures,
         )
+
+    def _write_queue(self) -> None:
+        if not (self.outcome and self.outcome.published):
+            return
+        table = planning.read(self.spark, [str(self.outcome.data_dir)], TAGS)
+        log = snapshot.read_log(self.config.output.path)[-2:]
+        previous = None
+        if len(log) == 2 and log[0].model_version != log[1].model_version:
+            previous = planning.read(self.spark, [str(paths.data_dir(self.config.output.path, log[0]))], TAGS)
+        queue.write(self.spark, self.config, self.run_id, table, previous)
 
     def _tried(self, what: str, make: Callable[[], Made], otherwise: Made) -> Made:
         try:

@@ -137,9 +137,8 @@ def _commands(figures: RunFigures, config: JobConfig, table: str | None) -> list
     def snapshots(action: str, *words: str) -> str:
         return quoted("fashion-udf", "snapshots", action, "--output", output, *words)
 
-    commands = [
-        Command("Decide on products that wait for a person", quoted("fashion-udf", "review", "--output", output))
-    ]
+    review = quoted("fashion-udf", "review", "--output", output)
+    commands = [Command("Decide on products that wait for a person", review)]
     if head > 1:
         commands += [
             Command("What the newest snapshot changed", snapshots("diff", str(head - 1), str(head))),

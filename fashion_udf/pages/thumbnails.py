@@ -1,4 +1,4 @@
-"""Titles and photos of a few products of the catalog, for a page: read by a bounded number of tasks, for a bounded time."""
+"""Titles and small photos of a few products of the catalog, read by few tasks and for a bounded time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fashion_udf.photos.parquet_photos import PhotoColumn
 from fashion_udf.photos.sandbox import SandboxedDecoder
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 SIZE = 96  # pixels
 #: Products whose photos a page asks for, tasks that read them, and seconds after which a task begins no further photo.
@@ -49,7 +49,7 @@ def read(spark: SparkSession, config: JobConfig, product_ids: Sequence[str]) -> 
     return {name: found[name] for name in wanted if name in found}
 
 
-def _with_jpegs(chosen: DataFrame, config: JobConfig, column: PhotoColumn | None) -> list[pd.Series]:
+def _with_jpegs(chosen: DataFrame, config: JobConfig, column: PhotoColumn | None) -> list[Row]:
     roots, seconds = config.input.image_roots, SECONDS
 
     def jpegs(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:

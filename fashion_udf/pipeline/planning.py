@@ -23,8 +23,9 @@ from fashion_udf.pipeline.outcome import RunCounts
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
 from fashion_udf.scoring.scorer import Settings
 from fashion_udf.spark import session
-from fashion_udf.table import metastore, paths, snapshot
+from fashion_udf.table import decisions, metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
+from fashion_udf.table.store import open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -188,7 +189,8 @@ def on_current(run: Run, target: Path | None) -> Planned:
     parent = snapshot.current(output)
     if parent:
         snapshot.verify(output, parent)
-    decisions = overrides.decisions(run.spark, run.config.overrides, run.source, run.bundle.labels)
+    reviewed = decisions.categories(decisions.Decisions(open_store(output)).read())
+    by_people = overrides.decisions(run.spark, run.config.overrides, run.source, run.bundle.labels, reviewed)
     previous = read(run.spark, [str(paths.data_dir(output, parent))] if parent else [], TAGS)
     in_scope = previous
     if run.scope.selected is not None:
@@ -207,8 +209,8 @@ def on_current(run: Run, target: Path | None) -> Planned:
     if published is None:
         removed = removed.limit(0)  # a backfill drops no product: the nightly run does
     counts = comparison.count(rows, published, run.run_id)
-    counts = replace(counts, catalog={**counts.catalog, **decisions.unknown})
-    return Planned(parent, previous, decisions.rows, rows, removed, counts)
+    counts = replace(counts, catalog={**counts.catalog, **by_people.unknown})
+    return Planned(parent, previous, by_people.rows, rows, removed, counts)
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:

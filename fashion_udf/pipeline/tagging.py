@@ -47,7 +47,7 @@ from fashion_udf.pipeline.reports import Work
 from fashion_udf.schema import TAGS, Reason
 from fashion_udf.scoring import udf
 from fashion_udf.spark import launcher, memory, session
-from fashion_udf.table import followers, paths, snapshot
+from fashion_udf.table import decisions, followers, paths, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
             followers.reconcile(output, spark, config.publish.table)
             raise
         followers.reconcile(output, spark, config.publish.table)
+        decisions.compact(output)
         # Not before the commit has landed: until then a later run may need what is staged.
         shutil.rmtree(directory, ignore_errors=True)
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
