@@ -46,7 +46,7 @@ class Claims:
         hour = int(self.clock() // _HOUR)
         if self._mine.get(cell) == hour:
             return True
-        if self._others.get(cell, -1) >= hour - 1:
+        if self._others.get(cell, -2) >= hour - 1:
             return False
         key = f"{self._folder}/{cell}-{hour}"
         # A create that landed although the store said otherwise is mine too.
