@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 #: Rows of the queue, and characters of a description in it.
 MOST, DESCRIPTION = 100_000, 4_000
-#: Directions whose signs make rows near: 4,096 groups.
-_DIRECTIONS = 12
+#: Rows of a group of near rows, about, and most directions whose signs make groups.
+_GROUP_ROWS, _MOST_DIRECTIONS = 24, 14
 
 #: A row that waits.
 QUEUE = pa.schema(
@@ -108,7 +108,7 @@ def _waiting(table: DataFrame, previous: DataFrame | None) -> DataFrame:
     by_model = F.col("category_source") != F.lit(CategorySource.OVERRIDE.value)
     waits = (F.col("decision") != F.lit(Decision.AUTO.value)) & by_model
     named = [name for name in QUEUE.names if name in TAGS.names]
-    near = table.select(*named, _group()(F.col("embedding")).alias("near"), waits.alias("waits"))
+    near = table.select(*named, _group(table.count())(F.col("embedding")).alias("near"), waits.alias("waits"))
     groups = near.groupBy("near", "category").agg(
         F.sum(F.col("waits").cast("long")).alias("alike"), F.sum((~F.col("waits")).cast("long")).alias("sure")
     )
@@ -138,12 +138,13 @@ def _ranked(waiting: DataFrame) -> DataFrame:
     return ranked.orderBy(F.col("worth").desc(), "product_id").drop("suspect")
 
 
-def _group() -> Callable[[Column], Column]:
-    """A UDF from an embedding to the number of its group of near rows; null for a row without one."""
+def _group(rows: int) -> Callable[[Column], Column]:
+    """A UDF from an embedding to the number of its group of near rows, of so many; null for a row without one."""
     from pyspark.sql.pandas.functions import pandas_udf
 
-    directions = np.random.default_rng(0).normal(size=(EMBEDDING_SIZE, _DIRECTIONS)).astype(np.float32)
-    powers = 2 ** np.arange(_DIRECTIONS)
+    count = min(_MOST_DIRECTIONS, (max(rows, 1) // _GROUP_ROWS).bit_length())
+    directions = np.random.default_rng(0).normal(size=(EMBEDDING_SIZE, count)).astype(np.float32)
+    powers = 2 ** np.arange(count)
 
     def group(embeddings: pd.Series) -> pd.Series:
         there = embeddings.notna().to_numpy()

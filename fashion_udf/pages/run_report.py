@@ -224,15 +224,17 @@ class _Page:
             cores = self.spark.sparkContext.defaultParallelism
         if steps:
             steps["start, reports and publishing"] = max(0.0, total - sum(steps.values()))
-        scored, price = counts.get("scored", 0) - counts.get("duplicates", 0), self.config.pages.core_hour_price
-        money = total / 3600 * cores * price / scored * 1e6 if scored and cores and price is not None else None
+        # Not those that share a result, nor those that an interrupted run had scored.
+        scored = counts.get("scored", 0) - counts.get("duplicates", 0) - counts.get("staged", 0)
+        price = self.config.pages.core_hour_price
+        money = total / 3600 * cores * price / scored * 1e6 if scored > 0 and cores and price is not None else None
         slow = max(steps, key=lambda name: steps[name]) if steps else None
         return Cost(
             seconds=steps,
             total_seconds=total,
             bottleneck=run_words.BOTTLENECKS.get(slow, slow) if slow else None,
             cores=cores,
-            rows_per_second=scored / steps["score"] if scored and steps.get("score") else None,
+            rows_per_second=scored / steps["score"] if scored > 0 and steps.get("score") else None,
             requests=metrics.get("requests") or {},
             per_million_rows=money,
         )
