@@ -28,7 +28,7 @@ from fashion_udf.table.store import open_store
 ADDRESS = "127.0.0.1"
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "fashion-udf review") -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> None:
     """Serve the page until Ctrl-C; `arguments` defaults to the command line's."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
