@@ -80,9 +80,7 @@ class _Page:
 
     def __post_init__(self) -> None:
         self.store = open_store(self.config.output.path)
-        self.reports = [
-            report for report in former_runs.read(self.store, former_runs.LISTED) if report.run_id <= self.run_id
-        ]
+        self.reports = former_runs.read(self.store, former_runs.LISTED)
         own = [report for report in self.reports if report.run_id == self.run_id]
         self.report = own[0] if own else former_runs.Report(self.run_id, {}, {})
 
@@ -98,13 +96,13 @@ class _Page:
     def _write_index(self) -> None:
         listed = [
             (former_runs.line(report), run_words.in_a_word(report.outcome))
-            for report in reversed(former_runs.read(self.store, former_runs.LISTED))
+            for report in reversed(self.reports)
             if report.outcome
         ]
         self.store.replace("index.html", run_page.render_index(listed).encode("utf-8", "replace"))
 
     def _figures(self) -> tuple[RunFigures, dict[str, Product]]:
-        before = self.reports[:-1] if self.reports else []
+        before = [report for report in self.reports if report.run_id < self.run_id]
         newest, histogram = former_runs.newest_figures(self.store, before[-former_runs.CURVES :])
         told = inputs.told(self.config, self.report.metrics)
         number = self.outcome.number if self.outcome else self._number()
@@ -118,7 +116,7 @@ class _Page:
             decisions=self.report.metrics.get("decisions", {}),
             modalities=self.report.metrics.get("modalities", {}),
             previous_histogram=histogram,
-            history=[former_runs.line(report) for report in self.reports[-former_runs.CURVES :]],
+            history=[former_runs.line(report) for report in [*before, self.report][-former_runs.CURVES :]],
             acceptance=self._acceptance(),
             categories=self._categories({}),
             cost=cost,

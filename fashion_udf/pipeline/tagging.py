@@ -69,9 +69,8 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
 
     Args:
         spark: a session that `session.require_usable` accepts.
-        config: of the run.
+        config, run_id: of the run; `paths.new_run_id` makes the id.
         scope: which products to look at, and which to score whatever their fingerprint; by default the whole catalog.
-        run_id: of `paths.new_run_id`; a new one by default.
 
     Raises:
         InputError: the config, catalog or bundle cannot be used (exit 2); nothing was published.

@@ -193,8 +193,9 @@ def test_a_page_that_cannot_be_made_fails_no_night(
 
     monkeypatch.setattr(table_figures, "histogram", broken)
     monkeypatch.setattr(thumbnails, "read", broken)
-    outcome = run_report.tag(spark, shop.write({"a": "Red Shirt", "b": None}))
+    night = shop.write({"a": "Red Shirt", "b": None})
+    outcome = run_report.tag(spark, night)
     assert outcome.published and "confidences (RuntimeError: no space left)" in shop.figures()["missing"]
     monkeypatch.setattr(run_report.run_page, "render", broken)
-    again = run_report.tag(spark, shop.write({"a": "Blue Jeans", "b": None}))
-    assert again.published and "was not written: RuntimeError: no space left" in caplog.text
+    run_report.write(spark, night, outcome.run_id, outcome)
+    assert f"the page of run {outcome.run_id} was not written: RuntimeError: no space left" in caplog.text
