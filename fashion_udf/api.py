@@ -14,7 +14,7 @@ from fashion_udf import config as configuration
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle as bundles
 from fashion_udf.model.bundle import Bundle
-from fashion_udf.pipeline import tagging
+from fashion_udf.pages import run_report
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome
 from fashion_udf.scoring import udf
@@ -139,4 +139,4 @@ def tag_catalog(spark: SparkSession, config: JobConfig, *, force: bool = False, 
         CommitConflictError: other runs published first, again and again.
     """
     session.require_usable(spark)
-    return tagging.tag(spark, config, Scope(forced=force, retry_failed=retry_failed))
+    return run_report.tag(spark, config, Scope(forced=force, retry_failed=retry_failed))

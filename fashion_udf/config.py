@@ -118,8 +118,7 @@ class Limits(Section):
     max_image_pixels: int = Field(89_478_485, ge=1)  # Pillow's MAX_IMAGE_PIXELS: where it starts to warn of a bomb
     batch_bytes: int = Field(32_000_000, ge=1_000_000)  # photo bytes in one Arrow batch
     batch_timeout: float = Field(600.0, gt=0)  # seconds after which a batch is taken for hung
-    #: Nights on which a photo that cannot be had is tried; then it rests until photo, text or model changes. An outage
-    #: of a long weekend is shorter.
+    #: Nights on which a photo that cannot be had is tried; then it rests until it changes. A long weekend is shorter.
     retry_nights: int = Field(5, ge=1)
     image_timeout: float = Field(60.0, gt=0)  # seconds for a photo of S3 or a host, attempts and redirects included
     requests_per_second: float = Field(500.0, gt=0)  # to one host, of all tasks together
@@ -158,6 +157,13 @@ class Publish(Section):
     delta: bool = False  # a Delta log in tags/data, so that the table can be read as a Delta table by its path
 
 
+class Pages(Section):
+    """What the page of a run and the review need."""
+
+    core_hour_price: float | None = Field(None, ge=0)  # of a core for an hour, in any currency
+    scored_alone: int = Field(500, ge=0)  # most rows to review whose photo and text a night scores each alone
+
+
 class JobConfig(Section):
     """Everything `jobs/tag_catalog.py` reads."""
 
@@ -170,6 +176,7 @@ class JobConfig(Section):
     overrides: Overrides = Overrides()
     publish: Publish = Publish()
     s3: S3Settings = S3Settings()
+    pages: Pages = Pages()
     #: A new model alone changes a category only if the confidence of the new category is above the confidence of the
     #: published one by more than this; null: always.
     stability_margin: float | None = Field(None, ge=0, le=1)

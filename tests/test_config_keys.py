@@ -22,12 +22,14 @@ from fashion_udf.catalog import columns, overrides
 from fashion_udf.config import JobConfig, Section
 from fashion_udf.errors import CatalogError, InputError
 from fashion_udf.model.engines import registry
+from fashion_udf.pages import review_queue, run_report
 from fashion_udf.photos import fetch
 from fashion_udf.pipeline import assembly, chunks, comparison, gates, planning, tagging
 from fashion_udf.pipeline.audit import Audit
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.scoring import udf
 from fashion_udf.scoring.scorer import Scorer
+from fashion_udf.table.stores import open_store
 from tests import small_bundle
 
 if TYPE_CHECKING:
@@ -185,6 +187,15 @@ def asked(_: SparkSession, settings: JobConfig, __: pytest.MonkeyPatch) -> Facts
     }
 
 
+def paged(spark: SparkSession, settings: JobConfig, _: pytest.MonkeyPatch) -> Facts:
+    """A night with its page."""
+    outcome = run_report.tag(spark, settings)
+    figures = json.loads((Path(settings.output.path) / "runs" / outcome.run_id / "figures.json").read_text())
+    queue = review_queue.read(open_store(settings.output.path))
+    alone = [queue.row(row)["image_alone"] for row in range(len(queue))]
+    return {"cost": figures["cost"]["per_million_rows"], "scored alone": sum(family is not None for family in alone)}
+
+
 #: A file whose title has a quote in it, which is escaped, a letter that is not ASCII, and commas.
 CSV: dict[str, object] = {"input.format": "csv", "input.path": "{folder}/lines.csv", "input.columns.image": None}
 #: Key -> what it changes. A new key needs an entry, and an effect.
@@ -227,6 +238,8 @@ EFFECTS = {
     "overrides.path": Effect("{folder}/overrides", overridden, "category"),
     "overrides.format": Effect("json", overridden, "category", {"overrides.path": "{folder}/lines.json"}),
     "overrides.max_unknown": Effect(1.0, overridden, "category", {"overrides.path": "{folder}/unknown"}),
+    "pages.core_hour_price": Effect(0.1, paged, "cost"),
+    "pages.scored_alone": Effect(0, paged, "scored alone", {"input.path": "{folder}/unsure"}),
     "publish.table": Effect("config_keys", night, "table of Spark"),
     "s3.endpoint_url": Effect("http://store.example:9000", asked, "url"),
     "s3.region": Effect("eu-south-2", asked, "region", {"s3.region": "eu-west-1"}),
@@ -286,8 +299,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pq.write_table(pa.Table.from_pylist([said]), folder / "overrides" / "part.parquet")
     (folder / "lines.json").write_text(json.dumps(said | {"image": None}))
     (folder / "lines.csv").write_text('product_id,title\na,"Été ""rouge"" \\"""\n', encoding="utf-8")
-    for name in ("two", "unknown"):
+    for name in ("two", "unknown", "unsure"):
         (folder / name).mkdir()
+    # The small model is not sure of it.
+    unsure = {"product_id": "a", "title": "Puma Puma", "image": _photo("red")}
+    pq.write_table(pa.Table.from_pylist([unsure]), folder / "unsure" / "part.parquet")
     pq.write_table(pa.Table.from_pylist([usual]), folder / "two" / "part.parquet")
     pq.write_table(pa.Table.from_pylist([{**usual, "product_id": "b"}]), folder / "two" / "more.parquet")
     decisions = [{"product_id": f"p{number}", "category": "Hats"} for number in range(4)]

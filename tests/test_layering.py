@@ -36,6 +36,9 @@ HEAVY = (
     "sklearn",
     "matplotlib",
     "nncf",
+    "jinja2",
+    "starlette",
+    "uvicorn",
 )
 #: What a package or file may import of ours, besides itself: prefix -> allowed prefixes. The longest prefix counts.
 _GROUND = (
@@ -49,6 +52,7 @@ _GROUND = (
 )
 _BASE = (*_GROUND, "fashion_udf.config", "fashion_udf.photos", "fashion_udf.spark")
 _RUN = (*_BASE, "fashion_udf.model", "fashion_udf.catalog", "fashion_udf.table", "fashion_udf.scoring")
+_PAGES = (*_RUN, "fashion_udf.pipeline")
 #: What training shares with scoring. Never `fashion_udf.spark`: the caller opens the session of a training set.
 _SHARED = (
     *_GROUND,
@@ -71,10 +75,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     _FITTING: (*_SHARED, _DATA, _EVALUATION),
     _RELEASE: (*_SHARED, _DATA, _EVALUATION),
     "training": (*_SHARED, _DATA, _EVALUATION, _FITTING, _RELEASE),  # the commands
-    "fashion_udf.api": (*_RUN, "fashion_udf.pipeline"),
+    "fashion_udf.pages": _PAGES,
+    "fashion_udf.api": (*_PAGES, "fashion_udf.pages"),
     "fashion_udf": ("fashion_udf.api",),
     "fashion_udf.__main__": ("fashion_udf.commands",),
-    "fashion_udf.commands": (*_RUN, "fashion_udf.cli", "fashion_udf.samples", "fashion_udf.pipeline"),
+    "fashion_udf.commands": (*_PAGES, "fashion_udf.cli", "fashion_udf.samples", "fashion_udf.pages"),
     "jobs": ("fashion_udf.cli", "fashion_udf.commands"),
 }
 MAX_FILE_LINES = 250

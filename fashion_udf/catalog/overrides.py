@@ -1,12 +1,13 @@
-"""People's categories: a table of product_id and category that no run overwrites."""
+"""People's categories, which no run overwrites: a table of product_id and category, and decisions of the review."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -35,11 +36,31 @@ class Matched:
     unknown: dict[str, int] = field(default_factory=dict)
 
 
-def decisions(spark: SparkSession, source: Overrides, products: DataFrame, labels: Sequence[str]) -> Matched:
-    """Read the overrides, and match them with the catalog and the model, as `read_overrides` and `matched` say."""
-    if source.path is None:
-        return Matched(read_overrides(spark, source))
-    return matched(read_overrides(spark, source, labels), products, labels, source)
+def decisions(
+    spark: SparkSession,
+    source: Overrides,
+    products: DataFrame,
+    labels: Sequence[str],
+    reviewed: Mapping[str, str] = MappingProxyType({}),
+) -> Matched:
+    """Read the overrides, match them with the catalog and the model, and add what was decided in the review.
+
+    Args:
+        spark: the session.
+        source: of the config, as for `read_overrides` and `matched`.
+        products: of the catalog.
+        labels: categories of the model.
+        reviewed: category by product, of the review. A row of the table wins over it. Its ids are the catalog's own;
+            decisions on products that left the catalog match nothing, and are no reason to refuse.
+    """
+    table = read_overrides(spark, source, labels)
+    found = Matched(table) if source.path is None else matched(table, products, labels, source)
+    if not reviewed:
+        return found
+    frame = pd.DataFrame({"product_id": [*reviewed], "category": [*reviewed.values()]}, dtype=object)
+    rows = spark.createDataFrame(frame, "product_id string, category string")
+    others = rows.join(found.rows.select("product_id"), on="product_id", how="left_anti")
+    return Matched(found.rows.unionByName(others), found.unknown)
 
 
 def read_overrides(spark: SparkSession, source: Overrides, labels: Sequence[str] = ()) -> DataFrame:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from fashion_udf import cli, config
 from fashion_udf.commands.tag import add_run_arguments, preview_summary, summary
 from fashion_udf.config import JobConfig
+from fashion_udf.pages import run_report
 from fashion_udf.pipeline import selection, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.spark import session
@@ -53,4 +54,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> N
     if options.plan:
         sys.stdout.write(preview_summary(tagging.preview(spark, settings, scope)))
     else:
-        sys.stdout.write(summary(tagging.tag(spark, settings, scope)))
+        sys.stdout.write(summary(run_report.tag(spark, settings, scope)))

@@ -16,6 +16,7 @@ COMMANDS = {
     "backfill": ("backfill", "tag some products at once, on top of the published table"),
     "compare": ("compare", "what a new bundle would change of the published table, on a sample"),
     "snapshots": ("snapshots", "list, compare, verify, pin, roll back, expire and repair snapshots"),
+    "review": ("review", "decide on products that wait for a person, on a page of this machine"),
     "show": ("show", "counts and the least certain products of the current snapshot"),
     "import": ("import_catalog", "bring a public dataset in as flat Parquet"),
     "sample": ("sample", "write a generated catalog to try the job on"),

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from fashion_udf import cli, config, console
 from fashion_udf.config import JobConfig
+from fashion_udf.pages import run_report
 from fashion_udf.pipeline import tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome, Preview
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -
     if options.plan:
         sys.stdout.write(preview_summary(tagging.preview(spark, settings, scope)))
     else:
-        sys.stdout.write(summary(tagging.tag(spark, settings, scope)))
+        sys.stdout.write(summary(run_report.tag(spark, settings, scope)))
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

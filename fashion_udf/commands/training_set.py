@@ -11,6 +11,9 @@ in validation or test, also in another colour, are left out.
 Categories with fewer products than --min-products are left out and named: a model cannot learn, nor anyone measure,
 what has one example. The split of the others does not depend on it.
 
+With --decisions, what people decided in the review of a job labels products: their categories take the place of the
+catalog's, and a catalog without a category gives the decided products alone.
+
 Rows of the categories in --other teach and judge what a model does with products of no known category. They are written
 as the category "other": half of these categories, by a hash of their names, in train alone, and the other half in
 validation and test alone, so that a model is judged on kinds that it has never seen.
@@ -21,13 +24,18 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion_udf import cli
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.spark import session
+from fashion_udf.table import decisions
+from fashion_udf.table.stores import open_store
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "make_training_set.py") -> None:
@@ -40,8 +48,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "make_training_set.
             raise InputError(f"Expected --catalog to exist. Received: {catalog}")
     training_set = _training_set()
     spark = session.start("make_training_set")
+    labelled = [spark.read.parquet(str(catalog)) for catalog in options.catalog]
+    if options.decisions:
+        decided = decisions.categories(decisions.Decisions(open_store(options.decisions)).read())
+        labelled = [with_decisions(catalog, decided) for catalog in labelled]
     written = training_set.write(
-        [spark.read.parquet(str(catalog)) for catalog in options.catalog],
+        labelled,
         options.output,
         training_set.Options(
             other=[name for names in options.other for name in names],
@@ -55,10 +67,26 @@ def main(arguments: Sequence[str] | None = None, prog: str = "make_training_set.
     sys.stdout.write("".join(f"{line}\n" for line in _lines(written)))
 
 
+def with_decisions(catalog: DataFrame, decided: Mapping[str, str]) -> DataFrame:
+    """Put people's categories in place of a catalog's; a catalog without a category gives the decided products alone.
+
+    Args:
+        catalog: with `product_id`, and maybe `category`.
+        decided: category by product.
+    """
+    from pyspark.sql import functions as F
+
+    rows = catalog.sparkSession.createDataFrame([*decided.items()], "product_id string, decided string")
+    joined = catalog.join(F.broadcast(rows), on="product_id", how="left" if "category" in catalog.columns else "inner")
+    own = [F.col("category")] if "category" in catalog.columns else []
+    return joined.withColumn("category", F.coalesce("decided", *own)).drop("decided")
+
+
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--catalog", required=True, action="append", type=Path, help="labelled catalog Parquet; may be given again")
     add("--output", required=True, type=Path, help="a new directory")
+    add("--decisions", metavar="DIR", help="output.path of a job: what people decided in its review labels products")
     add("--min-products", type=int, default=1, metavar="N", help="leave out rarer categories (1: none)")
     add("--max-validation", type=int, default=20_000, metavar="N", help="validation rows, at most (20000)")
     add("--attributes", type=_names, metavar="A,B", help="columns to learn as attributes (those that import writes)")

@@ -32,7 +32,7 @@ from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.schema import PLAN, RESULT, TAGS, Reason, to_spark
 from fashion_udf.scoring.scorer import Settings
 from fashion_udf.spark import session, sums
-from fashion_udf.table import data_files, metastore, paths, snapshot
+from fashion_udf.table import data_files, decisions, metastore, paths, snapshot
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.paths import Location
 from fashion_udf.table.stores import open_store
@@ -207,7 +207,8 @@ def on_current(run: Run, target: Location | None) -> Planned:
     parent = snapshot.current(output)
     if parent:
         data_files.require_listed(output, parent)  # a rotten byte fails the run that reads it: pages have checksums
-    decisions = overrides.decisions(run.spark, run.config.overrides, run.source, run.bundle.labels)
+    reviewed = decisions.categories(decisions.Decisions(open_store(output)).read())
+    by_people = overrides.decisions(run.spark, run.config.overrides, run.source, run.bundle.labels, reviewed)
     previous = read(run.spark, [paths.snapshot_dir(output, parent.snapshot_id)] if parent else [], TAGS)
     in_scope = previous
     if run.scope.selected is not None:
@@ -226,8 +227,8 @@ def on_current(run: Run, target: Location | None) -> Planned:
     if published is None:
         removed = removed.limit(0)  # a backfill drops no product: the nightly run does
     counts = comparison.count(rows, published, run.run_id)
-    counts = replace(counts, catalog={**counts.catalog, **decisions.unknown})
-    return Planned(parent, previous, decisions.rows, rows, removed, counts)
+    counts = replace(counts, catalog={**counts.catalog, **by_people.unknown})
+    return Planned(parent, previous, by_people.rows, rows, removed, counts)
 
 
 def results(run: Run, hold: bool = True) -> DataFrame:

@@ -70,6 +70,16 @@ def keep_refused(
     return f"{reasons}. Nothing was published. {remedy}"
 
 
+def table_of(output: str, run_id: str) -> tuple[Location, dict[str, str]] | None:
+    """Return the place of a run's refused table, and the message of each gate by name; None if there is none."""
+    place = paths.staging_dir(output, run_id)
+    try:
+        kept = _Refused.model_validate_json(place.store.read(f"{place.key}/{_NAME}", MAX_COMMIT_BYTES))
+    except (OSError, ValidationError):
+        return None
+    return (paths.snapshot_dir(output, kept.snapshot_id), kept.gates) if kept.snapshot_id else None
+
+
 def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
     """Publish the refused table of a run.
 

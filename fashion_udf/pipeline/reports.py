@@ -53,7 +53,13 @@ def write(
     calibration = run.bundle.manifest.calibration[run.config.engine.precision]
     limits = {modality: facts.novelty for modality, facts in calibration.items()}
     causes, unreadable = run_tables.write(run.directory, table, planned.previous, looked_at, run.run_id, limits)
-    measured: dict[str, object] = {"seconds": work.seconds, "unreadable_texts": unreadable}
+    measured: dict[str, object] = {
+        "seconds": work.seconds,
+        "unreadable_texts": unreadable,
+        "model_version": run.bundle.model_version,
+        "engine": run.config.engine.name,
+        "precision": run.config.engine.precision,
+    }
     if run.requests is not None and run.requests.value:
         measured["requests"] = run.requests.value
     if work.scored >= MIN_ROWS_FOR_SPEED:

@@ -46,7 +46,7 @@ from fashion_udf.pipeline.reports import Work
 from fashion_udf.schema import TAGS, Reason
 from fashion_udf.scoring import udf
 from fashion_udf.spark import launcher, memory, session
-from fashion_udf.table import followers, paths, snapshot
+from fashion_udf.table import decisions, followers, paths, snapshot
 from fashion_udf.table.commit import Commit, DataFile
 from fashion_udf.table.paths import Location
 
@@ -59,12 +59,12 @@ logger = logging.getLogger(__name__)
 PLANS = 4
 
 
-def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Outcome:
+def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_id: str | None = None) -> Outcome:
     """Bring the table up to date with the catalog and publish it; publish nothing where nothing changed.
 
     Args:
         spark: a session that `session.require_usable` accepts.
-        config: of the run.
+        config, run_id: of the run; `paths.new_run_id` makes the id.
         scope: which products to look at, and which to score whatever their fingerprint; by default the whole catalog.
 
     Raises:
@@ -72,7 +72,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
         GateRefusedError: the audit refused the table (exit 3); it stays in staging for a person to look at.
         CommitConflictError: other runs published first, again and again (exit 4).
     """
-    run_id, output = paths.new_run_id(), config.output.path
+    run_id, output = run_id or paths.new_run_id(), config.output.path
     preflight.require_output(output, config.s3)
     directory = paths.staging_dir(output, run_id)
     with (
@@ -96,6 +96,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
             followers.reconcile(output, spark, config.publish.table, config.publish.delta)
             raise
         followers.reconcile(output, spark, config.publish.table, config.publish.delta)
+        decisions.compact(output)
         # Not before the commit has landed: until then a later run may need what is staged.
         staging.remove(directory)
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)

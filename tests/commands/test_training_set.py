@@ -125,3 +125,14 @@ def test_attributes_that_no_catalog_has_are_named(spark: SparkSession, tmp_path:
     with pytest.raises(CatalogError) as raised:
         training_set.write([_catalog(spark)], tmp_path / "set", attributes=["gender", "title"])
     assert str(raised.value) == "Expected columns for the attributes gender, title. Received: no catalog with gender"
+
+
+def test_decisions_of_the_review_label_products(spark: SparkSession) -> None:
+    catalog = spark.createDataFrame(
+        [("a", "Shirts"), ("b", "Shoes"), ("c", None)], "product_id string, category string"
+    )
+    decided = {"b": "Hats", "c": "Socks", "gone": "Hats"}
+    labelled = command.with_decisions(catalog, decided).orderBy("product_id").collect()
+    assert [tuple(row) for row in labelled] == [("a", "Shirts"), ("b", "Hats"), ("c", "Socks")]
+    unlabelled = command.with_decisions(catalog.drop("category"), decided).orderBy("product_id").collect()
+    assert [tuple(row) for row in unlabelled] == [("b", "Hats"), ("c", "Socks")]

@@ -1,0 +1,68 @@
+"""Decide on products that wait for a person: a page on this machine, for one reviewer.
+
+    fashion-udf review --output DIR
+
+Prints the page's address, which nobody can guess, and serves it until Ctrl-C. Decisions are files in DIR/overrides/;
+the next run applies them. Several people may review at once, each with a command of their own: they get different rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import logging
+import secrets
+import socket
+import sys
+from collections.abc import Sequence
+
+from fashion_udf import cli
+from fashion_udf.errors import EnvironmentUnsupportedError, InputError
+from fashion_udf.pages import review_app, review_queue
+from fashion_udf.pages.claims import Claims
+from fashion_udf.pages.review_photos import Photos
+from fashion_udf.pages.reviewing import Review
+from fashion_udf.table.decisions import Decisions
+from fashion_udf.table.stores import open_store
+
+ADDRESS = "127.0.0.1"
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> None:
+    """Serve the page until Ctrl-C; `arguments` defaults to the command line's."""
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
+    parser.add_argument("--port", type=int, default=0, help="of this machine's own address (default: a free one)")
+    parser.add_argument("--name", default=None, help="of the reviewer, as decisions record it (default: the user's)")
+    options = parser.parse_args(arguments)
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise EnvironmentUnsupportedError(
+            f"Expected starlette and uvicorn: install 'fashion-udf[review]'. Received: {error}"
+        ) from error
+    store, token = open_store(options.output), secrets.token_urlsafe(24)
+    queue = review_queue.read(store)
+    claims = Claims(store, queue.run_id, secrets.token_hex(8))
+    review = Review(queue, Decisions(store), claims, options.name or getpass.getuser())
+    listening = _listen(options.port)
+    url = f"http://{ADDRESS}:{listening.getsockname()[1]}/{token}/"
+    sys.stdout.write(f"{len(queue)} products wait, of run {queue.run_id}. Open {url}\nCtrl-C ends the review.\n")
+    sys.stdout.flush()
+    # Its own log would hold addresses, and with them the token.
+    settings = uvicorn.Config(
+        review_app.app(review, Photos(queue), token), log_level="warning", access_log=False, server_header=False
+    )
+    logging.getLogger("uvicorn.access").disabled = True
+    uvicorn.Server(settings).run([listening])
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((ADDRESS, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise InputError(f"Expected a free --port of {ADDRESS}. Received: {port} ({error})") from error
+    return listening

@@ -1,0 +1,125 @@
+"""What the photo alone and the text alone say of rows at the head of the review queue, and which one is likely wrong.
+
+Both at once hide which of them is wrong: the model only becomes unsure. Each row costs two predictions, so only rows
+that a person will see soon are scored alone, and a row keeps what was found until its text, photo or model changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashion_udf.catalog.columns import Catalog
+from fashion_udf.config import JobConfig
+from fashion_udf.model import bundle as bundles
+from fashion_udf.pipeline import chunks, photo_places
+from fashion_udf.pipeline.comparison import PlanCounts
+from fashion_udf.schema import Modality
+from fashion_udf.scoring import udf
+from fashion_udf.scoring.tagger import usual_settings
+from fashion_udf.table import paths
+from fashion_udf.table.stores import open_store
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+#: A family that is less likely than this is no witness against the other input.
+LEAST = 0.6
+#: By so much the photo must be surer than the text for the text to be the suspect: a shop's photos are mixed up more
+#: often than its titles, and a title that names another category than its own is rare.
+LEAD = 0.2
+#: The columns that this file adds.
+FACTS = ("image_alone", "image_confidence", "text_alone", "text_confidence")
+
+
+def with_facts(spark: SparkSession, config: JobConfig, catalog: Catalog, waiting: DataFrame, run_id: str) -> DataFrame:
+    """Add `FACTS` and `suspect` to rows that wait; they are null for rows that were not scored alone.
+
+    Args:
+        spark: the session.
+        config: of the run.
+        catalog: that is open.
+        waiting: rows with `product_id`, `fingerprint` and `modality`, the worthiest first.
+        run_id: of the run: another run's queue is looked at for what is known already.
+    """
+    from pyspark.sql import functions as F
+
+    known = _known(spark, config, run_id)
+    if known is None:
+        known = waiting.limit(0).select("fingerprint", *(_null(name) for name in FACTS))
+    readable = "image_uri" in catalog.rows.columns or catalog.photos is not None
+    both = waiting.where(F.col("modality") == F.lit(Modality.BOTH.value))
+    todo = both.join(known.select("fingerprint"), on="fingerprint", how="left_anti")
+    first = both.limit(config.pages.scored_alone).select("product_id")
+    ids = todo.join(first, on="product_id", how="left_semi").select("product_id", "fingerprint").toPandas()
+    found = known
+    if readable and len(ids):
+        frame = spark.createDataFrame(ids.astype(object), "product_id string, fingerprint string")
+        found = known.unionByName(scored_alone(spark, config, catalog, frame, len(ids)).select(*known.columns))
+    one_each = found.dropDuplicates(["fingerprint"])
+    return waiting.join(one_each, on="fingerprint", how="left").withColumn("suspect", suspect())
+
+
+def suspect() -> Column:
+    """Whether the photo or the text of a row is likely wrong, of `FACTS`; null where they agree or one says nothing."""
+    from pyspark.sql import functions as F
+
+    disagree = F.col("image_alone") != F.col("text_alone")
+    told = (F.col("image_confidence") >= F.lit(LEAST)) & (F.col("text_confidence") >= F.lit(LEAST))
+    text = F.col("image_confidence") - F.col("text_confidence") > F.lit(LEAD)
+    return F.when(disagree & told, F.when(text, "text").otherwise("photo"))
+
+
+def scored_alone(spark: SparkSession, config: JobConfig, catalog: Catalog, ids: DataFrame, count: int) -> DataFrame:
+    """Return `FACTS` of products beside the columns of `ids`: the family and its confidence by either input alone.
+
+    Args:
+        spark: the session.
+        config: of the run.
+        catalog: whose photos are at URIs, or in files that Python workers read.
+        ids: `product_id`, each once, and other columns.
+        count: number of ids.
+    """
+    from pyspark.sql import functions as F
+
+    bundle = bundles.read(config.bundle)
+    photo = "uri" if "image_uri" in catalog.rows.columns else "bytes"
+    engine = config.engine
+    remote = photo_places.remote(config, spark.sparkContext.defaultParallelism)
+    settings = usual_settings(bundle, engine.name, engine.precision, 1, photo, config.input.image_roots, remote)  # type: ignore[arg-type]
+    rows = catalog.rows if catalog.photos is None else catalog.rows.drop("image")
+    rows = chunks.spread(rows.join(F.broadcast(ids), on="product_id", how="inner"), count, PlanCounts(), count)
+    model, done = spark.sparkContext.broadcast(bundle), spark.sparkContext.accumulator(0)
+    nothing = F.lit(None).cast("string")
+
+    def score(sandboxed: bool) -> DataFrame:
+        one = udf.score_udf(model, settings, done, sandboxed, config.limits.batch_timeout, catalog.photos)
+        text = udf.score_udf(model, settings, done, sandboxed, config.limits.batch_timeout)
+        scored = rows.withColumn("image", one(nothing, nothing, chunks.photo_of(rows), nothing))
+        scored = scored.withColumn("text", text("title", "description", nothing, nothing))
+        return scored.select(
+            *ids.columns,
+            F.col("image.parent_category").alias("image_alone"),
+            F.col("image.parent_confidence").alias("image_confidence"),
+            F.col("text.parent_category").alias("text_alone"),
+            F.col("text.parent_confidence").alias("text_confidence"),
+        ).localCheckpoint()
+
+    return udf.sandboxed_if_needed(score)
+
+
+def _known(spark: SparkSession, config: JobConfig, run_id: str) -> DataFrame | None:
+    """What the newest queue before this one found: `fingerprint` and `FACTS` of the rows that were scored alone."""
+    from pyspark.sql import functions as F
+
+    store = open_store(config.output.path)
+    for name in reversed([name for name in store.list_names("runs") if name < run_id]):
+        if "queue.json" in store.list_names(f"runs/{name}"):
+            queue = spark.read.parquet((paths.run_dir(config.output.path, name) / "queue.parquet").uri)
+            return queue.where(F.col("image_alone").isNotNull()).select("fingerprint", *FACTS)
+    return None
+
+
+def _null(name: str) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.lit(None).cast("float" if name.endswith("confidence") else "string").alias(name)

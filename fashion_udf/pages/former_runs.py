@@ -1,0 +1,94 @@
+"""What earlier runs left in `<output>/runs/`, read from any store: a line for each, and the figures of the newest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from fashion_udf.pages.figures import FormerRun
+from fashion_udf.schema import NOT_A_FAILURE
+from fashion_udf.table.store import Store
+
+#: Runs on a page's curves and in the list of runs.
+CURVES, LISTED = 30, 200
+_AT_A_TIME = 16  # files: an object store takes 30 ms for each
+#: Bytes of a report that are read, at most.
+MAX_BYTES = 32_000_000
+
+
+@dataclass(frozen=True)
+class Report:
+    """`outcome.json` and `metrics.json` of a run; a file that is missing or damaged is an empty mapping."""
+
+    run_id: str
+    outcome: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+def read(store: Store, most: int) -> list[Report]:
+    """Return the reports of the last runs, oldest first."""
+    run_ids = [name for name in store.list_names("runs") if not name.startswith(".")][-most:]
+    keys = [f"runs/{run_id}/{name}.json" for run_id in run_ids for name in ("outcome", "metrics")]
+    with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="reports") as pool:
+        trees = [*pool.map(lambda key: tree(store, key), keys)]
+    return [Report(run_id, *trees[2 * place : 2 * place + 2]) for place, run_id in enumerate(run_ids)]
+
+
+def tree(store: Store, key: str) -> dict[str, Any]:
+    """Return a JSON object; an empty one where the file is missing or damaged: a report must not fail for another."""
+    try:
+        found = json.loads(store.read(key, MAX_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def line(report: Report) -> FormerRun:
+    """Return a run in a line."""
+    metrics, outcome = report.metrics, report.outcome
+    rows = _count(metrics.get("rows"))
+    decisions, statuses = _counts(metrics.get("decisions")), _counts(metrics.get("statuses"))
+    failed = sum(count for status, count in statuses.items() if status not in {*NOT_A_FAILURE})
+    times = [value for value in _mapping(metrics.get("seconds")).values() if isinstance(value, (int, float))]
+
+    def share(count: int) -> float | None:
+        return count / rows if rows else None
+
+    code = outcome.get("exit_code")
+    return FormerRun(
+        run_id=report.run_id,
+        exit_code=code if isinstance(code, int) else 1,
+        rows=rows,
+        scored=_count(_mapping(outcome.get("counts")).get("scored")),
+        auto=share(decisions.get("auto", 0)),
+        review=share(decisions.get("review", 0)),
+        abstain=share(decisions.get("abstain", 0)),
+        failed=share(failed),
+        seconds=sum(times) if times else None,
+    )
+
+
+def newest_figures(store: Store, reports: Sequence[Report]) -> tuple[dict[str, Any], list[int] | None]:
+    """Return `figures.json` of the newest run that has one, and the newest histogram that there is."""
+    newest: dict[str, Any] = {}
+    for report in reversed(reports):
+        figures = tree(store, f"runs/{report.run_id}/figures.json")
+        newest = newest or figures
+        if histogram := figures.get("histogram"):
+            return newest, [int(count) for count in histogram]
+    return newest, None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _counts(value: object) -> dict[str, int]:
+    return {str(name): count for name, count in _mapping(value).items() if isinstance(count, int)}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) else None

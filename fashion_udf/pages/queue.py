@@ -1,0 +1,182 @@
+"""The review queue: published rows that wait for a person, ranked by what a decision on them is worth.
+
+    worth = uncertainty * (1 + log2(rows alike))     one decision tells something about all rows alike
+          + 1 if photo and text disagree + share of near rows with another category + how much the confidence fell
+
+Rows are near if their embeddings have the same signs on a few fixed random directions: one pass, no index. Rows are
+alike if they are near, wait as well, and have the same category.
+
+runs/<run_id>/queue.parquet   columns of `QUEUE`, at most `MOST` rows, the worthiest first
+runs/<run_id>/queue.json      what reading their photos needs
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fashion_udf.catalog import columns
+from fashion_udf.catalog.columns import Catalog
+from fashion_udf.config import JobConfig
+from fashion_udf.model import bundle as bundles
+from fashion_udf.pages import alone
+from fashion_udf.photos.parquet_photos import FILE, ROW
+from fashion_udf.pipeline import written
+from fashion_udf.schema import EMBEDDING_SIZE, TAGS, CategorySource, Decision, to_spark
+from fashion_udf.table import paths
+from fashion_udf.table.stores import open_store
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+#: Rows of the queue, and characters of a description in it.
+MOST, DESCRIPTION = 100_000, 4_000
+#: Rows of a group of near rows, about, and most directions whose signs make groups.
+_GROUP_ROWS, _MOST_DIRECTIONS = 24, 14
+
+#: A row that waits.
+QUEUE = pa.schema(
+    [
+        *(TAGS.field(name) for name in ("product_id", "category", "category_source", "model_category", "confidence")),
+        *(TAGS.field(name) for name in ("decision", "status", "modality", "novelty", "top_categories")),
+        *(TAGS.field(name) for name in ("fingerprint", "model_version")),
+        pa.field("fell", pa.float32()),  # how much the confidence fell since the model before; null: it did not
+        pa.field("alike", pa.int64()),  # rows that wait, near this one and of the same category, itself included
+        pa.field(
+            "neighbours_disagree", pa.float32()
+        ),  # share of near sure rows of another category; null: none is near
+        pa.field("image_alone", pa.string()),  # family that the photo alone shows; null if it was not scored alone
+        pa.field("image_confidence", pa.float32()),
+        pa.field("text_alone", pa.string()),  # the same of the text
+        pa.field("text_confidence", pa.float32()),
+        pa.field("suspect", pa.string()),  # photo or text: which of them is likely wrong; null where they agree
+        pa.field("worth", pa.float64()),
+        pa.field("title", pa.string()),
+        pa.field("description", pa.string()),
+        pa.field("image_uri", pa.string()),
+        pa.field(FILE, pa.string()),  # the catalog's file that holds the photo, and the row's place in it
+        pa.field(ROW, pa.int64()),
+    ]
+)
+
+
+def write(spark: SparkSession, config: JobConfig, run_id: str, table: DataFrame, previous: DataFrame | None) -> None:
+    """Write the queue of a table that a run has published.
+
+    Args:
+        spark: the session.
+        config: of the run.
+        run_id: of the run; its reports get the queue.
+        table: the published rows, with the columns of `TAGS`.
+        previous: the rows published before, if another model had scored them.
+    """
+    catalog = columns.read(spark, config.input)
+    waiting = _ranked(_waiting(table, previous)).limit(MOST).localCheckpoint()
+    facts = alone.with_facts(spark, config, catalog, waiting, run_id)
+    rows = _with_texts(facts, catalog).withColumn("worth", worth())
+    # Sorted at last: photo and text that disagree come first. One file: the review reads it whole.
+    target = paths.run_dir(config.output.path, run_id) / "queue.parquet"
+    ordered = rows.select(*QUEUE.names).orderBy(rows["worth"].desc(), "product_id").coalesce(1)
+    written.write(ordered, target)
+    reading = {
+        "image_roots": list(config.input.image_roots),
+        "image_hosts": list(config.input.image_hosts),
+        "private_image_hosts": config.input.private_image_hosts,
+        "s3": config.s3.model_dump(),  # it holds no credentials
+        "photos": asdict(catalog.photos) if catalog.photos else None,
+        "labels": sorted(bundles.read(config.bundle).labels),
+    }
+    open_store(config.output.path).replace(f"runs/{run_id}/queue.json", json.dumps(reading).encode())
+
+
+def worth() -> Column:
+    """What a decision on a row is worth; rows that a person should see first have more."""
+    from pyspark.sql import functions as F
+
+    uncertain = F.lit(1.0) - F.coalesce("confidence", F.lit(0.0))
+    disagree = F.when(F.col("suspect").isNotNull(), 1.0).otherwise(0.0)
+    others = F.coalesce("neighbours_disagree", F.lit(0.0)) + F.coalesce("fell", F.lit(0.0))
+    return uncertain * (F.lit(1.0) + F.log2(F.greatest("alike", F.lit(1)))) + disagree + others
+
+
+def _waiting(table: DataFrame, previous: DataFrame | None) -> DataFrame:
+    """Return the rows that wait, with what the other rows of the table say of them."""
+    from pyspark.sql import functions as F
+
+    by_model = F.col("category_source") != F.lit(CategorySource.OVERRIDE.value)
+    waits = (F.col("decision") != F.lit(Decision.AUTO.value)) & by_model
+    named = [name for name in QUEUE.names if name in TAGS.names]
+    near = table.select(*named, _group(table.count())(F.col("embedding")).alias("near"), waits.alias("waits"))
+    groups = near.groupBy("near", "category").agg(
+        F.sum(F.col("waits").cast("long")).alias("alike"), F.sum((~F.col("waits")).cast("long")).alias("sure")
+    )
+    totals = groups.groupBy("near").agg(F.sum("sure").alias("all_sure"))
+    share = F.lit(1.0) - F.col("sure") / F.when(F.col("all_sure") > F.lit(0), F.col("all_sure"))
+    told = groups.join(totals, on="near", how="inner").select(
+        "near", "category", "alike", share.cast("float").alias("neighbours_disagree")
+    )
+    rows = near.where("waits").join(F.broadcast(told), on=["near", "category"], how="left").drop("near", "waits")
+    if previous is None:
+        return rows.withColumn("fell", F.lit(None).cast("float"))
+    before = previous.select(
+        "product_id", F.col("confidence").alias("before"), F.col("model_version").alias("version_before")
+    )
+    fell = F.when(
+        (F.col("model_version") != F.col("version_before")) & (F.col("before") > F.col("confidence")),
+        F.col("before") - F.col("confidence"),
+    )
+    joined = rows.join(before, on="product_id", how="left").withColumn("fell", fell.cast("float"))
+    return joined.drop("before", "version_before")
+
+
+def _ranked(waiting: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    ranked = waiting.withColumn("suspect", F.lit(None).cast("string")).withColumn("worth", worth())
+    return ranked.orderBy(F.col("worth").desc(), "product_id").drop("suspect")
+
+
+def _group(rows: int) -> Callable[[Column], Column]:
+    """A UDF from an embedding to the number of its group of near rows, of so many; null for a row without one."""
+    from pyspark.sql.pandas.functions import pandas_udf
+
+    count = min(_MOST_DIRECTIONS, (max(rows, 1) // _GROUP_ROWS).bit_length())
+    directions = np.random.default_rng(0).normal(size=(EMBEDDING_SIZE, count)).astype(np.float32)
+    powers = 2 ** np.arange(count)
+
+    def group(embeddings: pd.Series) -> pd.Series:
+        there = embeddings.notna().to_numpy()
+        groups = pd.Series(pd.NA, index=embeddings.index, dtype="Int64")
+        if there.any():
+            vectors = np.stack(embeddings[there].tolist())
+            groups[there] = (vectors @ directions > 0) @ powers
+        return groups
+
+    return pandas_udf(group, "long")  # type: ignore[call-overload, no-any-return]
+
+
+def _with_texts(waiting: DataFrame, catalog: Catalog) -> DataFrame:
+    """Add title, description and the photo's place from the catalog; a product that it lacks by now stays without."""
+    from pyspark.sql import functions as F
+
+    types = {field.name: field.dataType for field in to_spark(QUEUE).fields}
+    source = catalog.rows
+    uri = "image_uri" if "image_uri" in source.columns else None
+    place = catalog.photos is not None
+    texts = source.select(
+        "product_id",
+        "title",
+        F.substring("description", 1, DESCRIPTION).alias("description"),
+        (F.col(uri) if uri else F.lit(None).cast("string")).alias("image_uri"),
+        *((F.col(name) if place else F.lit(None)).cast(types[name]).alias(name) for name in (FILE, ROW)),
+    )
+    # The ids are few, so the catalog is read once and not moved. An id that is there twice was rejected.
+    ids = waiting.select("product_id")
+    found = texts.join(F.broadcast(ids), on="product_id", how="left_semi").dropDuplicates(["product_id"])
+    return waiting.join(found, on="product_id", how="left")

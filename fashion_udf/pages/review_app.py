@@ -1,0 +1,243 @@
+"""The review as a local web application: every address begins with a token, and the page loads nothing from elsewhere.
+
+GET  /<token>/                page
+GET  /<token>/static/...      its script and style
+GET  /<token>/api/queue       what can be filtered by, the categories, progress
+GET  /<token>/api/next        rows to decide on
+POST /<token>/api/decide      [{product_id, category}, ...]
+POST /<token>/api/skip        {index}
+POST /<token>/api/undo
+GET  /<token>/api/export.csv
+GET  /<token>/photo/<index>?size=640
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, fields
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from fashion_udf.errors import FashionError, InputError
+from fashion_udf.pages.review_photos import SIZES, Photos
+from fashion_udf.pages.review_queue import Filters
+from fashion_udf.pages.reviewing import Review
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+#: Rows of an answer, at most: a grid has forty.
+MOST_ROWS = 60
+#: Seconds between two looks at what others decide and hold.
+REFRESH = 5.0
+_MAX_BODY = 200_000
+_STATIC = {"review.js": "text/javascript", "review.css": "text/css"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def app(review: Review, photos: Photos, token: str) -> Starlette:
+    """Return the application.
+
+    Args:
+        review: of one person.
+        photos: of the queue.
+        token: the first part of every address; without it everything is 404.
+    """
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.routing import Route
+
+    views = _Views(review, photos)
+    routes = [
+        Route("/{token}/", views.page),
+        Route("/{token}/static/{name}", views.static),
+        Route("/{token}/api/queue", views.queue),
+        Route("/{token}/api/next", views.next),
+        Route("/{token}/api/decide", _with_body(views.decide), methods=["POST"]),
+        Route("/{token}/api/skip", _with_body(views.skip), methods=["POST"]),
+        Route("/{token}/api/undo", _with_body(views.undo), methods=["POST"]),
+        Route("/{token}/api/export.csv", views.export),
+        Route("/{token}/photo/{index:int}", views.photo),
+    ]
+    return Starlette(
+        routes=routes,
+        # Another name in the Host header is a page elsewhere whose address was bent to this machine.
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
+            Middleware(_Guard, token=token),
+        ],
+        exception_handlers={FashionError: _refused, OSError: _failed},
+        lifespan=lambda _: _refreshed(review, photos),
+    )
+
+
+class _Guard:
+    """Answer 404 to an address without the token, and add the headers that keep the page to itself."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], token: str) -> None:
+        self._app, self._token = app, token
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from starlette.responses import PlainTextResponse
+
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                given = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+                message["headers"] = [*message["headers"], *given]
+            await send(message)
+
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        first = scope["path"].split("/")[1]
+        known = secrets.compare_digest(first.encode(), self._token.encode())
+        inner = self._app if known else PlainTextResponse("Expected the address that `fashion-udf review` printed", 404)
+        await inner(scope, receive, with_headers)
+
+
+class _Views:
+    """What the addresses answer; each runs in a thread of its own."""
+
+    def __init__(self, review: Review, photos: Photos) -> None:
+        self._review, self._photos = review, photos
+
+    def page(self, _: Request) -> Response:
+        from starlette.responses import HTMLResponse
+
+        return HTMLResponse(_file("templates", "review.html"))
+
+    def static(self, request: Request) -> Response:
+        from starlette.responses import PlainTextResponse, Response
+
+        name = request.path_params["name"]
+        if name not in _STATIC:
+            return PlainTextResponse("not found", 404)
+        return Response(_file("static", name), media_type=_STATIC[name])
+
+    def queue(self, _: Request) -> Response:
+        queue = self._review.queue
+        names = [field.name for field in fields(Filters) if field.name != "text"]
+        filters = {name: queue.values(name) for name in names}
+        told = {"labels": queue.labels, "filters": filters, "person": self._review.person, "run_id": queue.run_id}
+        return self._answer(told)
+
+    def next(self, request: Request) -> Response:
+        asked = request.query_params
+        filters = Filters(**{field.name: asked.get(field.name, "")[:200] for field in fields(Filters)})
+        try:
+            count = min(MOST_ROWS, int(asked.get("count", "10")))
+            but = [int(word) for word in asked.get("but", "").split(",") if word]
+        except ValueError as error:
+            raise InputError(f"Expected whole numbers. Received: {error}") from error
+        rows = self._review.next(filters, count, [row for row in but if 0 <= row < len(self._review.queue)])
+        return self._answer({"rows": [self._review.queue.row(row) for row in rows]})
+
+    def decide(self, body: Any) -> Response:
+        try:
+            choices = [(str(one["product_id"]), str(one["category"])) for one in body]
+        except (TypeError, KeyError) as error:
+            raise InputError("Expected a list of product_id and category. Received: another body") from error
+        if not 0 < len(choices) <= MOST_ROWS:
+            raise InputError(f"Expected 1 to {MOST_ROWS} decisions. Received: {len(choices)}")
+        self._review.decide(choices)
+        return self._answer({})
+
+    def skip(self, body: Any) -> Response:
+        index = body.get("index") if isinstance(body, dict) else None
+        if not isinstance(index, int) or not 0 <= index < len(self._review.queue):
+            raise InputError(f"Expected the index of a row. Received: {index!r}")
+        self._review.skip(index)
+        return self._answer({})
+
+    def undo(self, _: Any) -> Response:
+        return self._answer({"rows": [self._review.queue.row(row) for row in self._review.undo()]})
+
+    def export(self, _: Request) -> Response:
+        from starlette.responses import Response
+
+        attached = {"Content-Disposition": 'attachment; filename="decisions.csv"'}
+        return Response(self._review.export(), media_type="text/csv; charset=utf-8", headers=attached)
+
+    def photo(self, request: Request) -> Response:
+        from starlette.responses import PlainTextResponse, Response
+
+        index, size = request.path_params["index"], request.query_params.get("size", "")
+        if index >= len(self._review.queue) or size not in map(str, SIZES):
+            return PlainTextResponse(f"Expected a row of the queue, and a size of {SIZES}", 404)
+        found = self._photos.jpeg(index, int(size))
+        return PlainTextResponse("no photo", 404) if found is None else Response(found, media_type="image/jpeg")
+
+    def _answer(self, tree: dict[str, Any]) -> Response:
+        from starlette.responses import JSONResponse
+
+        return JSONResponse({**tree, "progress": asdict(self._review.progress())})
+
+
+def _with_body(view: Callable[[Any], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """Read a JSON body of bounded size, and run the view in a thread."""
+
+    async def answer(request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > _MAX_BODY:
+                raise InputError(f"Expected at most {_MAX_BODY} bytes. Received: more")
+        try:
+            tree = json.loads(body or b"null")
+        except ValueError as error:
+            raise InputError(f"Expected JSON. Received: {error}") from error
+        return await run_in_threadpool(view, tree)
+
+    return answer
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"error": str(error)}, 400)
+
+
+def _failed(_: Request, error: Exception) -> Response:
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"error": f"The decision may not be kept: {error}. Try again"}, 503)
+
+
+def _file(folder: str, name: str) -> str:
+    return (resources.files("fashion_udf.pages") / folder / name).read_text(encoding="utf-8")
+
+
+@asynccontextmanager
+async def _refreshed(review: Review, photos: Photos) -> AsyncIterator[None]:
+    """Look at what others do while the application runs."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        while not ended.wait(REFRESH):
+            with suppress(FashionError, OSError):  # the next look may succeed, and a decision says what is wrong
+                review.refresh()
+
+    follower = threading.Thread(target=follow, name="refresh", daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
+        photos.close()

@@ -1,0 +1,133 @@
+"""The review queue in memory: 100,000 rows, filtered in a few milliseconds, each text shown when it is asked for."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fashion_udf.errors import InputError
+from fashion_udf.pages.queue import QUEUE
+from fashion_udf.table.store import Store
+
+#: Rows of one category that one reviewer takes at a time.
+CELL_ROWS = 8
+_MAX_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows of the queue to show; an empty text is any."""
+
+    category: str = ""
+    status: str = ""
+    decision: str = ""
+    suspect: str = ""  # photo or text
+    text: str = ""  # in the id, the title or the description
+
+
+class Queue:
+    """The rows of `queue.parquet`, the worthiest first.
+
+    Attributes:
+        run_id: of the run that wrote it.
+        rows: columns of `QUEUE`.
+        labels: categories of the model, sorted.
+        reading: what photos are read with: `queue.json`.
+        cells: int[n], the cell of each row.
+    """
+
+    def __init__(self, run_id: str, rows: pa.Table, reading: Mapping[str, Any]) -> None:
+        """Index the rows."""
+        self.run_id, self.rows, self.reading = run_id, rows.combine_chunks(), reading
+        self.labels = sorted({*reading.get("labels", ()), *pc.unique(rows["category"]).drop_null().to_pylist()})
+        self.place = {product_id: row for row, product_id in enumerate(rows["product_id"].to_pylist())}
+        self._columns = {name: _codes(rows[name]) for name in ("category", "status", "decision", "suspect")}
+        self.cells = _cells(self._columns["category"][0])
+        parts = [pc.coalesce(rows[name], "") for name in ("product_id", "title", "description")]
+        self._texts = pc.utf8_lower(pc.binary_join_element_wise(*parts, "\n"))
+
+    def __len__(self) -> int:
+        """Rows of the queue."""
+        return int(self.rows.num_rows)
+
+    def matching(self, filters: Filters) -> NDArray[np.bool_]:
+        """bool[n]: the rows that all filters let through."""
+        mask = np.ones(len(self), bool)
+        for name, (codes, values) in self._columns.items():
+            if wanted := getattr(filters, name):
+                mask &= codes == values.get(wanted, -2)
+        if filters.text:
+            found = pc.match_substring(self._texts, filters.text.lower())
+            mask &= found.to_numpy(zero_copy_only=False).astype(bool)
+        return mask
+
+    def values(self, name: str) -> list[str]:
+        """The values of a column that can be filtered by, sorted."""
+        return sorted(self._columns[name][1])
+
+    def row(self, index: int) -> dict[str, Any]:
+        """What a reviewer sees of a row."""
+        found = {name: self.rows[name][index].as_py() for name in QUEUE.names}
+        top = [dict(entry) for entry in found.pop("top_categories") or ()][:5]
+        place = ("image_uri", "file", "row", "fingerprint")
+        has_photo = found["image_uri"] is not None or found["row"] is not None
+        shown = {name: value for name, value in found.items() if name not in place}
+        return {**shown, "index": index, "top": top, "has_photo": has_photo}
+
+
+def read(store: Store) -> Queue:
+    """Read the newest queue of an output.
+
+    Raises:
+        InputError: no run has written one, or it cannot be read.
+    """
+    for run_id in reversed(store.list_names("runs")):
+        if "queue.json" not in store.list_names(f"runs/{run_id}"):
+            continue
+        try:
+            folder = f"runs/{run_id}/queue.parquet"
+            names = [name for name in store.list_names(folder) if name.endswith(".parquet") and name[0] not in "._"]
+            parts = [pq.read_table(io.BytesIO(store.read(f"{folder}/{name}", _MAX_BYTES))) for name in names]
+            rows = pa.concat_tables([part.select(QUEUE.names).cast(_nullable()) for part in parts])
+            reading = json.loads(store.read(f"runs/{run_id}/queue.json", _MAX_BYTES))
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            raise InputError(f"Expected a review queue in runs/{run_id}. Received: {error}") from error
+        return Queue(run_id, rows, reading)
+    raise InputError(
+        "Expected a review queue in --output: `fashion-udf tag` writes one when it publishes. Received: none in runs/"
+    )
+
+
+def _nullable() -> pa.Schema:
+    return pa.schema([field.with_nullable(True) for field in QUEUE])
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], dict[str, int]]:
+    """A number for each row's value, -1 for null, and the numbers by value."""
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    values = {value: code for code, value in enumerate(encoded.dictionary.to_pylist())}
+    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int32), values
+
+
+def _cells(categories: NDArray[np.int32]) -> NDArray[np.int64]:
+    """int[n]: neighbours in rank of the same category share a cell of at most `CELL_ROWS`."""
+    order = np.argsort(categories, kind="stable")
+    ordered = categories[order]
+    first = np.searchsorted(ordered, ordered)  # where the category of each ordered row begins
+    within = (np.arange(len(ordered)) - first) // CELL_ROWS
+    starts = np.ones(len(ordered), bool)
+    starts[1:] = (ordered[1:] != ordered[:-1]) | (within[1:] != within[:-1])
+    cells = np.empty(len(ordered), np.int64)
+    cells[order] = np.cumsum(starts) - 1
+    return cells

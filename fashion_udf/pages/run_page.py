@@ -1,0 +1,159 @@
+"""The page of a run: typed figures and small photos to one self-contained HTML file, with no script.
+
+Everything from the catalog is escaped by the template, and the page's own policy loads nothing and runs nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fashion_udf.pages.figures import FormerRun, RunFigures
+
+#: A page is at most 3 MB: small photos take no more than this, as text, and the rest is bounded below.
+PHOTO_BYTES = 2_000_000
+#: Characters of a text that are shown: a description may have 10 MB.
+TEXT = 300
+ERROR = 2_000
+#: Categories that are shown; a bundle may have thousands.
+CATEGORIES = 100
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a page shows of a product beside its id: its title, and a JPEG of 96 pixels."""
+
+    title: str | None = None
+    photo: bytes | None = None
+
+
+def render(figures: RunFigures, products: Mapping[str, Product] | None = None) -> str:
+    """Return the page of a run.
+
+    Args:
+        figures: of the run.
+        products: by id, as far as they were read; photos beyond `PHOTO_BYTES` are left out.
+    """
+    products = products or {}
+    photos = _data_uris(products)
+
+    def product(product_id: str) -> dict[str, str | None]:
+        known = products.get(product_id, Product())
+        return {"id": product_id, "title": known.title, "photo": photos.get(product_id)}
+
+    return _rendered("run.html", figures=figures, product=product, categories_shown=CATEGORIES)
+
+
+def render_index(runs: Sequence[tuple[FormerRun, str]]) -> str:
+    """Return `<output>/index.html`: the runs, newest first, each with its verdict."""
+    return _rendered("runs.html", runs=runs)
+
+
+def _rendered(name: str, **values: Any) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fashion_udf.pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "percent": percent,
+        "points": points,
+        "when": when,
+        "cut": cut,
+        "line": line,
+        "bars": bars,
+        "seconds": seconds,
+    }
+    return str(environment.get_template(name).render(values))
+
+
+def _data_uris(products: Mapping[str, Product]) -> dict[str, str]:
+    uris, left = {}, PHOTO_BYTES
+    for product_id, product in products.items():
+        if product.photo is None:
+            continue
+        uri = "data:image/jpeg;base64," + base64.b64encode(product.photo).decode("ascii")
+        left -= len(uri)
+        if left < 0:
+            break
+        uris[product_id] = uri
+    return uris
+
+
+def number(value: float | None) -> str:
+    """A count with a comma at each thousand; a dash for None."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    """A share such as 12.3 %; a dash for None."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def points(share: float | None) -> str:
+    """A difference of shares in points, with its sign; a dash for None."""
+    return "–" if share is None else f"{100 * share:+.2f}"
+
+
+def seconds(value: float | None) -> str:
+    """A time such as 1 h 2 min, 3 min 4 s or 5.6 s; a dash for None."""
+    if value is None:
+        return "–"
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def when(run_id: str) -> str:
+    """The time in a run's id, such as 2026-11-27 02:00 UTC; the id itself where it has none."""
+    time = started(run_id)
+    return f"{time:%Y-%m-%d %H:%M} UTC" if time else run_id
+
+
+def started(run_id: str) -> datetime | None:
+    """When a run started, by its id."""
+    try:
+        return datetime.strptime(run_id.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def cut(text: str | None, most: int = TEXT) -> str:
+    """A text of at most so many characters."""
+    text = text or ""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def line(values: Sequence[float | None], width: int = 160, height: int = 36) -> list[str]:
+    """The points of a sparkline from 0 to the largest value: a part for each stretch of known values, for SVG."""
+    top = max((value for value in values if value is not None), default=0) or 1.0
+    step = (width - 6) / max(len(values) - 1, 1)
+    parts: list[list[str]] = [[]]
+    for index, value in enumerate(values):
+        if value is None:
+            parts.append([])
+        else:
+            parts[-1].append(f"{3 + index * step:.1f},{height - 3 - (height - 6) * value / top:.1f}")
+    return [" ".join(part) for part in parts if part]
+
+
+def bars(counts: Sequence[int]) -> list[float]:
+    """The heights of a histogram's bars, as shares of its rows."""
+    total = sum(counts) or 1
+    return [count / total for count in counts]
+
+
+def quoted(*words: str) -> str:
+    """A command line for a shell."""
+    return shlex.join(words)

@@ -1,0 +1,254 @@
+"""A run with its page: however it ends, `runs/<run_id>/` gets index.html, figures.json and metrics.prom.
+
+A part that cannot be made is named on the page; a page that cannot be written is a warning, and never fails a night.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fashion_udf import errors
+from fashion_udf.config import JobConfig
+from fashion_udf.pages import (
+    former_runs,
+    inputs,
+    prometheus,
+    queue,
+    run_page,
+    run_words,
+    table_figures,
+    thumbnails,
+)
+from fashion_udf.pages.figures import Acceptance, Category, Cost, RunFigures, Unsure
+from fashion_udf.pages.run_page import Product
+from fashion_udf.pipeline import planning, refused, tagging
+from fashion_udf.pipeline.comparison import Scope
+from fashion_udf.pipeline.outcome import Outcome
+from fashion_udf.schema import TAGS
+from fashion_udf.spark import parallel, session
+from fashion_udf.table import paths, snapshot
+from fashion_udf.table.paths import Location
+from fashion_udf.table.stores import open_store
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+
+
+def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Outcome:
+    """Do what `tagging.tag` does, and write the run's page, also of a run that was refused or failed."""
+    run_id, outcome = paths.new_run_id(), None
+    try:
+        outcome = tagging.tag(spark, config, scope, run_id)
+        return outcome
+    finally:
+        write(spark, config, run_id, outcome)
+
+
+def write(spark: SparkSession, config: JobConfig, run_id: str, outcome: Outcome | None) -> None:
+    """Write the page of a run that has ended, its twins for programs, and the list of runs; never raises an error.
+
+    Args:
+        spark: the session of the run.
+        config: of the run.
+        run_id: of the run; without `runs/<run_id>/outcome.json` nothing is written.
+        outcome: what the run returned; None if it raised.
+    """
+    try:
+        page = _Page(spark, config, run_id, outcome)
+        if page.report.outcome:
+            page.write()
+    except Exception as error:
+        logger.warning("the page of run %s was not written: %s", run_id, errors.one_line(error))
+        logger.debug("traceback", exc_info=True)
+
+
+@dataclass
+class _Page:
+    spark: SparkSession
+    config: JobConfig
+    run_id: str
+    outcome: Outcome | None
+    missing: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = open_store(self.config.output.path)
+        self.reports = former_runs.read(self.store, former_runs.LISTED)
+        own = [report for report in self.reports if report.run_id == self.run_id]
+        self.report = own[0] if own else former_runs.Report(self.run_id, {}, {})
+
+    def write(self) -> None:
+        figures, products = self._figures()
+        html = run_page.render(figures, products)
+        folder = f"runs/{self.run_id}"
+        self.store.replace(f"{folder}/figures.json", json.dumps(figures.as_dict(), indent=1).encode())
+        self.store.replace(f"{folder}/metrics.prom", prometheus.render(figures).encode())
+        self.store.replace(f"{folder}/index.html", html.encode("utf-8", "replace"))
+        self._write_index()
+
+    def _write_index(self) -> None:
+        listed = [
+            (former_runs.line(report), run_words.in_a_word(report.outcome))
+            for report in reversed(self.reports)
+            if report.outcome
+        ]
+        self.store.replace("index.html", run_page.render_index(listed).encode("utf-8", "replace"))
+
+    def _figures(self) -> tuple[RunFigures, dict[str, Product]]:
+        before = [report for report in self.reports if report.run_id < self.run_id]
+        newest, histogram = former_runs.newest_figures(self.store, before[-former_runs.CURVES :])
+        told = inputs.told(self.config, self.report.metrics)
+        number = self.outcome.number if self.outcome else self._number()
+        cost = self._cost()
+        figures = RunFigures(
+            run_id=self.run_id,
+            exit_code=int(self.report.outcome.get("exit_code", 1)),
+            message=str(self.report.outcome.get("message", "")),
+            verdict="",
+            number=number,
+            decisions=self.report.metrics.get("decisions", {}),
+            modalities=self.report.metrics.get("modalities", {}),
+            previous_histogram=histogram,
+            history=[former_runs.line(report) for report in [*before, self.report][-former_runs.CURVES :]],
+            acceptance=self._acceptance(),
+            categories=self._categories({}),
+            cost=cost,
+            inputs=told,
+            differences=inputs.differences(newest.get("inputs", {}), told) if newest else (),
+        )
+        products: dict[str, Product] = {}
+        if figures.exit_code in (0, 3):  # after any other end, Spark may have ended too
+            with session.settings(self.spark, tagging.session_settings(self.spark, self.config)):
+                figures = self._with_tables(figures)
+                self._tried("the review queue", self._write_queue, None)
+                products = self._tried("photos", lambda: thumbnails.read(self.spark, self.config, _shown(figures)), {})
+        table = str(self._table() or "") or None
+        figures = run_words.with_words(figures, self.config, self.report.outcome, table, self._gates())
+        return replace(figures, missing=tuple(self.missing)), products
+
+    def _with_tables(self, figures: RunFigures) -> RunFigures:
+        place = self._table()
+        if place is None or not self.report.metrics.get("rows"):
+            return figures  # nothing was published, and no table was made
+        table = planning.read(self.spark, [place], TAGS)
+        directory = paths.run_dir(self.config.output.path, self.run_id)
+
+        def of_run(name: str) -> DataFrame:
+            return self.spark.read.parquet((directory / f"{name}.parquet").uri)
+
+        parts: list[tuple[str, Callable[[], Any], Any]] = [
+            ("confidences", lambda: table_figures.histogram(table), None),
+            ("least sure products", lambda: table_figures.least_sure(table), {}),
+            ("changes", lambda: table_figures.changed_pairs(of_run("changes")), (0, [])),
+            ("failures", lambda: table_figures.failures(of_run("failures")), []),
+        ]
+        queries = [lambda part=part: self._tried(*part) for part in parts]
+        made = parallel.run_concurrently(self.spark.sparkContext, "page of the run", queries, len(parts))
+        histogram, least_sure, (changed, pairs), failures = made
+        return replace(
+            figures,
+            histogram=histogram,
+            categories=self._categories(least_sure),
+            changed=changed,
+            pairs=pairs,
+            failures=failures,
+        )
+
+    def _write_queue(self) -> None:
+        place = self._table()
+        if place is None or not (self.outcome and self.outcome.published):
+            return
+        table = planning.read(self.spark, [place], TAGS)
+        log = snapshot.read_log(self.config.output.path)[-2:]
+        previous = None
+        if len(log) == 2 and log[0].model_version != log[1].model_version:
+            previous = planning.read(
+                self.spark, [paths.snapshot_dir(self.config.output.path, log[0].snapshot_id)], TAGS
+            )
+        queue.write(self.spark, self.config, self.run_id, table, previous)
+
+    def _tried(self, what: str, make: Callable[[], Made], otherwise: Made) -> Made:
+        try:
+            return make()
+        except Exception as error:
+            logger.warning("not on the page of the run: %s (%s)", what, errors.one_line(error))
+            self.missing.append(f"{what} ({errors.one_line(error)[:200]})")
+            return otherwise
+
+    def _number(self) -> int | None:
+        commit = self._tried("the current snapshot", lambda: snapshot.current(self.config.output.path), None)
+        return commit.number if commit else None
+
+    def _table(self) -> Location | None:
+        """The place of the table that the page is about: the published one, or the one that a gate refused."""
+        if self.outcome:
+            return paths.snapshot_dir(self.config.output.path, PurePath(self.outcome.data_dir).name)
+        kept = refused.table_of(self.config.output.path, self.run_id)
+        return kept[0] if kept else None
+
+    def _gates(self) -> dict[str, str]:
+        kept = None if self.outcome else refused.table_of(self.config.output.path, self.run_id)
+        return kept[1] if kept else {}
+
+    def _acceptance(self) -> list[Acceptance]:
+        found: dict[str, list[int]] = {}
+        for entry in self.report.metrics.get("overrides", []):
+            counts = found.setdefault(str(entry["model_category"] or "no category"), [0, 0])
+            counts[0] += entry["decided"]
+            counts[1] += entry["agreed"]
+        ordered = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
+        return [Acceptance(name, decided, agreed) for name, (decided, agreed) in ordered]
+
+    def _categories(self, least_sure: dict[str, list[Unsure]]) -> list[Category]:
+        metrics = self.report.metrics
+        now, before = metrics.get("categories") or {}, metrics.get("previous_categories") or {}
+        rows, rows_before = metrics.get("rows") or 0, metrics.get("previous_rows")
+        found = []
+        for name in sorted({*now, *before}, key=lambda name: (-now.get(name, 0), name)):
+            share = now.get(name, 0) / max(rows, 1)
+            shift = share - before.get(name, 0) / rows_before if rows_before else None
+            found.append(Category(name, now.get(name, 0), share, shift, tuple(least_sure.get(name, ()))))
+        return found
+
+    def _cost(self) -> Cost:
+        metrics, counts = self.report.metrics, self.report.outcome.get("counts", {})
+        start = run_page.started(self.run_id)
+        total = max(0.0, time.time() - start.timestamp()) if start else 0.0
+        steps: dict[str, float] = {**metrics.get("seconds", {})}
+        cores = None
+        if int(self.report.outcome.get("exit_code", 1)) in (0, 3):
+            cores = self.spark.sparkContext.defaultParallelism
+        if steps:
+            steps["start, reports and publishing"] = max(0.0, total - sum(steps.values()))
+        # Not those that share a result, nor those that an interrupted run had scored.
+        scored = counts.get("scored", 0) - counts.get("duplicates", 0) - counts.get("staged", 0)
+        price = self.config.pages.core_hour_price
+        money = total / 3600 * cores * price / scored * 1e6 if scored > 0 and cores and price is not None else None
+        slow = max(steps, key=lambda name: steps[name]) if steps else None
+        return Cost(
+            seconds=steps,
+            total_seconds=total,
+            bottleneck=run_words.BOTTLENECKS.get(slow, slow) if slow else None,
+            cores=cores,
+            rows_per_second=scored / steps["score"] if scored > 0 and steps.get("score") else None,
+            requests=metrics.get("requests") or {},
+            per_million_rows=money,
+        )
+
+
+def _shown(figures: RunFigures) -> list[str]:
+    """The products whose photos the page shows, the ones seen first at the head."""
+    ids = [product_id for pair in figures.pairs for product_id in pair.examples]
+    for place in range(table_figures.LEAST_SURE):
+        for category in figures.categories[: run_page.CATEGORIES]:
+            ids += [one.product_id for one in category.least_sure[place : place + 1]]
+    return ids

@@ -1,0 +1,91 @@
+"""Figures that a page takes from the tables of a run, counted by Spark: no row comes to the driver but examples."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from fashion_udf.pages.figures import BARS, Failure, Pair, Unsure
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+#: Pairs of categories on a page, examples of each; failures, examples of each; least sure rows of a category.
+PAIRS, EXAMPLES, FAILURES, LEAST_SURE = 20, 3, 40, 10
+
+
+def histogram(table: DataFrame) -> list[int]:
+    """Return the rows by confidence, in `BARS` bars of equal width from 0 to 1; rows without one are left out."""
+    from pyspark.sql import functions as F
+
+    bar = F.least(F.floor(F.col("confidence") * F.lit(BARS)), F.lit(BARS - 1)).cast("int")
+    known = F.col("confidence").between(0.0, 1.0)
+    counts = {row["bar"]: row["count"] for row in table.where(known).groupBy(bar.alias("bar")).count().collect()}
+    return [counts.get(index, 0) for index in range(BARS)]
+
+
+def least_sure(table: DataFrame) -> dict[str, list[Unsure]]:
+    """Return the rows of each category that the model is least sure of, least sure first; people's are left out."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    rows = table.where(F.col("confidence").isNotNull() & F.col("category").isNotNull() & ~_by_people())
+    # Spark keeps ten rows of each category in every task before it moves any (WindowGroupLimit).
+    window = Window.partitionBy("category").orderBy("confidence", "product_id")
+    ranked = rows.select("category", "product_id", "confidence", "decision", F.row_number().over(window).alias("rank"))
+    found = defaultdict[str, list[Unsure]](list)
+    for row in ranked.where(F.col("rank") <= F.lit(LEAST_SURE)).orderBy("category", "rank").collect():
+        found[row["category"]].append(Unsure(row["product_id"], row["confidence"], row["decision"]))
+    return dict(found)
+
+
+def changed_pairs(changes: DataFrame) -> tuple[int, list[Pair]]:
+    """Return how many products changed their category, and the largest pairs of categories.
+
+    Args:
+        changes: `changes.parquet` of a run.
+    """
+    from pyspark.sql import functions as F
+
+    counted = changes.groupBy("from", "to", "cause").agg(
+        F.count("*").alias("rows"), F.slice(F.array_sort(_some_ids()), 1, EXAMPLES).alias("ids")
+    )
+    rows, causes = defaultdict[tuple[str, str], int](int), defaultdict[tuple[str, str], dict[str, int]](dict)
+    ids: dict[tuple[str, str], tuple[str, ...]] = {}
+    # Groups of pairs of categories and causes: as many as a bundle has labels, squared, and mostly few.
+    for row in counted.collect():
+        pair = row["from"], row["to"]
+        rows[pair] += row["rows"]
+        causes[pair][row["cause"]] = row["rows"]
+        ids[pair] = (*ids.get(pair, ()), *row["ids"])[:EXAMPLES]
+    largest = sorted(rows, key=lambda pair: (-rows[pair], str(pair)))[:PAIRS]
+    ordered = {pair: dict(sorted(causes[pair].items(), key=lambda item: -item[1])) for pair in largest}
+    pairs = [Pair(pair[0], pair[1], rows[pair], ordered[pair], ids[pair]) for pair in largest]
+    return sum(rows.values()), pairs
+
+
+def failures(failed: DataFrame) -> list[Failure]:
+    """Return failed rows by status and error, most first; each error as it is in the table.
+
+    Args:
+        failed: `failures.parquet` of a run.
+    """
+    from pyspark.sql import functions as F
+
+    # Neither text nor photo has no error of its own; such a row's status is no failure.
+    counted = failed.groupBy("status", "error").agg(F.count("*").alias("rows"), _some_ids().alias("ids"))
+    most = counted.orderBy(F.col("rows").desc(), "status", "error").limit(FAILURES).collect()
+    return [Failure(row["status"], row["error"], row["rows"], sorted(row["ids"])[:EXAMPLES]) for row in most]
+
+
+def _some_ids() -> Column:
+    """An array of a few ids of a group; a list of all of them would hold millions."""
+    from pyspark.sql import functions as F
+
+    return F.array_distinct(F.array(F.min("product_id"), F.max("product_id"), F.first("product_id")))
+
+
+def _by_people() -> Column:
+    from pyspark.sql import functions as F
+
+    return F.col("category_source") == F.lit("override")
