@@ -154,18 +154,13 @@ class _Page:
         queries = [lambda part=part: self._tried(*part) for part in parts]
         made = parallel.run_concurrently(self.spark.sparkContext, "page of the run", queries, len(parts))
         histogram, least_sure, (changed, pairs), failures = made
+        categories = self._categories(least_sure)
         return replace(
-            figures,
-            histogram=histogram,
-            categories=self._categories(least_sure),
-            changed=changed,
-            pairs=pairs,
-            failures=failures,
+            figures, histogram=histogram, categories=categories, changed=changed, pairs=pairs, failures=failures
         )
 
     def _write_queue(self) -> None:
-        place = self._table()
-        if place is None or not (self.outcome and self.outcome.published):
+        if not (self.outcome and self.outcome.published and (place := self._table())):
             return
         table = planning.read(self.spark, [place], TAGS)
         log = snapshot.read_log(self.config.output.path)[-2:]

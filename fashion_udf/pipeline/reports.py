@@ -53,9 +53,15 @@ def write(
     calibration = run.bundle.manifest.calibration[run.config.engine.precision]
     limits = {modality: facts.novelty for modality, facts in calibration.items()}
     causes, unreadable = run_tables.write(run.directory, table, planned.previous, looked_at, run.run_id, limits)
+    measured = {**(metrics or {}), **_measured(run, work), "unreadable_texts": unreadable}
+    outcome.write_metrics(run.directory, measured)
+    unreadable_texts.warn(unreadable, f"{planned.counts.scored} products of this run")
+    return replace(run_counts(run, planned), unreadable_texts=unreadable, unchanged=causes)
+
+
+def _measured(run: Run, work: Work) -> dict[str, object]:
     measured: dict[str, object] = {
         "seconds": work.seconds,
-        "unreadable_texts": unreadable,
         "model_version": run.bundle.model_version,
         "engine": run.config.engine.name,
         "precision": run.config.engine.precision,
@@ -65,9 +71,7 @@ def write(
     if work.scored >= MIN_ROWS_FOR_SPEED:
         cores = run.spark.sparkContext.defaultParallelism
         measured["rows_per_core_second"] = work.scored / (work.seconds["score"] * cores)
-    outcome.write_metrics(run.directory, {**(metrics or {}), **measured})
-    unreadable_texts.warn(unreadable, f"{planned.counts.scored} products of this run")
-    return replace(run_counts(run, planned), unreadable_texts=unreadable, unchanged=causes)
+    return measured
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:

@@ -97,8 +97,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
             raise
         followers.reconcile(output, spark, config.publish.table, config.publish.delta)
         decisions.compact(output)
-        # Not before the commit has landed: until then a later run may need what is staged.
-        staging.remove(directory)
+        staging.remove(directory)  # not before the commit has landed: until then a later run may need it
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
 
 
