@@ -111,8 +111,7 @@ def publish(
         if commit is None or commit.run_id != snapshot_id:
             raise log.conflict(number, head)
     else:
-        before = parent.number if parent else None
-        commit = Commit(number, snapshot_id, before, utc_now(), snapshot_id, model_version, files)
+        commit = Commit(number, snapshot_id, number - 1 or None, utc_now(), snapshot_id, model_version, files)
         _require_durable(output, commit, expected_rows)
         commit = log.append(store, commit)
     update_pointer(output, commit)

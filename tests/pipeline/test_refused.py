@@ -74,7 +74,7 @@ def test_a_gate_that_is_not_accepted_still_refuses(tmp_path: Path, accepted: lis
     missing = [gate for gate in (SHIFT, FLIPS) if gate.gate not in accepted]
     told = "; ".join(f"[{gate.gate}] {gate.message}" for gate in missing)
     expected = (
-        "Expected --accept for every gate that refused run r9, and none of ledger, embeddings. "
+        "Expected --accept for every gate that refused run r9, and none of ledger, embeddings, texts. "
         f"Received: {json.dumps(accepted)}; still refused: {told}"
     )
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
