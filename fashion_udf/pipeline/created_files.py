@@ -7,6 +7,7 @@ and takes what is there, so there is one file of each partition, and nobody ever
 
 from __future__ import annotations
 
+import inspect
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -39,7 +40,9 @@ def create(rows: DataFrame, place: Location, options: Mapping[str, str]) -> tupl
     """
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    schema = _without_nullability(to_arrow_schema(rows.schema))
+    # Releases of Spark before 4.1 take every time for one in UTC, as the session's is.
+    zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in inspect.signature(to_arrow_schema).parameters else {}
+    schema = _without_nullability(to_arrow_schema(rows.schema, **zone))
     write = partial(_write_part, place, s3_store.settings(), schema, dict(options))
     written = rows.mapInArrow(write, "name string, size long, rows long, sha256 string").collect()
     found = [DataFile(*row) for row in written]

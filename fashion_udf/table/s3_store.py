@@ -79,12 +79,9 @@ class _Place:
         self._settings = settings
 
     def list_names(self, prefix: str) -> list[str]:
-        start = f"{self._prefix}{prefix}/"
-        names = set[str]()
-        for page in self._pages(start, Delimiter="/"):
-            names.update(each["Prefix"][len(start) : -1] for each in page.get("CommonPrefixes", ()))
-            names.update(each["Key"][len(start) :] for each in page.get("Contents", ()))
-        return sorted(names - {""})
+        # Not by a delimiter: some stores go on to list a prefix for a while after its last object was deleted.
+        below = (file.key[len(prefix) + 1 :] for file in self.list_files(prefix) if not file.key.endswith("/"))
+        return sorted({name.split("/")[0] for name in below})
 
     def list_files(self, prefix: str) -> list[StoredFile]:
         return [
@@ -152,10 +149,10 @@ class _Place:
                 raise OSError(errno.EIO, f"{failed[0].get('Code')} for {len(failed)} objects", prefix)
         return True
 
-    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, prefix: str) -> Iterator[dict[str, Any]]:
         paginator = self._client().get_paginator("list_objects_v2")
         with _as_os_error(prefix):
-            yield from paginator.paginate(Bucket=self._bucket, Prefix=prefix, **options, **self._settings.request)
+            yield from paginator.paginate(Bucket=self._bucket, Prefix=prefix, **self._settings.request)
 
     def _range(self, key: str, etag: str) -> Callable[[int, int], bytes]:
         def read(start: int, end: int) -> bytes:

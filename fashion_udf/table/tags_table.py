@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fashion_udf.s3 import S3Settings
 from fashion_udf.schema import TAGS, to_spark
-from fashion_udf.table import data_files, diff, followers, listing, paths, pins, rollback, snapshot
+from fashion_udf.table import data_files, diff, followers, listing, paths, pins, rollback, s3_store, snapshot
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -32,13 +33,16 @@ class TagsTable:
         [2]
     """
 
-    def __init__(self, output: str | Path) -> None:
+    def __init__(self, output: str | Path, s3: S3Settings | None = None) -> None:
         """Remember where the table is; nothing is read.
 
         Args:
-            output: the `output.path` of the job that publishes it.
+            output: the `output.path` of the job that publishes it, a path or a URI.
+            s3: where S3 is, as `load_config(...).s3` says it; by default what the environment says.
         """
         self._output = str(output)
+        if s3 is not None:
+            s3_store.use(s3)
 
     def __repr__(self) -> str:
         """Name the table's place."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +22,12 @@ from fashion_udf.s3 import S3Settings
 from fashion_udf.table import s3_store, snapshot
 from fashion_udf.table.stores import open_store
 from fashion_udf.table.tags_table import TagsTable
+from tests import small_bundle
 from tests.nights import COLUMNS, Killed, Shop
 from tests.servers import jars
 from tests.servers.hadoop import Hdfs, hadoop_process, hdfs
 from tests.servers.s3 import S3Server
+from tests.submit import REPOSITORY
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -63,7 +67,25 @@ def on_local_files(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 
 
 def _config(shop: Shop, folder: Path, place: Place) -> JobConfig:
-    return shop.write(folder).model_copy(update={"output": Output(path=place[0]), "s3": place[1]})
+    """Write the inputs of a run where its output is: catalog, overrides and bundle."""
+    config, (output, settings) = shop.write(folder), place
+    changes: dict[str, Any] = {"output": Output(path=output), "s3": settings}
+    if "://" in output:
+        version = small_bundle.read().model_version
+        changes["input"] = config.input.model_copy(update={"path": _put(folder / "catalog", output)})
+        changes["overrides"] = config.overrides.model_copy(update={"path": _put(folder / "overrides", output)})
+        changes["bundle"] = f"{_put(small_bundle.directory(), output)}@{version}"
+    return config.model_copy(update=changes)
+
+
+def _put(source: Path, output: str) -> str:
+    """Copy a folder to the place beside an output, in place of what is there; returns its URI."""
+    root = output.removesuffix("/out")
+    store = open_store(root)
+    store.delete_tree(source.name, float("inf"))
+    for path in (path for path in source.rglob("*") if path.is_file()):
+        store.replace(f"{source.name}/{path.relative_to(source)}", path.read_bytes())
+    return f"{root}/{source.name}"
 
 
 def _held(output: str, number: int | None = None) -> Rows:
@@ -92,8 +114,10 @@ def _nights(spark: SparkSession, folder: Path, place: Place) -> list[Rows]:
     night()
     assert tables[-1] == shop.expected()
     shop.add(2)
+    shop.override(2)
     newest = spark.createDataFrame([([*shop.products][-1],)], "product_id string")
     night(Scope(selected=newest))
+    assert set(shop.overrides.items()) & {(name, row[0]) for name, row in tables[-1].items()}
     _run("rollback", output, "--to", 1)
     tables.append(_held(output))
     assert tables[-1] == tables[0]
@@ -145,6 +169,10 @@ def test_nights_on_hdfs_make_the_table_of_nights_on_local_files(
 ) -> None:
     assert _nights(spark, tmp_path, on_hdfs) == on_local_files
     _check_commands(on_hdfs[0], capsys)
+    # Without a Spark that runs: Java alone is started.
+    command = [sys.executable, "-m", "fashion_udf", "snapshots", "verify", "--output", on_hdfs[0]]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0 and "are as committed" in ended.stdout, ended.stderr[-2000:]
 
 
 @contextlib.contextmanager

@@ -319,7 +319,7 @@ def test_a_file_that_no_commit_names_stays_and_is_reported(tmp_path: Path) -> No
 
 
 def _move_out(path: Path) -> None:
-    target = path.parent / f"moved-{path.name}"
+    target = path.parent.parent / f"moved-{path.name}"
     path.rename(target)
     path.symlink_to(target)
 

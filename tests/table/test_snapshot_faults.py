@@ -123,3 +123,23 @@ def test_every_fault_of_a_store_ends_in_a_truthful_outcome(
         if len(memory.operations) < k:
             return
     pytest.fail("publish needs more operations of its store than this test looks at")
+
+
+class _Stale(MemoryStore):
+    """A store that shows a new object at once, and an overwritten one never: some take half a minute for it."""
+
+    def write(self, key: str, data: bytes) -> None:
+        self.objects.setdefault(key, data)
+        self.times.setdefault(key, 0.0)
+
+
+def test_a_store_that_shows_overwritten_objects_late_loses_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, parent = _Stale(), None
+    monkeypatch.setitem(stores.STORES, "s3", memory)
+    for number in range(1, 4):
+        memory.write(f"tags/data/r{number}/part-0.parquet", b"rows")
+        found = (DataFile("part-0.parquet", 4, 1, "a" * 64),)
+        parent = snapshot.publish("s3://b/out", f"r{number}", found, "v", expected_rows=1, parent=parent)
+        assert snapshot.current("s3://b/out") == parent and parent.number == number
+    assert memory.objects["tags/current"] == b"data/r1", "a hint for people, whole and of an older snapshot"
+    assert [commit.run_id for commit in snapshot.read_log("s3://b/out")] == ["r1", "r2", "r3"]
