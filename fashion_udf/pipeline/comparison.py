@@ -68,11 +68,9 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     """Decide what to do with every row of the catalog.
 
     Args:
-        rows: as `fingerprint.with_fingerprints` gives them, with `failed_nights`.
-        previous: the published table, with the columns of `TAGS`.
+        rows, previous: as `fingerprint.with_fingerprints` gives them, with `failed_nights`; the published table.
         results: staged results, as `usable_results` gives them.
-        scope: of the run.
-        max_nights: a published row whose photo could not be had on so many nights stays as it is.
+        scope, max_nights: of the run; a published row whose photo could not be had on so many nights stays as it is.
 
     Returns:
         The columns of `PLAN`.
