@@ -86,10 +86,9 @@ def tag_udf(
     sandbox: bool = False,
     batch_timeout: float = 600.0,
 ) -> Callable[..., Column]:
-    """Return a function of the columns title, description and photo, for any data frame; it gives a struct column.
+    """Return a function of the columns title, description and photo; it gives a struct with the fields of `Tagger.tag`.
 
-    Its fields are those of `Tagger.tag`. Description and photo may be left out. With photos in the rows, 64 is plenty
-    for `spark.sql.execution.arrow.maxRecordsPerBatch`; Spark's 10,000 may not fit.
+    Photos in the rows want `spark.sql.execution.arrow.maxRecordsPerBatch` at 64: Spark's 10,000 may not fit.
 
     Examples:
         >>> import fashion_udf as fu
@@ -100,10 +99,10 @@ def tag_udf(
 
     Args:
         spark, bundle: a classic session, whose settings stay as they are; of `load_bundle`.
-        photo: whether the photo column holds `bytes`, a `uri` (of a file, of S3 or of a host), or nothing.
+        photo: the photo column holds `bytes`, a `uri` (of a file, of S3 or of a host), or nothing; it may be left out.
         engine, precision, top_k: as of `Tagger`; `auto` looks at the driver's CPU.
         image_roots, image_hosts, s3: directories of local photos; hosts for https; a job's section `s3`.
-        sandbox: decode every photo in a child process, so that one which kills the decoder costs its row alone. Slower.
+        sandbox: decode each photo in a child process: one that kills the decoder costs its row alone. Slower.
         batch_timeout: seconds after which a batch is taken for hung, and its worker ends.
 
     Raises:

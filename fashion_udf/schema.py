@@ -124,10 +124,13 @@ PLAN = pa.schema(
         pa.field("damaged_text", pa.bool_()),  # a byte that was not UTF-8 became U+FFFD
         pa.field("further_photos", pa.int32()),  # that the cell names beside the first one
         pa.field("photo_bytes", pa.int64()),  # null if the plan did not look at photos
+        pa.field("by_url", pa.bool_()),  # the photo comes from a host, by https or http
         pa.field("failed_nights", pa.int32()),  # on which this photo could not be had, before this one; null for none
         pa.field("action", pa.string()),  # of `Action`
         pa.field("reason", pa.string()),  # of `Reason`; null if the published row is carried
         pa.field("known_sha256", pa.string()),  # null if the row is scored whatever the photo's bytes
+        # When the published photo was fetched; null if its host is not asked whether it was modified since.
+        pa.field("known_since", pa.timestamp("us", tz="UTC")),
         pa.field("staged_by", pa.string()),  # id of the run whose result the row takes; null where none is staged
     ]
 )

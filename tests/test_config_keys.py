@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import io
 import json
@@ -24,7 +25,7 @@ from fashion_udf.errors import CatalogError, InputError
 from fashion_udf.model.engines import registry
 from fashion_udf.pages import review_queue, run_report
 from fashion_udf.photos import fetch
-from fashion_udf.pipeline import assembly, chunks, comparison, gates, planning, tagging
+from fashion_udf.pipeline import assembly, chunks, comparison, gates, photo_places, planning, tagging
 from fashion_udf.pipeline.audit import Audit
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.scoring import udf
@@ -172,6 +173,11 @@ def night(spark: SparkSession, settings: JobConfig, monkeypatch: pytest.MonkeyPa
     }
 
 
+def fetched(_: SparkSession, settings: JobConfig, __: pytest.MonkeyPatch) -> Facts:
+    """How photos are fetched that are no local files."""
+    return dataclasses.asdict(photo_places.remote(settings, 2))
+
+
 def asked(_: SparkSession, settings: JobConfig, __: pytest.MonkeyPatch) -> Facts:
     """How S3 is asked."""
     facts = s3.client(settings.s3).meta
@@ -214,6 +220,8 @@ EFFECTS = {
     "input.csv.encoding": Effect("cp1252", read, "title", CSV),
     "input.ignore": Effect(["part.*"], read, "product_id", {"input.path": "{folder}/two"}),
     "input.image_roots": Effect(["{folder}/other"], scored, "status"),
+    "input.image_hosts": Effect(["cdn.example"], fetched, "hosts"),
+    "input.private_image_hosts": Effect(True, fetched, "private_hosts"),
     "input.max_rejected": Effect(2, planned, "accepted", {"input.path": "{folder}/doubled"}),
     "output.path": Effect("{folder}/elsewhere", night, "directory of the table"),
     "bundle": Effect(str(small_bundle.directory("int8")), planned, "model_version"),
@@ -228,6 +236,9 @@ EFFECTS = {
     "limits.batch_timeout": Effect(77.0, night, "seconds of a batch"),
     "limits.retry_nights": Effect(2, night, "nights of a photo that fails"),
     "limits.fetch_threads": Effect(0, scored, "fetched in the worker's own thread"),
+    "limits.image_timeout": Effect(7.0, fetched, "seconds"),
+    "limits.requests_per_second": Effect(8.0, fetched, "requests_per_second"),
+    "gates.max_refused": Effect(1, fetched, "max_refused"),
     "gates.max_failures": Effect(1, refused, "gates"),
     "gates.max_without_category": Effect(1, refused, "gates"),
     "gates.max_withdrawn": Effect(1, refused, "gates"),

@@ -29,11 +29,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -
     parser.add_argument(
         "--retry-failed", action="store_true", help="score what failed again, also where nothing changed"
     )
+    parser.add_argument(
+        "--recheck-photos", action="store_true", help="ask hosts whether photos of URLs were replaced since"
+    )
     parser.add_argument("--force", action="store_true", help="score every product again")
     options = parser.parse_args(arguments)
     settings = config.load(JobConfig, options.config, config.parse_overrides(options.set))
     spark = session.start("tag_catalog", settings.s3)
-    scope = Scope(forced=options.force, retry_failed=options.retry_failed)
+    scope = Scope(forced=options.force, retry_failed=options.retry_failed, recheck_photos=options.recheck_photos)
     if options.plan:
         sys.stdout.write(preview_summary(tagging.preview(spark, settings, scope)))
     else:

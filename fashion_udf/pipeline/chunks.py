@@ -137,7 +137,7 @@ def _rows(job: Job, chunk: Chunk) -> DataFrame:
     file, rank = F.col(FILE), F.col("rank")
     chosen = file.isin(*names) if None not in chunk.files else file.isNull() | file.isin(*names)
     todo = job.todo.where(chosen & (rank >= F.lit(chunk.first)) & (rank < F.lit(chunk.end)))
-    ids = todo.select("product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256")
+    ids = todo.select("product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256", "known_since")
     # The ids are few, so they are broadcast and the photos stay where they are.
     return job.source.where(chosen).join(F.broadcast(ids), on="product_id", how="inner")
 
@@ -187,7 +187,7 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
     )
     scored = fingerprint.fingerprint(F.col("title"), F.col("description"), identity, job.versions)
     return (
-        rows.withColumn("score", score("title", "description", photo, "known_sha256"))
+        rows.withColumn("score", score("title", "description", photo, "known_sha256", "known_since"))
         .select(
             "planned_fingerprint",
             scored.alias("fingerprint"),

@@ -30,11 +30,13 @@ class Scope:
         selected: `product_id` of the products to look at, all others are carried; None: the whole catalog.
         forced: score every product looked at.
         retry_failed: score failed products, also where nothing changed.
+        recheck_photos: ask hosts whether the photo of a URL is still the one that was scored.
     """
 
     selected: DataFrame | None = None
     forced: bool = False
     retry_failed: bool = False
+    recheck_photos: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,9 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     """Decide what to do with every row of the catalog.
 
     Args:
-        rows: as `fingerprint.with_fingerprints` gives them, with `failed_nights`.
-        previous: the published table, with the columns of `TAGS`.
+        rows, previous: as `fingerprint.with_fingerprints` gives them, with `failed_nights`; the published table.
         results: staged results, as `usable_results` gives them.
-        scope: of the run.
-        max_nights: a published row whose photo could not be had on so many nights stays as it is.
+        scope, max_nights: of the run; a published row whose photo could not be had on so many nights stays as it is.
 
     Returns:
         The columns of `PLAN`.
@@ -82,8 +82,12 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     staged = staged.toDF("fingerprint", "unchanged", "staged_sha256", "staged_by")
     joined = rows.join(published, on="product_id", how="left").join(staged, on="fingerprint", how="left")
     again = F.lit(scope.forced) | _failed(F.col("old_status"), scope.retry_failed)
-    carried = (F.col("fingerprint") == F.col("old_fingerprint")) & ~again
-    rests = _tried_enough(max_nights) & ~F.lit(scope.forced or scope.retry_failed)
+    recheck = F.lit(scope.recheck_photos) & F.col("by_url")
+    carried = (F.col("fingerprint") == F.col("old_fingerprint")) & ~again & ~recheck
+    tried_enough = (
+        F.coalesce(F.col("failed_nights") >= F.lit(max_nights), F.lit(False)) & F.col("old_status").isNotNull()
+    )
+    rests = tried_enough & ~F.lit(scope.forced or scope.retry_failed)
     but_for_the_photo = ~_differs(fingerprint.text_part) & ~_differs(fingerprint.versions_part) & ~again
     same_photo = but_for_the_photo & F.col("unchanged") & (F.col("old_image_sha256") == F.col("staged_sha256"))
     action = (
@@ -97,25 +101,19 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
         action.alias("action"),
         F.when(~action.isin(Action.CARRY.value, Action.REST.value), _reason(scope)).alias("reason"),
         F.when(but_for_the_photo, F.col("old_image_sha256")).alias("known_sha256"),
+        F.when(but_for_the_photo & recheck, F.col("old_tagged_at")).alias("known_since"),
         "staged_by",
     ).select(*PLAN.names)
 
 
 #: Columns of a published row that a plan reads.
-_PUBLISHED = ("fingerprint", "status", "image_sha256")
+_PUBLISHED = ("fingerprint", "status", "image_sha256", "tagged_at")
 
 
 def _differs(part: Callable[[Column], Column]) -> Column:
     from pyspark.sql import functions as F
 
     return part(F.col("fingerprint")) != part(F.col("old_fingerprint"))
-
-
-def _tried_enough(max_nights: int) -> Column:
-    """Whether a published row's photo could not be had on so many nights."""
-    from pyspark.sql import functions as F
-
-    return F.coalesce(F.col("failed_nights") >= F.lit(max_nights), F.lit(False)) & F.col("old_status").isNotNull()
 
 
 def _failed(status: Column, any_failure: bool) -> Column:
@@ -135,6 +133,7 @@ def _reason(scope: Scope) -> Column:
         .when(_differs(fingerprint.text_part), Reason.TEXT.value)
         .when(_differs(fingerprint.versions_part), Reason.MODEL.value)
         .when(_failed(F.col("old_status"), scope.retry_failed), Reason.RETRY.value)
+        .when(F.lit(scope.recheck_photos), Reason.IMAGE.value)
         .otherwise(Reason.FORCED.value)
     )
 
@@ -150,7 +149,7 @@ def one_per_fingerprint(planned: DataFrame) -> DataFrame:
     agreed = F.when(F.min(known).over(same) == F.max(known).over(same), F.col("known_sha256"))
     return (
         planned.where(F.col("action") == F.lit(Action.SCORE.value))
-        .withColumn("known_sha256", agreed)
+        .withColumns({"known_sha256": agreed, "known_since": F.min("known_since").over(same)})
         .withColumn("_rank", F.row_number().over(same.orderBy("product_id")))
         .where(F.col("_rank") == F.lit(1))
         .drop("_rank")

@@ -81,7 +81,7 @@ def with_fingerprints(
         photos: in the files of the source, in whose order the rows come; None: in the rows, or at URIs.
 
     Returns:
-        The columns of `PLAN` from `product_id` to `photo_bytes` (null if photos are not looked at).
+        The columns of `PLAN` from `product_id` to `by_url` (`photo_bytes` is null if photos are not looked at).
     """
     from pyspark.sql import functions as F
 
@@ -102,6 +102,7 @@ def with_fingerprints(
         "has_photo": F.col("has_photo"),
         **_held(),
         "photo_bytes": size,
+        "by_url": F.lit(False) if uri is None else F.coalesce(F.lower(uri).rlike("^https?:"), F.lit(False)),
     }
     named = (column.alias(name) for name, column in computed.items())
     return _with_presence(source, versioned, photos).select("product_id", *named)

@@ -100,6 +100,7 @@ def _scored(run: Run, product_ids: pd.Series) -> pd.DataFrame:
     rows = chunks.spread(rows, len(product_ids), counts, len(product_ids))
     model, done = spark.sparkContext.broadcast(run.bundle), spark.sparkContext.accumulator(0)
     settings, nothing = run.settings(with_photos=True), F.lit(None).cast("string")
+    never = F.lit(None).cast("timestamp")
     facts: dict[str, Column] = {
         "category": F.col("score.model_category"),
         "text": fingerprint.text_part(
@@ -109,7 +110,7 @@ def _scored(run: Run, product_ids: pd.Series) -> pd.DataFrame:
 
     def score(sandboxed: bool) -> pd.DataFrame:
         scores = udf.score_udf(model, settings, done, sandboxed, run.config.limits.batch_timeout, run.photos)
-        scored = rows.withColumn("score", scores("title", "description", chunks.photo_of(rows), nothing))
+        scored = rows.withColumn("score", scores("title", "description", chunks.photo_of(rows), nothing, never))
         named = (facts.get(name, F.col(f"score.{name}")).alias(name) for name in shadow_report.FACTS)
         return scored.select("product_id", "score.status", *named).toPandas()
 

@@ -5,11 +5,13 @@ A bad photo or an empty title is a status in its row. Only a failing engine rais
 
 from __future__ import annotations
 
+import email.utils
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -101,17 +103,19 @@ class Scorer:
         descriptions: Sequence[str | None],
         photo_column: Iterable[bytes | str | None],
         known_sha256: Sequence[str | None] | None = None,
+        known_since: Sequence[datetime | None] | None = None,
     ) -> pd.DataFrame:
         """Score rows; the result has the columns of `SCORE`, one row for each input row, in the same order.
 
         Photos are taken one at a time, so that an iterator may read each at its turn. A row is `unchanged`, and not
-        scored, if its photo has the bytes of its `known_sha256`. Tuples and memory views are for Spark (see
-        `Answers.columns`).
+        scored, if its photo has the bytes of its `known_sha256`, or its host says that it was not modified since
+        `known_since`. Tuples and memory views are for Spark (see `Answers.columns`).
         """
         texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
         token_ids = tokenizer.encode(self._tokenizer, texts)  # int32[n, t]
         has_text = (token_ids != 0).any(axis=1)
-        known = [None] * len(texts) if known_sha256 is None else known_sha256
+        nothing = [None] * len(texts)
+        known = [*zip(known_sha256 or nothing, known_since or nothing, strict=True)]
         photo_rows, outputs = self._predictions(photo_column, known, token_ids, has_text)
         has_photo = np.asarray([photo.status is Status.OK for photo in photo_rows], bool)
         modalities = [_MODALITIES[2 * photo + words] for photo, words in zip(has_photo, has_text, strict=True)]
@@ -132,7 +136,7 @@ class Scorer:
     def _predictions(
         self,
         photo_column: Iterable[bytes | str | None],
-        known_sha256: Sequence[str | None],
+        known: Sequence[tuple[str | None, datetime | None]],
         token_ids: NDArray[np.int32],
         has_text: NDArray[np.bool_],
     ) -> tuple[list[_Photo], Prediction]:
@@ -150,7 +154,7 @@ class Scorer:
             outputs.attributes[rows] = prediction.attributes
 
         step, waiting, words_only = self._settings.batch_size, list[int](), list[int]()
-        with closing(prefetch(self._photo, zip(photo_column, known_sha256, strict=True), self._threads, step)) as pairs:
+        with closing(prefetch(self._photo, zip(photo_column, known, strict=True), self._threads, step)) as pairs:
             for row, (photo, pixels) in enumerate(pairs):
                 photo_rows.append(photo)
                 if pixels is not None:
@@ -168,13 +172,18 @@ class Scorer:
             predict(rows, np.full((len(rows), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8), 0.0)
         return photo_rows, outputs
 
-    def _photo(self, item: tuple[bytes | str | None, str | None]) -> tuple[_Photo, NDArray[np.uint8] | None]:
-        photo, known_sha256 = item
+    def _photo(
+        self, item: tuple[bytes | str | None, tuple[str | None, datetime | None]]
+    ) -> tuple[_Photo, NDArray[np.uint8] | None]:
+        photo, (known_sha256, known_since) = item
         if photo is None or self._settings.photo == "none":
             return _NO_PHOTO, None
         if isinstance(photo, str):
             settings = self._settings
-            fetched = fetch.read(photo, settings.image_roots, settings.max_image_bytes, settings.remote)
+            since = None if known_sha256 is None or known_since is None else _http_date(known_since)
+            fetched = fetch.read(photo, settings.image_roots, settings.max_image_bytes, settings.remote, since)
+            if fetched.unchanged:
+                return _Photo(Status.OK, None, fetched.identity, known_sha256, unchanged=True), None
             if fetched.data is None:
                 return _Photo(fetched.status, fetched.error, fetched.identity, None), None
             data, identity = fetched.data, fetched.identity
@@ -196,6 +205,11 @@ class Scorer:
 
 #: By 2 * (has a photo) + (has a text).
 _MODALITIES = tuple(kind.value for kind in (Modality.NONE, Modality.TEXT, Modality.IMAGE, Modality.BOTH))
+
+
+def _http_date(fetched_at: datetime) -> str:
+    """Return the date that a host is asked about, a day before the photo was fetched: its clock may be another one."""
+    return email.utils.format_datetime((fetched_at - timedelta(days=1)).astimezone(UTC), usegmt=True)
 
 
 def _all_finite(outputs: Prediction) -> NDArray[np.bool_]:

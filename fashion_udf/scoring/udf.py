@@ -60,7 +60,9 @@ def score_udf(
     photos: PhotoColumn | None = None,
     requests: Accumulator[dict[str, int]] | None = None,
 ) -> Callable[..., Column]:
-    """Return a UDF over (title, description, photo, known_sha256) that yields a struct with the fields of `SCORE`.
+    """Return a UDF that yields a struct with the fields of `SCORE`.
+
+    Its columns are title, description, photo, known_sha256 and known_since.
 
     Args:
         bundle: the verified bundle, broadcast once.

@@ -86,7 +86,7 @@ def prepare(work: Path, rows: int, shared: Path | None) -> Catalogs:
         InputError: there are fewer products.
     """
     source = work / ("shared" if shared else "generated")
-    items = list(islice(_shared(shared) if shared else _generated(rows), rows))
+    items = list(islice(_shared(shared) if shared else generated(rows), rows))
     if len(items) < rows:
         raise InputError(f"Expected at least {rows} different products. Received: {len(items)}; lower --rows")
     catalogs = Catalogs(items, source / "photos", source / str(rows))
@@ -158,6 +158,7 @@ def _shared(folder: Path) -> Iterator[Item]:
             yield Item(path.stem, record["display name"], record["description"], photo)
 
 
-def _generated(count: int) -> Iterator[Item]:
+def generated(count: int) -> Iterator[Item]:
+    """Yield drawn garments."""
     for product in catalog.products(count, seed=_SEED):
         yield Item(product.product_id, product.title or "", product.description or "", product.image or b"")

@@ -57,7 +57,11 @@ def test_the_rows_of_all_chunks_are_those_to_do_each_once(spark: SparkSession, t
         .createOrReplaceTempView("chunks_view")  # fmt: skip
     frame = columns.read(spark, source).rows
     todo = frame.where(F.col("product_id") % 4 != 1).select(
-        "product_id", "file", F.concat(F.lit("f"), "product_id").alias("fingerprint"), F.lit("s").alias("known_sha256")
+        "product_id",
+        "file",
+        F.concat(F.lit("f"), "product_id").alias("fingerprint"),
+        F.lit("s").alias("known_sha256"),
+        F.lit(None).cast("timestamp").alias("known_since"),
     )
     todo = todo.withColumn("row", F.col("row") if "row" in frame.columns else F.lit(None).cast("long"))
     division.ranked(todo).write.parquet(str(tmp_path / "todo"))

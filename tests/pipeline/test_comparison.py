@@ -24,7 +24,9 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
     rows, published, staged = [], [], []
     for name, case in cases.items():
         now = fingerprint(name + case.get("text", ""), case.get("image", "i"), case.get("versions", "v"))
-        rows.append((name, now, "file", 0, True, True, False, 0, 1, case.get("failed_nights")))
+        rows.append(
+            (name, now, "file", 0, True, True, False, 0, 1, case.get("by_url", False), case.get("failed_nights"))
+        )
         if case.get("published", True):
             status, sha256 = case.get("status", "ok"), case.get("sha256", "s")
             published.append(
@@ -33,17 +35,17 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
         if "unchanged" in case:
             result = {"planned_fingerprint": now, "unchanged": case["unchanged"]}
             staged.append({**result, "image_sha256": case.get("staged_sha256", "s")})
-    frame = spark.createDataFrame(rows, ROWS)
+    frame = spark.createDataFrame(rows, f"{ROWS}, failed_nights int")
     usable = results(spark, *staged).withColumnRenamed("planned_fingerprint", "for_fingerprint")
     found = comparison.with_actions(frame, tags(spark, *published), usable, scope, 3)
-    assert found.columns == [*frame.columns, "action", "reason", "known_sha256", "staged_by"]
+    assert found.columns == [*frame.columns, "action", "reason", "known_sha256", "known_since", "staged_by"]
     decided = found.collect()
     assert len(decided) == len(cases), "each row once"
     return {row["product_id"]: (row["action"], row["reason"], row["known_sha256"]) for row in decided}
 
 
 HELD = "has_photo boolean, has_text boolean, damaged_text boolean, further_photos int"
-ROWS = f"product_id string, fingerprint string, file string, row long, {HELD}, photo_bytes long, failed_nights int"
+ROWS = f"product_id string, fingerprint string, file string, row long, {HELD}, photo_bytes long, by_url boolean"
 #: name -> (what is compared, what is to be done).
 NIGHTLY: dict[str, tuple[dict[str, Any], tuple[str, str | None, str | None]]] = {
     "same": ({}, ("carry", None, "s")),
@@ -116,6 +118,26 @@ def test_a_forced_run_scores_every_row_and_still_says_what_changed(spark: SparkS
     }
 
 
+def test_a_recheck_asks_for_the_photos_of_urls_alone(spark: SparkSession) -> None:
+    cases: dict[str, dict[str, Any]] = {
+        "file": {},
+        "url": {"by_url": True},
+        "url that failed": {"by_url": True, "status": "image_missing", "sha256": None},
+        "text": {"by_url": True, "text": "x"},
+        "asked in this run": {"by_url": True, "unchanged": True},
+        "other model": {"by_url": True, "versions": "w"},
+    }
+    assert _decided(spark, cases, Scope(recheck_photos=True)) == {
+        "file": ("carry", None, "s"),
+        "url": ("score", "image", "s"),
+        "url that failed": ("score", "image", None),
+        "text": ("score", "text", None),
+        "asked in this run": ("staged", "image", "s"),
+        "other model": ("score", "model", None),
+    }
+    assert _decided(spark, {"url": cases["url"]}, Scope()) == {"url": ("carry", None, "s")}
+
+
 PLANNED: list[tuple[Any, ...]] = [
     # product, fingerprint, photo?, its bytes, action, reason, known_sha256
     ("a", "one", True, 10, "score", "image", "s"),
@@ -138,8 +160,8 @@ def _planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
 
     columns = "product_id string, fingerprint string, has_photo boolean, photo_bytes long"
     frame = spark.createDataFrame(
-        [(*row, None)[:8] for row in rows],
-        f"{columns}, action string, reason string, known_sha256 string, staged_by string",
+        [(*row[:7], None, *(row[7:] or (None,))) for row in rows],
+        f"{columns}, action string, reason string, known_sha256 string, known_since timestamp, staged_by string",
     )
     some = {"has_text": frame["product_id"] < "d", "damaged_text": frame["product_id"] < "c"}
     return frame.withColumns(

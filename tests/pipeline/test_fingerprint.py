@@ -178,7 +178,7 @@ def test_a_fingerprint_has_three_parts_and_a_null_counts_as_empty(spark: SparkSe
     ]
     source = _source(spark, rows, "image binary")
     planned = module.with_fingerprints(source, VERSIONS, module.LookedUp(), versioned=False)
-    assert planned.columns == PLAN.names[:9] and planned.columns[-1] == "photo_bytes"
+    assert planned.columns == PLAN.names[:10] and planned.columns[-1] == "by_url"
     other = module.with_fingerprints(
         source, replace(VERSIONS, precision="int8"), module.LookedUp(), versioned=False
     ).withColumnRenamed("fingerprint", "int8")

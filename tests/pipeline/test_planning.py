@@ -13,6 +13,7 @@ import pytest
 from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import BundleError, CatalogError, EnvironmentUnsupportedError, SnapshotError
+from fashion_udf.photos.photo import Remote
 from fashion_udf.pipeline import overriding, planning, staging
 from fashion_udf.pipeline.comparison import PlanCounts, Scope
 from fashion_udf.pipeline.fingerprint import Versions
@@ -121,9 +122,9 @@ def test_the_fingerprints_of_a_run_hold_what_changes_its_results(spark: SparkSes
 
 def _run(spark: SparkSession, folder: Path, scope: Scope, **rows: str) -> Run:
     frame = spark.createDataFrame(
-        [(name, value, "f", None, False, True, False, 0, None) for name, value in rows.items()],
+        [(name, value, "f", None, False, True, False, 0, None, False) for name, value in rows.items()],
         "product_id string, fingerprint string, file string, row long, has_photo boolean, has_text boolean, "
-        "damaged_text boolean, further_photos int, photo_bytes long",
+        "damaged_text boolean, further_photos int, photo_bytes long, by_url boolean",
     )
     if scope.selected is not None:  # as `start` does
         frame = frame.join(scope.selected, on="product_id", how="left_semi")
@@ -140,7 +141,7 @@ def test_the_engine_and_the_limits_of_the_configuration_are_what_a_run_scores_wi
     source = spark.createDataFrame([], "product_id string, image_uri string")
     run = replace(run, source=source, config=_config(tmp_path, engine=engine, limits=limits, top_k=2))
     settings = run.settings(with_photos=True)
-    assert settings == Settings("openvino", "f32", 3, 2, "uri", (), 5, 6, 7)
+    assert settings == Settings("openvino", "f32", 3, 2, "uri", (), 5, 6, 7, Remote(requests_per_second=250))
     assert run.settings(with_photos=False) == replace(settings, photo="none")
 
 

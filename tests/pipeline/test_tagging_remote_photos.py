@@ -143,6 +143,19 @@ def test_photos_of_s3_and_of_hosts_are_tagged_and_an_unchanged_night_fetches_non
     assert len(host.requests) == asked, "a URL's photo is the same while the URL is"
 
 
+def test_hosts_are_asked_again_only_when_told_to_and_a_replaced_photo_is_scored(shop: Shop, host: WebServer) -> None:
+    uris: dict[str, str | None] = {name: f"http://127.0.0.1:{host.port}/{name}.png" for name in ("1", "2")}
+    shop.night(uris)
+    asked = len(host.requests)
+    unchanged = shop.night(uris, Scope(recheck_photos=True))
+    assert (unchanged.published, unchanged.counts.unchanged) == (False, {"same_photo": 2})
+    assert [since is not None for _, _, since in host.requests[asked:]] == [True, True]
+    host.answers["/1.png"] = Answer(photo(101))
+    changed = shop.night(uris, Scope(recheck_photos=True))
+    assert (changed.published, changed.counts.reasons) == (True, {"image": 2})
+    assert not shop.night(uris).published
+
+
 def test_a_fault_never_replaces_a_good_row_and_the_next_night_tries_again(shop: Shop, server: S3Server) -> None:
     shop.tree["limits"] = {"image_timeout": 1.0}
     uris: dict[str, str | None] = {name: f"s3://{BUCKET}/p/{name}.png" for name in ("010", "011")}

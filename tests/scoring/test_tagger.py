@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from fashion_udf.errors import ConfigError
 from fashion_udf.schema import TAG
 from fashion_udf.scoring.tagger import Tagger, values
 from tests import small_bundle
+from tests.servers.s3 import S3Server
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,33 @@ def test_a_frame_keeps_its_index_and_needs_no_column(tagger: Tagger) -> None:
 def test_a_bad_photo_is_a_status(tagger: Tagger) -> None:
     tag = tagger.tag(image=b"no photo")
     assert (tag["status"], tag["category"], tag["decision"]) == ("image_unsupported", None, "abstain")
+
+
+def test_a_photo_may_be_named_by_a_uri(s3_server: S3Server, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(_photo())
+    s3_server.put("tagger/a.png", _photo())
+    settings = {"endpoint_url": s3_server.settings.endpoint_url, "path_style": True}
+    tagger = Tagger(
+        small_bundle.read(), threads=1, image_roots=[str(tmp_path)], image_hosts=["localhost:1"], s3=settings
+    )
+    uris = ["s3://photos/tagger/a.png", "a.png", _photo(), "http://localhost:1/a.png", "http://cdn.example/a.png"]
+    tagged = tagger.tag(pd.DataFrame({"title": "Red shirt", "image": pd.Series(uris, dtype=object)}))
+    assert tagged["status"].tolist() == ["ok"] * 3 + ["image_forbidden"] * 2
+    assert tagged["error"].tolist()[3:] == [
+        "the host has a private address alone (input.private_image_hosts)",
+        "host 'cdn.example' is not in input.image_hosts",
+    ]
+    assert tagged["image_sha256"].nunique() == 1  # of the three
+    assert tagger.tag(title="Red shirt", image="s3://photos/tagger/a.png")["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [({"image_hosts": ["https://cdn.example"]}, "names of hosts"), ({"s3": {"access_key": "x"}}, "unknown key")],
+)
+def test_a_place_that_is_none_is_refused(named: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Tagger(small_bundle.read(), threads=1, **named)
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])

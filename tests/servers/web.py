@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,8 +35,10 @@ class WebServer:
 
 
 @contextmanager
-def serving(answers: dict[str, Answer], certificate: tuple[Path, Path] | None = None) -> Iterator[WebServer]:
-    """Serve `answers` by path, 404 for any other; by TLS with a certificate and its key."""
+def serving(
+    answers: dict[str, Answer], certificate: tuple[Path, Path] | None = None, latency: float = 0.0
+) -> Iterator[WebServer]:
+    """Serve `answers` by path, 404 for any other; by TLS with a certificate and its key, each after so many seconds."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -44,6 +47,7 @@ def serving(answers: dict[str, Answer], certificate: tuple[Path, Path] | None = 
 
         def do_GET(self) -> None:
             found.requests.append((self.path, self.headers.get("Host"), self.headers.get("If-Modified-Since")))
+            time.sleep(latency)
             answer = found.answers.get(self.path, Answer(b"none", 404))
             self.send_response_only(answer.status)
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
