@@ -188,8 +188,7 @@ def load(model: type[SectionT], path: str | Path, overrides: Mapping[str, Any] =
         raise ConfigError(f"Expected a readable YAML file. Received: {path} ({error})") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"Expected valid YAML in {path}. Received: {' '.join(str(error).split())}") from error
-    if tree is None:
-        tree = {}
+    tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise ConfigError(f"Expected a mapping at the top of {path}. Received: {type(tree).__name__}")
     for key, value in overrides.items():

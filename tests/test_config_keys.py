@@ -167,6 +167,7 @@ def night(spark: SparkSession, settings: JobConfig, monkeypatch: pytest.MonkeyPa
         **facts,
         "directory of the table": directory.parents[2],
         "table of Spark": spark.catalog.tableExists("config_keys"),
+        "Delta log": (directory.parent / "_delta_log").is_dir(),
     }
 
 
@@ -212,6 +213,7 @@ EFFECTS = {
     "overrides.path": Effect("{folder}/overrides", overridden, "category"),
     "overrides.format": Effect("json", overridden, "category", {"overrides.path": "{folder}/lines.json"}),
     "overrides.max_unknown": Effect(1.0, overridden, "category", {"overrides.path": "{folder}/unknown"}),
+    "publish.delta": Effect(True, night, "Delta log"),
     "publish.table": Effect("config_keys", night, "table of Spark"),
     "stability_margin": Effect(0.3, night, "margin of a category"),
     "top_k": Effect(1, scored, "categories"),

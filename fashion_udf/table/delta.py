@@ -169,7 +169,7 @@ def _write(output: str, table: DeltaTable | None, commit: Commit) -> DeltaTable:
             str(_root(output)), schema, files, configuration=CONFIGURATION, commit_properties=properties
         )
     else:
-        table.create_write_transaction(files, "overwrite", schema, commit_properties=properties)
+        table.create_write_transaction([*files], "overwrite", schema, commit_properties=properties)
     written = DeltaTable(str(_root(output)))
     if written.version() % COMMITS_PER_CHECKPOINT == COMMITS_PER_CHECKPOINT - 1:
         written.create_checkpoint()
