@@ -170,6 +170,7 @@ def night(spark: SparkSession, settings: JobConfig, monkeypatch: pytest.MonkeyPa
         **facts,
         "directory of the table": directory.parents[2],
         "table of Spark": spark.catalog.tableExists("config_keys"),
+        "Delta log": (directory.parent / "_delta_log").is_dir(),
     }
 
 
@@ -251,6 +252,7 @@ EFFECTS = {
     "overrides.max_unknown": Effect(1.0, overridden, "category", {"overrides.path": "{folder}/unknown"}),
     "pages.core_hour_price": Effect(0.1, paged, "cost"),
     "pages.scored_alone": Effect(0, paged, "scored alone", {"input.path": "{folder}/unsure"}),
+    "publish.delta": Effect(True, night, "Delta log"),
     "publish.table": Effect("config_keys", night, "table of Spark"),
     "s3.endpoint_url": Effect("http://store.example:9000", asked, "url"),
     "s3.region": Effect("eu-south-2", asked, "region", {"s3.region": "eu-west-1"}),

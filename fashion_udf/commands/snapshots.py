@@ -187,7 +187,7 @@ COMMANDS: dict[str, tuple[Callable[[Namespace], str], str]] = {
     "rollback": (_rollback, "make an older snapshot the current one again, by a new commit"),
     "expire": (_expire, "remove old snapshots, the staging of dead runs, and old reports"),
     "publish": (_publish, "publish the table of a run that the audit refused, after a look at it"),
-    "repair": (_repair, "make tags/current and tags/current.sql name the newest commit again"),
+    "repair": (_repair, "make tags/current, tags/current.sql and the Delta log name the newest commit again"),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.clusters import documented
 from tests.servers.hadoop import Yarn
 
-#: Where the table is written; `hdfs` once a store writes there.
+#: Where the table is written: `local`, a folder that all nodes see, or `hdfs`, once the job can write there.
 OUTPUT = "local"
 
 
@@ -30,7 +30,9 @@ def test_a_command_of_the_page_publishes_the_catalog(
         "=python3.11": f"={bare_python}",
         ".venv/bin/python": sys.executable,
     }
-    result = documented.run(words, places, yarn.environment())
+    # Until then a path without a scheme means HDFS to Spark, and this machine's disk to Python.
+    local = {"spark.hadoop.fs.defaultFS": "file:///", "spark.yarn.stagingDir": f"{folder}/staging"}
+    result = documented.run(words, places, yarn.environment(), local if OUTPUT == "local" else {})
     assert result.returncode == 0, result.stdout[-5000:] + yarn.last_words()
     assert documented.statuses(output) == expected
     (outcome,) = (tmp_path / "tags" / "runs").glob("*/outcome.json")
