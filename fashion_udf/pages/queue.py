@@ -150,7 +150,7 @@ def _group(rows: int) -> Callable[[Column], Column]:
         there = embeddings.notna().to_numpy()
         groups = pd.Series(pd.NA, index=embeddings.index, dtype="Int64")
         if there.any():
-            vectors = np.stack(embeddings[there].to_numpy())
+            vectors = np.stack(embeddings[there].tolist())
             groups[there] = (vectors @ directions > 0) @ powers
         return groups
 

@@ -60,7 +60,7 @@ class Queue:
 
     def __len__(self) -> int:
         """Rows of the queue."""
-        return self.rows.num_rows
+        return int(self.rows.num_rows)
 
     def matching(self, filters: Filters) -> NDArray[np.bool_]:
         """bool[n]: the rows that all filters let through."""
