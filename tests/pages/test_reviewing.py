@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fashion_udf.errors import InputError
-from fashion_udf.pages import review_queue
+from fashion_udf.pages import claims, review_queue
 from fashion_udf.pages.claims import Claims
 from fashion_udf.pages.review_queue import CELL_ROWS, Filters
 from fashion_udf.table import decisions
@@ -109,6 +109,15 @@ def test_a_cell_is_free_again_two_hours_after_its_reviewer_left() -> None:
     bob = Claims(memory(""), "run", "bob", lambda: now[0])
     bob.refresh()
     assert bob.hold(7) and not ann.hold(7)
+
+
+def test_claims_that_hold_nothing_any_more_are_removed(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    for hour in (0, 5):
+        assert Claims(store, f"run{hour}", "ann", lambda hour=hour: hour * 3600.0).hold(7)  # type: ignore[misc]
+    assert claims.remove_old(store, 6 * 3600.0) == 1
+    assert not Claims(store, "run5", "bob", lambda: 5 * 3600.0).hold(7)
+    assert Claims(store, "run0", "bob", lambda: 0.0).hold(7)
 
 
 def test_cells_hold_rows_of_one_category(tmp_path: Path) -> None:
