@@ -56,7 +56,7 @@ def test_make_without_a_target_prints_the_help(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     listed = re.findall(r"^make ([\w-]+) +\S", result.stdout, flags=re.MULTILINE)
     build = ["docs", "lock", "dist", "clean"]
-    assert listed == ["help", "env", "env-training", "demo", "test", "check", "bench", "soak", *build]
+    assert listed == ["help", "env", "env-training", "demo", "pictures", "test", "check", "bench", "soak", *build]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
