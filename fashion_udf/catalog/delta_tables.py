@@ -6,6 +6,7 @@ other names than in the files, and values of a partition that are in the log alo
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from fashion_udf.catalog import files
@@ -68,10 +69,13 @@ def _require_plain_files(key: str, root: str, table: DeltaTable) -> None:
 
 
 def _require_partitions(key: str, root: str, columns: list[str], names: list[str]) -> None:
+    """Refuse a file whose values of the partition Spark would not read from its folders as the log has them."""
     for column in columns:
         for name in names:
-            if f"/{column}=" not in name[len(root) :]:
+            folder = re.search(rf"/{re.escape(column)}=([^/]*)/", name[len(root) :])
+            # Spark takes each %XX for one character: what is no ASCII, written as UTF-8, becomes other letters.
+            if folder is None or re.search("%[89A-Fa-f]", folder[1]):
                 raise CatalogError(
-                    f"Expected folders such as {column}=... in {key}, a Delta table with that partition. Received: "
-                    f"{name}. Read it as a table of Spark (input.format: table)"
+                    f"Expected folders such as {column}=... in {key}, a Delta table with that partition, and no letter "
+                    f"as %C3%A9 in them. Received: {name}. Read it as a table of Spark (input.format: table)"
                 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +23,8 @@ from tests.submit import REPOSITORY, SPARK_SUBMIT
 
 PAGE = (REPOSITORY / "docs" / "clusters.md").read_text(encoding="utf-8")
 ROWS = 24
+#: A run takes a minute where nothing else runs.
+SECONDS = int(os.environ.get("CLUSTER_TIMEOUT", "500"))
 #: Only what the size of this machine asks for, and that its nodes share one folder of Spark's jars.
 HERE = {
     "spark.ui.enabled": "false",
@@ -53,9 +57,9 @@ def bare_python(folder: Path) -> Path:
     return python
 
 
-def write_catalog(folder: Path) -> dict[str, str]:
+def write_catalog(folder: Path, rows: int = ROWS) -> dict[str, str]:
     """Write generated products with their photos, and return the status that each must get, by id."""
-    products = list(catalog.products(ROWS, seed=3))
+    products = list(catalog.products(rows, seed=3))
     names = ("product_id", "title", "description", "image")
     folder.mkdir()
     table = pa.table({name: [getattr(product, name) for product in products] for name in names})
@@ -63,10 +67,10 @@ def write_catalog(folder: Path) -> dict[str, str]:
     return {product.product_id: "ok" if product.title else "text_missing" for product in products}
 
 
-def run(
+def start(
     words: list[str], places: Mapping[str, str], environment: Mapping[str, str], conf: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run one command of the page, in a checkout, and return its exit code and output.
+) -> subprocess.Popen[str]:
+    """Start one command of the page in a checkout; all that it says is in its standard output.
 
     Args:
         words: of the command.
@@ -76,16 +80,26 @@ def run(
     """
     replaced = [re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], word) for word in words[1:]]
     settings = [f"--conf={key}={value}" for key, value in {**HERE, **(conf or {})}.items()]
-    return subprocess.run(
+    return subprocess.Popen(
         [str(SPARK_SUBMIT), *settings, *replaced],
         env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=int(__import__("os").environ.get("CLUSTER_TIMEOUT", "500")),
-        check=False,
+        start_new_session=True,
     )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for a command that was started, and return what it said; it must succeed."""
+    try:
+        said, _ = process.communicate(timeout=SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, said[-5000:]
+    return said
 
 
 def statuses(output: str) -> dict[str, str]:

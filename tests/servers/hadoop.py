@@ -109,6 +109,17 @@ class Yarn:
         """What a user's shell holds for spark-submit."""
         return {"HADOOP_CONF_DIR": str(self.conf_dir), "JAVA_HOME": str(jars.java_home())}
 
+    def node_managers(self) -> dict[str, Any]:
+        """Return the node managers by their ids."""
+        found = [self.cluster.getNodeManager(index) for index in range(2)]
+        return {one.getNMContext().getNodeId().toString(): one for one in found}
+
+    def node_of_the_driver_or_master(self) -> str:
+        """Return the id of the node whose container the newest application cannot do without."""
+        applications = self.cluster.getResourceManager().getRMContext().getRMApps()
+        newest = max(applications.keySet(), key=lambda one: one.getId())
+        return str(applications.get(newest).getCurrentAppAttempt().getMasterContainer().getNodeId().toString())
+
     def last_words(self) -> str:
         """Return the end of what each container wrote to standard error."""
         logs = sorted((self.hdfs.process.home / "test.build.data").glob("**/container_*/stderr"))
@@ -137,6 +148,8 @@ def hadoop_process() -> Iterator[Process]:
         *("-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=INFO"),
         *(f"-D{name}={home}/{name}" for name in ("test.build.data", "hadoop.log.dir", "yarn.log.dir")),
         f"-Djava.io.tmpdir={home}/tmp",
+        # Without Hadoop's native library a process is started for the mode of each of the archive's 10,000 files.
+        "-Djdk.lang.Process.launchMechanism=VFORK",
     ]
     with LOG.open("w") as log:
         port, token, java = launch_gateway(
