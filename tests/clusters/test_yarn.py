@@ -1,4 +1,4 @@
-"""The two commands for YARN: catalog and photos on HDFS, executors whose Python has nothing installed."""
+"""The two commands for YARN: catalog, photos and table on HDFS, executors whose Python has nothing installed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ import pytest
 from tests.clusters import documented
 from tests.servers.hadoop import Yarn
 
-#: Where the table is written: `local`, a folder that all nodes see, or `hdfs`, once the job can write there.
-OUTPUT = "local"
 CLIENT, CLUSTER = documented.commands("YARN")
 
 
@@ -28,17 +26,14 @@ def _start(
     expected = documented.write_catalog(folder / "catalog", rows)
     place = yarn.hdfs.new_folder()
     yarn.hdfs.put(folder / "catalog", f"{place}/catalog")
-    output = str(folder / "tags") if OUTPUT == "local" else f"{place}/tags"
+    output = f"{place}/tags"
     places = {
         "hdfs:///apps/env.tar.gz": archive,
         "hdfs:///data/catalog": f"{place}/catalog",
-        "/shared/tags": output,
+        "hdfs:///data/tags": output,
         "=python3.11": f"={python}",
         ".venv/bin/python": sys.executable,
     }
-    if OUTPUT == "local":
-        # Until then a path without a scheme means HDFS to Spark, and this machine's disk to Python.
-        conf |= {"spark.hadoop.fs.defaultFS": "file:///", "spark.yarn.stagingDir": f"{place}/staging"}
     return documented.start(words, places, yarn.environment(), conf), output, expected
 
 
@@ -62,7 +57,8 @@ def test_a_command_of_the_page_publishes_the_catalog(
         documented.finish(process)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{yarn.last_words()}") from error
-    assert documented.statuses(output) == expected
+    yarn.hdfs.get(output, tmp_path / "tags")
+    assert documented.statuses(str(tmp_path / "tags")) == expected
     (outcome,) = (tmp_path / "tags" / "runs").glob("*/outcome.json")
     assert json.loads(outcome.read_text())["exit_code"] == 0
 
@@ -85,4 +81,5 @@ def test_an_executor_and_a_node_that_die_lose_no_row_and_double_none(
         if name != kept:
             manager.stop()
     documented.finish(process)
-    assert documented.statuses(output) == expected
+    yarn.hdfs.get(output, tmp_path / "tags")
+    assert documented.statuses(str(tmp_path / "tags")) == expected
