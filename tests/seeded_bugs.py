@@ -109,7 +109,7 @@ BUGS: dict[str, tuple[Callable[[], None], str]] = {
     "an unknown outcome counts as a failure": (_unknown_is_failed, "table/test_log.py"),
     "the fingerprint leaves the photo's bytes out": (_photo_bytes_do_not_count, "pipeline/test_fingerprint.py"),
     "a failure for a while counts as done": (_failed_rows_are_done, "pipeline/test_comparison.py"),
-    "the last writer of a commit wins": (_the_last_writer_wins, "table/test_store.py"),
+    "the last writer of a commit wins": (_the_last_writer_wins, "table/test_local_store.py"),
     "two runs have one id": (_an_id_is_used_again, "table/test_snapshot.py"),
 }
 

@@ -1,7 +1,8 @@
 """Look at and manage the snapshots of a tags table.
 
 No Spark is started, but where a table of a metastore (`publish.table`) shows the snapshots: rollback, publish and
-repair move it too. Run these by spark-submit, with the settings of the job.
+repair move it too. Run these by spark-submit, with the settings of the job. DIR is a path or a URI; every subcommand
+takes `--config FILE` of the job, whose section `s3` says where S3 is.
 
 fashion-udf snapshots list [--json] --output DIR
 fashion-udf snapshots path|show|verify --output DIR [--number N]

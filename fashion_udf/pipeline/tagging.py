@@ -69,20 +69,20 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
 
     Raises:
         InputError: the config, catalog or bundle cannot be used (exit 2); nothing was published.
-        GateRefusedError: the audit refused the table (exit 3); it stays in staging for a person to look at.
+        GateRefusedError: the audit refused the table (exit 3); it stays uncommitted for a person to look at.
         CommitConflictError: other runs published first, again and again (exit 4).
     """
     run_id, output = run_id or paths.new_run_id(), config.output.path
     preflight.require_output(output, config.s3)
-    directory = paths.staging_dir(output, run_id)
     with (
         session.settings(spark, session_settings(spark, config)),
         session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         memory.explained(spark),
         udf.own_errors(),
-        staging.alive(directory),
+        staging.alive(directory := paths.staging_dir(output, run_id)),
         sources.damage_named("input.path", config.input.path),
+        sources.damage_named("the published table", paths.Location(output, paths.DATA).uri),
         launcher.ended(),
     ):
         preflight.require_one_winner(directory)

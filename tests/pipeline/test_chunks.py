@@ -18,15 +18,21 @@ from pyspark.errors import PySparkException
 
 from fashion_udf.catalog import columns
 from fashion_udf.config import Columns, Input
-from fashion_udf.pipeline import chunks, division
+from fashion_udf.pipeline import chunks, division, staging, written
 from fashion_udf.pipeline.comparison import PlanCounts
 from fashion_udf.pipeline.division import Chunk
+from fashion_udf.table import data_files, paths
+from fashion_udf.table.commit import DataFile
+from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def _job(source: DataFrame, todo: DataFrame, directory: Path = Path("unused")) -> chunks.Job:
+UNUSED = Location("unused", "staging/r1")
+
+
+def _job(source: DataFrame, todo: DataFrame, directory: Location = UNUSED) -> chunks.Job:
     return chunks.Job(source, todo, None, None, None, "r1", directory, 60.0)  # type: ignore[arg-type]
 
 
@@ -184,24 +190,29 @@ def test_the_bounds_hold_while_chunks_are_scored_and_no_longer(
 def test_the_second_attempt_at_a_chunk_writes_beside_what_the_first_still_writes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    written: list[Path] = []
+    attempts: list[Path] = []
 
-    def write(name: str) -> None:
-        written.append(Path(name))
-        os.mkdir(name)  # Spark refuses a path that exists
-        if len(written) == 1:
+    def write(_: object, place: Location) -> tuple[DataFile, ...]:
+        attempts.append(Path(str(place)))
+        os.mkdir(attempts[-1])  # Spark refuses a path that exists
+        if len(attempts) == 1:
             raise PySparkException("Python worker exited unexpectedly (crashed)")
-        (written[0] / "late.parquet").touch()  # a task of the first attempt
-        (written[1] / "part.parquet").touch()
+        for attempt, name in zip(attempts, ("late", "part"), strict=True):  # the first one is of a task that goes on
+            pq.write_table(pa.table({"key": [1]}), attempt / f"{name}.parquet")
+        return data_files.described(place)
 
-    frame: Any = SimpleNamespace(write=SimpleNamespace(parquet=write))
+    frame: Any = SimpleNamespace()
+    monkeypatch.setattr(written, "write_described", write)
     context = SimpleNamespace(setJobDescription=lambda _: None)
     source: Any = SimpleNamespace(sparkSession=SimpleNamespace(sparkContext=context))
     for name in ("_rows", "spread", "_results"):
         monkeypatch.setattr(chunks, name, lambda *_: frame)
     monkeypatch.setattr(chunks.udf, "score_udf", lambda *_: None)
-    job = replace(_job(source, frame, tmp_path), settings=SimpleNamespace(photo="none"))  # type: ignore[arg-type]
+    place = paths.staging_dir(str(tmp_path), "r1")
+    (tmp_path / "staging" / "r1").mkdir(parents=True)
+    job = replace(_job(source, frame, place), settings=SimpleNamespace(photo="none"))  # type: ignore[arg-type]
     nothing: Any = None
     chunks._score_chunk(job, Chunk(7, ("a",), 0, 1, 1, 1), nothing, PlanCounts())
-    assert len({*written}) == 2
-    assert [path.name for path in (tmp_path / "results" / "00007").iterdir()] == ["part.parquet"]
+    assert len({*attempts}) == 2
+    (result,) = staging.result_files(str(tmp_path))
+    assert str(result.place) == str(attempts[1] / "part.parquet")

@@ -290,7 +290,7 @@ def test_a_run_that_died_leaves_its_chunks_to_the_next_one(
     def dies(job: Any, chunk: Any, *rest: Any) -> None:
         if len(done) == 2:
             raise KeyboardInterrupt
-        whole(job, chunk, *rest)
+        return whole(job, chunk, *rest)
         done.append(chunk.rows)
 
     with monkeypatch.context() as patch:
@@ -324,10 +324,10 @@ def test_a_run_that_another_one_overtakes_plans_again_and_scores_nothing_twice(
     other = _config(_catalog(tmp_path / "other", product_id=["a"], title=["Red shirt"]), tmp_path / "out")
     whole, scored = tagging._assemble, []
 
-    def overtaken(*given: Any) -> None:
+    def overtaken(*given: Any) -> Any:
         monkeypatch.setattr(tagging, "_assemble", whole)
         tagging.tag(spark, other)
-        whole(*given)
+        return whole(*given)
 
     score = chunks.score
     monkeypatch.setattr(
@@ -353,14 +353,14 @@ def test_a_run_whose_staged_rows_were_published_and_removed_by_another_one_plans
     (dead,) = (tmp_path / "out" / "staging").iterdir()
     whole = tagging._assemble
 
-    def overtaken(run: Any, planned: Any, listed: Any, target: Path) -> None:
+    def overtaken(run: Any, planned: Any, listed: Any, target: Path) -> Any:
         monkeypatch.setattr(tagging, "_assemble", whole)
         assert planned.counts.staged == 2
         # The same products, published by a run that used what the dead one had staged, and then expired.
         tagging.tag(spark, settings)
         shutil.rmtree(dead)
         # Or the files go between listing and reading.
-        whole(run, planned, planning.results(run) if rows_are_missing else listed, target)
+        return whole(run, planned, planning.results(run) if rows_are_missing else listed, target)
 
     monkeypatch.setattr(tagging, "_assemble", overtaken)
     outcome = tagging.tag(spark, settings)
@@ -382,13 +382,22 @@ def test_a_run_that_is_overtaken_each_time_gives_up_with_its_own_exit_code(
 
 
 def test_rows_of_a_damaged_snapshot_are_not_carried(spark: SparkSession, tmp_path: Path) -> None:
-    path = _catalog(tmp_path / "in", product_id=["a"], title=["Red shirt"])
+    path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Red shirt", "Hat"])
     outcome = tagging.tag(spark, _config(path, tmp_path / "out"))
     (file,) = outcome.data_dir.iterdir()
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
+    data, group = bytearray(file.read_bytes()), pq.read_metadata(file).row_group(0)
+    (chunk,) = (
+        group.column(number)
+        for number in range(group.num_columns)
+        if group.column(number).path_in_schema.startswith("embedding.")
+    )
+    data[chunk.data_page_offset + chunk.total_compressed_size - 20] ^= 1
     file.write_bytes(data)
-    with pytest.raises(SnapshotError, match="as commit 1 describes it. Received: .*sha256"):
+    path = _catalog(tmp_path / "next", product_id=["a", "b"], title=["Blue shirt", "Hat"])
+    with pytest.raises(CatalogError, match=rf"Expected every file of the published table .* Received: \S*{file.name}"):
+        tagging.tag(spark, _config(path, tmp_path / "out"))
+    file.write_bytes(data[:-1])
+    with pytest.raises(SnapshotError, match="as commit 1 describes it. Received: .* bytes, not "):
         tagging.tag(spark, _config(path, tmp_path / "out"))
 
 

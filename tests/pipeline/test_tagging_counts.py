@@ -45,10 +45,10 @@ def test_a_run_that_planned_twice_counts_its_rows_once_and_its_speed_is_that_of_
     other = _config(_catalog(tmp_path / "other", z="Green bag"), tmp_path / "out")
     whole = tagging._assemble
 
-    def overtaken(*given: Any) -> None:
+    def overtaken(*given: Any) -> Any:
         monkeypatch.setattr(tagging, "_assemble", whole)
         tagging.tag(spark, other)
-        whole(*given)
+        return whole(*given)
 
     monkeypatch.setattr(tagging, "_assemble", overtaken)
     outcome = tagging.tag(spark, _config(catalog, tmp_path / "out"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fashion_udf.commands import snapshots
-from fashion_udf.config import JobConfig, Output
+from fashion_udf.config import Columns, JobConfig, Output
 from fashion_udf.errors import ConfigError
 from fashion_udf.pipeline import chunks, tagging
 from fashion_udf.pipeline.comparison import Scope
@@ -243,7 +243,8 @@ def test_the_default_file_system_decides_nothing(spark: SparkSession, tmp_path: 
     try:
         assert tagging.tag(spark, config).published
         (tmp_path / "catalog.csv").write_text("product_id,title\nx,Red shirt\n")
-        csv = config.input.model_copy(update={"path": str(tmp_path / "catalog.csv"), "format": "csv"})
+        read = {"path": str(tmp_path / "catalog.csv"), "format": "csv", "columns": Columns(image=None)}
+        csv = config.input.model_copy(update=read)
         selected = spark.createDataFrame([("x",)], "product_id string")
         assert tagging.tag(spark, config.model_copy(update={"input": csv}), Scope(selected=selected)).published
     finally:
