@@ -82,9 +82,10 @@ class Endpoint:
                 return answer
 
     def is_down(self) -> bool:
-        """Whether all requests of the last `PATIENCE` seconds failed, from the first to the last."""
+        """Whether all requests of more than `PATIENCE` seconds failed, the last of them not long ago."""
         with self._lock:
-            return self._failing_since is not None and self._failed_at - self._failing_since > PATIENCE
+            lately = time.monotonic() - self._failed_at <= PATIENCE
+            return lately and self._failing_since is not None and self._failed_at - self._failing_since > PATIENCE
 
     def _may_probe(self) -> bool:
         with self._lock:
