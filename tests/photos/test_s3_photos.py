@@ -197,6 +197,7 @@ def test_a_store_that_answers_nobody_ends_the_run(
 ) -> None:
     monkeypatch.setattr(attempts, "PATIENCE", 1)
     monkeypatch.setattr(s3_photos, "PATIENCE", 1)
+    monkeypatch.setattr(attempts, "LONGEST_PAUSE", 0.2)
     with (
         s3_server.proxy.fault("error", status=503),
         pytest.raises(StoreUnavailableError, match="Expected S3 to answer. Received: no photo for more than 1 seconds"),
