@@ -19,7 +19,7 @@ from fashion_udf.schema import Status
 ATTEMPTS = 6  # at one photo, of an endpoint that answers others meanwhile
 PATIENCE = 120.0  # seconds without any success after which an endpoint is taken for down
 PROBE = 15.0  # seconds between two requests to an endpoint that is down
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds; far shorter than `PATIENCE`, or no pause would end it
 
 Answer = TypeVar("Answer")
 
@@ -82,9 +82,10 @@ class Endpoint:
                 return answer
 
     def is_down(self) -> bool:
-        """Whether all requests of the last `PATIENCE` seconds failed, from the first to the last."""
+        """Whether all requests of more than `PATIENCE` seconds failed, the last of them not long ago."""
         with self._lock:
-            return self._failing_since is not None and self._failed_at - self._failing_since > PATIENCE
+            lately = time.monotonic() - self._failed_at <= PATIENCE
+            return lately and self._failing_since is not None and self._failed_at - self._failing_since > PATIENCE
 
     def _may_probe(self) -> bool:
         with self._lock:
@@ -115,9 +116,11 @@ class Endpoint:
             if self._failing_since is None or now - self._failed_at > PATIENCE:  # nobody asked for a while
                 self._failing_since = now
             self._failed_at = now
-            if failure.throttled:
+            if failure.throttled and now >= self._paused_until:  # of requests sent before the pause one answer counts
                 self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
-                self._paused_until = max(self._paused_until, now + max(self._pause, failure.after or 0))
+                self._paused_until = now + self._pause
+            if failure.throttled and failure.after:
+                self._paused_until = max(self._paused_until, now + failure.after)
         if failure.throttled:
             return failure.after or 0.0  # `_wait` does the rest
         return random.uniform(0, min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE))

@@ -39,7 +39,8 @@ def is_allowed(host: str, port: int | None, allowed: Sequence[str]) -> bool:
         allowed: `cdn.example`, `cdn.example:8443`, `*.example` for all hosts below it. Without a port, that of the
             scheme alone: other services of a host are none of a catalog's business.
     """
-    name = host if port is None else f"{host}:{port}"
+    name = f"[{host}]" if ":" in host else host
+    name = name if port is None else f"{name}:{port}"
     return any(
         name == each or (each.startswith("*.") and name.endswith(each[1:]) and len(name) > len(each) - 1)
         for each in map(str.lower, allowed)

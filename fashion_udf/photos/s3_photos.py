@@ -59,9 +59,10 @@ def read(uri: str, remote: Remote, max_bytes: int) -> Photo:
     if not key:
         return Photo(None, Status.IMAGE_MISSING, "no key")
     store = _stores.setdefault(remote.s3, _Store())
-    asked = _Request(remote.s3, bucket, key, max_bytes, store)
-    photo = store.endpoint.photo(asked.send, "s3_get", remote.seconds)
-    if photo.data is None and store.endpoint.is_down():
+    asked, endpoint = _Request(remote.s3, bucket, key, max_bytes, store), store.endpoint
+    photo = endpoint.photo(asked.send, "s3_get", remote.seconds)
+    if photo.data is None and endpoint.is_down():
+        store.endpoint = Endpoint()  # a later run of this process begins anew
         raise StoreUnavailableError(
             f"Expected S3 to answer. Received: no photo for more than {PATIENCE:.0f} seconds, at last: {photo.error}. "
             "What is scored is kept: run again when it answers"

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -60,6 +59,8 @@ class _Photo:
     unchanged: bool = False  # the bytes have the `known_sha256`: not decoded
 
 
+_DAY = 24 * 60 * 60  # seconds
+
 _NO_PHOTO = _Photo(Status.IMAGE_NONE, None, None, None)
 
 
@@ -103,7 +104,7 @@ class Scorer:
         descriptions: Sequence[str | None],
         photo_column: Iterable[bytes | str | None],
         known_sha256: Sequence[str | None] | None = None,
-        known_since: Sequence[datetime | None] | None = None,
+        known_since: Sequence[pd.Timestamp | None] | None = None,
     ) -> pd.DataFrame:
         """Score rows; the result has the columns of `SCORE`, one row for each input row, in the same order.
 
@@ -136,7 +137,7 @@ class Scorer:
     def _predictions(
         self,
         photo_column: Iterable[bytes | str | None],
-        known: Sequence[tuple[str | None, datetime | None]],
+        known: Sequence[tuple[str | None, pd.Timestamp | None]],
         token_ids: NDArray[np.int32],
         has_text: NDArray[np.bool_],
     ) -> tuple[list[_Photo], Prediction]:
@@ -173,7 +174,7 @@ class Scorer:
         return photo_rows, outputs
 
     def _photo(
-        self, item: tuple[bytes | str | None, tuple[str | None, datetime | None]]
+        self, item: tuple[bytes | str | None, tuple[str | None, pd.Timestamp | None]]
     ) -> tuple[_Photo, NDArray[np.uint8] | None]:
         photo, (known_sha256, known_since) = item
         if photo is None or self._settings.photo == "none":
@@ -207,9 +208,12 @@ class Scorer:
 _MODALITIES = tuple(kind.value for kind in (Modality.NONE, Modality.TEXT, Modality.IMAGE, Modality.BOTH))
 
 
-def _http_date(fetched_at: datetime) -> str:
-    """Return the date that a host is asked about, a day before the photo was fetched: its clock may be another one."""
-    return email.utils.format_datetime((fetched_at - timedelta(days=1)).astimezone(UTC), usegmt=True)
+def _http_date(fetched_at: pd.Timestamp) -> str:
+    """Return the date that a host is asked about, a day before the photo was fetched: its clock may be another one.
+
+    As Spark hands a time over, it is in UTC and does not say so.
+    """
+    return email.utils.formatdate(fetched_at.timestamp() - _DAY, usegmt=True)
 
 
 def _all_finite(outputs: Prediction) -> NDArray[np.bool_]:

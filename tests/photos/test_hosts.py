@@ -56,10 +56,12 @@ def test_public_addresses_are() -> None:
         ("shop.example", None, False),
         ("ashop.example", None, False),
         ("cdn.example.evil", None, False),
+        ("::1", 8080, True),
+        ("::2", 8080, False),
     ],
 )
 def test_a_host_is_allowed_by_name_and_port(host: str, port: int | None, allowed: bool) -> None:
-    assert is_allowed(host, port, ("CDN.example", "img.example:8443", "*.shop.example")) is allowed
+    assert is_allowed(host, port, ("CDN.example", "img.example:8443", "*.shop.example", "[::1]:8080")) is allowed
 
 
 def test_a_name_without_an_address_is_unknown_and_one_with_private_ones_forbidden() -> None:

@@ -194,11 +194,15 @@ def test_a_night_on_which_s3_refuses_most_photos_stops_early(shop: Shop, server:
     assert snapshot.current(shop.output) is None
 
 
-def test_nothing_that_is_sent_to_a_worker_or_written_holds_a_credential(shop: Shop) -> None:
+def test_nothing_that_is_sent_to_a_worker_written_or_logged_holds_a_credential(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "fashion_udf")
     shop.night({"a": f"s3://{BUCKET}/p/001.png"})
     secrets = [os.environ["AWS_ACCESS_KEY_ID"].encode(), os.environ["AWS_SECRET_ACCESS_KEY"].encode()]
     settings = config.validate(JobConfig, shop.tree, "a night")
     sent = [cloudpickle.dumps(photo_places.remote(settings, 2)), cloudpickle.dumps(settings)]
     written = [path.read_bytes() for path in shop.folder.rglob("*") if path.is_file()]
     spark_settings = repr(shop.spark.sparkContext.getConf().getAll()).encode()
-    assert not [True for each in [*sent, *written, spark_settings] for secret in secrets if secret in each]
+    said = [*sent, *written, spark_settings, caplog.text.encode()]
+    assert not [True for each in said for secret in secrets if secret in each]

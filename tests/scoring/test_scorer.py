@@ -24,7 +24,8 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines.prediction import Prediction
 from fashion_udf.model.manifest import Manifest
 from fashion_udf.model.tokenizer import train_tokenizer
-from fashion_udf.photos import decode
+from fashion_udf.photos import decode, fetch
+from fashion_udf.photos.photo import Photo
 from fashion_udf.schema import SCORE, Status, to_spark
 from fashion_udf.scoring import scorer
 from fashion_udf.scoring.scorer import Scorer, Settings
@@ -180,6 +181,24 @@ def test_a_photo_by_uri_is_read_below_its_root_only(tmp_path: Path) -> None:
     assert list(scores["status"]) == ["ok", "image_forbidden", "image_missing", "image_forbidden"]
     assert scores["image_sha256"][0] == hashlib.sha256(_photo()).hexdigest()
     assert scores["image_identity"][0].startswith(f"{len(_photo())}-")
+
+
+def test_a_host_is_asked_by_date_and_what_it_leaves_out_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+
+    def read(uri: str, roots: Any, max_bytes: int, remote: Any, since: str | None) -> Photo:
+        asked.append(since)
+        same = since is not None
+        return Photo(None if same else _photo(), Status.OK, None, unchanged=same)
+
+    monkeypatch.setattr(fetch, "read", read)
+    hosts = Scorer(_bundle(), replace(SETTINGS, photo="uri"), _predict)
+    then = pd.Timestamp("2026-11-27 12:00:00")  # as Spark gives it
+    scores = hosts.score(["hat"] * 3, [None] * 3, ["https://h/a"] * 3, ["s", None, "t"], [then, then, None])
+    assert asked == ["Thu, 26 Nov 2026 12:00:00 GMT", None, None]
+    assert list(scores["unchanged"]) == [True, False, False]
+    assert list(scores["image_sha256"]) == ["s", *[hashlib.sha256(_photo()).hexdigest()] * 2]
+    assert list(scores["image_identity"]) == [None] * 3, "the photo of a URL is the same while the URL is"
 
 
 def test_a_row_the_engine_refuses_is_not_scored_and_the_others_are() -> None:
