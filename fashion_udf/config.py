@@ -139,8 +139,7 @@ class Overrides(Section):
 
     path: str | None = None
     format: Literal["parquet", "csv", "json", "table", "delta"] = "parquet"
-    #: Share of the decisions that may name a product that is not in the catalog, or a category that the model lacks.
-    max_unknown: float = Field(0.5, ge=0, le=1)
+    max_unknown: float = Field(0.5, ge=0, le=1)  # share of the decisions with a product or category that is not known
 
 
 class Publish(Section):
@@ -188,7 +187,8 @@ def load(model: type[SectionT], path: str | Path, overrides: Mapping[str, Any] =
         raise ConfigError(f"Expected a readable YAML file. Received: {path} ({error})") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"Expected valid YAML in {path}. Received: {' '.join(str(error).split())}") from error
-    tree = {} if tree is None else tree
+    if tree is None:
+        tree = {}
     if not isinstance(tree, dict):
         raise ConfigError(f"Expected a mapping at the top of {path}. Received: {type(tree).__name__}")
     for key, value in overrides.items():

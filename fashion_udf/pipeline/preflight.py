@@ -39,11 +39,12 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
     """Refuse inputs that do not fit their configuration.
 
     Raises:
-        ConfigError: a table has no name; the catalog holds the output; a directory of photos does not exist.
+        ConfigError: a table has no name; the catalog holds the output; a directory of photos does not exist;
+            `publish.delta` is for local outputs.
         EnvironmentUnsupportedError: `publish.delta` needs a package that is not installed.
     """
     if config.publish.delta:
-        delta.require_package()
+        delta.require_usable(config.output.path)
     for key, form, path in (
         ("input", config.input.format, config.input.path),
         ("overrides", config.overrides.format, config.overrides.path),

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from fashion_udf.errors import EnvironmentUnsupportedError, SnapshotError
+from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError, SnapshotError
 from fashion_udf.table import paths, pins, snapshot
 from fashion_udf.table.commit import Commit
-from fashion_udf.table.store import local_path
+from fashion_udf.table.store import local_path, open_store
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -44,7 +44,22 @@ ATTEMPTS = 20
 
 def exists(output: str) -> bool:
     """Whether the table has a Delta log. Once made, the log follows every commit, whatever the configuration says."""
-    return (_root(output) / LOG).is_dir()
+    names = open_store(output).list_names(f"{paths.TAGS}/data/{LOG}")
+    return any(name[:20].isdigit() for name in names)  # not what a process that died left of its first commit
+
+
+def require_usable(output: str) -> None:
+    """Refuse a Delta log that could never be written.
+
+    Raises:
+        ConfigError: the output is not local.
+        EnvironmentUnsupportedError: deltalake is not installed.
+    """
+    require_package()
+    try:
+        local_path(output)
+    except ConfigError as error:
+        raise ConfigError(f"Expected a local output.path, as publish.delta is true. Received: {output}") from error
 
 
 def require_package() -> None:
@@ -78,10 +93,12 @@ def reconcile(output: str) -> None:
 
     for attempt in range(ATTEMPTS):
         try:
-            table = _open(output)
-            while (commit := _lacking(output, table)) is not None:
-                table = _write(output, table, commit)
-            return
+            table, written = _open(output), None
+            while (commit := _lacking(output, table)) not in (None, written):
+                table, written = _write(output, table, commit), commit
+            if commit is None:
+                return
+            problem: Exception = SnapshotError(f"other files than those of commit {commit.number}, just written")
         except DeltaError as error:
             problem = error
             time.sleep(0.01 * attempt)

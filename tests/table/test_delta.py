@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_udf.commands import snapshots
-from fashion_udf.errors import EnvironmentUnsupportedError
+from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError, SnapshotError
 from fashion_udf.table import delta, followers, paths, retention
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.rollback import rollback
@@ -142,6 +142,33 @@ def test_without_the_package_nothing_expires_and_the_warning_says_what_to_instal
     assert "pip install 'fashion-udf[delta]'" in caplog.text
     with pytest.raises(EnvironmentUnsupportedError, match=r"Expected the deltalake package .* Received: "):
         retention.expire(str(tmp_path), ALL)
+
+
+def test_what_a_process_that_died_left_of_the_first_version_is_no_log(tmp_path: Path) -> None:
+    publish(tmp_path, ["a"])
+    (_root(tmp_path) / "_delta_log").mkdir()
+    (_root(tmp_path) / "_delta_log" / "_commit_1.json.tmp").touch()
+    assert not followers.mend_delta(str(tmp_path))
+    assert followers.mend_delta(str(tmp_path), create=True)
+    assert _ids(tmp_path) == ["a"]
+
+
+def test_an_output_that_is_not_local_is_refused_at_the_start(tmp_path: Path) -> None:
+    delta.require_usable(str(tmp_path))
+    with pytest.raises(
+        ConfigError, match="Expected a local output.path, as publish.delta is true. Received: s3a://shop"
+    ):
+        delta.require_usable("s3a://shop/tags")
+
+
+def test_a_log_that_never_shows_what_was_written_is_no_endless_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = _night(tmp_path, "a")
+    monkeypatch.setattr(delta, "_lacking", lambda *_: commit)
+    monkeypatch.setattr(delta, "ATTEMPTS", 2)
+    with pytest.raises(SnapshotError, match=r"Expected to write .* Received: other files than those of commit 1"):
+        delta.reconcile(str(tmp_path))
 
 
 def test_of_two_writers_one_writes_a_version_and_the_other_looks_again(
