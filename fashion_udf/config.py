@@ -146,8 +146,7 @@ class Overrides(Section):
 
     path: str | None = None
     format: Literal["parquet", "csv", "json", "table", "delta"] = "parquet"
-    #: Share of the decisions that may name a product that is not in the catalog, or a category that the model lacks.
-    max_unknown: float = Field(0.5, ge=0, le=1)
+    max_unknown: float = Field(0.5, ge=0, le=1)  # share of the decisions with a product or category that is not known
 
 
 class Publish(Section):

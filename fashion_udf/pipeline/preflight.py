@@ -86,8 +86,7 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
         EnvironmentUnsupportedError: `publish.delta` needs a package that is not installed.
     """
     if config.publish.delta:
-        delta.require_place(config.output.path)
-        delta.require_package()
+        delta.require_usable(config.output.path)
     for key, form, path in (
         ("input", config.input.format, config.input.path),
         ("overrides", config.overrides.format, config.overrides.path),

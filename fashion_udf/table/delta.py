@@ -46,7 +46,8 @@ ATTEMPTS = 20
 
 def exists(output: str) -> bool:
     """Whether the table has a Delta log. Once made, the log follows every commit, whatever the configuration says."""
-    return bool(open_store(output).list_names(f"{_DATA}/{LOG}"))
+    names = open_store(output).list_names(f"{_DATA}/{LOG}")
+    return any(name[:20].isdigit() for name in names)  # not what a process that died left of its first commit
 
 
 def require_package() -> None:
@@ -64,15 +65,17 @@ def require_package() -> None:
         ) from error
 
 
-def require_place(output: str) -> None:
-    """Refuse an output that deltalake cannot write to.
+def require_usable(output: str) -> None:
+    """Refuse a Delta log that could never be written.
 
     Raises:
         ConfigError: the output is neither on local files nor on S3.
+        EnvironmentUnsupportedError: deltalake is not installed.
     """
+    require_package()
     if not is_local(output) and scheme(output) not in ("s3", "s3a"):
         raise ConfigError(
-            f"Expected an output on local files or S3 for a Delta log (publish.delta). Received: output.path {output}"
+            f"Expected an output.path on local files or on S3, as publish.delta is true. Received: {output}"
         )
 
 
@@ -92,10 +95,12 @@ def reconcile(output: str) -> None:
 
     for attempt in range(ATTEMPTS):
         try:
-            table = _open(output)
-            while (commit := _lacking(output, table)) is not None:
-                table = _write(output, table, commit)
-            return
+            table, written = _open(output), None
+            while (commit := _lacking(output, table)) not in (None, written):
+                table, written = _write(output, table, commit), commit
+            if commit is None:
+                return
+            problem: Exception = SnapshotError(f"other files than those of commit {commit.number}, just written")
         except DeltaError as error:
             problem = error
             time.sleep(0.01 * attempt)

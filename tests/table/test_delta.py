@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_udf.commands import snapshots
-from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError
+from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError, SnapshotError
 from fashion_udf.s3 import object_store_options
 from fashion_udf.table import delta, followers, paths, retention, s3_store
 from fashion_udf.table.commit import Commit
@@ -144,6 +144,34 @@ def test_without_the_package_nothing_expires_and_the_warning_says_what_to_instal
     assert "pip install 'fashion-udf[delta]'" in caplog.text
     with pytest.raises(EnvironmentUnsupportedError, match=r"Expected the deltalake package .* Received: "):
         retention.expire(str(tmp_path), ALL)
+
+
+def test_what_a_process_that_died_left_of_the_first_version_is_no_log(tmp_path: Path) -> None:
+    publish(tmp_path, ["a"])
+    (_root(tmp_path) / "_delta_log").mkdir()
+    (_root(tmp_path) / "_delta_log" / "_commit_1.json.tmp").touch()
+    assert not followers.mend_delta(str(tmp_path))
+    assert followers.mend_delta(str(tmp_path), create=True)
+    assert _ids(tmp_path) == ["a"]
+
+
+def test_an_output_that_is_not_local_is_refused_at_the_start(tmp_path: Path) -> None:
+    delta.require_usable(str(tmp_path))
+    with pytest.raises(
+        ConfigError,
+        match="Expected an output.path on local files or on S3, as publish.delta is true. Received: hdfs://shop",
+    ):
+        delta.require_usable("hdfs://shop/tags")
+
+
+def test_a_log_that_never_shows_what_was_written_is_no_endless_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = _night(tmp_path, "a")
+    monkeypatch.setattr(delta, "_lacking", lambda *_: commit)
+    monkeypatch.setattr(delta, "ATTEMPTS", 2)
+    with pytest.raises(SnapshotError, match=r"Expected to write .* Received: other files than those of commit 1"):
+        delta.reconcile(str(tmp_path))
 
 
 def test_of_two_writers_one_writes_a_version_and_the_other_looks_again(
@@ -273,11 +301,3 @@ def test_a_table_on_s3_has_a_delta_log_too(
     read = pl.scan_delta(f"{output}/tags/data", storage_options=options).collect()
     assert read["product_id"].to_list() == ["c"]
     assert delta.readable(output, 0) == {commit.snapshot_id for commit in published}
-
-
-def test_an_output_where_deltalake_cannot_write_is_refused() -> None:
-    expected = (
-        "Expected an output on local files or S3 for a Delta log (publish.delta). Received: output.path hdfs://host/out"
-    )
-    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
-        delta.require_place("hdfs://host/out")
