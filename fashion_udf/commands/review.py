@@ -15,6 +15,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from fashion_udf import cli
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> Non
         review_app.app(review, Photos(queue), token), log_level="warning", access_log=False, server_header=False
     )
     logging.getLogger("uvicorn.access").disabled = True
-    uvicorn.Server(settings).run([listening])
+    with suppress(KeyboardInterrupt):  # uvicorn raises it once more when it has ended
+        uvicorn.Server(settings).run([listening])
 
 
 def _listen(port: int) -> socket.socket:
@@ -65,4 +67,5 @@ def _listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         raise InputError(f"Expected a free --port of {ADDRESS}. Received: {port} ({error})") from error
+    listening.listen()  # the address is printed before uvicorn accepts
     return listening

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_udf.catalog.overrides import matched, read_overrides
+from fashion_udf.catalog.overrides import decisions, matched, read_overrides
 from fashion_udf.config import Overrides
 from fashion_udf.errors import CatalogError
 
@@ -142,3 +142,20 @@ def test_a_table_that_cannot_be_read_is_named(spark: SparkSession, tmp_path: Pat
     expected = r"^Expected .*[pP]arquet .*Received: .*/o.parquet \(.+\)"
     with pytest.raises(CatalogError, match=expected):
         read_overrides(spark, Overrides(path=str(tmp_path / "o.parquet")))
+
+
+def test_decisions_of_the_review_join_the_table_and_never_win_over_it(spark: SparkSession, tmp_path: Path) -> None:
+    source = _parquet(tmp_path, product_id=["A "], category=["hats"])
+    products = spark.createDataFrame([("A",), ("b",)], "product_id string")
+    reviewed = {"A": "Socks", "b": "Socks", "gone": "Kites"}
+    found = decisions(spark, source, products, ("Hats", "Socks"), reviewed)
+    assert sorted(map(tuple, found.rows.collect())) == [("A", "Hats"), ("b", "Socks"), ("gone", "Kites")]
+    assert found.unknown == {"overrides_without_product": 0, "overrides_of_unknown_category": 0}
+    alone = decisions(spark, Overrides(), products, ("Hats", "Socks"), reviewed)
+    assert {row["product_id"]: row["category"] for row in alone.rows.collect()} == reviewed
+
+
+def test_many_decisions_on_products_that_left_refuse_no_night(spark: SparkSession) -> None:
+    products = spark.createDataFrame([("a",)], "product_id string")
+    reviewed = {f"gone {number}": "Hats" for number in range(100)}
+    assert decisions(spark, Overrides(), products, ("Hats",), reviewed).rows.count() == 100

@@ -87,7 +87,7 @@ def test_every_key_does_what_it_says(page: Any, tmp_path: Path) -> None:
         page.keyboard.press("5")
         _title(page, "Product 5 of Shoes")
         _decided(page, 4)
-        page.wait_for_function("document.getElementById('photo').naturalWidth === 640")
+        page.wait_for_function("() => document.getElementById('photo').naturalWidth === 640")
         assert {url.split("/")[2] for url in page.asked} == {address.split("/")[2]}
 
 
@@ -174,3 +174,14 @@ def test_filters_choose_the_rows_and_the_keyboard_alone_reaches_everything(page:
             page.keyboard.press("Tab")
             reached.add(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
         assert {"mode", "export", "category", "text", "description", "other", "accept", "skip", "undo"} <= reached
+
+
+def test_a_photo_that_cannot_be_shown_is_said_in_words(page: Any, tmp_path: Path) -> None:
+    _write(tmp_path / "out", 4)
+    (tmp_path / "photos" / "0.png").write_bytes(b"no photo")
+    with queues.served(tmp_path / "out") as address:
+        _open(page, address)
+        page.wait_for_selector("#nophoto:not([hidden])")
+        page.keyboard.press("g")
+        page.wait_for_selector("#grid i")
+        assert page.locator("#grid button").all_text_contents() == ["no photoProduct 0 of Hats", "Product 3 of Hats"]

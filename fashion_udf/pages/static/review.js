@@ -181,6 +181,7 @@ async function fillGrid() {
       const image = element("img", undefined, button);
       image.loading = "lazy";
       image.alt = "";
+      image.addEventListener("error", () => { const none = element("i", "no photo"); image.replaceWith(none); });
       image.src = photo(row, 160);
     } else element("i", "no photo", button);
     const title = element("b", row.title || row.product_id, button);
@@ -250,6 +251,7 @@ async function start() {
   $("undo").addEventListener("click", undo);
   $("mode").addEventListener("click", KEYS.g);
   $("confirm").addEventListener("click", confirmGrid);
+  $("photo").addEventListener("error", () => { $("photo").hidden = true; $("nophoto").hidden = false; });
   $("other").addEventListener("input", found);
   $("search").addEventListener("submit", (event) => { event.preventDefault(); const best = matches($("other").value)[0]; if (best) decide(best); });
   $("filters").addEventListener("submit", (event) => event.preventDefault());
