@@ -155,7 +155,7 @@ def test_what_a_process_that_died_left_of_the_first_version_is_no_log(tmp_path: 
     assert _ids(tmp_path) == ["a"]
 
 
-def test_an_output_that_is_not_local_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_an_output_that_deltalake_cannot_write_to_is_refused_at_the_start(tmp_path: Path) -> None:
     delta.require_usable(str(tmp_path))
     with pytest.raises(
         ConfigError,
