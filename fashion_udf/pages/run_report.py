@@ -168,9 +168,8 @@ class _Page:
         log = snapshot.read_log(self.config.output.path)[-2:]
         previous = None
         if len(log) == 2 and log[0].model_version != log[1].model_version:
-            previous = planning.read(
-                self.spark, [paths.snapshot_dir(self.config.output.path, log[0].snapshot_id)], TAGS
-            )
+            before = paths.snapshot_dir(self.config.output.path, log[0].snapshot_id)
+            previous = planning.read(self.spark, [before], TAGS)
         queue.write(self.spark, self.config, self.run_id, table, previous)
 
     def _tried(self, what: str, make: Callable[[], Made], otherwise: Made) -> Made:
