@@ -14,6 +14,7 @@ from fashion_udf import cli
 COMMANDS = {
     "tag": ("tag", "score what is new or changed in a catalog, and publish the tags table"),
     "backfill": ("backfill", "tag some products at once, on top of the published table"),
+    "recommend": ("recommend", "publish the products most like each product"),
     "compare": ("compare", "what a new bundle would change of the published table, on a sample"),
     "snapshots": ("snapshots", "list, compare, verify, pin, roll back, expire and repair snapshots"),
     "show": ("show", "counts and the least certain products of the current snapshot"),

@@ -1,6 +1,6 @@
 """Ids of runs and snapshots, and the directories that they name below `<output>/`.
 
-    tags/data/<snapshot_id>/   the files of a snapshot
+    tags/data/<snapshot_id>/   the files of a snapshot; of similar products: similar/data/<snapshot_id>/
     staging/<run_id>/          what a run keeps until it publishes
     runs/<run_id>/             its reports
 
@@ -18,6 +18,7 @@ from fashion_udf.table.commit import Commit, require_id
 from fashion_udf.table.store import local_path
 
 TAGS = "tags"
+SIMILAR = "similar"
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{12}Z-[0-9a-f]{8}")  # as `new_run_id` makes them
 
 
@@ -64,6 +65,6 @@ def newest_retries(output: str, but: str = "") -> Path | None:
     return max(found)[1] if found else None
 
 
-def data_dir(output: str, commit: Commit) -> Path:
+def data_dir(output: str, commit: Commit, table: str = TAGS) -> Path:
     """The resolved directory of a snapshot. A reader opens it, and keeps it while later runs publish."""
-    return local_path(output).resolve() / TAGS / "data" / commit.snapshot_id
+    return local_path(output).resolve() / table / "data" / commit.snapshot_id

@@ -71,6 +71,7 @@ class Removal:
         since: when the directory was last in use (current, or written to), in seconds since the epoch.
         size: bytes in the directory.
         commit: the newest commit that names the snapshot; None for staging and reports.
+        table: of the snapshot.
     """
 
     kind: Literal["snapshot", "staging", "run"]
@@ -78,6 +79,7 @@ class Removal:
     since: float
     size: int
     commit: Commit | None = None
+    table: str = paths.TAGS
 
 
 def seconds(text: str) -> float:
@@ -106,9 +108,14 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
     now = time.time() if now is None else now
     root = local_path(output).resolve()
     try:
-        log = snapshot.read_log(output)
-        expired = pins.expired(output)
-        kept = {paths.run_of(commit.run_id) for commit in log if commit.run_id not in expired}
+        logs = {table: snapshot.read_log(output, table) for table in (paths.TAGS, paths.SIMILAR)}
+        kept = {
+            paths.run_of(commit.run_id)
+            for table, log in logs.items()
+            for expired in (pins.expired(output, table),)
+            for commit in log
+            if commit.run_id not in expired
+        }
         staging = list(_directories(root / "staging", "staging"))
         # A run that has staging may be live, or a later run may still use its results.
         kept |= {removal.path.name.removeprefix(_REMOVED) for removal in staging}
@@ -117,7 +124,7 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
         runs = (run for run in _directories(root / "runs", "run") if run.path.name not in kept)
         old = now - max(policy.older_than, policy.grace)
         return [
-            *_snapshots(output, log, policy, now),
+            *(removal for table, log in logs.items() for removal in _snapshots(output, table, log, policy, now)),
             *(removal for removal in staging if removal.since <= now - policy.grace),
             *(removal for removal in runs if removal.since <= old),
         ]
@@ -146,17 +153,17 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
     return removed, problems
 
 
-def _snapshots(output: str, log: list[Commit], policy: Policy, now: float) -> Iterator[Removal]:
+def _snapshots(output: str, table: str, log: list[Commit], policy: Policy, now: float) -> Iterator[Removal]:
     newest_of = {commit.snapshot_id: commit for commit in log}  # the last commit of each snapshot
     commits = sorted(newest_of.values(), key=lambda commit: commit.number)
-    expired, protected = pins.expired(output), set(pins.pins(output))
+    expired, protected = pins.expired(output, table), set(pins.pins(output, table))
     if log:
         protected.add(log[-1].snapshot_id)
     recent = {c.snapshot_id for c in [c for c in commits if c.snapshot_id not in expired][-policy.keep :]}
-    left = _last_current(output, log)
+    left = _last_current(output, table, log)
     for commit in commits:
         age = now - left[commit.number]
-        directory = paths.data_dir(output, commit)
+        directory = paths.data_dir(output, commit, table)
         if commit.snapshot_id in protected or age < policy.grace:
             continue
         if commit.snapshot_id in expired:
@@ -164,12 +171,12 @@ def _snapshots(output: str, log: list[Commit], policy: Policy, now: float) -> It
                 continue
         elif commit.snapshot_id in recent or age < policy.older_than:
             continue
-        yield Removal("snapshot", directory, left[commit.number], _size_and_time(directory)[0], commit)
+        yield Removal("snapshot", directory, left[commit.number], _size_and_time(directory)[0], commit, table)
 
 
-def _last_current(output: str, log: list[Commit]) -> dict[int, float]:
+def _last_current(output: str, table: str, log: list[Commit]) -> dict[int, float]:
     """When each commit was last the current one, in seconds since the epoch; infinite for the newest."""
-    directory = local_path(output) / "tags" / "log"
+    directory = local_path(output) / table / "log"
     times = (os.lstat(directory / f"{commit.number:08d}.json").st_mtime for commit in log)
     ordered = list(itertools.accumulate(times, max))
     return {commit.number: ended for commit, ended in zip(log, [*ordered[1:], math.inf], strict=False)}
@@ -205,7 +212,7 @@ def _size_and_time(directory: Path) -> tuple[int, float]:
 
 def _remove_snapshot(output: str, removal: Removal) -> bool:
     """Remove the files that the commit names; False if the snapshot is pinned or current again."""
-    commit, directory = removal.commit, removal.path
+    commit, directory, table = removal.commit, removal.path, removal.table
     assert commit is not None
     if directory.resolve() != directory:
         raise SnapshotError(
@@ -213,11 +220,11 @@ def _remove_snapshot(output: str, removal: Removal) -> bool:
         )
     # The order matters, as the docstring of this file says: tombstone, pins, log.
     holder = paths.new_run_id()
-    pins.write_tombstone(output, commit, holder)
-    pinned = commit.snapshot_id in pins.pins(output)
-    head = snapshot.current(output)
+    pins.write_tombstone(output, commit, holder, table)
+    pinned = commit.snapshot_id in pins.pins(output, table)
+    head = snapshot.current(output, table)
     if pinned or head is None or head.snapshot_id == commit.snapshot_id:
-        pins.remove_tombstone(output, commit, holder)
+        pins.remove_tombstone(output, commit, holder, table)
         logger.warning("snapshot %s is pinned or current again: its files stay", commit.snapshot_id)
         return False
     if directory.exists():

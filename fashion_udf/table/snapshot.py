@@ -1,4 +1,4 @@
-"""Publish, read and verify snapshots of the tags table on local files.
+"""Publish, read and verify snapshots of a table on local files: of `tags`, or of another that is named.
 
     <output>/tags/data/<snapshot_id>/<snapshot_id>-part-00000.parquet   immutable; names never repeat
     <output>/tags/log/00000042.json                                     one commit each, create-only
@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,34 +24,34 @@ import pyarrow.parquet as pq
 
 from fashion_udf.errors import InputError, SnapshotError
 from fashion_udf.files import make_directory, sync
-from fashion_udf.table import log, paths
-from fashion_udf.table.commit import Commit, DataFile, file_name, require_id, utc_now
+from fashion_udf.table import log, paths, views
+from fashion_udf.table.commit import Commit, DataFile, MadeFrom, file_name, require_id, utc_now
 from fashion_udf.table.store import local_path, open_store
 
 logger = logging.getLogger(__name__)
 
 
-def current(output: str) -> Commit | None:
+def current(output: str, table: str = paths.TAGS) -> Commit | None:
     """The newest commit; None where nothing was published.
 
     Raises:
         SnapshotError: the log is damaged; the message names the file.
     """
     store = open_store(output)
-    numbers = log.numbers(store)
-    return log.read(store, numbers[-1]) if numbers else None
+    numbers = log.numbers(store, table)
+    return log.read(store, numbers[-1], table) if numbers else None
 
 
-def newest(output: str) -> Commit:
+def newest(output: str, table: str = paths.TAGS) -> Commit:
     """The newest commit; there must be one.
 
     Raises:
         InputError: nothing was published.
         SnapshotError: the log is damaged; the message names the file.
     """
-    commit = current(output)
+    commit = current(output, table)
     if commit is None:
-        raise InputError(f"Expected a published tags table in --output. Received: {output}, which has no commit")
+        raise InputError(f"Expected a published {table} table in --output. Received: {output}, which has no commit")
     return commit
 
 
@@ -71,18 +70,25 @@ def numbered(output: str, number: int) -> Commit:
     return commit
 
 
-def read_log(output: str) -> list[Commit]:
+def read_log(output: str, table: str = paths.TAGS) -> list[Commit]:
     """Every commit, oldest first.
 
     Raises:
         SnapshotError: the log is damaged; the message names the file.
     """
     store = open_store(output)
-    return [log.read(store, number) for number in log.numbers(store)]
+    return [log.read(store, number, table) for number in log.numbers(store, table)]
 
 
 def publish(
-    output: str, staged: Path, run_id: str, model_version: str, *, expected_rows: int, parent: Commit | None
+    output: str,
+    staged: Path,
+    run_id: str,
+    model_version: str,
+    *,
+    expected_rows: int,
+    parent: Commit | None,
+    made_from: MadeFrom | None = None,
 ) -> Commit:
     """Make the Parquet files of a staged directory the table's next snapshot.
 
@@ -93,6 +99,7 @@ def publish(
         model_version: of the bundle that scored the rows.
         expected_rows: rows that the files must hold, together.
         parent: what `current` returned when the run began.
+        made_from: of a table of similar products, which is then published; None publishes tags.
 
     Returns:
         The new commit; or the commit of an earlier, interrupted call of the same run.
@@ -103,29 +110,32 @@ def publish(
         CommitUnknownError: nobody can tell yet whether the commit landed; all files were kept.
     """
     require_id("run_id", run_id)
-    store = open_store(output)
+    store, table = open_store(output), paths.SIMILAR if made_from else paths.TAGS
     number = parent.number + 1 if parent else 1
     # The head is read before any file moves: a run that lost can still use its staged files.
-    if (head := current(output)) != parent:
-        commit = log.find(store, number)
+    if (head := current(output, table)) != parent:
+        commit = log.find(store, number, table)
         if commit is None or commit.run_id != run_id:
             raise log.conflict(number, head)
     else:
-        files = _add_files(output, staged, run_id, expected_rows)
+        files = _add_files(output, staged, run_id, expected_rows, table)
         before = parent.number if parent else None
-        commit = log.append(store, Commit(number, run_id, before, utc_now(), run_id, model_version, files))
-    update_pointer(output, commit)
+        commit = Commit(number, run_id, before, utc_now(), run_id, model_version, files, made_from)
+        commit = log.append(store, commit, table)
+    update_pointer(output, commit, table)
     return commit
 
 
-def repair_pointer(output: str) -> Commit | None:
+def repair_pointer(output: str, table: str = paths.TAGS) -> Commit | None:
     """Make `tags/current` and `tags/current.sql` name the newest commit again; returns that commit."""
     store = open_store(output)
-    head = current(output)
+    head = current(output, table)
     while head is not None:
-        store.replace_pointer(paths.TAGS, f"data/{head.snapshot_id}", view_sql(paths.data_dir(output, head)).encode())
+        directory = paths.data_dir(output, head, table)
+        sql = views.similar(directory, head.made_from) if head.made_from else view_sql(directory)
+        store.replace_pointer(table, f"data/{head.snapshot_id}", sql.encode())
         # The run that replaces the link last also looks last: a slow run cannot leave it on its own, older snapshot.
-        if (newest := current(output)) == head:
+        if (newest := current(output, table)) == head:
             break
         head = newest
     return head
@@ -133,19 +143,16 @@ def repair_pointer(output: str) -> Commit | None:
 
 def view_sql(directory: Path) -> str:
     """SQL of a DuckDB view on a snapshot's directory. The path may have any character except a backslash."""
-    glob = re.sub(r"([*?\[])", r"[\1]", str(directory)) + "/*.parquet"
-    quoted = glob.replace("'", "''")
-    # A parent directory called env=prod would otherwise become a column.
-    return f"CREATE OR REPLACE VIEW tags AS SELECT * FROM read_parquet('{quoted}', hive_partitioning = false);\n"
+    return f"CREATE OR REPLACE VIEW tags AS SELECT * FROM {views.parquet(directory)};\n"
 
 
-def verify(output: str, commit: Commit) -> None:
+def verify(output: str, commit: Commit, table: str = paths.TAGS) -> None:
     """Read a snapshot's data files back and compare them with its commit.
 
     Raises:
         SnapshotError: files are missing, extra, not plain files, or differ in size, sha256 or row count; names each.
     """
-    directory = paths.data_dir(output, commit)
+    directory = paths.data_dir(output, commit, table)
     try:
         names = set(os.listdir(directory)) if not directory.is_symlink() else set()
     except OSError:
@@ -159,14 +166,15 @@ def verify(output: str, commit: Commit) -> None:
         )
 
 
-def update_pointer(output: str, commit: Commit) -> None:
+def update_pointer(output: str, commit: Commit, table: str = paths.TAGS) -> None:
     """Run `repair_pointer` after a commit has landed. A failure is a warning: the table is published already."""
     try:
-        repair_pointer(output)
+        repair_pointer(output, table)
     except (OSError, SnapshotError) as error:  # the log decides what is published; the pointer is for people
         logger.warning(
-            "commit %d is published, but tags/current stays behind (%s): run `jobs/snapshots.py repair --output %s`",
+            "commit %d is published, but %s/current stays behind (%s): run `jobs/snapshots.py repair --output %s`",
             commit.number,
+            table,
             error,
             output,
         )
@@ -187,7 +195,7 @@ def _differences(path: Path, expected: DataFile) -> Iterator[str]:
         yield f"{expected.name}: {error}"
 
 
-def _add_files(output: str, staged: Path, snapshot_id: str, expected_rows: int) -> tuple[DataFile, ...]:
+def _add_files(output: str, staged: Path, snapshot_id: str, expected_rows: int, table: str) -> tuple[DataFile, ...]:
     """Check the staged files and move them, durably, into the directory of the snapshot."""
     try:
         files = _describe(staged, snapshot_id)
@@ -196,7 +204,7 @@ def _add_files(output: str, staged: Path, snapshot_id: str, expected_rows: int) 
                 f"Expected {expected_rows} rows in {staged}. Received: {rows} rows in {len(files)} files; "
                 "nothing was published"
             )
-        directory = local_path(output) / paths.TAGS / "data" / snapshot_id
+        directory = local_path(output) / table / "data" / snapshot_id
         make_directory(directory.parent)
         os.mkdir(directory)  # FileExistsError: ids never repeat, so nothing in there may be touched
         for path, file in files:
