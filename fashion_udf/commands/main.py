@@ -15,6 +15,8 @@ COMMANDS = {
     "tag": ("tag", "score what is new or changed in a catalog, and publish the tags table"),
     "backfill": ("backfill", "tag some products at once, on top of the published table"),
     "recommend": ("recommend", "publish the products most like each product"),
+    "similar": ("similar", "the products nearest to a product, or to a photo and a title"),
+    "audit-catalog": ("audit_catalog", "labels that look wrong, products listed twice, and odd ones out"),
     "compare": ("compare", "what a new bundle would change of the published table, on a sample"),
     "snapshots": ("snapshots", "list, compare, verify, pin, roll back, expire and repair snapshots"),
     "show": ("show", "counts and the least certain products of the current snapshot"),

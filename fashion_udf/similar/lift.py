@@ -49,8 +49,8 @@ def ordered(spark: SparkSession, found: DataFrame, pairs: Table) -> DataFrame:
     placed = F.transform(
         "entries",
         lambda entry, place: F.struct(
-            -F.coalesce(F.col("lifts")[entry["similar_id"]], F.lit(0.0)).alias("lift"), place.alias("place"), entry
+            -F.coalesce(F.col("lifts")[entry["similar_id"]], F.lit(0.0)).alias("lift"), place.alias("place"), entry.alias("entry")
         ),
     )
-    entries = F.transform(F.array_sort(placed), lambda each: each["col3"])
+    entries = F.transform(F.array_sort(placed), lambda each: each["entry"])
     return joined.select("product_id", F.coalesce(entries, "entries").alias("entries"), "exhausted")

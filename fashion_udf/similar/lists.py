@@ -94,7 +94,7 @@ def merged(table: pa.Table, at_most: tuple[int, ...], most: int) -> pa.Table:
 
 def scores(entries: pa.StructArray) -> NDArray[np.float64]:
     """Return the scores of entries as a search rounds them."""
-    return np.round(entries.field("score").to_numpy().astype(np.float64), DECIMALS)
+    return np.asarray(np.round(entries.field("score").to_numpy().astype(np.float64), DECIMALS))
 
 
 def _lists(entries: pa.StructArray, counts: NDArray[np.intp]) -> pa.ListArray:

@@ -6,6 +6,7 @@ What changed comes to the driver, and is sent to every worker: it is little. Whe
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 from fashion_udf.schema import to_spark
 from fashion_udf.similar import large_pools, lists, products, repair
+from fashion_udf.similar.outcome import Differences
 from fashion_udf.similar.repair import Changes
 from fashion_udf.similar.selection import Rules
 from fashion_udf.table import paths
@@ -39,12 +41,12 @@ class Night:
     Attributes:
         rows: of `comparable.products`, with `changed`, `entries` and `exhausted` as `repair.repaired` reads them.
         changes: what changed.
-        counts: products that are `new`, `changed` and `removed`.
+        counts: of the products.
     """
 
     rows: DataFrame
     changes: Changes
-    counts: dict[str, int]
+    counts: Differences
 
 
 def changes(spark: SparkSession, present: DataFrame, output: str, last: Commit) -> Night | None:
@@ -65,21 +67,20 @@ def changes(spark: SparkSession, present: DataFrame, output: str, last: Commit) 
     kind = F.when(F.col("before").isNull(), "new").when(F.col("after").isNull(), "removed").otherwise(F.lit("changed"))
     both = before.join(after, on="product_id", how="full_outer")
     differing = both.where(~F.col("before").eqNullSafe(F.col("after"))).select("product_id", kind.alias("kind"))
-    differing = differing.limit(MOST + 1).toPandas()
-    counts = {"new": 0, "changed": 0, "removed": 0, **differing["kind"].value_counts().to_dict()}
-    if len(differing) > max(FEW, MOST_SHARE * last.rows) or len(differing) > MOST:
-        logger.info("%d or more products changed: all lists are searched", len(differing))
+    found = differing.limit(MOST + 1).toPandas()
+    if len(found) > max(FEW, MOST_SHARE * last.rows) or len(found) > MOST:
+        logger.info("%d or more products changed: all lists are searched", len(found))
         return None
-    ids = pa.array(differing["product_id"], pa.string())
-    kinds = pa.array(differing["kind"], pa.string())
+    ids, kinds = pa.array(found["product_id"], pa.string()), pa.array(found["kind"], pa.string())
+    numbers = Differences(**{"new": 0, "changed": 0, "removed": 0, **Counter(kinds.to_pylist())})
     gone = ids.filter(pc.not_equal(kinds, "new"))
     entering = ids.filter(pc.not_equal(kinds, "removed"))
     named = F.broadcast(spark.createDataFrame([(name,) for name in entering.to_pylist()], "product_id string"))
-    found = large_pools.arrow(present.join(named, on="product_id").select(*products.COLUMNS, "held"))
+    candidates = large_pools.arrow(present.join(named, on="product_id").select(*products.COLUMNS, "held"))
     rows = present.join(_with_entries(old), on="product_id", how="left").withColumn(
         "changed", ~F.col("fingerprint").eqNullSafe(F.col("before"))
     )
-    return Night(rows, Changes(gone, _by_pool(found)), counts)
+    return Night(rows, Changes(gone, _by_pool(candidates)), numbers)
 
 
 def repaired(spark: SparkSession, found: Night, rules: Rules, most: int, target: Path) -> DataFrame:

@@ -11,6 +11,15 @@ from fashion_udf.similar.planning import Pool
 
 
 @dataclass(frozen=True)
+class Differences:
+    """Products since the last lists, by what became of them."""
+
+    new: int
+    changed: int
+    removed: int
+
+
+@dataclass(frozen=True)
 class Counts:
     """Rows of a run by what became of them.
 
@@ -21,7 +30,7 @@ class Counts:
         searched: lists that were searched anew; the others stay, or were brought up to date.
         lists: lists by what they hold: `full` (k entries), `short` and `empty`.
         recommended: products that some list holds, to within a percent.
-        new, changed, removed: products since the lists of the last run; None where all are searched.
+        since: what changed since the lists of the last run; None where all are searched.
     """
 
     tags: int = 0
@@ -30,16 +39,15 @@ class Counts:
     searched: int = 0
     lists: Mapping[str, int] = field(default_factory=dict)
     recommended: int | None = None
-    new: int | None = None
-    changed: int | None = None
-    removed: int | None = None
+    since: Differences | None = None
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
-        names = ("tags", "compared", "searched", "recommended", "new", "changed", "removed")
+        names = ("tags", "compared", "searched", "recommended")
         plain = {name: int(value) for name in names if (value := getattr(self, name)) is not None}
         left_out = {f"left_out.{name}": count for name, count in asdict(self.left_out).items() if count}
-        return plain | left_out | {f"lists.{name}": count for name, count in self.lists.items()}
+        since = {f"since.{name}": count for name, count in asdict(self.since).items()} if self.since else {}
+        return plain | left_out | since | {f"lists.{name}": count for name, count in self.lists.items()}
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+Float = TypeVar("Float", bound=np.floating)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,7 @@ def from_arrow(table: pa.Table) -> Products:
     )
 
 
-def list_values(column: pa.ChunkedArray, dtype: type[np.floating]) -> NDArray:
+def list_values(column: pa.ChunkedArray, dtype: type[Float]) -> NDArray[Float]:
     """Return lists of one length as a matrix; a null among the values is NaN."""
     parts = [_matrix(chunk, dtype) for chunk in column.chunks if len(chunk)]
     return np.concatenate(parts) if parts else np.zeros((0, 0), dtype)
@@ -94,7 +97,7 @@ def codes(*columns: pa.Array) -> list[NDArray[np.int64]]:
     return np.split(values, np.cumsum([len(column) for column in columns])[:-1])
 
 
-def _matrix(chunk: pa.Array, dtype: type[np.floating]) -> NDArray:
+def _matrix(chunk: pa.Array, dtype: type[Float]) -> NDArray[Float]:
     values = chunk.flatten()
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype).reshape(len(chunk), -1)
 

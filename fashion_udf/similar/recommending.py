@@ -128,7 +128,7 @@ def preview(spark: SparkSession, config: RecommendConfig) -> Preview:
         wanted = _all(run.products)
         if changes is None:
             return Preview(run.counts, tuple(planning.plan(*join.counts(wanted), config.exact_limit)))
-        return Preview(replace(run.counts, **changes.counts), ())
+        return Preview(replace(run.counts, since=changes.counts), ())
 
 
 def _start(spark: SparkSession, config: RecommendConfig, run_id: str, tags: Commit) -> Run:
@@ -150,7 +150,8 @@ def _publish(run: Run, record: Record) -> tuple[Commit, bool]:
     target = run.staging / "similar"
     pools = _write(run, target)
     with _timed("measure", run.seconds):
-        run.counts = record.counts = replace(run.counts, **writing.measured(run.spark, target, run.config.k))
+        lists, recommended = writing.measured(run.spark, target, run.config.k)
+        run.counts = record.counts = replace(run.counts, lists=lists, recommended=recommended)
     metrics: Mapping[str, object] = {**measures(pools, run.counts), "seconds": run.seconds, "k": run.config.k}
     outcome.write_metrics(paths.run_dir(run.output, run.run_id), metrics)
     with _timed("publish", run.seconds):
@@ -175,7 +176,7 @@ def _write(run: Run, target: Path) -> list[Pool]:
             if changes := night.changes(run.spark, run.products, run.output, run.last):
                 repaired = night.repaired(run.spark, changes, rules, most, run.staging / "repaired")
                 rows = night.to_search(run.products, repaired)
-                run.counts = replace(run.counts, **changes.counts)
+                run.counts = replace(run.counts, since=changes.counts)
     with _timed("divide", run.seconds):
         planned = planning.plan(*join.counts(rows), run.config.exact_limit)
         divided, rows = large_pools.divide(rows, planned, rules, run.config.exact_limit, run.config.recall)

@@ -121,7 +121,7 @@ def _search(
     _fill(lists, rows, places, scores, taken)
     count = taken.sum(1)
     lists.exhausted[rows] = ended & (fine.sum(1) <= most if not rules.at_most else count < most)
-    return ended | (count == most)
+    return np.asarray(ended | (count == most))
 
 
 def _fill(

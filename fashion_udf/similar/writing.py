@@ -56,7 +56,7 @@ def write(
     table.repartition(files, "product_id").sortWithinPartitions("product_id").write.parquet(str(target))
 
 
-def measured(spark: SparkSession, target: Path, k: int) -> dict[str, object]:
+def measured(spark: SparkSession, target: Path, k: int) -> tuple[dict[str, int], int]:
     """Count the lists of a written table by what they hold, and the products that some list holds."""
     from pyspark.sql import functions as F
 
@@ -65,7 +65,7 @@ def measured(spark: SparkSession, target: Path, k: int) -> dict[str, object]:
     kind = F.when(size == F.lit(k), "full").when(size == F.lit(0), "empty").otherwise("short")
     counted = {row["kind"]: row["count"] for row in table.groupBy(kind.alias("kind")).count().collect()}
     ids = table.select(F.explode("similar.similar_id").alias("id")).agg(F.approx_count_distinct("id", 0.01)).first()
-    return {"lists": counted, "recommended": int(ids[0]) if ids else 0}
+    return counted, int(ids[0]) if ids else 0
 
 
 @contextlib.contextmanager

@@ -20,8 +20,8 @@ def similar(directory: Path, made_from: MadeFrom) -> str:
         "CREATE OR REPLACE VIEW similar_products AS\n"
         "SELECT product_id, pair.similar_id, pair.score, pair.same_category, position,\n"
         f"  lists.model_version, newest.number - {made_from.tags} AS tags_behind\n"
-        "FROM (SELECT product_id, model_version, unnest(similar) AS pair,\n"
-        f"  generate_subscripts(similar, 1) AS position FROM {parquet(directory)}) AS lists\n"
+        'FROM (SELECT product_id, model_version, unnest("similar") AS pair,\n'
+        f'  generate_subscripts("similar", 1) AS position FROM {parquet(directory)}) AS lists\n'
         f"JOIN (SELECT max(number) AS number, arg_max(model_version, number) AS model_version FROM {read_log})\n"
         "  AS newest ON newest.model_version = lists.model_version;\n"
     )

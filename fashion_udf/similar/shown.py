@@ -1,0 +1,50 @@
+"""Titles and photos of a few products, read from the catalog, for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fashion_udf.catalog import columns
+from fashion_udf.config import Input, Limits
+from fashion_udf.photos import fetch
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a person sees of a product: its title, and the bytes of its photo; None for what it has not."""
+
+    title: str | None
+    photo: bytes | None
+
+
+def read(spark: SparkSession, source: Input, ids: Iterable[str], photos: bool = True) -> dict[str, Shown]:
+    """Return titles and photos by id; a product that the catalog lacks is not among them.
+
+    Args:
+        spark: the session.
+        source: of the job's configuration.
+        ids: of the products; few, for their photos come to the driver.
+        photos: whether photos are wanted.
+
+    Raises:
+        CatalogError: the catalog cannot be read.
+    """
+    from pyspark.sql import functions as F
+
+    rows = columns.read(spark, source).rows
+    place = "image" if "image" in rows.columns else "image_uri"
+    photo = F.col(place) if photos else F.lit(None)
+    chosen = rows.where(F.col("product_id").isin(*dict.fromkeys(ids)))
+    found = chosen.select("product_id", "title", photo.alias("photo")).collect()
+    return {row["product_id"]: Shown(row["title"], _bytes(row["photo"], source)) for row in found}
+
+
+def _bytes(photo: bytes | str | None, source: Input) -> bytes | None:
+    if isinstance(photo, str):
+        return fetch.read(photo, source.image_roots, Limits().max_image_bytes).data
+    return None if photo is None else bytes(photo)
