@@ -49,7 +49,9 @@ def ordered(spark: SparkSession, found: DataFrame, pairs: Table) -> DataFrame:
     placed = F.transform(
         "entries",
         lambda entry, place: F.struct(
-            -F.coalesce(F.col("lifts")[entry["similar_id"]], F.lit(0.0)).alias("lift"), place.alias("place"), entry.alias("entry")
+            -F.coalesce(F.col("lifts")[entry["similar_id"]], F.lit(0.0)).alias("lift"),
+            place.alias("place"),
+            entry.alias("entry"),
         ),
     )
     entries = F.transform(F.array_sort(placed), lambda each: each["entry"])

@@ -146,6 +146,7 @@ def _publish(run: Run, record: Record) -> tuple[Commit, bool]:
     record.counts = run.counts
     parent = run.parent
     if run.last and parent and parent.made_from == run.made_from and run.config.columns.path is None:
+        snapshot.update_pointer(run.output, parent, paths.SIMILAR)
         return parent, False  # the same snapshot and settings make the same lists
     target = run.staging / "similar"
     pools = _write(run, target)
