@@ -29,14 +29,14 @@ def sizes(rows: int) -> NDArray[np.int64]:
     return found
 
 
-def publish(output: Path, rows: int, seed: int = 0, changed: float = 0.0) -> None:
+def publish(output: Path, rows: int, seed: int = 0, changed: float = 0.0, one_group: bool = False) -> None:
     """Publish a snapshot. With `changed`, that share of its products has another embedding than with the same seed."""
     run_id = paths.new_run_id()
     staged = output / "staging" / run_id
     staged.mkdir(parents=True)
     draws, changes = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     first = 0
-    for number, count in enumerate(sizes(rows)):
+    for number, count in enumerate([rows] if one_group else sizes(rows).tolist()):
         centre = draws.standard_normal(EMBEDDING_SIZE)
         centres = centre + 0.9 * draws.standard_normal((max(1, count // _CLUSTER), EMBEDDING_SIZE))
         for start in range(0, count, _FILE_ROWS):
