@@ -11,6 +11,7 @@ BENCH_STAMP := .venv-bench/.stamp
 ENV_FILES := .ci/env.sh .ci/java_home.sh .ci/spark_submit.sh
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+BENCH_SIMILAR_ARGS ?=
 # What a soak goes through, one shard after the other.
 SOAK_SHARDS ?= kills histories readers memory training bugs
 SOAK_kills := pipeline/test_tagging_kills.py
@@ -37,12 +38,15 @@ $(TRAINING_STAMP): requirements-training.lock $(ENV_FILES)
 $(BENCH_STAMP): requirements.lock $(ENV_FILES)
 	@PYTHON="$(PYTHON)" .ci/env.sh bench
 
-demo: $(STAMP) ## Make a sample catalog, tag it, query the tags, make the pages (everything under demo/)
+demo: $(STAMP) ## Make a sample catalog, tag it, query the tags, find similar products, make the pages (under demo/)
 	@rm -rf demo
 	$(PYTHON_BIN) jobs/make_sample_catalog.py --output demo/catalog
 	.venv/bin/spark-submit jobs/tag_catalog.py --config conf/demo.yaml \
 		--set input.path=demo/catalog --set output.path=demo/output
 	$(PYTHON_BIN) jobs/show_tags.py --output demo/output
+	.venv/bin/spark-submit jobs/recommend.py --config conf/similar.yaml --set output.path=demo/output
+	.venv/bin/spark-submit jobs/similar.py --config conf/demo.yaml \
+		--set input.path=demo/catalog --set output.path=demo/output --product p000001 --sheet demo/similar.jpg
 	@echo; echo "The page of the run:   $$(ls -d "$$PWD"/demo/output/runs/*/index.html)"
 	@echo "Review what waits:     .venv/bin/fashion-udf review --output demo/output"
 
@@ -59,7 +63,8 @@ check: $(STAMP) ## Check format, lint and types
 	$(PYTHON_BIN) -m mypy
 
 bench: $(BENCH_STAMP) ## Measure the job beside a plain one (build/bench/bench.json); BENCH_ARGS="--rows 100" shortens it
-	@JAVA_HOME=$$(.venv-bench/bin/java-home); export JAVA_HOME; .venv-bench/bin/python -m tests.benchmark $(BENCH_ARGS)
+	@JAVA_HOME=$$(.venv-bench/bin/java-home); export JAVA_HOME; .venv-bench/bin/python -m tests.benchmark $(BENCH_ARGS); \
+	.venv-bench/bin/python -m tests.benchmark.similar $(BENCH_SIMILAR_ARGS)
 
 soak: $(STAMP) $(TRAINING_STAMP) ## Run the long tests: SOAK_SEED=7 SOAK_SECONDS=2400 (of each shard) SOAK_SHARDS="kills memory"
 	@$(foreach shard,$(SOAK_SHARDS),$(MAKE) --no-print-directory soak-$(shard);)

@@ -122,7 +122,10 @@ setup(
     package_dir={"fashion_training": "training"},
     # `**` does not match files at the folder's own level in every setuptools, so both patterns are named.
     package_data={
-        "fashion_udf": ["py.typed", "bundles/builtin/*", "bundles/builtin/**/*", "pages/templates/*", "pages/static/*"],
+        "fashion_udf": [
+            *("py.typed", "bundles/builtin/*", "bundles/builtin/**/*"),
+            *("pages/templates/*", "pages/static/*", "similar/*.yaml"),
+        ],
         "fashion_training.data": ["*.yaml"],
         "fashion_training.evaluation": ["templates/*.html", "*.yaml"],
     },

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds dist/*.whl and dist/env.tar.gz. Called by `make dist`. The archive is what executors unpack:
 #     --archives dist/env.tar.gz#env --conf spark.executorEnv.PYTHONPATH=env
-# It holds this library and the wheels of the base install and the openvino extra at the lock's versions, and no
+# It holds this library and the wheels of the base install, openvino and faiss at the lock's versions, and no
 # pyspark (the cluster's own is used), tensorflow or petastorm. The same tree gives the same bytes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

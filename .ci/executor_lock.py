@@ -1,4 +1,4 @@
-"""Print the part of requirements.lock that an executor needs: what a built wheel and its `openvino` extra require.
+"""Print the part of requirements.lock that an executor needs: what a built wheel and its extras need there.
 
 Usage: python .ci/executor_lock.py dist/fashion_udf-0.1.0-py3-none-any.whl requirements.lock
 """
@@ -14,6 +14,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+#: Executors score with the one, and search similar products with the other.
+EXTRAS = {"openvino", "similar"}
 
 
 def read_wheel_requirements(wheel: Path) -> list[str]:
@@ -59,7 +62,7 @@ def split_lock(text: str) -> dict[str, str]:
 def main(wheel: str, lock: str) -> None:
     """Writes the selected blocks to standard output; a name that the lock lacks raises KeyError."""
     blocks = split_lock(Path(lock).read_text(encoding="utf-8"))
-    for name in sorted(close_over(read_wheel_requirements(Path(wheel)), {"openvino"})):
+    for name in sorted(close_over(read_wheel_requirements(Path(wheel)), EXTRAS)):
         sys.stdout.write(blocks[name])
 
 

@@ -24,7 +24,7 @@ def test_executors_with_a_bare_python_score_from_the_archive(tmp_path: Path) -> 
     assert [name for name in packed if "samples" in name.split("/")] == []  # drawings, which no executor makes
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     bare = tmp_path / "bare" / "bin" / "python"
-    for package in ("fashion_udf", "openvino", "PIL", "pandas", "pyarrow"):
+    for package in ("fashion_udf", "openvino", "faiss", "PIL", "pandas", "pyarrow"):
         found = subprocess.run(
             [str(bare), "-I", "-c", f"import {package}"], cwd=tmp_path, capture_output=True, check=False
         )

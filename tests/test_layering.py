@@ -39,6 +39,7 @@ HEAVY = (
     "jinja2",
     "starlette",
     "uvicorn",
+    "faiss",
 )
 #: What a package or file may import of ours, besides itself: prefix -> allowed prefixes. The longest prefix counts.
 _GROUND = (
@@ -70,16 +71,23 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("fashion_udf.model", "fashion_udf.catalog", "fashion_udf.table"), _BASE),
     "fashion_udf.scoring": (*_BASE, "fashion_udf.model"),
     "fashion_udf.pipeline": _RUN,
+    "fashion_udf.similar": (*_RUN, "fashion_udf.pipeline"),
     _DATA: _SHARED,
     _EVALUATION: (*_SHARED, _DATA),
     _FITTING: (*_SHARED, _DATA, _EVALUATION),
     _RELEASE: (*_SHARED, _DATA, _EVALUATION),
     "training": (*_SHARED, _DATA, _EVALUATION, _FITTING, _RELEASE),  # the commands
     "fashion_udf.pages": _PAGES,
-    "fashion_udf.api": (*_PAGES, "fashion_udf.pages"),
+    "fashion_udf.api": (*_PAGES, "fashion_udf.pages", "fashion_udf.similar"),
     "fashion_udf": ("fashion_udf.api",),
     "fashion_udf.__main__": ("fashion_udf.commands",),
-    "fashion_udf.commands": (*_PAGES, "fashion_udf.cli", "fashion_udf.samples", "fashion_udf.pages"),
+    "fashion_udf.commands": (
+        *_PAGES,
+        "fashion_udf.cli",
+        "fashion_udf.samples",
+        "fashion_udf.pages",
+        "fashion_udf.similar",
+    ),
     "jobs": ("fashion_udf.cli", "fashion_udf.commands"),
 }
 MAX_FILE_LINES = 250

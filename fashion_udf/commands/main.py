@@ -14,6 +14,9 @@ from fashion_udf import cli
 COMMANDS = {
     "tag": ("tag", "score what is new or changed in a catalog, and publish the tags table"),
     "backfill": ("backfill", "tag some products at once, on top of the published table"),
+    "recommend": ("recommend", "publish the products most like each product"),
+    "similar": ("similar", "the products nearest to a product, or to a photo and a title"),
+    "audit-catalog": ("audit_catalog", "labels that look wrong, products listed twice, and odd ones out"),
     "compare": ("compare", "what a new bundle would change of the published table, on a sample"),
     "snapshots": ("snapshots", "list, compare, verify, pin, roll back, expire and repair snapshots"),
     "review": ("review", "decide on products that wait for a person, on a page of this machine"),

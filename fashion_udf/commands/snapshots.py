@@ -158,6 +158,7 @@ def _expire(options: Namespace) -> str:
 
 def _repair(options: Namespace) -> str:
     newest = snapshot.repair_pointer(options.output) or snapshot.newest(options.output)
+    snapshot.repair_pointer(options.output, paths.SIMILAR)
     return f"tags/current and tags/current.sql name commit {newest.number}\n{_moved(options)}"
 
 

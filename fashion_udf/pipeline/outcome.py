@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from fashion_udf.errors import FashionError, Stopped, one_line
 from fashion_udf.table.paths import Location
@@ -120,11 +121,18 @@ class Preview:
         return costs
 
 
+class Counts(Protocol):
+    """Counts of any run."""
+
+    def as_dict(self) -> Mapping[str, int]:
+        """Return the counts by name, as in `outcome.json`."""
+
+
 @dataclass
 class Record:
     """The counts of a run so far: a run that fails reports them."""
 
-    counts: RunCounts | None = None
+    counts: Counts | None = None
 
 
 @contextlib.contextmanager

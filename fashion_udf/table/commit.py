@@ -40,6 +40,19 @@ class DataFile:
 
 
 @dataclass(frozen=True)
+class MadeFrom:
+    """What a table of similar products was made from.
+
+    Attributes:
+        tags: number of the commit of tags.
+        settings: hex sha256 of the settings; lists made with others are not brought up to date, but made anew.
+    """
+
+    tags: int
+    settings: str
+
+
+@dataclass(frozen=True)
 class Commit:
     """A numbered entry of the log; the highest number is the current snapshot.
 
@@ -51,6 +64,7 @@ class Commit:
         run_id: the run that made the commit; by this id a run recognises its own commit.
         model_version: of the bundle that scored the snapshot.
         files: every data file, in order of name.
+        made_from: of similar products; None for tags.
     """
 
     number: int
@@ -60,6 +74,7 @@ class Commit:
     run_id: str
     model_version: str
     files: tuple[DataFile, ...]
+    made_from: MadeFrom | None = None
 
     @property
     def is_rollback(self) -> bool:
@@ -98,7 +113,10 @@ class Commit:
         return data
 
     def _fields(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self)}
+        fields = {"format": FORMAT, **asdict(self)}
+        if self.made_from is None:  # a commit of tags is written as release 0.1 wrote it
+            del fields["made_from"]
+        return fields
 
 
 def parse(data: bytes, source: str) -> Commit:
@@ -153,7 +171,9 @@ def _parse(data: bytes) -> tuple[Commit, str | None]:
         raise ValueError(f'no "format": {FORMAT}; a newer release may have written it')
     del tree["format"]
     digest = tree.pop("digest", None)
-    commit = Commit(**{**tree, "files": tuple(DataFile(**file) for file in tree.get("files", ()))})
+    made_from = MadeFrom(**tree["made_from"]) if "made_from" in tree else None
+    files = tuple(DataFile(**file) for file in tree.get("files", ()))
+    commit = Commit(**{**tree, "files": files, "made_from": made_from})
     problem = next(_problems(commit), None)
     if not problem and digest != commit.digest:
         problem = f"digest {str(digest)[:64]!r} (the content's is {commit.digest})"
@@ -178,6 +198,9 @@ def _problems(commit: Commit) -> Iterator[str]:
         if not _matches(pattern, text):
             yield f"{name} {str(text)[:100]!r}"
     datetime.fromisoformat(commit.time)  # ValueError for the 31st of February
+    if (source := commit.made_from) is not None:
+        if not (_is_count(source.tags) and source.tags >= 1 and _matches(_SHA256, source.settings)):
+            yield f"made_from {str(source)[:200]}"
     yield from file_problems(commit.files)
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from fashion_udf.errors import SnapshotError
 from fashion_udf.table.commit import Commit, DataFile
-from fashion_udf.table.paths import Location, snapshot_dir
+from fashion_udf.table.paths import TAGS, Location, snapshot_dir
 from fashion_udf.table.store import StoredFile
 from fashion_udf.table.stores import open_store
 
@@ -53,13 +53,13 @@ def described(place: Location) -> tuple[DataFile, ...]:
     return tuple(found)
 
 
-def require_listed(output: str, commit: Commit) -> None:
+def require_listed(output: str, commit: Commit, table: str = TAGS) -> None:
     """Compare the names and sizes of a snapshot's files with its commit; no file is opened.
 
     Raises:
         SnapshotError: files are missing or extra, or have another size; names each.
     """
-    place = snapshot_dir(output, commit.snapshot_id)
+    place = snapshot_dir(output, commit.snapshot_id, table)
     try:
         found = inside(place)
     except OSError as error:
@@ -74,13 +74,13 @@ def require_listed(output: str, commit: Commit) -> None:
         raise _differs(place, commit, problems)
 
 
-def verify(output: str, commit: Commit) -> None:
+def verify(output: str, commit: Commit, table: str = TAGS) -> None:
     """Read a snapshot's data files back and compare them with its commit.
 
     Raises:
         SnapshotError: files are missing, extra, not plain files, or differ in size, sha256 or row count; names each.
     """
-    place = snapshot_dir(output, commit.snapshot_id)
+    place = snapshot_dir(output, commit.snapshot_id, table)
     try:
         found = set(inside(place))
     except OSError as error:
@@ -94,18 +94,19 @@ def verify(output: str, commit: Commit) -> None:
         raise _differs(place, commit, problems)
 
 
-def opened(output: str, commit: Commit) -> Iterator[tuple[str, BinaryIO]]:
+def opened(output: str, commit: Commit, table: str = TAGS) -> Iterator[tuple[str, BinaryIO]]:
     """Open a snapshot's data files, one after the other, each with its place; whoever takes one closes it.
 
     Raises:
         SnapshotError: a file cannot be opened.
     """
-    place, store = snapshot_dir(output, commit.snapshot_id), open_store(output)
+    place, store = snapshot_dir(output, commit.snapshot_id, table), open_store(output)
     for file in commit.files:
         try:
             yield str(place / file.name), store.open(f"{place.key}/{file.name}")
         except OSError as error:
-            raise SnapshotError(f"Expected a Parquet file of tags. Received: {place / file.name} ({error})") from error
+            at = place / file.name
+            raise SnapshotError(f"Expected a Parquet file of {table}. Received: {at} ({error})") from error
 
 
 def inside(place: Location) -> dict[str, StoredFile]:

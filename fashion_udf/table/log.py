@@ -1,4 +1,4 @@
-"""The numbered log of commits: read it whole and unaltered, and append to it with a known outcome.
+"""The numbered log of a table's commits: read it whole and unaltered, and append to it with a known outcome.
 
 An append lands, does not land, or its outcome is unknown. In doubt, the log is read back and the run's id is compared.
 If the outcome is still unknown, `append` raises `CommitUnknownError`. Nothing is ever deleted.
@@ -11,51 +11,53 @@ import re
 from itertools import pairwise
 
 from fashion_udf.errors import CommitConflictError, CommitUnknownError, SnapshotError
+from fashion_udf.table import paths
 from fashion_udf.table.commit import MAX_COMMIT_BYTES, Commit, parse
 from fashion_udf.table.store import Store
 
 logger = logging.getLogger(__name__)
 
-_LOG = "tags/log"
 
-
-def numbers(store: Store) -> list[int]:
+def numbers(store: Store, table: str = paths.TAGS) -> list[int]:
     """The commit numbers in the log, ascending; the oldest may have expired, but there are no gaps.
 
     Raises:
         SnapshotError: a number is missing, a name is not a number, or the log cannot be listed.
     """
+    directory = f"{table}/log"
     try:
-        names = [name for name in store.list_names(_LOG) if name.endswith(".json") and not name.startswith(".")]
+        names = [name for name in store.list_names(directory) if name.endswith(".json") and not name.startswith(".")]
     except OSError as error:
-        raise SnapshotError(f"Expected a readable {_LOG}. Received: {error}") from error
+        raise SnapshotError(f"Expected a readable {directory}. Received: {error}") from error
     if strange := [name for name in names if not re.fullmatch(r"[0-9]{8}\.json", name)]:
-        raise SnapshotError(f"Expected only names such as 00000042.json in {_LOG}. Received: {strange[0]!r}")
+        raise SnapshotError(f"Expected only names such as 00000042.json in {directory}. Received: {strange[0]!r}")
     ascending = [int(name[:8]) for name in names]
     for before, after in pairwise(ascending):
         if after != before + 1:
-            raise SnapshotError(f"Expected {_key(before + 1)} before {_key(after)}. Received: no such file")
+            raise SnapshotError(
+                f"Expected {_key(before + 1, table)} before {_key(after, table)}. Received: no such file"
+            )
     return ascending
 
 
-def read(store: Store, number: int) -> Commit:
+def read(store: Store, number: int, table: str = paths.TAGS) -> Commit:
     """One commit.
 
     Raises:
         SnapshotError: its log file is missing, unreadable or damaged.
     """
-    if (commit := find(store, number)) is None:
-        raise SnapshotError(f"Expected {_key(number)}. Received: no such file")
+    if (commit := find(store, number, table)) is None:
+        raise SnapshotError(f"Expected {_key(number, table)}. Received: no such file")
     return commit
 
 
-def find(store: Store, number: int) -> Commit | None:
+def find(store: Store, number: int, table: str = paths.TAGS) -> Commit | None:
     """One commit, or None where the log has no such number.
 
     Raises:
         SnapshotError: its log file is unreadable or damaged.
     """
-    key = _key(number)
+    key = _key(number, table)
     try:
         commit = parse(store.read(key, MAX_COMMIT_BYTES + 1), key)
     except FileNotFoundError:
@@ -67,7 +69,7 @@ def find(store: Store, number: int) -> Commit | None:
     return commit
 
 
-def append(store: Store, commit: Commit) -> Commit:
+def append(store: Store, commit: Commit, table: str = paths.TAGS) -> Commit:
     """Create the commit's log file; returns this run's commit as the log holds it.
 
     Raises:
@@ -77,7 +79,7 @@ def append(store: Store, commit: Commit) -> Commit:
     """
     failure: OSError | None = None
     try:
-        if store.create(_key(commit.number), commit.to_json()):
+        if store.create(_key(commit.number, table), commit.to_json()):
             return commit
     except OSError as error:
         failure = error
@@ -87,7 +89,7 @@ def append(store: Store, commit: Commit) -> Commit:
         f"run {commit.run_id} in `jobs/snapshots.py list` before running again"
     )
     try:
-        stored = find(store, commit.number)
+        stored = find(store, commit.number, table)
     except SnapshotError as error:
         raise unknown from error
     if stored is not None:
@@ -98,7 +100,7 @@ def append(store: Store, commit: Commit) -> Commit:
     if failure is None or isinstance(failure, (TimeoutError, ConnectionError)):
         raise unknown from failure  # the store may still be applying it
     raise SnapshotError(
-        f"Expected to create {_key(commit.number)}. Received: {failure}; nothing was published"
+        f"Expected to create {_key(commit.number, table)}. Received: {failure}; nothing was published"
     ) from failure
 
 
@@ -111,5 +113,5 @@ def conflict(number: int, newest: Commit | None) -> CommitConflictError:
     )
 
 
-def _key(number: int) -> str:
-    return f"{_LOG}/{number:08d}.json"
+def _key(number: int, table: str) -> str:
+    return f"{table}/log/{number:08d}.json"

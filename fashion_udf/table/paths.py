@@ -1,6 +1,6 @@
 """Ids of runs and snapshots, and the places below `<output>/` that they name.
 
-    tags/data/<snapshot_id>/   the files of a snapshot
+    tags/data/<snapshot_id>/   the files of a snapshot; of similar products: similar/data/<snapshot_id>/
     staging/<run_id>/          what a run keeps until it publishes
     runs/<run_id>/             its reports
 
@@ -24,6 +24,7 @@ DATA = f"{TAGS}/data"
 LOG = f"{TAGS}/log"
 STAGING = "staging"
 RUNS = "runs"
+SIMILAR = "similar"
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{12}Z-[0-9a-f]{8}")  # as `new_run_id` makes them
 
 
@@ -95,10 +96,10 @@ def run_dir(output: str, run_id: str) -> Location:
     return Location(output, f"{RUNS}/{run_id}")
 
 
-def snapshot_dir(output: str, snapshot_id: str) -> Location:
+def snapshot_dir(output: str, snapshot_id: str, table: str = TAGS) -> Location:
     """Where Spark writes the files of a snapshot; they count once a commit names them."""
     require_id("snapshot_id", snapshot_id)
-    return Location(output, f"{DATA}/{snapshot_id}")
+    return Location(output, f"{table}/data/{snapshot_id}")
 
 
 def newest_retries(output: str, but: str = "") -> Location | None:
@@ -114,10 +115,10 @@ def newest_retries(output: str, but: str = "") -> Location | None:
     return Location(output, max(found)[1]) if found else None
 
 
-def data_dir(output: str, commit: Commit) -> Path | str:
+def data_dir(output: str, commit: Commit, table: str = TAGS) -> Path | str:
     """The resolved directory of a snapshot: a path, or the URI where the output is not local.
 
     A reader opens it, and keeps it while later runs publish.
     """
-    place = snapshot_dir(output, commit.snapshot_id)
+    place = snapshot_dir(output, commit.snapshot_id, table)
     return local_path(output).resolve() / place.key if is_local(output) else str(place)

@@ -4,6 +4,7 @@
     <output>/tags/pins/<snapshot_id>.<run_id>.json     pin of a rollback, while it works
     <output>/tags/pins/<snapshot_id>.table-<id>.json   pin of a metastore's table, while it shows the snapshot
     <output>/tags/expired/<snapshot_id>.<id>.json      written by one call of expire before it removes any data
+    <output>/similar/expired/...                       the same of similar products, which nobody pins
 
 A call that keeps a snapshot writes the pin first and then looks for tombstones. A call that removes a snapshot writes
 the tombstone first and then looks for pins. So at least one of the two sees the other's file; whichever sees it removes
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fashion_udf.errors import CommitUnknownError, InputError, SnapshotError
+from fashion_udf.table import paths
 from fashion_udf.table.commit import Commit, require_id, utc_now
 from fashion_udf.table.stores import open_store
 
@@ -32,9 +34,6 @@ FORMAT = 1
 #: Bytes in one pin or tombstone, and characters in a note.
 MAX_PIN_BYTES = 4096
 MAX_NOTE = 200
-
-_PINS = "tags/pins"
-_EXPIRED = "tags/expired"
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,15 @@ class Pin:
     table: str | None = None
 
 
-def pins(output: str) -> dict[str, list[Pin]]:
+def pins(output: str, table: str = paths.TAGS) -> dict[str, list[Pin]]:
     """Every pin, by the id of the snapshot.
 
     Raises:
         SnapshotError: a pin has a strange name, is no plain file or is damaged; the message names it.
     """
     by_snapshot: dict[str, list[Pin]] = {}
-    for name in _names(output, _PINS):
-        if (tree := _read(output, f"{_PINS}/{name}")) is not None:  # else removed since it was listed
+    for name in _names(output, f"{table}/pins"):
+        if (tree := _read(output, f"{table}/pins/{name}")) is not None:  # else removed since it was listed
             by_snapshot.setdefault(name.split(".")[0], []).append(Pin(name, tree["note"], tree.get("table")))
     return by_snapshot
 
@@ -79,7 +78,7 @@ def pin(output: str, commit: Commit, note: str = "", holder: str | None = None, 
     if len(note) > MAX_NOTE or not note.isprintable():
         raise InputError(f"Expected a note of at most {MAX_NOTE} printable characters. Received: {note[:MAX_NOTE]!r}")
     require_not_expired(output, commit)
-    key = f"{_PINS}/{_name(commit, holder)}"
+    key = f"{paths.TAGS}/pins/{_name(commit, holder)}"
     named = {"table": table} if table else {}
     created = _create(output, key, {"note": note, "number": commit.number, **named})
     try:
@@ -104,7 +103,7 @@ def unpin(output: str, commit: Commit, of_tables: bool = False) -> list[str]:
     held = pins(output).get(commit.snapshot_id, ())
     names = [pin.name for pin in held if of_tables or not pin.table]
     for name in names:
-        _remove(output, f"{_PINS}/{name}")
+        _remove(output, f"{paths.TAGS}/pins/{name}")
     return names
 
 
@@ -114,7 +113,7 @@ def remove(output: str, held: Pin) -> None:
     Raises:
         SnapshotError: the pin cannot be removed.
     """
-    _remove(output, f"{_PINS}/{held.name}")
+    _remove(output, f"{paths.TAGS}/pins/{held.name}")
 
 
 @contextmanager
@@ -135,34 +134,34 @@ def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
     _release(output, commit, run_id)
 
 
-def write_tombstone(output: str, commit: Commit, holder: str) -> None:
+def write_tombstone(output: str, commit: Commit, holder: str, table: str = paths.TAGS) -> None:
     """Write the tombstone of a commit's snapshot for the call of expire named `holder`.
 
     Raises:
         SnapshotError: the tombstone could not be written.
     """
-    key = f"{_EXPIRED}/{_name(commit, holder)}"
+    key = f"{table}/expired/{_name(commit, holder)}"
     if not _create(output, key, {"note": "", "number": commit.number}):
         raise SnapshotError(f"Expected to create {key}. Received: an existing file; nothing was removed")
 
 
-def remove_tombstone(output: str, commit: Commit, holder: str) -> None:
+def remove_tombstone(output: str, commit: Commit, holder: str, table: str = paths.TAGS) -> None:
     """Take back the tombstone of `holder`, who removed nothing.
 
     Raises:
         SnapshotError: the tombstone cannot be removed.
     """
-    _remove(output, f"{_EXPIRED}/{_name(commit, holder)}")
+    _remove(output, f"{table}/expired/{_name(commit, holder)}")
 
 
-def expired(output: str) -> set[str]:
+def expired(output: str, table: str = paths.TAGS) -> set[str]:
     """Ids of the snapshots that have a tombstone.
 
     Raises:
         SnapshotError: a tombstone has a strange name, is no plain file or is damaged; the message names it.
     """
-    names = _names(output, _EXPIRED)
-    return {name.split(".")[0] for name in names if _read(output, f"{_EXPIRED}/{name}") is not None}
+    names = _names(output, f"{table}/expired")
+    return {name.split(".")[0] for name in names if _read(output, f"{table}/expired/{name}") is not None}
 
 
 def require_not_expired(output: str, commit: Commit) -> None:
@@ -180,7 +179,7 @@ def require_not_expired(output: str, commit: Commit) -> None:
 
 def _release(output: str, commit: Commit, run_id: str) -> None:
     try:
-        _remove(output, f"{_PINS}/{_name(commit, run_id)}")
+        _remove(output, f"{paths.TAGS}/pins/{_name(commit, run_id)}")
     except SnapshotError as error:  # a snapshot kept too long is harmless; an error would hide how the rollback ended
         logger.warning("snapshot %s stays pinned: %s", commit.snapshot_id, error)
 

@@ -29,20 +29,20 @@ import math
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Literal
 
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.table import data_files, delta, followers, paths, pins, snapshot
-from fashion_udf.table.commit import Commit, require_id
-from fashion_udf.table.local_store import REMOVED, newest_change
-from fashion_udf.table.store import StoredFile
+from fashion_udf.table import data_files, delta, directories, followers, paths, pins, snapshot
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.directories import Removal
+from fashion_udf.table.local_store import REMOVED
 from fashion_udf.table.stores import open_store
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["snapshot", "uncommitted", "staging", "run"]
+_TABLES = (paths.TAGS, paths.SIMILAR)
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -63,25 +63,6 @@ class Policy:
     def __post_init__(self) -> None:
         if self.keep < 1 or self.older_than < 0 or self.grace < 0:
             raise InputError(f"Expected --keep of at least 1, and no negative time. Received: {self}")
-
-
-@dataclass(frozen=True)
-class Removal:
-    """A directory to remove.
-
-    Attributes:
-        kind: a snapshot's data, data that no commit names, a run's staging, or a run's reports.
-        path: of the directory, relative to the output's root.
-        since: when the directory was last in use (current, or written to), in seconds since the epoch.
-        size: bytes in the directory.
-        commit: the newest commit that names the snapshot; None for what is no snapshot.
-    """
-
-    kind: Kind
-    path: PurePosixPath
-    since: float
-    size: int
-    commit: Commit | None = None
 
 
 def seconds(text: str) -> float:
@@ -109,19 +90,30 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
     """
     now = time.time() if now is None else now
     try:
-        log = snapshot.read_log(output)
-        expired = pins.expired(output)
-        staging = list(_directories(output, paths.STAGING, "staging"))
+        logs = {table: snapshot.read_log(output, table) for table in _TABLES}
+        kept = {
+            paths.run_of(commit.run_id)
+            for table, log in logs.items()
+            for expired in (pins.expired(output, table),)
+            for commit in log
+            if commit.run_id not in expired
+        }
+        staging = list(directories.of_runs(output, paths.STAGING, "staging"))
         # A run that has staging may be live, or a later run may still use its results.
         used = {removal.path.name.removeprefix(REMOVED) for removal in staging}
-        kept = used | {paths.run_of(commit.run_id) for commit in log if commit.run_id not in expired}
+        kept |= used
         if retries := paths.newest_retries(output):
             kept.add(retries.key.split("/")[1])  # quiet nights write no newer one
-        runs = (run for run in _directories(output, paths.RUNS, "run") if run.path.name not in kept)
+        runs = (run for run in directories.of_runs(output, paths.RUNS, "run") if run.path.name not in kept)
         old = now - max(policy.older_than, policy.grace)
         return [
-            *_snapshots(output, log, policy, now),
-            *(removal for removal in _uncommitted(output, log, used) if removal.since <= now - policy.grace),
+            *(removal for table, log in logs.items() for removal in _snapshots(output, table, log, policy, now)),
+            *(
+                removal
+                for table, log in logs.items()
+                for removal in _uncommitted(output, table, log, used)
+                if removal.since <= now - policy.grace
+            ),
             *(removal for removal in staging if removal.since <= now - policy.grace),
             *(removal for removal in runs if removal.since <= old),
         ]
@@ -151,16 +143,17 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
     return removed, problems
 
 
-def _snapshots(output: str, log: list[Commit], policy: Policy, now: float) -> Iterator[Removal]:
+def _snapshots(output: str, table: str, log: list[Commit], policy: Policy, now: float) -> Iterator[Removal]:
     newest_of = {commit.snapshot_id: commit for commit in log}  # the last commit of each snapshot
     commits = sorted(newest_of.values(), key=lambda commit: commit.number)
-    expired, protected = pins.expired(output), set(pins.pins(output))
-    protected |= delta.readable(output, now - policy.grace)
+    expired, protected = pins.expired(output, table), set(pins.pins(output, table))
+    if table == paths.TAGS:
+        protected |= delta.readable(output, now - policy.grace)
     if log:
         protected.add(log[-1].snapshot_id)
     recent = {c.snapshot_id for c in [c for c in commits if c.snapshot_id not in expired][-policy.keep :]}
-    left = _last_current(output, log)
-    there = set(open_store(output).list_names(paths.DATA))
+    left = _last_current(output, table, log)
+    there = set(open_store(output).list_names(f"{table}/data"))
     for commit in commits:
         age = now - left[commit.number]
         if commit.snapshot_id in protected or age < policy.grace:
@@ -170,53 +163,30 @@ def _snapshots(output: str, log: list[Commit], policy: Policy, now: float) -> It
                 continue
         elif commit.snapshot_id in recent or age < policy.older_than:
             continue
-        path = PurePosixPath(paths.DATA, commit.snapshot_id)
-        yield Removal("snapshot", path, left[commit.number], commit.size, commit)
+        path = PurePosixPath(table, "data", commit.snapshot_id)
+        yield Removal("snapshot", path, left[commit.number], commit.size, commit, table)
 
 
-def _last_current(output: str, log: list[Commit]) -> dict[int, float]:
+def _last_current(output: str, table: str, log: list[Commit]) -> dict[int, float]:
     """When each commit was last the current one, in seconds since the epoch; infinite for the newest."""
-    changed = {file.key.rpartition("/")[2]: file.time for file in open_store(output).list_files(paths.LOG)}
+    changed = {file.key.rpartition("/")[2]: file.time for file in open_store(output).list_files(f"{table}/log")}
     times = (changed[f"{commit.number:08d}.json"] for commit in log)
     ordered = list(itertools.accumulate(times, max))
     return {commit.number: ended for commit, ended in zip(log, [*ordered[1:], math.inf], strict=False)}
 
 
-def _uncommitted(output: str, log: list[Commit], used: set[str]) -> Iterator[Removal]:
+def _uncommitted(output: str, table: str, log: list[Commit], used: set[str]) -> Iterator[Removal]:
     """The data directories that no commit names, of runs that have no staging any more."""
     named = {commit.snapshot_id for commit in log}
-    for removal in _directories(output, paths.DATA, "uncommitted"):
+    for removal in directories.of_runs(output, f"{table}/data", "uncommitted"):
         name = removal.path.name
         if name.startswith(REMOVED) or (name not in named and paths.run_of(name) not in used):
-            yield removal
-
-
-def _directories(output: str, parent: str, kind: Kind) -> Iterator[Removal]:
-    """The directories of runs under `parent`; a link, a file or a name that no run has is left alone."""
-    store = open_store(output)
-    for name in store.list_names(parent):
-        try:
-            require_id("run_id", name.removeprefix(REMOVED))
-        except SnapshotError:
-            continue
-        listed, failed = _listed(output, f"{parent}/{name}")
-        if listed or failed:
-            changed = math.inf if failed else newest_change(listed)
-            size = sum(file.size for file in listed)
-            yield Removal(kind, PurePosixPath(parent, name), 0.0 if name.startswith(REMOVED) else changed, size)
-
-
-def _listed(output: str, prefix: str) -> tuple[list[StoredFile], bool]:
-    """What is under a prefix, and whether a part of it could not be listed: a live run removes files of its own."""
-    try:
-        return open_store(output).list_files(prefix), False
-    except OSError as error:
-        return [], error.errno != errno.ELOOP  # a link is no directory of a run
+            yield replace(removal, table=table)
 
 
 def _remove_snapshot(output: str, removal: Removal) -> bool:
     """Remove the files that the commit names; False if the snapshot is pinned or current again."""
-    commit, store = removal.commit, open_store(output)
+    commit, table, store = removal.commit, removal.table, open_store(output)
     assert commit is not None
     try:
         listed = store.list_files(str(removal.path))
@@ -224,17 +194,17 @@ def _remove_snapshot(output: str, removal: Removal) -> bool:
         raise SnapshotError(f"Expected a directory inside the table. Received: {error}; nothing was removed") from error
     # The order matters, as the docstring of this file says: tombstone, pins, log.
     holder = paths.new_run_id()
-    pins.write_tombstone(output, commit, holder)
-    pinned = commit.snapshot_id in pins.pins(output)
-    head = snapshot.current(output)
+    pins.write_tombstone(output, commit, holder, table)
+    pinned = commit.snapshot_id in pins.pins(output, table)
+    head = snapshot.current(output, table)
     if pinned or head is None or head.snapshot_id == commit.snapshot_id:
-        pins.remove_tombstone(output, commit, holder)
+        pins.remove_tombstone(output, commit, holder, table)
         logger.warning("snapshot %s is pinned or current again: its files stay", commit.snapshot_id)
         return False
     if listed:
         for file in commit.files:
             store.delete(f"{removal.path}/{file.name}")
-        if data_files.inside(paths.snapshot_dir(output, commit.snapshot_id)):  # an unknown file is never removed
+        if data_files.inside(paths.snapshot_dir(output, commit.snapshot_id, table)):  # an unknown file is never removed
             raise OSError(errno.ENOTEMPTY, "Directory not empty")
         store.delete_tree(str(removal.path), math.inf)
     return True
@@ -244,7 +214,7 @@ def _remove_directory(output: str, removal: Removal) -> bool:
     """Remove what is no snapshot; False if it was in use after all."""
     name = removal.path.name
     if removal.kind == "uncommitted" and not name.startswith(REMOVED):
-        log, staging = snapshot.read_log(output), open_store(output).list_names(paths.STAGING)
+        log, staging = snapshot.read_log(output, removal.table), open_store(output).list_names(paths.STAGING)
         if paths.run_of(name) in staging or name in {commit.snapshot_id for commit in log}:
             return False
     return open_store(output).delete_tree(str(removal.path), removal.since)

@@ -11,7 +11,18 @@ import pyarrow.parquet as pq
 
 from fashion_udf.s3 import S3Settings
 from fashion_udf.schema import TAGS, to_spark
-from fashion_udf.table import data_files, diff, followers, listing, paths, pins, rollback, s3_store, snapshot
+from fashion_udf.table import (
+    data_files,
+    diff,
+    followers,
+    listing,
+    paths,
+    pins,
+    rollback,
+    s3_store,
+    similar_table,
+    snapshot,
+)
 from fashion_udf.table.commit import Commit
 
 if TYPE_CHECKING:
@@ -86,6 +97,23 @@ class TagsTable:
     def history(self) -> list[listing.Facts]:
         """Every commit, oldest first, and whether its snapshot is the current one, has expired or is pinned."""
         return listing.facts(self._output, snapshot.read_log(self._output))
+
+    def similar(self, product_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """The published lists of similar products, a row for each pair, best first.
+
+        Args:
+            product_ids: whose lists, in this order; all of them by default.
+
+        Returns:
+            `product_id`, `position` (from 1), `similar_id`, `score` and `same_category`. `attrs["tags_behind"]` counts
+            the commits of tags since the one that the lists were made from.
+
+        Raises:
+            InputError: there are no lists, the current tags are of another model, or a product has no list.
+        """
+        frame: pd.DataFrame = similar_table.pairs(self._output, product_ids).to_pandas()
+        frame.attrs["tags_behind"] = similar_table.current(self._output).tags_behind
+        return frame
 
     def diff(self, before: int, after: int) -> diff.Diff:
         """What changed between the snapshots of two commits.

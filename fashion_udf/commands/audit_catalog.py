@@ -1,0 +1,53 @@
+"""Find labels that look wrong, products listed twice and odd ones out, from the neighbours of each product.
+
+    fashion-udf audit-catalog --config conf/nightly.yaml --to findings
+    fashion-udf audit-catalog --config conf/nightly.yaml --labels catalog --to findings
+
+--labels is a table with product_id and category, the shop's own; without it the categories of the tags are judged.
+Written are mislabelled.parquet, duplicates.parquet and outliers.parquet, ranked, and index.html with the first of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fashion_udf import cli, config
+from fashion_udf.config import JobConfig
+from fashion_udf.similar import audit_page, catalog_audit, shown
+from fashion_udf.similar.recommending import session_settings
+from fashion_udf.similar.settings import RecommendConfig, Table
+from fashion_udf.spark import session
+from fashion_udf.table import s3_store
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "audit_catalog.py") -> None:
+    """Audit, and say how much was found; `arguments` defaults to the command line's."""
+    parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML file of the job that tags, e.g. conf/nightly.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_argument("--labels", metavar="TABLE", help="a table with product_id and category")
+    parser.add_argument("--format", default="parquet", help="of --labels: parquet (default), csv, json or table")
+    parser.add_argument("--duplicate", type=float, default=catalog_audit.DUPLICATE, metavar="SCORE", help=_DUPLICATE)
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new directory")
+    parser.add_argument("--top", type=int, default=60, help="findings of each kind on the page (default: 60)")
+    options = parser.parse_args(arguments)
+    job = config.load(JobConfig, options.config, config.parse_overrides(options.set))
+    settings = RecommendConfig(output=job.output, s3=job.s3)
+    labels = None
+    if options.labels:
+        labels = config.validate(Table, {"path": options.labels, "format": options.format}, "--labels")
+    s3_store.use(job.s3)
+    spark = session.start("audit_catalog", job.s3)
+    with session.settings(spark, session_settings(spark, settings)):
+        found = catalog_audit.audit(spark, settings, options.to, labels, options.duplicate)
+        first = audit_page.read(found.directory, options.top)
+        known = shown.read(spark, job, audit_page.ids(first))
+    audit_page.write(found.directory / "index.html", first, known, found.rows)
+    counts = ", ".join(f"{rows} {name}" for name, rows in found.rows.items())
+    sys.stdout.write(f"{counts}: {found.directory / 'index.html'}\n")
+
+
+_DUPLICATE = f"least score of two products that may be the same one (default: {catalog_audit.DUPLICATE})"

@@ -1,0 +1,1 @@
+"""Similar products: the nearest embeddings of each product, beside the tags, and what they tell of a catalog."""

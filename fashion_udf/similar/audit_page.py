@@ -1,0 +1,68 @@
+"""The findings of a catalog audit as a page of pictures that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from fashion_udf.files import replace_file
+from fashion_udf.similar.sheet import Tile, sheet
+from fashion_udf.similar.shown import Shown
+
+_HEADINGS = {
+    "mislabelled": "Labels that look wrong: most neighbours have another category",
+    "duplicates": "Products that may be listed twice",
+    "outliers": "Odd ones out: the nearest product is far",
+}
+_STYLE = "body{font:14px sans-serif;margin:2em}figure{display:inline-block;margin:6px;max-width:330px}"
+_SIDE = 150  # of a photo, in pixels
+
+
+def read(directory: Path, most: int) -> dict[str, list[dict[str, Any]]]:
+    """Return the first rows of each table of findings."""
+    return {name: pq.read_table(directory / f"{name}.parquet").slice(0, most).to_pylist() for name in _HEADINGS}
+
+
+def ids(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Return the products of findings, each once."""
+    named = [
+        row[name] for rows in findings.values() for row in rows for name in ("product_id", "other_id") if name in row
+    ]
+    return list(dict.fromkeys(named))
+
+
+def write(
+    path: Path,
+    findings: Mapping[str, Sequence[Mapping[str, Any]]],
+    known: Mapping[str, Shown],
+    counts: Mapping[str, int],
+) -> None:
+    """Write the page.
+
+    Args:
+        path: of the HTML file.
+        findings: of `read`.
+        known: titles and photos by id.
+        counts: rows of each table.
+    """
+    parts = [f"<!doctype html><meta charset=utf-8><title>Catalog audit</title><style>{_STYLE}</style>"]
+    for name, heading in _HEADINGS.items():
+        parts.append(f"<h2>{heading}</h2><p>{len(findings[name])} of {counts[name]}, the surest first</p>")
+        parts += [_figure(row, known) for row in findings[name]]
+    replace_file(path, "\n".join(parts).encode("utf-8", "replace"))
+
+
+def _figure(row: Mapping[str, Any], known: Mapping[str, Shown]) -> str:
+    shown = [known.get(row[name], Shown(None, None)) for name in ("product_id", "other_id") if name in row]
+    picture = base64.b64encode(sheet([[Tile(each.photo, (each.title or "",)) for each in shown]], _SIDE)).decode()
+    facts = ", ".join(f"{name} {_text(value)}" for name, value in row.items())
+    return f'<figure><img src="data:image/jpeg;base64,{picture}"><figcaption>{html.escape(facts)}</figcaption></figure>'
+
+
+def _text(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

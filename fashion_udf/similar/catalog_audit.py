@@ -1,0 +1,147 @@
+"""What the nearest products tell of a catalog: labels that look wrong, products listed twice, and odd ones out.
+
+Neighbours are searched in the whole catalog, whatever their category. Each finding is ranked; a person decides.
+
+    mislabelled.parquet   product_id, category, suggested, votes, own_votes, score
+    duplicates.parquet    product_id, other_id, score, same_photo
+    outliers.parquet      product_id, category, nearest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from fashion_udf import files
+from fashion_udf.errors import InputError
+from fashion_udf.similar import comparable, join, large_pools, planning, user_tables, writing
+from fashion_udf.similar.selection import Rules
+from fashion_udf.similar.settings import RecommendConfig, Table
+from fashion_udf.table import snapshot
+from fashion_udf.table.tags_table import TagsTable
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+#: Neighbours that vote on a product's category.
+VOTERS = 10
+#: Least score of two products that may be the same one.
+DUPLICATE = 0.98
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Where the tables are, and how many rows each has."""
+
+    directory: Path
+    rows: Mapping[str, int]
+
+
+def audit(
+    spark: SparkSession,
+    config: RecommendConfig,
+    target: Path,
+    labels: Table | None = None,
+    duplicate: float = DUPLICATE,
+) -> Findings:
+    """Write what looks wrong in the current tags to a new directory.
+
+    Args:
+        spark: the session.
+        config: `output`, `columns` and `item_group`: pairs of one item group are no duplicates.
+        target: the directory.
+        labels: a table of product_id and category, the shop's own; by default the categories of the tags.
+        duplicate: least score of two products that may be the same one.
+
+    Raises:
+        InputError: the directory is there already, or there is no tags table.
+        CatalogError: a table cannot be read.
+    """
+    from pyspark.sql import functions as F
+
+    if target.exists():
+        raise InputError(f"Expected a new directory for the findings. Received: {target}, which is there")
+    tags = snapshot.newest(config.output.path)
+    settings = config.model_copy(update={"scope": "anywhere", "filters": (), "at_most": {}})
+    rows, _ = comparable.compared(TagsTable(config.output.path).to_spark(spark, tags.number), tags.model_version)
+    if labels is not None:
+        table = user_tables.read(spark, "--labels", labels, ("product_id", "category"), ("product_id", "category"))
+        user_tables.require_once(table, "product_id", "--labels")
+        rows = rows.drop("category").join(table.where("category <> ''"), on="product_id")
+    products = comparable.products(spark, settings, rows, {}).withColumn("query", F.lit(True))
+    rules, planned = Rules(VOTERS, same_photo=True), planning.plan(*join.counts(products), settings.exact_limit)
+    divided, products = large_pools.divide(products, planned, rules, settings.exact_limit, settings.recall)
+    pools = planning.numbered(divided)
+    with writing.followed(spark, pools) as done:
+        found = join.searched(products, pools, rules, VOTERS, done)
+        files.make_directory(target)
+        found.write.parquet((target / "neighbours").resolve().as_uri())
+    pairs = _pairs(spark.read.parquet((target / "neighbours").resolve().as_uri()), products)
+    for name, frame in (
+        ("mislabelled", mislabelled(pairs)),
+        ("duplicates", duplicates(pairs, duplicate)),
+        ("outliers", outliers(pairs)),
+    ):
+        pq.write_table(large_pools.arrow(frame), target / f"{name}.parquet")
+    counts = {path.stem: pq.read_metadata(path).num_rows for path in sorted(target.glob("*.parquet"))}
+    return Findings(target, counts)
+
+
+def mislabelled(pairs: DataFrame) -> DataFrame:
+    """Return the products of which most neighbours have another category, most suspicious first.
+
+    A product with the same photo has no vote: whoever listed it twice gave it the same label.
+    """
+    from pyspark.sql import functions as F
+
+    voters = pairs.where(~F.col("same_photo"))
+    votes = voters.groupBy("product_id", "category", "other_category").agg(
+        F.count("*").alias("votes"), F.avg("score").alias("score")
+    )
+    own = F.sum(F.when(F.col("category") == F.col("other_category"), F.col("votes")).otherwise(0))
+    best = F.max(F.struct("votes", "score", F.col("other_category").alias("suggested")))
+    judged = votes.groupBy("product_id", "category").agg(own.alias("own_votes"), best.alias("best"))
+    wrong = judged.where((F.col("best.suggested") != F.col("category")) & (F.col("best.votes") > F.lit(VOTERS // 2)))
+    ranked = wrong.orderBy((F.col("best.votes") - F.col("own_votes")).desc(), F.col("best.score").desc(), "product_id")
+    return ranked.select("product_id", "category", "best.suggested", "best.votes", "own_votes", "best.score")
+
+
+def duplicates(pairs: DataFrame, least: float) -> DataFrame:
+    """Return pairs of products that may be the same one, each once, surest first."""
+    from pyspark.sql import functions as F
+
+    same = pairs.where((F.col("score") >= F.lit(least)) | F.col("same_photo"))
+    first, second = F.least("product_id", "similar_id"), F.greatest("product_id", "similar_id")
+    each = same.groupBy(first.alias("product_id"), second.alias("other_id")).agg(
+        F.max("score").alias("score"), F.max("same_photo").alias("same_photo")
+    )
+    return each.orderBy(F.col("same_photo").desc(), F.col("score").desc(), "product_id", "other_id")
+
+
+def outliers(pairs: DataFrame, most: int = 1_000) -> DataFrame:
+    """Return the products whose nearest product is farthest, oddest first."""
+    from pyspark.sql import functions as F
+
+    nearest = pairs.groupBy("product_id", "category").agg(F.max("score").alias("nearest"))
+    return nearest.orderBy("nearest", "product_id").limit(most)
+
+
+def _pairs(found: DataFrame, products: DataFrame) -> DataFrame:
+    """Return a row for each product and neighbour: ids, score, both categories, and whether the photo is the same."""
+    from pyspark.sql import functions as F
+
+    own = products.select("product_id", "category", "photo")
+    other = products.select(
+        F.col("product_id").alias("similar_id"),
+        F.col("category").alias("other_category"),
+        F.col("photo").alias("other_photo"),
+    )
+    each = found.select("product_id", F.explode("entries").alias("entry")).select(
+        "product_id", "entry.similar_id", "entry.score"
+    )
+    joined = each.join(own, on="product_id").join(other, on="similar_id")
+    return joined.withColumn("same_photo", F.coalesce(F.col("photo") == F.col("other_photo"), F.lit(False)))

@@ -1,0 +1,58 @@
+"""Orders of the shop: products that are bought together more often than by chance come first in a list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fashion_udf.similar import user_tables
+from fashion_udf.similar.settings import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+#: Columns of the table: two products, and how many orders hold both.
+COLUMNS = ("product_id", "other_id", "orders")
+
+
+def ordered(spark: SparkSession, found: DataFrame, pairs: Table) -> DataFrame:
+    """Return the lists with the entries of a lift above 1 first, by lift; the others follow as they were.
+
+    Lift is the number of orders that hold both products, over the number that chance would give: the products of the
+    orders that hold each, over all. It reads both directions of a pair as one.
+
+    Args:
+        spark: the session.
+        found: the columns of `lists.FOUND`.
+        pairs: the table of orders.
+
+    Raises:
+        CatalogError: the table cannot be read.
+        ConfigError: it lacks a column.
+    """
+    from pyspark.sql import functions as F
+
+    table = user_tables.read(spark, "pairs.path", pairs, COLUMNS, COLUMNS[:2])
+    table = table.select("product_id", "other_id", F.col("orders").cast("double").alias("orders"))
+    turned = table.select(F.col("other_id").alias("product_id"), F.col("product_id").alias("other_id"), "orders")
+    both = table.unionByName(turned).groupBy("product_id", "other_id").agg(F.sum("orders").alias("orders"))
+    each = both.groupBy("product_id").agg(F.sum("orders").alias("own"))
+    total = F.lit((each.agg(F.sum("own")).first() or [0.0])[0] or 1.0)
+    other = each.select(F.col("product_id").alias("other_id"), F.col("own").alias("others"))
+    lifts = both.join(each, on="product_id").join(other, on="other_id")
+    lift = F.col("orders") * total / (F.col("own") * F.col("others"))
+    lifts = lifts.select("product_id", F.col("other_id").alias("similar_id"), lift.alias("lift")).where("lift > 1")
+    by_product = lifts.groupBy("product_id").agg(
+        F.map_from_entries(F.collect_list(F.struct("similar_id", "lift"))).alias("lifts")
+    )
+    joined = found.join(by_product, on="product_id", how="left")
+    # Sorted by the first field, then the second: lift, largest first, then the place in the list.
+    placed = F.transform(
+        "entries",
+        lambda entry, place: F.struct(
+            -F.coalesce(F.col("lifts")[entry["similar_id"]], F.lit(0.0)).alias("lift"),
+            place.alias("place"),
+            entry.alias("entry"),
+        ),
+    )
+    entries = F.transform(F.array_sort(placed), lambda each: each["entry"])
+    return joined.select("product_id", F.coalesce(entries, "entries").alias("entries"), "exhausted")

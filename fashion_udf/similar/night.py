@@ -1,0 +1,131 @@
+"""A night on top of the last lists, in Spark: what changed, and the lists brought up to date.
+
+What changed comes to the driver, and is sent to every worker: it is little. Where it is much, all lists are searched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fashion_udf.pipeline import written
+from fashion_udf.schema import to_spark
+from fashion_udf.similar import large_pools, lists, products, repair
+from fashion_udf.similar.outcome import Differences
+from fashion_udf.similar.repair import Changes
+from fashion_udf.similar.selection import Rules
+from fashion_udf.table import paths
+from fashion_udf.table.commit import Commit
+from fashion_udf.table.paths import Location
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+
+#: Share of the products that may have changed, and how many of them: 50 MB of embeddings on the driver.
+MOST_SHARE, MOST = 0.1, 50_000
+#: A small catalog may change more.
+FEW = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Night:
+    """Products with their last lists, and what changed since.
+
+    Attributes:
+        rows: of `comparable.products`, with `changed`, `entries` and `exhausted` as `repair.repaired` reads them.
+        changes: what changed.
+        counts: of the products.
+    """
+
+    rows: DataFrame
+    changes: Changes
+    counts: Differences
+
+
+def changes(spark: SparkSession, present: DataFrame, output: str, last: Commit) -> Night | None:
+    """Compare the products with those that the last lists were made of; None if so much changed that all are searched.
+
+    Args:
+        spark: the session.
+        present: of `comparable.products`.
+        output: root of the output.
+        last: the commit of the last lists.
+    """
+    from pyspark.sql import functions as F
+
+    place = paths.snapshot_dir(output, last.snapshot_id, paths.SIMILAR)
+    old = spark.read.schema(to_spark(lists.SIMILAR)).parquet(place.uri)
+    before = old.select("product_id", F.col("fingerprint").alias("before"))
+    after = present.select("product_id", F.col("fingerprint").alias("after"), F.lit(True).alias("present"))
+    kind = F.when(F.col("before").isNull(), "new").when(F.col("after").isNull(), "removed").otherwise(F.lit("changed"))
+    both = before.join(after, on="product_id", how="full_outer")
+    differing = both.where(~F.col("before").eqNullSafe(F.col("after"))).select("product_id", kind.alias("kind"))
+    found = differing.limit(MOST + 1).toPandas()
+    if len(found) > max(FEW, MOST_SHARE * last.rows) or len(found) > MOST:
+        logger.info("%d or more products changed: all lists are searched", len(found))
+        return None
+    ids, kinds = pa.array(found["product_id"], pa.string()), pa.array(found["kind"], pa.string())
+    numbers = Differences(**{"new": 0, "changed": 0, "removed": 0, **Counter(kinds.to_pylist())})
+    gone = ids.filter(pc.not_equal(kinds, "new"))
+    entering = ids.filter(pc.not_equal(kinds, "removed"))
+    named = F.broadcast(spark.createDataFrame([(name,) for name in entering.to_pylist()], "product_id string"))
+    candidates = large_pools.arrow(present.join(named, on="product_id").select(*products.COLUMNS, "held"))
+    rows = present.join(_with_entries(old), on="product_id", how="left").withColumn(
+        "changed", ~F.col("fingerprint").eqNullSafe(F.col("before"))
+    )
+    return Night(rows, Changes(gone, _by_pool(candidates)), numbers)
+
+
+def repaired(spark: SparkSession, found: Night, rules: Rules, most: int, target: Location) -> DataFrame:
+    """Bring the lists up to date, in a new directory; returns the columns of `repair.REPAIRED`."""
+    schema = to_spark(repair.REPAIRED)
+    rows = found.rows.select(*products.COLUMNS, *repair.COLUMNS)
+    written.write(rows.mapInArrow(_repairing(found.changes, rules, most), schema), target)
+    return spark.read.schema(schema).parquet(target.uri)
+
+
+def to_search(present: DataFrame, lists_of_night: DataFrame) -> DataFrame:
+    """Return the products with `query`: whether their list must be searched anew."""
+    from pyspark.sql import functions as F
+
+    wanted = lists_of_night.where("search").select("product_id", F.lit(True).alias("wanted"))
+    joined = present.join(wanted, on="product_id", how="left")
+    query = F.coalesce("wanted", F.lit(False)) & F.col("searched").isNotNull()
+    return joined.withColumn("query", query).drop("wanted")
+
+
+def _with_entries(old: DataFrame) -> DataFrame:
+    """Return the whole lists, with the ones in reserve, as a search gives them."""
+    from pyspark.sql import functions as F
+
+    no_caps = F.array().cast("array<string>")
+    entries = F.transform(F.concat("similar", "spare"), lambda each: each.withField("caps", no_caps))
+    return old.select("product_id", F.col("fingerprint").alias("before"), entries.alias("entries"), "exhausted")
+
+
+def _by_pool(table: pa.Table) -> dict[str, products.Products]:
+    held = table["held"].combine_chunks()
+    held = pa.concat_arrays(held.chunks) if isinstance(held, pa.ChunkedArray) else held
+    owner, pools = pc.list_parent_indices(held), held.flatten()
+    return {
+        pool: products.from_arrow(table.take(owner.filter(pc.equal(pools, pool))))
+        for pool in pc.unique(pools).to_pylist()
+    }
+
+
+def _repairing(
+    changed: Changes, rules: Rules, most: int
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield from repair.repaired(pa.Table.from_batches([batch]), changed, rules, most).to_batches()
+
+    return run

@@ -1,0 +1,114 @@
+"""A block of products as arrays: what a search needs of each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Float = TypeVar("Float", bound=np.floating)
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Products in order of their ids.
+
+    Attributes:
+        ids: string[n], ascending in the order of their UTF-8 bytes.
+        vectors: float32[n, d], each of unit length.
+        category: string[n].
+        photo: string[n], sha256 of the photo; null where there is none, as everywhere below.
+        group: string[n], the item that a product is a variant of.
+        caps: string[n, c], values of which a list may hold only some; one array for each column.
+        numbers: float64[n, r], values that are compared by ratio; NaN where there is none.
+    """
+
+    ids: pa.Array
+    vectors: NDArray[np.float32]
+    category: pa.Array
+    photo: pa.Array
+    group: pa.Array
+    caps: tuple[pa.Array, ...]
+    numbers: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return the number of products."""
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.intp]) -> Products:
+        """Return some of the products, given by their places in ascending order."""
+        places = pa.array(rows)
+        return Products(
+            self.ids.take(places),
+            self.vectors[rows],
+            self.category.take(places),
+            self.photo.take(places),
+            self.group.take(places),
+            tuple(column.take(places) for column in self.caps),
+            self.numbers[rows],
+        )
+
+
+#: Columns of the Arrow table that `from_arrow` reads.
+COLUMNS = ("product_id", "embedding", "category", "photo", "item_group", "caps", "numbers")
+
+
+def from_arrow(table: pa.Table) -> Products:
+    """Make a block of the rows of a table with the columns of `COLUMNS`, in any order of rows.
+
+    `caps` and `numbers` are lists of the same length in every row.
+    """
+    ids = _whole(table["product_id"])
+    order = pc.sort_indices(ids)
+    columns = {name: _whole(table[name]).take(order) for name in COLUMNS if name not in ("product_id", "embedding")}
+    places = order.to_numpy()
+    vectors = list_values(table["embedding"], np.float32)[places]
+    caps, numbers = columns["caps"], columns["numbers"]
+    width = _width(caps)
+    flat = caps.flatten()
+    return Products(
+        ids.take(order),
+        vectors,
+        columns["category"],
+        columns["photo"],
+        columns["item_group"],
+        tuple(flat.take(pa.array(np.arange(place, len(flat), width))) for place in range(width)),
+        list_values(pa.chunked_array([numbers]), np.float64),
+    )
+
+
+def list_values(column: pa.ChunkedArray, dtype: type[Float]) -> NDArray[Float]:
+    """Return lists of one length as a matrix; a null among the values is NaN."""
+    parts = [_matrix(chunk, dtype) for chunk in column.chunks if len(chunk)]
+    return np.concatenate(parts) if parts else np.zeros((0, 0), dtype)
+
+
+def codes(*columns: pa.Array) -> list[NDArray[np.int64]]:
+    """Number the values of several columns of one kind together, equal values alike; a null is -1."""
+    joined = pa.chunked_array([column.cast(pa.string()) for column in columns]).combine_chunks()
+    joined = joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+    numbered = joined.dictionary_encode().indices
+    values = pc.fill_null(numbered, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.split(values, np.cumsum([len(column) for column in columns])[:-1])
+
+
+def _matrix(chunk: pa.Array, dtype: type[Float]) -> NDArray[Float]:
+    values = chunk.flatten()
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype).reshape(len(chunk), -1)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column in one piece, with 64-bit offsets where it is text: 250,000 ids may be long."""
+    kind = pa.large_string() if pa.types.is_string(column.type) else column.type
+    chunks = column.cast(kind).chunks
+    return pa.concat_arrays(chunks) if chunks else pa.array([], kind)
+
+
+def _width(lists: pa.Array) -> int:
+    lengths: Sequence[int] = pc.unique(pc.list_value_length(lists)).to_pylist()
+    return lengths[0] if lengths else 0

@@ -1,0 +1,214 @@
+"""The run: compare the products of the current tags snapshot, and publish the list of each.
+
+    tags snapshot --compared--> products --+-- last lists --repair--> staging/<run_id>/repaired --+
+                                           |                                                      v
+                                           +-- pools --search--> lists --> similar/data/<run_id>
+
+A list depends on the snapshot and the settings alone. Where the last lists were made with the same settings and model,
+they are brought up to date, and only those are searched that can have changed otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fashion_udf.pipeline import outcome, preflight, staging
+from fashion_udf.pipeline.outcome import Record
+from fashion_udf.similar import comparable, join, large_pools, lift, night, planning, scopes, writing
+from fashion_udf.similar.outcome import Counts, Preview, Recommended, measures
+from fashion_udf.similar.planning import Pool
+from fashion_udf.similar.scopes import Related
+from fashion_udf.similar.selection import Rules
+from fashion_udf.similar.settings import RecommendConfig
+from fashion_udf.spark import launcher, memory, session
+from fashion_udf.table import paths, pins, snapshot
+from fashion_udf.table.commit import Commit, DataFile, MadeFrom
+from fashion_udf.table.paths import Location
+from fashion_udf.table.tags_table import TagsTable
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+
+#: Entries kept behind the k published ones: a list that loses some of its entries need not be searched anew.
+SPARE = 5
+#: A task takes its rows in batches of so many: 10 MB of embeddings.
+BATCH_ROWS = 10_000
+
+
+@dataclass
+class Run:
+    """What the steps of a run share."""
+
+    spark: SparkSession
+    config: RecommendConfig
+    run_id: str
+    tags: Commit
+    parent: Commit | None
+    related: Related
+    products: DataFrame
+    counts: Counts
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def output(self) -> str:
+        """Root of the output."""
+        return self.config.output.path
+
+    @property
+    def staging(self) -> Location:
+        """Where the run works."""
+        return paths.staging_dir(self.output, self.run_id)
+
+    @property
+    def rules(self) -> Rules:
+        """What a list must keep."""
+        config = self.config
+        caps, ratios = tuple(config.at_most.values()), tuple(config.ratios.values())
+        return Rules(config.k, config.minimum_score, config.same_photo, caps, ratios)
+
+    @property
+    def made_from(self) -> MadeFrom:
+        """What the lists are made from."""
+        return MadeFrom(self.tags.number, self.config.digest(self.related))
+
+    @property
+    def last(self) -> Commit | None:
+        """The last lists, if they can be brought up to date: of the same model, made with the same settings."""
+        parent, config = self.parent, self.config
+        if parent is None or parent.made_from is None or parent.model_version != self.tags.model_version:
+            return None
+        # What lift changes of an order cannot be told from the order; two limits may each hold an entry back.
+        if parent.made_from.settings != self.made_from.settings or config.pairs.path or len(config.at_most) > 1:
+            return None
+        return parent
+
+
+def recommend(spark: SparkSession, config: RecommendConfig) -> Recommended:
+    """Publish the similar products of the current tags snapshot; publish nothing where nothing changed.
+
+    Args:
+        spark: a session that `session.require_usable` accepts.
+        config: of the run.
+
+    Raises:
+        InputError: there is no tags table, or the settings name a column or category that is not there (exit 2).
+        CommitConflictError: another run published lists first (exit 4); nothing of this run is published.
+    """
+    run_id, output = paths.new_run_id(), config.output.path
+    preflight.require_output(output, config.s3)
+    tags = snapshot.newest(output)
+    with (
+        session.settings(spark, session_settings(spark, config)),
+        session.uncached_after(),
+        outcome.recorded(paths.run_dir(output, run_id)) as record,
+        memory.explained(spark),
+        staging.alive(paths.staging_dir(output, run_id)),
+        launcher.ended(),
+        pins.held(output, tags, run_id),
+    ):
+        run = _start(spark, config, run_id, tags)
+        commit, published = _publish(run, record)
+        staging.remove(run.staging)
+        return Recommended(run_id, commit.number, paths.data_dir(output, commit, paths.SIMILAR), published, run.counts)
+
+
+def preview(spark: SparkSession, config: RecommendConfig) -> Preview:
+    """Check everything and count what a run would do; writes nothing."""
+    preflight.require_output(config.output.path, config.s3)
+    tags = snapshot.newest(config.output.path)
+    with session.settings(spark, session_settings(spark, config)), session.uncached_after(), memory.explained(spark):
+        run = _start(spark, config, paths.new_run_id(), tags)
+        changes = night.changes(run.spark, run.products, run.output, run.last) if run.last else None
+        wanted = _all(run.products)
+        if changes is None:
+            return Preview(run.counts, tuple(planning.plan(*join.counts(wanted), config.exact_limit)))
+        return Preview(replace(run.counts, since=changes.counts), ())
+
+
+def session_settings(spark: SparkSession, config: RecommendConfig) -> dict[str, str | int]:
+    """Return the settings of the session while a run goes on; afterwards the session is as it was."""
+    return {
+        **session.PINNED,
+        **session.hadoop_settings(spark.sparkContext.getConf(), config.s3),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": BATCH_ROWS,
+    }
+
+
+def _start(spark: SparkSession, config: RecommendConfig, run_id: str, tags: Commit) -> Run:
+    related = scopes.related(spark, config)
+    table = TagsTable(config.output.path).to_spark(spark, tags.number)
+    rows, left_out = comparable.compared(table, tags.model_version)
+    products = comparable.products(spark, config, rows, related)
+    compared = rows.count()
+    parent = snapshot.current(config.output.path, paths.SIMILAR)
+    counts = Counts(tags.rows, compared, left_out)
+    return Run(spark, config, run_id, tags, parent, related, products, counts)
+
+
+def _publish(run: Run, record: Record) -> tuple[Commit, bool]:
+    record.counts = run.counts
+    parent = run.parent
+    if run.last and parent and parent.made_from == run.made_from and run.config.columns.path is None:
+        snapshot.update_pointer(run.output, parent, paths.SIMILAR)
+        return parent, False  # the same snapshot and settings make the same lists
+    target = paths.snapshot_dir(run.output, run.run_id, paths.SIMILAR)
+    pools, files = _write(run, target)
+    with _timed("measure", run.seconds):
+        lists, recommended = writing.measured(run.spark, target, run.config.k)
+        run.counts = record.counts = replace(run.counts, lists=lists, recommended=recommended)
+    metrics: Mapping[str, object] = {**measures(pools, run.counts), "seconds": run.seconds, "k": run.config.k}
+    outcome.write_metrics(paths.run_dir(run.output, run.run_id), metrics)
+    with _timed("publish", run.seconds):
+        commit = snapshot.publish(
+            *(run.output, run.run_id, files, run.tags.model_version),
+            expected_rows=run.counts.compared,
+            parent=parent,
+            made_from=run.made_from,
+        )
+    return commit, True
+
+
+def _write(run: Run, target: Location) -> tuple[list[Pool], tuple[DataFile, ...]]:
+    """Write the table of all lists; returns the pools that were searched, and the files."""
+    rules, most = run.rules, run.config.k + SPARE
+    rows, repaired = _all(run.products), None
+    if run.last:
+        with _timed("repair", run.seconds):
+            if changes := night.changes(run.spark, run.products, run.output, run.last):
+                repaired = night.repaired(run.spark, changes, rules, most, run.staging / "repaired")
+                rows = night.to_search(run.products, repaired)
+                run.counts = replace(run.counts, since=changes.counts)
+    with _timed("divide", run.seconds):
+        planned = planning.plan(*join.counts(rows), run.config.exact_limit)
+        divided, rows = large_pools.divide(rows, planned, rules, run.config.exact_limit, run.config.recall)
+        pools = planning.numbered(divided)
+    run.counts = replace(run.counts, searched=sum(pool.queries for pool in pools))
+    with _timed("search", run.seconds), writing.followed(run.spark, pools) as done:
+        found = join.searched(rows, pools, rules, most, done)
+        if repaired is not None:
+            found = found.unionByName(repaired.where("not search").drop("search"))
+        if run.config.pairs.path:
+            found = lift.ordered(run.spark, found, run.config.pairs)
+        version, count = run.tags.model_version, run.counts.compared
+        return pools, writing.write(run.products, found, version, run.config.k, SPARE, count, target)
+
+
+def _all(products: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return products.withColumn("query", F.col("searched").isNotNull())
+
+
+@contextmanager
+def _timed(what: str, seconds: dict[str, float]) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[what] = time.monotonic() - started
+    logger.info("%s: %.1f s", what, seconds[what])

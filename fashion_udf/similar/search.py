@@ -1,0 +1,138 @@
+"""The best candidates of each query, exactly: blocked matrix products, and lists that depend on no block.
+
+The sums of a matrix product differ in the last digits with the size of a block. So its scores only find candidates, and
+more of them than are wanted; each pair found is scored again by itself, rounded, and ordered by score and then by
+product id. A query whose list a candidate that was not found could still change is searched again, for more candidates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fashion_udf.similar.products import Products
+from fashion_udf.similar.selection import DECIMALS, Pairing, Rules, allowed, choose, pair
+
+#: Queries of one matrix product.
+BLOCK = 4096
+#: Pairs scored again at a time: 64 MB of them.
+_PAIRS = 32_768
+#: Twice what a score of 256 products in single precision may differ from the rounded one.
+_TOLERANCE = 2e-5
+#: Candidates found at first, beyond those wanted: room for the product itself and its variants.
+_MORE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """Lists of candidates, best first.
+
+    Attributes:
+        places: int[q, most], of the candidates; -1 behind the last entry of a list.
+        scores: float64[q, most], rounded; NaN behind the last entry.
+        exhausted: bool[q], whether no other candidate may be recommended.
+    """
+
+    places: NDArray[np.intp]
+    scores: NDArray[np.float64]
+    exhausted: NDArray[np.bool_]
+
+
+def search(queries: Products, candidates: Products, rules: Rules, most: int) -> Lists:
+    """Return for each query its best candidates.
+
+    Args:
+        queries: any number.
+        candidates: in order of their ids, which decides between equal scores.
+        rules: of the lists.
+        most: entries of a list; `rules.k` and those kept in reserve.
+    """
+    lists = empty(len(queries), most)
+    if not len(candidates):
+        return lists
+    pairing = pair(queries, candidates, rules)
+    for start in range(0, len(queries), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(queries)))
+        depth = min(len(candidates), most + _MORE)
+        while len(rows):
+            done = _search(queries, candidates, pairing, rules, rows, depth, lists)
+            rows, depth = rows[~done], min(len(candidates), depth * 4)
+    return lists
+
+
+def empty(queries: int, most: int) -> Lists:
+    """Return lists without an entry."""
+    shape = (queries, most)
+    return Lists(np.full(shape, -1, np.intp), np.full(shape, np.nan), np.ones(queries, np.bool_))
+
+
+def nearest(
+    queries: NDArray[np.float32], candidates: NDArray[np.float32], depth: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return the places of the best candidates by the matrix product, and the least score found: int[q, d], f32[q]."""
+    import faiss
+
+    # A task has one core. The number is that of this process, and other tasks have their own.
+    faiss.omp_set_num_threads(1)
+    scores, places = faiss.knn(queries, candidates, depth, faiss.METRIC_INNER_PRODUCT)
+    return places.astype(np.intp), scores[:, -1]
+
+
+def scored(
+    queries: NDArray[np.float32], candidates: NDArray[np.float32], found: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return the scores of pairs, float64[q, m]: the same for a pair whatever else is scored."""
+    scores = np.empty(found.shape)
+    step = max(1, _PAIRS // max(1, found.shape[1]))
+    for start in range(0, len(found), step):
+        part = slice(start, start + step)
+        vectors = candidates[found[part]].astype(np.float64)
+        vectors *= queries[part, None]
+        scores[part] = vectors.sum(axis=2)
+    return np.round(scores, DECIMALS)
+
+
+def _search(
+    queries: Products,
+    candidates: Products,
+    pairing: Pairing,
+    rules: Rules,
+    rows: NDArray[np.intp],
+    depth: int,
+    lists: Lists,
+) -> NDArray[np.bool_]:
+    """Fill in the lists of some queries; returns which of them no other candidate can change."""
+    vectors, most = queries.vectors[rows], lists.places.shape[1]
+    places, least = nearest(vectors, candidates.vectors, depth)
+    places.sort(axis=1)  # by id, which a stable sort by score keeps
+    scores = scored(vectors, candidates.vectors, places)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    places, scores = np.take_along_axis(places, order, 1), np.take_along_axis(scores, order, 1)
+    fine = allowed(pairing, rows, places, scores, rules)
+    whole = depth == len(candidates)
+    floor = np.full(len(rows), -np.inf) if whole else least + _TOLERANCE
+    # A candidate that was not found may stand before those below the floor.
+    fine &= scores > floor[:, None]
+    taken = choose(fine, [numbers[places] for numbers in pairing.caps], rules.at_most, most)
+    lowest = -np.inf if rules.minimum_score is None else rules.minimum_score
+    ended = whole | (floor < lowest)
+    _fill(lists, rows, places, scores, taken)
+    count = taken.sum(1)
+    lists.exhausted[rows] = ended & (fine.sum(1) <= most if not rules.at_most else count < most)
+    return np.asarray(ended | (count == most))
+
+
+def _fill(
+    lists: Lists,
+    rows: NDArray[np.intp],
+    places: NDArray[np.intp],
+    scores: NDArray[np.float64],
+    taken: NDArray[np.bool_],
+) -> None:
+    lists.places[rows], lists.scores[rows] = -1, np.nan
+    query, found = np.nonzero(taken)
+    entry = (np.cumsum(taken, axis=1) - 1)[query, found]
+    lists.places[rows[query], entry] = places[query, found]
+    lists.scores[rows[query], entry] = scores[query, found]

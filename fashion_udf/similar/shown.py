@@ -1,0 +1,52 @@
+"""Titles and photos of a few products, read from the catalog, for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fashion_udf.catalog import columns
+from fashion_udf.config import JobConfig
+from fashion_udf.photos import fetch
+from fashion_udf.pipeline import photo_places
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a person sees of a product: its title, and the bytes of its photo; None for what it has not."""
+
+    title: str | None
+    photo: bytes | None
+
+
+def read(spark: SparkSession, config: JobConfig, ids: Iterable[str], photos: bool = True) -> dict[str, Shown]:
+    """Return titles and photos by id; a product that the catalog lacks is not among them.
+
+    Args:
+        spark: the session.
+        config: of the job.
+        ids: of the products; few, for their photos come to the driver.
+        photos: whether photos are wanted.
+
+    Raises:
+        CatalogError: the catalog cannot be read.
+    """
+    from pyspark.sql import functions as F
+
+    rows = columns.read(spark, config.input).rows
+    place = "image" if "image" in rows.columns else "image_uri"
+    photo = F.col(place) if photos else F.lit(None)
+    chosen = rows.where(F.col("product_id").isin(*dict.fromkeys(ids)))
+    found = chosen.select("product_id", "title", photo.alias("photo")).collect()
+    return {row["product_id"]: Shown(row["title"], _bytes(row["photo"], config)) for row in found}
+
+
+def _bytes(photo: bytes | str | None, config: JobConfig) -> bytes | None:
+    if isinstance(photo, str):
+        places = photo_places.remote(config, 1)
+        return fetch.read(photo, config.input.image_roots, config.limits.max_image_bytes, places).data
+    return None if photo is None else bytes(photo)

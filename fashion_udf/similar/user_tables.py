@@ -1,0 +1,81 @@
+"""Tables of the user's that are joined to the products, in any form that a catalog may have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from fashion_udf.catalog import cells, sources
+from fashion_udf.errors import CatalogError, ConfigError
+from fashion_udf.similar.settings import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+
+def names(spark: SparkSession, key: str, table: Table) -> list[str]:
+    """Return the names of a table's columns in lower case; none if no path is configured."""
+    return sorted(sources.open_source(spark, key, table.path, table.format).columns) if table.path else []
+
+
+def read(spark: SparkSession, key: str, table: Table, columns: Sequence[str], ids: Sequence[str] = ()) -> DataFrame:
+    """Read some columns of a table.
+
+    Args:
+        spark: the session.
+        key: of the configuration; it names the table in errors.
+        table: with a path.
+        columns: to read; names are told apart without case.
+        ids: those of the columns that hold ids, which become text exactly as a catalog's do.
+
+    Returns:
+        The columns under the names of `columns`. Values other than ids keep their type.
+
+    Raises:
+        CatalogError: the table cannot be read, or the columns of ids are no text.
+        ConfigError: a column is not there; the message names those that are.
+    """
+    from pyspark.sql import functions as F
+
+    path = table.path or ""
+    opened = sources.open_source(spark, key, path, table.format)
+    keys = [name.casefold() for name in columns]
+    opened.require_one(keys)
+    if missing := [name for name in columns if name.casefold() not in opened.columns]:
+        raise ConfigError(
+            f"Expected the columns {', '.join(columns)} in {path} ({key}). Received: no {' and no '.join(missing)} "
+            f"among {', '.join(sorted(opened.columns.values()))}"
+        )
+
+    def typed(frame: DataFrame, name: str) -> Column:
+        column, kind = cells.at(frame, name.casefold(), ())
+        if name not in ids:
+            return column.alias(name)
+        text = cells.exact_string(column, kind, times=False) if kind is not None else None
+        if text is None:
+            raise CatalogError(f"Expected {name!r} of {path} ({key}) to be text. Received: {kind}")
+        return text.alias(name)
+
+    with sources.readable(key, table.format, path):
+        frames = [frame for _, frame in opened.read(keys)]
+    whole = [frame for frame in frames if all(name in frame.columns for name in keys)]
+    parts = [frame.select(*(typed(frame, name) for name in columns)) for frame in whole]
+    union = reduce(lambda first, other: first.unionByName(other), parts)
+    return union.where(F.col(ids[0]).isNotNull()) if ids else union
+
+
+def require_once(frame: DataFrame, column: str, key: str) -> None:
+    """Refuse a table with a value twice: joined, each of its products would be there twice.
+
+    Raises:
+        CatalogError: names the first ten.
+    """
+    from pyspark.sql import functions as F
+
+    repeated = frame.groupBy(column).count().where(F.col("count") > F.lit(1)).orderBy(column).limit(10).collect()
+    if repeated:
+        raise CatalogError(
+            f"Expected each {column} once in {key}. Received: several rows for "
+            f"{', '.join(repr(row[column]) for row in repeated)}"
+        )

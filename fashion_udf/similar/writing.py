@@ -1,0 +1,92 @@
+"""The lists of a run as the next table, what is counted in it, and the progress of the search."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fashion_udf.pipeline import written
+from fashion_udf.progress import progress
+from fashion_udf.schema import to_spark
+from fashion_udf.similar import lists
+from fashion_udf.similar.planning import Pool
+from fashion_udf.table.commit import DataFile
+from fashion_udf.table.paths import Location
+
+if TYPE_CHECKING:
+    from pyspark import Accumulator
+    from pyspark.sql import DataFrame, SparkSession
+
+#: Bytes of a file, about, and of an entry in it.
+_FILE_BYTES, _ENTRY_BYTES = 128_000_000, 16
+_SECONDS = 1.0  # between two looks at what is done
+
+
+def write(
+    products: DataFrame, found: DataFrame, model_version: str, k: int, spare: int, rows: int, target: Location
+) -> tuple[DataFile, ...]:
+    """Write a row for each product, with the columns of `lists.SIMILAR`, and return the files.
+
+    Args:
+        products: of `comparable.products`.
+        found: the columns of `lists.FOUND`; a product without a row has an empty list.
+        model_version: of the tags.
+        k: published entries of a list.
+        spare: entries kept behind them.
+        rows: number of products.
+        target: a new directory.
+    """
+    from pyspark.sql import functions as F
+
+    names = [field.name for field in lists.SIMILAR.field("similar").type.value_type]
+    plain = F.transform("entries", lambda each: F.struct(*(each[name].alias(name) for name in names)))
+    nothing = F.array().cast(to_spark(lists.SIMILAR)["similar"].dataType)
+    entries = F.coalesce(plain, nothing)
+    table = products.select("product_id", "fingerprint").join(found, on="product_id", how="left")
+    table = table.select(
+        "product_id",
+        F.slice(entries, 1, k).alias("similar"),
+        F.lit(model_version).alias("model_version"),
+        F.slice(entries, k + 1, spare).alias("spare"),
+        F.coalesce("exhausted", F.lit(True)).alias("exhausted"),
+        "fingerprint",
+    )
+    files = max(1, round(rows * (k + spare) * _ENTRY_BYTES / _FILE_BYTES))
+    # A shuffle, also for one file: to coalesce would leave the search to as few tasks as there are files.
+    return written.write_described(table.repartition(files, "product_id").sortWithinPartitions("product_id"), target)
+
+
+def measured(spark: SparkSession, target: Location, k: int) -> tuple[dict[str, int], int]:
+    """Count the lists of a written table by what they hold, and the products that some list holds."""
+    from pyspark.sql import functions as F
+
+    table = spark.read.schema(to_spark(lists.SIMILAR)).parquet(target.uri)
+    size = F.size("similar")
+    kind = F.when(size == F.lit(k), "full").when(size == F.lit(0), "empty").otherwise("short")
+    counted = {row["kind"]: row["count"] for row in table.groupBy(kind.alias("kind")).count().collect()}
+    ids = table.select(F.explode("similar.similar_id").alias("id")).agg(F.approx_count_distinct("id", 0.01)).first()
+    return counted, int(ids[0]) if ids else 0
+
+
+@contextlib.contextmanager
+def followed(spark: SparkSession, pools: list[Pool]) -> Iterator[Accumulator[int]]:
+    """Show how many searches are done while the body runs; yields what the tasks count them with."""
+    done = spark.sparkContext.accumulator(0)
+    total = sum(pool.queries * pool.probes for pool in pools)
+    finished = threading.Event()
+    with progress(total, label="searched") as shown:
+
+        def look() -> None:
+            while not finished.wait(_SECONDS):
+                shown.update(done.value)
+
+        thread = threading.Thread(target=look, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield done
+        finally:
+            finished.set()
+            thread.join()
+            shown.update(done.value)

@@ -1,0 +1,44 @@
+"""Planted wrong labels, duplicates and odd ones out are found, and shown on a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fashion_udf.errors import InputError
+from fashion_udf.similar import audit_page, catalog_audit
+from fashion_udf.similar.settings import Table
+from tests.similar import catalogs
+from tests.similar.test_lookup import photo
+
+
+def test_what_was_planted_is_found_first(spark: Any, tmp_path: Path) -> None:
+    rows = catalogs.products(120)
+    odd = {**rows[9], "product_id": "odd", "embedding": [-value for value in rows[9]["embedding"]]}
+    twin = {**rows[5], "product_id": "twin", "image_sha256": "e" * 64}
+    catalogs.publish(tmp_path / "out", [*rows, odd, twin])
+    labels = {row["product_id"]: row["category"] for row in (*rows, odd, twin)}
+    wrong = {name: "Jeans" if labels[name] != "Jeans" else "Watches" for name in ("p0001", "p0002", "p0003")}
+    table = pa.table({"product_id": [*labels], "category": [*(labels | wrong).values()]})
+    pq.write_table(table, tmp_path / "labels.parquet")
+    settings = catalogs.settings(tmp_path / "out")
+    found = catalog_audit.audit(
+        spark, settings, tmp_path / "found", Table(path=str(tmp_path / "labels.parquet")), 0.999
+    )
+    first = audit_page.read(found.directory, 3)
+    assert {row["product_id"]: row["suggested"] for row in first["mislabelled"]} == {
+        name: labels[name] for name in wrong
+    }
+    assert [(row["product_id"], row["other_id"]) for row in first["duplicates"]][-1] == ("p0005", "twin")
+    assert first["outliers"][0]["product_id"] == "odd"
+    known = {"odd": audit_page.Shown("<b>Odd</b>", photo())}
+    audit_page.write(tmp_path / "index.html", first, known, found.rows)
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<img") == sum(map(len, first.values())) and 'src="data:image/jpeg;base64,' in page
+    assert "http" not in page and "<b>" not in page
+    with pytest.raises(InputError, match="Expected a new directory for the findings"):
+        catalog_audit.audit(spark, settings, tmp_path / "found")
