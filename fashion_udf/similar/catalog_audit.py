@@ -61,20 +61,11 @@ def audit(
         InputError: the directory is there already, or there is no tags table.
         CatalogError: a table cannot be read.
     """
-    from pyspark.sql import functions as F
-
     if target.exists():
         raise InputError(f"Expected a new directory for the findings. Received: {target}, which is there")
-    tags = snapshot.newest(config.output.path)
-    settings = config.model_copy(update={"scope": "anywhere", "filters": (), "at_most": {}})
-    rows, _ = comparable.compared(TagsTable(config.output.path).to_spark(spark, tags.number), tags.model_version)
-    if labels is not None:
-        table = user_tables.read(spark, "--labels", labels, ("product_id", "category"), ("product_id", "category"))
-        user_tables.require_once(table, "product_id", "--labels")
-        rows = rows.drop("category").join(table.where("category <> ''"), on="product_id")
-    products = comparable.products(spark, settings, rows, {}).withColumn("query", F.lit(True))
-    rules, planned = Rules(VOTERS, same_photo=True), planning.plan(*join.counts(products), settings.exact_limit)
-    divided, products = large_pools.divide(products, planned, rules, settings.exact_limit, settings.recall)
+    products = _products(spark, config, labels)
+    rules, planned = Rules(VOTERS, same_photo=True), planning.plan(*join.counts(products), config.exact_limit)
+    divided, products = large_pools.divide(products, planned, rules, config.exact_limit, config.recall)
     pools = planning.numbered(divided)
     with writing.followed(spark, pools) as done:
         found = join.searched(products, pools, rules, VOTERS, done)
@@ -89,6 +80,20 @@ def audit(
         pq.write_table(large_pools.arrow(frame), target / f"{name}.parquet")
     counts = {path.stem: pq.read_metadata(path).num_rows for path in sorted(target.glob("*.parquet"))}
     return Findings(target, counts)
+
+
+def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None) -> DataFrame:
+    """Return the products under the labels that are judged, all in one pool."""
+    from pyspark.sql import functions as F
+
+    tags = snapshot.newest(config.output.path)
+    rows, _ = comparable.compared(TagsTable(config.output.path).to_spark(spark, tags.number), tags.model_version)
+    if labels is not None:
+        table = user_tables.read(spark, "--labels", labels, ("product_id", "category"), ("product_id", "category"))
+        user_tables.require_once(table, "product_id", "--labels")
+        rows = rows.drop("category").join(table.where("category <> ''"), on="product_id")
+    settings = config.model_copy(update={"scope": "anywhere", "filters": (), "at_most": {}})
+    return comparable.products(spark, settings, rows, {}).withColumn("query", F.lit(True))
 
 
 def mislabelled(pairs: DataFrame) -> DataFrame:

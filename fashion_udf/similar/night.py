@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from fashion_udf.pipeline import written
 from fashion_udf.schema import to_spark
-from fashion_udf.similar import large_pools, lists, products, repair
+from fashion_udf.similar import join, large_pools, lists, products, repair
 from fashion_udf.similar.outcome import Differences
 from fashion_udf.similar.repair import Changes
 from fashion_udf.similar.selection import Rules
@@ -81,7 +81,7 @@ def changes(spark: SparkSession, present: DataFrame, output: str, last: Commit) 
     rows = present.join(_with_entries(old), on="product_id", how="left").withColumn(
         "changed", ~F.col("fingerprint").eqNullSafe(F.col("before"))
     )
-    return Night(rows, Changes(gone, _by_pool(candidates)), numbers)
+    return Night(rows, Changes(gone, products.by_pool(candidates)), numbers)
 
 
 def repaired(spark: SparkSession, found: Night, rules: Rules, most: int, target: Location) -> DataFrame:
@@ -102,6 +102,20 @@ def to_search(present: DataFrame, lists_of_night: DataFrame) -> DataFrame:
     return joined.withColumn("query", query).drop("wanted")
 
 
+def searched(present: DataFrame, rules: Rules, most: int) -> DataFrame:
+    """Return the lists that must be searched anew, which are few: the columns of `lists.FOUND`.
+
+    Args:
+        present: of `to_search`.
+        rules: of the lists.
+        most: entries of a list.
+    """
+    from pyspark.sql import functions as F
+
+    wanted = present.where("query").select(*products.COLUMNS, F.array("searched").alias("held"))
+    return join.searched_few(present, products.by_pool(large_pools.arrow(wanted)), rules, most)
+
+
 def _with_entries(old: DataFrame) -> DataFrame:
     """Return the whole lists, with the ones in reserve, as a search gives them."""
     from pyspark.sql import functions as F
@@ -109,16 +123,6 @@ def _with_entries(old: DataFrame) -> DataFrame:
     no_caps = F.array().cast("array<string>")
     entries = F.transform(F.concat("similar", "spare"), lambda each: each.withField("caps", no_caps))
     return old.select("product_id", F.col("fingerprint").alias("before"), entries.alias("entries"), "exhausted")
-
-
-def _by_pool(table: pa.Table) -> dict[str, products.Products]:
-    held = table["held"].combine_chunks()
-    held = pa.concat_arrays(held.chunks) if isinstance(held, pa.ChunkedArray) else held
-    owner, pools = pc.list_parent_indices(held), held.flatten()
-    return {
-        pool: products.from_arrow(table.take(owner.filter(pc.equal(pools, pool))))
-        for pool in pc.unique(pools).to_pylist()
-    }
 
 
 def _repairing(

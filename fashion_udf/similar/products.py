@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -80,6 +80,18 @@ def from_arrow(table: pa.Table) -> Products:
         tuple(flat.take(pa.array(np.arange(place, len(flat), width))) for place in range(width)),
         list_values(pa.chunked_array([numbers]), np.float64),
     )
+
+
+def by_pool(table: pa.Table, pools: Collection[str] | None = None) -> dict[str, Products]:
+    """Return the products of each pool in the lists of the column `held`; only of some pools if they are named."""
+    held = table["held"].combine_chunks()
+    held = pa.concat_arrays(held.chunks) if isinstance(held, pa.ChunkedArray) else held
+    owner, names = pc.list_parent_indices(held), held.flatten()
+    return {
+        pool: from_arrow(table.take(owner.filter(pc.equal(names, pool))))
+        for pool in pc.unique(names).to_pylist()
+        if pools is None or pool in pools
+    }
 
 
 def list_values(column: pa.ChunkedArray, dtype: type[Float]) -> NDArray[Float]:

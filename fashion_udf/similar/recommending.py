@@ -186,12 +186,17 @@ def _write(run: Run, target: Location) -> tuple[list[Pool], tuple[DataFile, ...]
                 rows = night.to_search(run.products, repaired)
                 run.counts = replace(run.counts, since=changes.counts)
     with _timed("divide", run.seconds):
-        planned = planning.plan(*join.counts(rows), run.config.exact_limit)
+        candidates, queries = join.counts(rows)
+        few = repaired is not None and sum(queries.values()) <= night.MOST
+        planned = planning.plan(candidates, queries, sum(candidates.values()) if few else run.config.exact_limit)
         divided, rows = large_pools.divide(rows, planned, rules, run.config.exact_limit, run.config.recall)
         pools = planning.numbered(divided)
     run.counts = replace(run.counts, searched=sum(pool.queries for pool in pools))
-    with _timed("search", run.seconds), writing.followed(run.spark, pools) as done:
-        found = join.searched(rows, pools, rules, most, done)
+    with _timed("search", run.seconds), writing.followed(run.spark, [] if few else pools) as done:
+        if few:
+            found = night.searched(rows, rules, most)
+        else:
+            found = join.searched(rows, pools, rules, most, done)
         if repaired is not None:
             found = found.unionByName(repaired.where("not search").drop("search"))
         if run.config.pairs.path:
