@@ -91,13 +91,7 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
     now = time.time() if now is None else now
     try:
         logs = {table: snapshot.read_log(output, table) for table in _TABLES}
-        kept = {
-            paths.run_of(commit.run_id)
-            for table, log in logs.items()
-            for expired in (pins.expired(output, table),)
-            for commit in log
-            if commit.run_id not in expired
-        }
+        kept = {run for table, log in logs.items() for run in _publishers(output, table, log)}
         staging = list(directories.of_runs(output, paths.STAGING, "staging"))
         # A run that has staging may be live, or a later run may still use its results.
         used = {removal.path.name.removeprefix(REMOVED) for removal in staging}
@@ -141,6 +135,12 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
         except (OSError, SnapshotError) as error:
             problems.append(f"{removal.path}: {error}")
     return removed, problems
+
+
+def _publishers(output: str, table: str, log: list[Commit]) -> set[str]:
+    """The runs that published snapshots which have not expired."""
+    expired = pins.expired(output, table)
+    return {paths.run_of(commit.run_id) for commit in log if commit.run_id not in expired}
 
 
 def _snapshots(output: str, table: str, log: list[Commit], policy: Policy, now: float) -> Iterator[Removal]:

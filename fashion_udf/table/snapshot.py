@@ -95,8 +95,7 @@ def publish(
         parent: what `current` returned when the run began.
         made_from: of a table of similar products, which is then published; None publishes tags.
 
-    Returns:
-        The new commit; or the commit of an earlier, interrupted call of the same run.
+    Returns the new commit, or the commit of an earlier, interrupted call of the same run.
 
     Raises:
         SnapshotError: the files are not as described, or the store failed; nothing is published.
@@ -107,8 +106,7 @@ def publish(
     store, table = open_store(output), paths.SIMILAR if made_from else paths.TAGS
     number = parent.number + 1 if parent else 1
     if (head := current(output, table)) != parent:
-        commit = log.find(store, number, table)
-        if commit is None or commit.run_id != snapshot_id:
+        if (commit := log.find(store, number, table)) is None or commit.run_id != snapshot_id:
             raise log.conflict(number, head)
     else:
         made = (utc_now(), snapshot_id, model_version, files, made_from)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fashion_udf.schema import EMBEDDING_SIZE, TAGS
-from fashion_udf.table import paths, snapshot
+from fashion_udf.table import data_files, paths, snapshot
 
 CATEGORIES = 75
 LARGEST = 0.25  # share of the largest category
@@ -32,8 +31,8 @@ def sizes(rows: int) -> NDArray[np.int64]:
 def publish(output: Path, rows: int, seed: int = 0, changed: float = 0.0, one_group: bool = False) -> None:
     """Publish a snapshot. With `changed`, that share of its products has another embedding than with the same seed."""
     run_id = paths.new_run_id()
-    staged = output / "staging" / run_id
-    staged.mkdir(parents=True)
+    directory = output / "tags" / "data" / run_id
+    directory.mkdir(parents=True)
     draws, changes = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     first = 0
     for number, count in enumerate([rows] if one_group else sizes(rows).tolist()):
@@ -44,11 +43,13 @@ def publish(output: Path, rows: int, seed: int = 0, changed: float = 0.0, one_gr
             vectors = _vectors(draws, centres, part)
             other = changes.random(part) < changed
             vectors[other] = _vectors(changes, centres, int(other.sum()))
-            pq.write_table(_table(first, f"Category {number:02d}", vectors), staged / f"part-{first:08d}.parquet")
+            pq.write_table(
+                _table(first, f"Category {number:02d}", vectors), directory / f"{run_id}-part-{first:08d}.parquet"
+            )
             first += part
     parent = snapshot.current(str(output))
-    snapshot.publish(str(output), staged, run_id, "generated", expected_rows=rows, parent=parent)
-    shutil.rmtree(staged)
+    files = data_files.described(paths.snapshot_dir(str(output), run_id))
+    snapshot.publish(str(output), run_id, files, "generated", expected_rows=rows, parent=parent)
 
 
 def _vectors(draws: np.random.Generator, centres: NDArray[np.float64], count: int) -> NDArray[np.float32]:

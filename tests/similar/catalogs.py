@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from fashion_udf import config
 from fashion_udf.schema import TAGS
 from fashion_udf.similar.settings import RecommendConfig
-from fashion_udf.table import paths, snapshot
+from fashion_udf.table import data_files, paths, snapshot
 from fashion_udf.table.commit import Commit
 
 MODEL = "m1"
@@ -54,13 +53,12 @@ def publish(output: Path, rows: list[Row], model_version: str = MODEL) -> Commit
         for row in rows
     ]
     run_id = paths.new_run_id()
-    staged = output / "staging" / run_id
-    staged.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(filled, TAGS), staged / "part-0.parquet")
+    directory = output / "tags" / "data" / run_id
+    directory.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(filled, TAGS), directory / f"{run_id}-part-00000.parquet")
+    files = data_files.described(paths.snapshot_dir(str(output), run_id))
     parent = snapshot.current(str(output))
-    commit = snapshot.publish(str(output), staged, run_id, model_version, expected_rows=len(rows), parent=parent)
-    shutil.rmtree(staged)
-    return commit
+    return snapshot.publish(str(output), run_id, files, model_version, expected_rows=len(rows), parent=parent)
 
 
 def settings(output: Path, **values: Any) -> RecommendConfig:
@@ -72,7 +70,7 @@ def lists(output: Path) -> dict[str, list[tuple[str, float]]]:
     """The published lists, after their files were checked."""
     commit = snapshot.current(str(output), paths.SIMILAR)
     assert commit is not None
-    snapshot.verify(str(output), commit, paths.SIMILAR)
+    data_files.verify(str(output), commit, paths.SIMILAR)
     rows = ds.dataset(paths.data_dir(str(output), commit, paths.SIMILAR), format="parquet").to_table().to_pylist()
     assert len({row["product_id"] for row in rows}) == len(rows) == commit.rows
     return {row["product_id"]: [(each["similar_id"], each["score"]) for each in row["similar"]] for row in rows}

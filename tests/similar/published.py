@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fashion_udf.similar.lists import SIMILAR
-from fashion_udf.table import paths, snapshot
-from fashion_udf.table.commit import Commit, MadeFrom
+from fashion_udf.table import data_files, paths, snapshot
+from fashion_udf.table.commit import Commit, DataFile, MadeFrom
 
 
-def stage(output: Path, lists: dict[str, list[str]], run_id: str, model_version: str = "m1") -> Path:
-    """The lists as a run leaves them before it publishes."""
+def write(output: Path, lists: dict[str, list[str]], run_id: str, model_version: str = "m1") -> tuple[DataFile, ...]:
+    """The lists where a run writes them, and the facts of the files; no commit names them yet."""
     rows = [
         {
             "product_id": name,
@@ -26,25 +25,24 @@ def stage(output: Path, lists: dict[str, list[str]], run_id: str, model_version:
         }
         for name, others in lists.items()
     ]
-    staged = output / "staging" / run_id / "similar"
-    staged.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows, SIMILAR), staged / "part-0.parquet")
-    return staged
+    directory = output / "similar" / "data" / run_id
+    directory.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, SIMILAR), directory / f"{run_id}-part-00000.parquet")
+    return data_files.described(paths.snapshot_dir(str(output), run_id, paths.SIMILAR))
 
 
 def publish(output: Path, lists: dict[str, list[str]], model_version: str = "m1", run_id: str | None = None) -> Commit:
     """Publish lists on top of whatever is current."""
     run_id = run_id or paths.new_run_id()
-    staged = stage(output, lists, run_id, model_version)
-    commit = commit_staged(output, staged, run_id, len(lists), model_version)
-    shutil.rmtree(staged.parent)
-    return commit
+    return commit_written(output, write(output, lists, run_id, model_version), run_id, len(lists), model_version)
 
 
-def commit_staged(output: Path, staged: Path, run_id: str, rows: int, model_version: str = "m1") -> Commit:
-    """Publish staged lists, as made from the current tags."""
+def commit_written(
+    output: Path, files: tuple[DataFile, ...], run_id: str, rows: int, model_version: str = "m1"
+) -> Commit:
+    """Publish written lists, as made from the current tags."""
     tags, parent = snapshot.newest(str(output)), snapshot.current(str(output), paths.SIMILAR)
     made_from = MadeFrom(tags.number, "0" * 64)
     return snapshot.publish(
-        str(output), staged, run_id, model_version, expected_rows=rows, parent=parent, made_from=made_from
+        str(output), run_id, files, model_version, expected_rows=rows, parent=parent, made_from=made_from
     )

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 
 from fashion_udf.errors import InputError, SnapshotError
-from fashion_udf.table import commit, log, paths, retention, snapshot
+from fashion_udf.table import commit, data_files, log, paths, retention, snapshot
 from fashion_udf.table.retention import Policy
-from fashion_udf.table.store import open_store
+from fashion_udf.table.stores import open_store
 from fashion_udf.table.tags_table import TagsTable
 from tests import tables
 from tests.similar import published
@@ -22,9 +22,8 @@ LISTS = {"a": ["b", "c"], "b": ["a"], "c": []}
 
 def tags(output: Path, model_version: str = "m1") -> None:
     run_id = paths.new_run_id()
-    staged = tables.stage(output, ["a", "b", "c"], name=run_id)
-    parent = snapshot.current(str(output))
-    snapshot.publish(str(output), staged, run_id, model_version, expected_rows=3, parent=parent)
+    files, parent = tables.written(output, ["a", "b", "c"], name=run_id), snapshot.current(str(output))
+    snapshot.publish(str(output), run_id, files, model_version, expected_rows=3, parent=parent)
 
 
 def seen(output: Path) -> list[tuple[Any, ...]]:
@@ -69,13 +68,13 @@ def test_a_kill_at_any_step_leaves_the_old_lists_or_the_new_ones(tmp_path: Path)
         output = tmp_path / str(step)
         tags(output)
         old = published.publish(output, LISTS, run_id="old")
-        staged = published.stage(output, {"a": ["c"]}, "new")
+        files = published.write(output, {"a": ["c"]}, "new")
         alive = tables.survives(
-            lambda output=output, staged=staged: published.commit_staged(output, staged, "new", 1), tables.CALLS, step
+            lambda output=output, files=files: published.commit_written(output, files, "new", 1), tables.CALLS, step
         )
         head = snapshot.newest(str(output), paths.SIMILAR)
         for each in (old, head):
-            snapshot.verify(str(output), each, paths.SIMILAR)
+            data_files.verify(str(output), each, paths.SIMILAR)
         found.add(head.run_id)
         assert len(TagsTable(output).similar()) == (3 if head.run_id == "old" else 1)
         assert len(seen(output)) in ((3,) if head.run_id == "old" else (3, 1))
@@ -105,5 +104,5 @@ def test_expire_removes_old_lists_and_keeps_the_current_ones(tmp_path: Path) -> 
     new = published.publish(tmp_path, {"a": ["c"]})
     removed, problems = retention.expire(str(tmp_path), Policy(older_than=0, keep=1, grace=0))
     assert not problems and [each.path.name for each in removed if each.table == paths.SIMILAR] == [old.snapshot_id]
-    snapshot.verify(str(tmp_path), new, paths.SIMILAR)
-    snapshot.verify(str(tmp_path), snapshot.newest(str(tmp_path)))
+    data_files.verify(str(tmp_path), new, paths.SIMILAR)
+    data_files.verify(str(tmp_path), snapshot.newest(str(tmp_path)))
