@@ -56,9 +56,9 @@ def mend_delta(output: str, create: bool = False) -> bool:
         output: root of the output, a local path.
         create: make it where there is none.
     """
-    if not create and not delta.exists(output):
-        return False
     try:
+        if not create and not delta.exists(output):
+            return False
         delta.reconcile(output)
     except Exception as error:  # deltalake has errors of its own, and those of Rust
         plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # deltalake colours its errors
