@@ -44,7 +44,7 @@ demo: $(STAMP) ## Make a sample catalog, tag it, query the tags (everything unde
 		--set input.path=demo/catalog --set output.path=demo/output
 	$(PYTHON_BIN) jobs/show_tags.py --output demo/output
 
-test: $(STAMP) ## Run the tests, in both environments; PYTEST_ARGS="tests/table/test_store.py -x" narrows them
+test: $(STAMP) ## Run the tests, in both environments; PYTEST_ARGS="tests/table/test_local_store.py -x" narrows them
 	@if PYTHON="$(PYTHON)" .ci/env.sh training --fits; then $(MAKE) -s --no-print-directory $(TRAINING_STAMP); fi
 	@.ci/test.sh $(PYTEST_ARGS)
 
