@@ -72,7 +72,11 @@ def test_a_command_of_the_page_publishes_the_catalog(
 def test_an_executor_and_a_node_that_die_lose_no_row_and_double_none(
     yarn: Yarn, archive_on_hdfs: str, bare_python: Path, tmp_path: Path
 ) -> None:
-    conf = {"spark.speculation": "true", "spark.speculation.interval": "100ms", "spark.speculation.multiplier": "1.1"}
+    conf = {
+        **{"spark.speculation": "true", "spark.speculation.interval": "100ms", "spark.speculation.multiplier": "1.1"},
+        # The driver asks YARN for this long why an executor of the dead node was lost; it is 120 s by default.
+        "spark.network.timeout": "40s",
+    }
     process, output, expected = _start(CLIENT, yarn, archive_on_hdfs, bare_python, tmp_path, 240, **conf)
     assert process.stdout is not None
     for line in process.stdout:
