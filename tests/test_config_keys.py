@@ -223,7 +223,7 @@ EFFECTS = {
     "overrides.path": Effect("{folder}/overrides", overridden, "category"),
     "overrides.format": Effect("json", overridden, "category", {"overrides.path": "{folder}/lines.json"}),
     "overrides.max_unknown": Effect(1.0, overridden, "category", {"overrides.path": "{folder}/unknown"}),
-    "pages.core_hour_price": Effect(0.1, paged, "cost"),
+    "pages.core_hour_price": Effect(0.1, paged, "cost", {"input.path": "{folder}/unsure"}),
     "pages.scored_alone": Effect(0, paged, "scored alone", {"input.path": "{folder}/unsure"}),
     "publish.table": Effect("config_keys", night, "table of Spark"),
     "stability_margin": Effect(0.3, night, "margin of a category"),
