@@ -53,7 +53,7 @@ demo: $(STAMP) ## Make a sample catalog, tag it, query the tags, find similar pr
 pictures: $(STAMP) ## Make the README's pictures of the demo's pages (docs/pictures/); needs Chromium and a demo
 	$(PYTHON_BIN) docs/pictures/make_pictures.py demo/output
 
-test: $(STAMP) ## Run the tests, in both environments; PYTEST_ARGS="tests/table/test_store.py -x" narrows them
+test: $(STAMP) ## Run the tests, in both environments; PYTEST_ARGS="tests/table/test_local_store.py -x" narrows them
 	@if PYTHON="$(PYTHON)" .ci/env.sh training --fits; then $(MAKE) -s --no-print-directory $(TRAINING_STAMP); fi
 	@.ci/test.sh $(PYTEST_ARGS)
 

@@ -250,7 +250,7 @@ EFFECTS = {
     "overrides.path": Effect("{folder}/overrides", overridden, "category"),
     "overrides.format": Effect("json", overridden, "category", {"overrides.path": "{folder}/lines.json"}),
     "overrides.max_unknown": Effect(1.0, overridden, "category", {"overrides.path": "{folder}/unknown"}),
-    "pages.core_hour_price": Effect(0.1, paged, "cost"),
+    "pages.core_hour_price": Effect(0.1, paged, "cost", {"input.path": "{folder}/unsure"}),
     "pages.scored_alone": Effect(0, paged, "scored alone", {"input.path": "{folder}/unsure"}),
     "publish.delta": Effect(True, night, "Delta log"),
     "publish.table": Effect("config_keys", night, "table of Spark"),

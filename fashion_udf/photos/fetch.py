@@ -16,7 +16,7 @@ import stat
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
-from fashion_udf.photos import encoded, s3_photos, web_photos
+from fashion_udf.photos import encoded, s3_photos
 from fashion_udf.photos.photo import Photo, Remote
 from fashion_udf.schema import Status
 
@@ -49,6 +49,8 @@ def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HO
     if is_of_s3(uri):
         return s3_photos.read(uri, remote, max_bytes)
     if _scheme(uri) in ("http", "https"):
+        from fashion_udf.photos import web_photos  # urllib3 opens a socket when it is imported
+
         return web_photos.read(uri, remote, max_bytes, since)
     if uri[:5].lower() == "data:" and "," in uri:
         return Photo(encoded.photo_bytes(uri.encode("utf-8", "replace")), Status.OK, None)

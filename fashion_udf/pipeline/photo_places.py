@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fashion_udf.config import JobConfig
-from fashion_udf.photos.hosts import PORTS, is_allowed
 from fashion_udf.photos.photo import Remote
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ MOST_PLACES = 1000
 
 _LOCAL = ("", "file")
 _S3 = ("s3", "s3a")
+_WEB = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ class PhotoPlaces:
 
     def not_read(self, image_hosts: tuple[str, ...]) -> list[str]:
         """Return, and log, a line for photos of hosts that are not allowed, and one for schemes that are not read."""
+        from fashion_udf.photos.hosts import is_allowed  # and with it urllib3
+
         hosts, schemes = Counter[str](), Counter[str]()
         for (scheme, host), rows in self.counts.items():
-            if scheme in PORTS:
+            if scheme in _WEB:
                 name, _, port = host.partition(":")
                 if not is_allowed(name, int(port) if port.isdigit() else None, image_hosts):
                     hosts[host] += rows
@@ -75,7 +77,7 @@ def found(rows: DataFrame) -> PhotoPlaces:
     scheme = F.lower(F.regexp_extract(uri, "^([A-Za-z][A-Za-z0-9+.-]*):", 1))
     host = F.lower(F.regexp_extract(uri, "^[A-Za-z]+://(?:[^/?#]*@)?([^/?#]*)", 1))  # without user and password
     named = rows.where(uri.isNotNull()).select(
-        scheme.alias("scheme"), F.when(scheme.isin(*PORTS), host).otherwise("").alias("host")
+        scheme.alias("scheme"), F.when(scheme.isin(*_WEB), host).otherwise("").alias("host")
     )
     counted = named.groupBy("scheme", "host").count().orderBy(F.col("count").desc(), "scheme", "host")
     return PhotoPlaces({(row[0], row[1]): row[2] for row in counted.limit(MOST_PLACES).collect()})

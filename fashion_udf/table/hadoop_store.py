@@ -137,7 +137,7 @@ class _Place:
                 if self._context is None:
                     self._write(path, data, overwrite=False)
                 else:
-                    self._write_beside(path, data)
+                    self._write_beside(path, data, self._gateway.new_array(self._hadoop.fs.Options.Rename, 0))
         except FileExistsError:
             return False
         return True
@@ -145,7 +145,12 @@ class _Place:
     def replace(self, key: str, data: bytes) -> None:
         with _as_os_error(key):
             self._system.mkdirs(self._path(key).getParent())
-            self._write(self._path(key), data, overwrite=True)
+            if self._context is None:
+                self._write(self._path(key), data, overwrite=True)
+            else:
+                options = self._gateway.new_array(self._hadoop.fs.Options.Rename, 1)
+                options[0] = self._hadoop.fs.Options.Rename.OVERWRITE
+                self._write_beside(self._path(key), data, options)
 
     def replace_pointer(self, prefix: str, target: str, sql: bytes) -> None:
         self.replace(f"{prefix}/current", f"{target}\n".encode())
@@ -177,14 +182,13 @@ class _Place:
         finally:
             stream.close()
 
-    def _write_beside(self, path: Any, data: bytes) -> None:
-        """Write a temporary file whole, and give it its name, if that is free."""
+    def _write_beside(self, path: Any, data: bytes, options: Any) -> None:
+        """Write a temporary file whole, and give it its name: without an option, if that is free."""
         beside = self._hadoop.fs.Path(path.getParent(), f".{path.getName()}.{uuid.uuid4().hex}.tmp")
         assert self._context is not None
         try:
             self._write(beside, data, overwrite=True)
-            no_options = self._gateway.new_array(self._hadoop.fs.Options.Rename, 0)
-            self._context.rename(beside, path, no_options)
+            self._context.rename(beside, path, options)
         finally:
             self._system.delete(beside, False)
 

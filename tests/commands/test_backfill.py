@@ -58,7 +58,7 @@ def test_ids_that_do_not_exist_are_ignored_on_demand_alone(monkeypatch: pytest.M
         asked.append(arguments[-1])
         raise InputError("enough")
 
-    monkeypatch.setattr(session, "start", lambda name: name)
+    monkeypatch.setattr(session, "start", lambda name, s3: name)
     monkeypatch.setattr(selection, "select", select)
     arguments = ["--config", CONFIG, "--ids", "a"]
     for words in ([], ["--ignore-missing"]):

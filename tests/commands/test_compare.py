@@ -33,7 +33,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         calls.append(arguments)
         return _found()
 
-    monkeypatch.setattr(session, "start", lambda name: name)
+    monkeypatch.setattr(session, "start", lambda name, s3: name)
     monkeypatch.setattr(shadow, "compare", found)
     (tmp_path / "job.yaml").write_text("input: {path: in}\noutput: {path: out}\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -121,9 +121,11 @@ class Yarn:
         return str(applications.get(newest).getCurrentAppAttempt().getMasterContainer().getNodeId().toString())
 
     def last_words(self) -> str:
-        """Return the end of what each container wrote to standard error."""
-        logs = sorted((self.hdfs.process.home / "test.build.data").glob("**/container_*/stderr"))
-        return "\n".join(f"--- {path.parent.name}\n{path.read_text(errors='replace')[-3000:]}" for path in logs)
+        """Return the end of what each container wrote."""
+        logs = sorted((self.hdfs.process.home / "test.build.data").glob("**/container_*/std*"))
+        return "\n".join(
+            f"--- {path.parent.name}/{path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in logs
+        )
 
 
 def _classpath() -> list[str]:

@@ -271,7 +271,8 @@ def test_whatever_happened_a_mended_log_shows_the_newest_commit(
             if step == "publish":
                 publish(output, [str(number)])
             elif step == "roll back":
-                rollback(str(output), max(1, head(output).number - 1)) if number % 2 else None
+                with contextlib.suppress(SnapshotError):  # it may have expired
+                    rollback(str(output), max(1, head(output).number - 1))
             elif step == "expire":
                 retention.expire(str(output), ALL)
             else:
