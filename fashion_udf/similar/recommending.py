@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from fashion_udf.pipeline import outcome, staging
 from fashion_udf.pipeline.outcome import Record
-from fashion_udf.similar import comparable, join, large_pools, lift, night, planning, scopes, writing
+from fashion_udf.similar import comparable, join, large_pools, lift, night, planning, scopes, search, writing
 from fashion_udf.similar.outcome import Counts, Preview, Recommended, measures
 from fashion_udf.similar.planning import Pool
 from fashion_udf.similar.scopes import Related
@@ -132,6 +132,7 @@ def preview(spark: SparkSession, config: RecommendConfig) -> Preview:
 
 
 def _start(spark: SparkSession, config: RecommendConfig, run_id: str, tags: Commit) -> Run:
+    search.require_faiss()
     related = scopes.related(spark, config)
     table = TagsTable(config.output.path).to_spark(spark, tags.number)
     rows, left_out = comparable.compared(table, tags.model_version)
