@@ -30,11 +30,10 @@ def read(spark: SparkSession, key: str, table: Table, columns: Sequence[str], id
         ids: those of the columns that hold ids, which become text exactly as a catalog's do.
 
     Returns:
-        The columns under the names of `columns`. Values other than ids keep their type.
+        The columns under these names; values other than ids keep their type.
 
     Raises:
-        CatalogError: the table cannot be read, or the columns of ids are no text.
-        ConfigError: a column is not there; the message names those that are.
+        InputError: the table cannot be read, ids are no text, or a column is not there.
     """
     from pyspark.sql import functions as F
 

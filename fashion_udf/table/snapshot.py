@@ -112,18 +112,24 @@ def publish(
     require_id("run_id", run_id)
     store, table = open_store(output), paths.SIMILAR if made_from else paths.TAGS
     number = parent.number + 1 if parent else 1
-    # The head is read before any file moves: a run that lost can still use its staged files.
     if (head := current(output, table)) != parent:
-        commit = log.find(store, number, table)
-        if commit is None or commit.run_id != run_id:
-            raise log.conflict(number, head)
+        commit = _own(log.find(store, number, table), number, run_id, head)
     else:
         files = _add_files(output, staged, run_id, expected_rows, table)
-        before = parent.number if parent else None
-        commit = Commit(number, run_id, before, utc_now(), run_id, model_version, files, made_from)
-        commit = log.append(store, commit, table)
+        record = (number, run_id, parent and parent.number, utc_now(), run_id, model_version, files, made_from)
+        commit = log.append(store, Commit(*record), table)
     update_pointer(output, commit, table)
     return commit
+
+
+def _own(found: Commit | None, number: int, run_id: str, head: Commit | None) -> Commit:
+    """Return the commit if it is this run's; another run published first otherwise.
+
+    It is looked for before any file moves: a run that lost can still use its staged files.
+    """
+    if found is None or found.run_id != run_id:
+        raise log.conflict(number, head)
+    return found
 
 
 def repair_pointer(output: str, table: str = paths.TAGS) -> Commit | None:
