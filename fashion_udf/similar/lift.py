@@ -44,7 +44,6 @@ def ordered(spark: SparkSession, found: DataFrame, pairs: Table) -> DataFrame:
         F.map_from_entries(F.collect_list(F.struct("similar_id", "lift"))).alias("lifts")
     )
     joined = found.join(by_product, on="product_id", how="left")
-    # Sorted by lift, largest first, then by the place in the list.
     placed = F.transform(
         "entries",
         lambda entry, place: F.struct(

@@ -47,21 +47,24 @@ def read(spark: SparkSession, key: str, table: Table, columns: Sequence[str], id
             f"among {', '.join(sorted(opened.columns.values()))}"
         )
 
-    def typed(frame: DataFrame, name: str) -> Column:
-        column, kind = cells.at(frame, name.casefold(), ())
-        if name not in ids:
-            return column.alias(name)
-        text = cells.exact_string(column, kind, times=False) if kind is not None else None
-        if text is None:
-            raise CatalogError(f"Expected {name!r} of {path} ({key}) to be text. Received: {kind}")
-        return text.alias(name)
-
     with sources.readable(key, table.format, path):
         frames = [frame for _, frame in opened.read(keys)]
     whole = [frame for frame in frames if all(name in frame.columns for name in keys)]
-    parts = [frame.select(*(typed(frame, name) for name in columns)) for frame in whole]
+    parts = [
+        frame.select(*(_typed(frame, name, name in ids, f"{path} ({key})") for name in columns)) for frame in whole
+    ]
     union = reduce(lambda first, other: first.unionByName(other), parts)
     return union.where(F.col(ids[0]).isNotNull()) if ids else union
+
+
+def _typed(frame: DataFrame, name: str, is_id: bool, place: str) -> Column:
+    column, kind = cells.at(frame, name.casefold(), ())
+    if not is_id:
+        return column.alias(name)
+    text = cells.exact_string(column, kind, times=False) if kind is not None else None
+    if text is None:
+        raise CatalogError(f"Expected {name!r} of {place} to be text. Received: {kind}")
+    return text.alias(name)
 
 
 def require_once(frame: DataFrame, column: str, key: str) -> None:
