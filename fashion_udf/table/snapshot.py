@@ -111,13 +111,13 @@ def publish(
     """
     require_id("run_id", run_id)
     store, table = open_store(output), paths.SIMILAR if made_from else paths.TAGS
-    number = parent.number + 1 if parent else 1
+    before, number = (parent.number, parent.number + 1) if parent else (None, 1)
     if (head := current(output, table)) != parent:
         commit = _own(log.find(store, number, table), number, run_id, head)
     else:
         files = _add_files(output, staged, run_id, expected_rows, table)
-        record = (number, run_id, parent and parent.number, utc_now(), run_id, model_version, files, made_from)
-        commit = log.append(store, Commit(*record), table)
+        commit = Commit(number, run_id, before, utc_now(), run_id, model_version, files, made_from)
+        commit = log.append(store, commit, table)
     update_pointer(output, commit, table)
     return commit
 
