@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from fashion_udf import files
 from fashion_udf.errors import InputError
-from fashion_udf.similar import comparable, join, large_pools, planning, user_tables, writing
+from fashion_udf.similar import comparable, join, large_pools, planning, search, user_tables, writing
 from fashion_udf.similar.selection import Rules
 from fashion_udf.similar.settings import RecommendConfig, Table
 from fashion_udf.table import snapshot
@@ -61,6 +61,7 @@ def audit(
         InputError: the directory is there already, or there is no tags table.
         CatalogError: a table cannot be read.
     """
+    search.require_faiss()
     if target.exists():
         raise InputError(f"Expected a new directory for the findings. Received: {target}, which is there")
     products = _products(spark, config, labels)

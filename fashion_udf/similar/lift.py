@@ -26,8 +26,7 @@ def ordered(spark: SparkSession, found: DataFrame, pairs: Table) -> DataFrame:
         pairs: the table of orders.
 
     Raises:
-        CatalogError: the table cannot be read.
-        ConfigError: it lacks a column.
+        InputError: the table cannot be read, or lacks a column.
     """
     from pyspark.sql import functions as F
 
@@ -45,7 +44,6 @@ def ordered(spark: SparkSession, found: DataFrame, pairs: Table) -> DataFrame:
         F.map_from_entries(F.collect_list(F.struct("similar_id", "lift"))).alias("lifts")
     )
     joined = found.join(by_product, on="product_id", how="left")
-    # Sorted by the first field, then the second: lift, largest first, then the place in the list.
     placed = F.transform(
         "entries",
         lambda entry, place: F.struct(

@@ -102,8 +102,9 @@ def load(output: str) -> Lookup:
     """Read the embeddings of the current tags.
 
     Raises:
-        InputError: nothing was published.
+        InputError: nothing was published, or faiss is not installed.
     """
+    search.require_faiss()
     table = TagsTable(output)
     commit = table.current()
     frame = table.to_pandas(_COLUMNS, commit.number if commit else None)  # which says so if nothing was published

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from fashion_udf.pipeline import outcome, preflight, staging
 from fashion_udf.pipeline.outcome import Record
-from fashion_udf.similar import comparable, join, large_pools, lift, night, planning, scopes, writing
+from fashion_udf.similar import comparable, join, large_pools, lift, night, planning, scopes, search, writing
 from fashion_udf.similar.outcome import Counts, Preview, Recommended, measures
 from fashion_udf.similar.planning import Pool
 from fashion_udf.similar.scopes import Related
@@ -142,6 +142,7 @@ def session_settings(spark: SparkSession, config: RecommendConfig) -> dict[str, 
 
 
 def _start(spark: SparkSession, config: RecommendConfig, run_id: str, tags: Commit) -> Run:
+    search.require_faiss()
     related = scopes.related(spark, config)
     table = TagsTable(config.output.path).to_spark(spark, tags.number)
     rows, left_out = comparable.compared(table, tags.model_version)

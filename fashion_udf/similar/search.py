@@ -7,11 +7,13 @@ product id. A query whose list a candidate that was not found could still change
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fashion_udf.errors import EnvironmentUnsupportedError
 from fashion_udf.similar.products import Products
 from fashion_udf.similar.selection import DECIMALS, Pairing, Rules, allowed, choose, pair
 
@@ -60,6 +62,18 @@ def search(queries: Products, candidates: Products, rules: Rules, most: int) -> 
             done = _search(queries, candidates, pairing, rules, rows, depth, lists)
             rows, depth = rows[~done], min(len(candidates), depth * 4)
     return lists
+
+
+def require_faiss() -> None:
+    """Refuse an environment without faiss before anything is read.
+
+    Raises:
+        EnvironmentUnsupportedError: names the extra.
+    """
+    if importlib.util.find_spec("faiss") is None:
+        raise EnvironmentUnsupportedError(
+            "Expected faiss: install 'fashion-udf[similar]', here and on the executors. Received: no such package"
+        )
 
 
 def empty(queries: int, most: int) -> Lists:

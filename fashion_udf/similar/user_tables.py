@@ -30,11 +30,10 @@ def read(spark: SparkSession, key: str, table: Table, columns: Sequence[str], id
         ids: those of the columns that hold ids, which become text exactly as a catalog's do.
 
     Returns:
-        The columns under the names of `columns`. Values other than ids keep their type.
+        The columns under these names; values other than ids keep their type.
 
     Raises:
-        CatalogError: the table cannot be read, or the columns of ids are no text.
-        ConfigError: a column is not there; the message names those that are.
+        InputError: the table cannot be read, ids are no text, or a column is not there.
     """
     from pyspark.sql import functions as F
 
@@ -48,21 +47,24 @@ def read(spark: SparkSession, key: str, table: Table, columns: Sequence[str], id
             f"among {', '.join(sorted(opened.columns.values()))}"
         )
 
-    def typed(frame: DataFrame, name: str) -> Column:
-        column, kind = cells.at(frame, name.casefold(), ())
-        if name not in ids:
-            return column.alias(name)
-        text = cells.exact_string(column, kind, times=False) if kind is not None else None
-        if text is None:
-            raise CatalogError(f"Expected {name!r} of {path} ({key}) to be text. Received: {kind}")
-        return text.alias(name)
-
     with sources.readable(key, table.format, path):
         frames = [frame for _, frame in opened.read(keys)]
     whole = [frame for frame in frames if all(name in frame.columns for name in keys)]
-    parts = [frame.select(*(typed(frame, name) for name in columns)) for frame in whole]
+    parts = [
+        frame.select(*(_typed(frame, name, name in ids, f"{path} ({key})") for name in columns)) for frame in whole
+    ]
     union = reduce(lambda first, other: first.unionByName(other), parts)
     return union.where(F.col(ids[0]).isNotNull()) if ids else union
+
+
+def _typed(frame: DataFrame, name: str, is_id: bool, place: str) -> Column:
+    column, kind = cells.at(frame, name.casefold(), ())
+    if not is_id:
+        return column.alias(name)
+    text = cells.exact_string(column, kind, times=False) if kind is not None else None
+    if text is None:
+        raise CatalogError(f"Expected {name!r} of {place} to be text. Received: {kind}")
+    return text.alias(name)
 
 
 def require_once(frame: DataFrame, column: str, key: str) -> None:

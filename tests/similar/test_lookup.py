@@ -51,7 +51,7 @@ def test_the_command_prints_titles_and_writes_a_sheet(
 ) -> None:
     catalogs.publish(tmp_path, catalogs.products(20))
     (tmp_path / "job.yaml").write_text(f"input: {{path: none}}\noutput: {{path: {tmp_path}}}\n")
-    monkeypatch.setattr(similar.session, "start", lambda name: None)
+    monkeypatch.setattr(similar.session, "start", lambda name, s3: None)
     monkeypatch.setattr(
         similar.shown,
         "read",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fashion_udf.errors import EnvironmentUnsupportedError
 from fashion_udf.similar import search
 from fashion_udf.similar.selection import Rules
 from tests.similar import blocks
@@ -78,3 +79,10 @@ def test_without_candidates_every_list_is_empty() -> None:
     queries = blocks.block([Product("a", (1.0, 0.0), price=1.0)])
     lists = search.search(queries, queries.take(np.array([], np.intp)), Rules(3), 5)
     assert lists.places.tolist() == [[-1] * 5]
+
+
+def test_without_faiss_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    search.require_faiss()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EnvironmentUnsupportedError, match=r"Expected faiss: install 'fashion-udf\[similar\]'"):
+        search.require_faiss()
