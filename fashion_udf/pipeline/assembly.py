@@ -109,18 +109,18 @@ def leaves_all(planned: DataFrame, previous: DataFrame, results: DataFrame) -> b
     """Whether every product that was looked at stays as it is published, so that the next table is the published one.
 
     Args:
-        planned: as `comparison.with_actions` gives it, without products to drop.
+        planned, results: as `comparison.with_actions`, without products to drop, and `usable_results` give them.
         previous: the published table, with the columns of `TAGS`.
-        results: as `comparison.usable_results` gives them.
     """
     from pyspark.sql import functions as F
 
-    found = results.select("for_fingerprint", could_not_be_had().alias("failed"))
+    found = results.select("for_fingerprint", (could_not_be_had() | F.col("unchanged")).alias("may_stay"))
     with_result = _changed(planned).join(found, on="for_fingerprint", how="left")
     # Asked first, as most nights end here: this reads no published row.
-    if not with_result.where(~F.coalesce("failed", F.lit(False))).isEmpty():
+    if not with_result.where(~F.coalesce("may_stay", F.lit(False))).isEmpty():
         return False
-    stays = F.coalesce(_is_unchanged(), F.lit(False))
+    known = F.col("old.fingerprint") == F.col("new.fingerprint")  # or the row gets the photo's new identity
+    stays = F.coalesce(_is_unchanged() & (known | ~F.col("new.unchanged")), F.lit(False))
     return _old_and_new(_changed(planned), previous, results).where(~stays).isEmpty()
 
 

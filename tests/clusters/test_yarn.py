@@ -75,14 +75,17 @@ def test_an_executor_and_a_node_that_die_lose_no_row_and_double_none(
     conf = {
         **{"spark.speculation": "true", "spark.speculation.interval": "100ms", "spark.speculation.multiplier": "1.1"},
         # The driver asks YARN for this long why an executor of the dead node was lost; it is 120 s by default.
-        "spark.network.timeout": "40s",
+        **{"spark.network.timeout": "40s", "spark.network.timeoutInterval": "20s"},
     }
     process, output, expected = _start(CLIENT, yarn, archive_on_hdfs, bare_python, tmp_path, 240, **conf)
     assert process.stdout is not None
+    said = []
     for line in process.stdout:
+        said.append(line)
         if line.startswith("scored "):
             break
     executors = _executors(yarn)
+    assert executors, "".join(said)[-5000:]
     os.kill(executors[0], signal.SIGKILL)
     time.sleep(1)
     kept = yarn.node_of_the_driver_or_master()
