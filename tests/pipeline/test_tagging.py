@@ -290,7 +290,7 @@ def test_a_run_that_died_leaves_its_chunks_to_the_next_one(
     def dies(job: Any, chunk: Any, *rest: Any) -> None:
         if len(done) == 2:
             raise KeyboardInterrupt
-        return whole(job, chunk, *rest)
+        whole(job, chunk, *rest)
         done.append(chunk.rows)
 
     with monkeypatch.context() as patch:
