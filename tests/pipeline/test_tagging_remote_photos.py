@@ -90,7 +90,7 @@ class Shop:
         return {row["product_id"]: row["status"] for row in rows}
 
     def requests(self, outcome: Outcome) -> dict[str, int]:
-        metrics = json.loads((paths.run_dir(self.output, outcome.run_id) / "metrics.json").read_text())
+        metrics = json.loads((Path(self.output) / "runs" / outcome.run_id / "metrics.json").read_text())
         return dict(metrics.get("requests", {}))
 
 
