@@ -13,12 +13,13 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 BENCH_SIMILAR_ARGS ?=
 # What a soak goes through, one shard after the other.
-SOAK_SHARDS ?= kills histories readers memory training bugs
+SOAK_SHARDS ?= kills histories readers memory training yarn bugs
 SOAK_kills := pipeline/test_tagging_kills.py
 SOAK_histories := pipeline/test_tagging_histories.py
 SOAK_readers := table/test_readers.py
 SOAK_memory := commands/test_tag_memory.py
 SOAK_training := training/fitting/test_loop.py
+SOAK_yarn := clusters/test_yarn.py
 SOAK_bugs := test_seeded_bugs.py
 
 help: ## Show this list

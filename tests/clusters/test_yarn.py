@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import soak
 from tests.clusters import documented
 from tests.servers.hadoop import Yarn
 
@@ -69,6 +70,8 @@ def test_a_command_of_the_page_publishes_the_catalog(
 
 
 # The last test of the module: a node manager is gone afterwards.
+@pytest.mark.soak
+@pytest.mark.skipif(not soak.SOAK, reason="minutes, most of them waiting for the lost node: run by `make soak`")
 def test_an_executor_and_a_node_that_die_lose_no_row_and_double_none(
     yarn: Yarn, archive_on_hdfs: str, bare_python: Path, tmp_path: Path
 ) -> None:
