@@ -254,6 +254,6 @@ def test_the_default_file_system_decides_nothing(spark: SparkSession, tmp_path: 
 
 
 def test_a_bucket_that_is_not_there_is_refused_at_the_start(spark: SparkSession, tmp_path: Path, on_s3: Place) -> None:
-    shop = Shop(random.Random(4))
+    settings = _config(Shop(random.Random(4)), tmp_path, on_s3)
     with pytest.raises(ConfigError, match=r"Expected an output\.path that can be reached.*NoSuchBucket"):
-        tagging.tag(spark, _config(shop, tmp_path, ("s3://no-such-bucket/out", on_s3[1])))
+        tagging.tag(spark, settings.model_copy(update={"output": Output(path="s3://no-such-bucket/out")}))

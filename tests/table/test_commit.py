@@ -44,6 +44,7 @@ PINNED = (
 def _sealed(commit: Commit) -> bytes:
     """A log file with a right digest around fields that need not be: what an attacker would write."""
     tree = {"format": 1, **dataclasses.asdict(commit), "digest": commit.digest}
+    del tree["made_from"]  # a commit of tags has none
     return json.dumps(tree, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 

@@ -121,7 +121,7 @@ def test_a_command_that_finds_no_such_table_or_no_spark_says_what_to_run_and_mak
     )
     assert f"nowhere.tags stays behind: this session's catalog has no such table: {remedy}" in caplog.text
 
-    def broken(_: str) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("no Java")
 
     monkeypatch.setattr(session, "start", broken)
