@@ -109,7 +109,7 @@ def test_verbose_shows_the_traceback_of_an_error_of_ours(tmp_path: Path, verbose
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert ("Traceback (most recent call last):" in run.stderr) == verbose
-    assert "fashion_udf/commands/show.py:" in run.stderr and "(_query) FileNotFoundError: [Errno 2]" in run.stderr
+    assert "fashion_udf/commands/show.py:" in run.stderr and "(open_plain) FileNotFoundError: [Errno 2]" in run.stderr
     assert run.stderr.splitlines()[-1].startswith("error: Expected a published tags table in --output. Received: ")
 
 
