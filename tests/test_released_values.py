@@ -52,7 +52,8 @@ def test_a_commit_file_is_read_and_written_byte_for_byte(old: dict[str, Any], tm
     log.mkdir(parents=True)
     (log / f"{old['fields']['number']:08d}.json").write_text(old["file"], encoding="ascii")
     (commit,) = snapshot.read_log(str(tmp_path))
-    assert json.loads(json.dumps(dataclasses.asdict(commit))) == old["fields"]
+    # What is newer than the release is empty in its commits.
+    assert json.loads(json.dumps(dataclasses.asdict(commit))) == {**old["fields"], "made_from": None}
     assert commit.to_json() == old["file"].encode("ascii")
 
 
