@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fashion_udf.pages.figures import FormerRun, RunFigures
+from fashion_udf.pages.table_figures import LEAST_SURE
 
 #: A page is at most 3 MB: small photos take no more than this, as text, and the rest is bounded below.
 PHOTO_BYTES = 2_000_000
@@ -157,3 +158,12 @@ def bars(counts: Sequence[int]) -> list[float]:
 def quoted(*words: str) -> str:
     """A command line for a shell."""
     return shlex.join(words)
+
+
+def products_shown(figures: RunFigures) -> list[str]:
+    """Return the ids of the products whose photos the page shows, the ones seen first at the head."""
+    ids = [product_id for pair in figures.pairs for product_id in pair.examples]
+    for place in range(LEAST_SURE):
+        for category in figures.categories[:CATEGORIES]:
+            ids += [one.product_id for one in category.least_sure[place : place + 1]]
+    return ids

@@ -46,13 +46,20 @@ Made = TypeVar("Made")
 
 
 def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Outcome:
-    """Do what `tagging.tag` does, and write the run's page, also of a run that was refused or failed."""
+    """Do what `tagging.tag` does, and write the run's page, also of a run that was refused or failed.
+
+    A run that was told to end has no time for a page: YARN kills it after 250 ms.
+    """
     run_id, outcome = paths.new_run_id(), None
     try:
         outcome = tagging.tag(spark, config, scope, run_id)
-        return outcome
-    finally:
-        write(spark, config, run_id, outcome)
+    except errors.Stopped:
+        raise
+    except BaseException:
+        write(spark, config, run_id, None)
+        raise
+    write(spark, config, run_id, outcome)
+    return outcome
 
 
 def write(spark: SparkSession, config: JobConfig, run_id: str, outcome: Outcome | None) -> None:
@@ -132,7 +139,9 @@ class _Page:
                 figures = self._with_tables(figures)
                 self._tried("the review queue", self._write_queue, None)
                 self._tried("old claims of rows", lambda: claims.remove_old(self.store, time.time()), 0)
-                products = self._tried("photos", lambda: thumbnails.read(self.spark, self.config, _shown(figures)), {})
+                products = self._tried(
+                    "photos", lambda: thumbnails.read(self.spark, self.config, run_page.products_shown(figures)), {}
+                )
         table = str(self._table() or "") or None
         figures = run_words.with_words(figures, self.config, self.report.outcome, table, self._gates())
         return replace(figures, missing=tuple(self.missing)), products
@@ -239,12 +248,3 @@ class _Page:
             requests=metrics.get("requests") or {},
             per_million_rows=money,
         )
-
-
-def _shown(figures: RunFigures) -> list[str]:
-    """The products whose photos the page shows, the ones seen first at the head."""
-    ids = [product_id for pair in figures.pairs for product_id in pair.examples]
-    for place in range(table_figures.LEAST_SURE):
-        for category in figures.categories[: run_page.CATEGORIES]:
-            ids += [one.product_id for one in category.least_sure[place : place + 1]]
-    return ids
