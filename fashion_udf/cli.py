@@ -44,7 +44,7 @@ def run(main: Callable[[], None]) -> None:
     """Run an entry point and leave the process with its exit code: one line for a person, the causes for the log."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # At INFO these libraries log about themselves ("Closing down clientserver connection").
-    for library in ("py4j", "petastorm", "botocore", "urllib3"):
+    for library in ("py4j", "petastorm", "botocore", "urllib3", "faiss"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
         with _stopped_by_sigterm(), _until_nobody_reads():
