@@ -8,16 +8,16 @@ closed.
 from __future__ import annotations
 
 import errno
-import io
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from fashion_udf.errors import EnvironmentUnsupportedError
+from fashion_udf.table import ranged_file
 from fashion_udf.table.store import Store, StoredFile
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class _Place:
         with _as_os_error(key):
             size = int(self._system.getFileStatus(self._path(key)).getLen())
             stream = self._system.open(self._path(key))
-        return cast(BinaryIO, io.BufferedReader(_Stream(stream, partial(self._bytes, key, stream), size), _BUFFER))
+        return ranged_file.opened(partial(self._bytes, key, stream), size, _BUFFER, stream.close)
 
     def read(self, key: str, limit: int) -> bytes:
         with self.open(key) as file:
@@ -196,40 +196,6 @@ class _Place:
         with _as_os_error(key):
             stream.seek(start)
             return bytes(self._gateway.jvm.org.apache.commons.io.IOUtils.toByteArray(stream, count))
-
-
-class _Stream(io.RawIOBase):
-    """A file that Java has opened; `read(start, count)` fetches a part of it."""
-
-    def __init__(self, stream: Any, read: Callable[[int, int], bytes], size: int) -> None:
-        self._stream, self._read, self._size, self._position = stream, read, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, start + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        count = min(len(buffer), self._size - self._position)
-        if count <= 0:
-            return 0
-        buffer[:count] = self._read(self._position, count)
-        self._position += count
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()
 
 
 @contextmanager

@@ -9,16 +9,16 @@ under way, and nothing more.
 from __future__ import annotations
 
 import errno
-import io
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from fashion_udf import s3
 from fashion_udf.s3 import S3Settings
+from fashion_udf.table import ranged_file
 from fashion_udf.table.store import Store, StoredFile
 
 #: How often a create is sent before its outcome counts as unknown, and the longest wait between two, in seconds.
@@ -93,9 +93,7 @@ class _Place:
     def open(self, key: str) -> BinaryIO:
         with _as_os_error(key):
             head = self._client().head_object(**self._at(key), **self._settings.request)
-        return cast(
-            BinaryIO, io.BufferedReader(_Object(self._range(key, head["ETag"]), head["ContentLength"]), _BUFFER)
-        )
+        return ranged_file.opened(partial(self._range, key, head["ETag"]), head["ContentLength"], _BUFFER)
 
     def read(self, key: str, limit: int) -> bytes:
         with _as_os_error(key):
@@ -154,61 +152,32 @@ class _Place:
         with _as_os_error(prefix):
             yield from paginator.paginate(Bucket=self._bucket, Prefix=prefix, **self._settings.request)
 
-    def _range(self, key: str, etag: str) -> Callable[[int, int], bytes]:
-        def read(start: int, end: int) -> bytes:
-            with _as_os_error(key):
-                answer = self._client().get_object(
-                    **self._at(key), Range=f"bytes={start}-{end - 1}", IfMatch=etag, **self._settings.request
-                )
-                with answer["Body"] as body:
-                    data: bytes = body.read()
-            return data
+    def _range(self, key: str, etag: str, start: int, count: int) -> bytes:
+        for tries_left in (2, 1, 0):
+            try:
+                data = self._part(key, etag, start, count)
+                break
+            except (ConnectionError, TimeoutError):  # a failure while the body is read is not repeated by boto3
+                if not tries_left:
+                    raise
+        if len(data) != count:
+            raise ConnectionError(f"{len(data)} bytes of {count} came")
+        return data
 
-        return read
+    def _part(self, key: str, etag: str, start: int, count: int) -> bytes:
+        with _as_os_error(key):
+            answer = self._client().get_object(
+                **self._at(key), Range=f"bytes={start}-{start + count - 1}", IfMatch=etag, **self._settings.request
+            )
+            with answer["Body"] as body:
+                data: bytes = body.read()
+        return data
 
     def _client(self) -> Any:
         return s3.client(self._settings)
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + key}
-
-
-class _Object(io.RawIOBase):
-    """An object, read by ranges; `read(start, end)` fetches one."""
-
-    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
-        self._read, self._size, self._position = read, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, start + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._size, self._position + len(buffer))
-        if end <= self._position:
-            return 0
-        for tries_left in (2, 1, 0):
-            try:
-                data = self._read(self._position, end)
-                break
-            except (ConnectionError, TimeoutError):  # a failure while the body is read is not repeated by boto3
-                if not tries_left:
-                    raise
-        if len(data) != end - self._position:
-            raise ConnectionError(f"{len(data)} bytes of {end - self._position} came")
-        buffer[: len(data)] = data
-        self._position = end
-        return len(data)
 
 
 @contextmanager
