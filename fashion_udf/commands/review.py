@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from fashion_udf import cli
+from fashion_udf.commands import job_options
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.pages import review_app, review_queue
 from fashion_udf.pages.claims import Claims
@@ -32,7 +33,7 @@ ADDRESS = "127.0.0.1"
 def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> None:
     """Serve the page until Ctrl-C; `arguments` defaults to the command line's."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
+    job_options.add(parser)
     parser.add_argument("--port", type=int, default=0, help="of this machine's own address (default: a free one)")
     parser.add_argument("--name", default=None, help="of the reviewer, as decisions record it (default: the user's)")
     options = parser.parse_args(arguments)
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> Non
         raise EnvironmentUnsupportedError(
             f"Expected starlette and uvicorn: install 'fashion-udf[review]'. Received: {error}"
         ) from error
+    job_options.use_s3(options)
     store, token = open_store(options.output), secrets.token_urlsafe(24)
     queue = review_queue.read(store)
     claims = Claims(store, queue.run_id, secrets.token_hex(8))

@@ -9,10 +9,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from fashion_udf import cli, config, console
-from fashion_udf.config import JobConfig
+from fashion_udf import cli, console
+from fashion_udf.commands import job_options
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
-from fashion_udf.table import s3_store
 from fashion_udf.table.paths import TAGS, Location
 from fashion_udf.table.store import is_local
 
@@ -41,11 +40,9 @@ LIMIT 10;""",
 def main(arguments: Sequence[str] | None = None, prog: str = "show_tags.py") -> None:
     """Print each query of `QUERIES` and its result; `arguments` defaults to the command line's."""
     parser = cli.ArgumentParser(prog=prog, description="Show what is in the current snapshot.")
-    parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
-    parser.add_argument("--config", metavar="FILE", help="of that job: its section s3 says where S3 is")
+    job_options.add(parser)
     options = parser.parse_args(arguments)
-    if options.config:
-        s3_store.use(config.load(JobConfig, options.config).s3)
+    job_options.use_s3(options)
     view = Location(options.output, f"{TAGS}/current.sql")
     if is_local(options.output):
         sys.stdout.write(f"The view `tags` of the current snapshot: duckdb -init {shlex.quote(str(view))}\n")
