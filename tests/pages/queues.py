@@ -21,6 +21,7 @@ from fashion_udf.pages.claims import Claims
 from fashion_udf.pages.queue import QUEUE
 from fashion_udf.pages.review_photos import Photos
 from fashion_udf.pages.reviewing import Review
+from fashion_udf.pages.similar_products import SimilarProducts
 from fashion_udf.table.decisions import Decisions
 from fashion_udf.table.stores import open_store
 
@@ -79,7 +80,7 @@ def photo(colour: str) -> bytes:
 def review(output: Path, person: str = "ann") -> Review:
     """The review of one person, as the command makes it."""
     store = open_store(str(output))
-    queue = review_queue.read(store)
+    queue = review_queue.read(str(output))
     return Review(queue, Decisions(store), Claims(store, queue.run_id, person), person)
 
 
@@ -88,7 +89,11 @@ def served(output: Path, person: str = "ann") -> Iterator[str]:
     """Serve the review of one person; yields its address, token included."""
     made = review(output, person)
     config = uvicorn.Config(
-        review_app.app(made, Photos(made.queue), TOKEN), host="127.0.0.1", port=0, log_level="warning", access_log=False
+        review_app.app(made, Photos(made.queue.reading), SimilarProducts(str(output), made.queue), TOKEN),
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        access_log=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

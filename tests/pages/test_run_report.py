@@ -18,9 +18,8 @@ from fashion_udf.config import JobConfig
 from fashion_udf.errors import FashionError, GateRefusedError
 from fashion_udf.pages import review_queue, run_report, table_figures, thumbnails
 from fashion_udf.pages.review_photos import Photos
-from fashion_udf.pages.review_queue import Filters
+from fashion_udf.pages.review_queue import Filters, photo_place
 from fashion_udf.table import paths, snapshot
-from fashion_udf.table.stores import open_store
 from tests import small_bundle
 from tests.pages import queues
 
@@ -117,7 +116,7 @@ def test_the_queries_of_the_page_list_as_many_rows_as_it_says(first: Shop) -> No
 
 
 def test_the_queue_holds_what_waits_with_text_and_photo_and_what_each_says_alone(first: Shop) -> None:
-    queue = review_queue.read(open_store(str(first.folder / "out")))
+    queue = review_queue.read(str(first.folder / "out"))
     waits = {name for name, row in first.table().items() if row["decision"] != "auto"}
     assert {*queue.place} == waits and waits
     rows = [queue.row(index) for index in range(len(queue))]
@@ -125,8 +124,8 @@ def test_the_queue_holds_what_waits_with_text_and_photo_and_what_each_says_alone
     assert {len(row["description"]) for row in rows} == {4_000}
     both = [row for row in rows if row["modality"] == "both"]
     assert all(row["image_alone"] and row["text_alone"] and row["alike"] >= 1 for row in both) and both
-    photos = Photos(queue)
-    assert (photos.jpeg(queue.place[both[0]["product_id"]], 160) or b"")[:3] == b"\xff\xd8\xff"
+    photos = Photos(queue.reading)
+    assert (photos.jpeg(photo_place(queue.rows, queue.place[both[0]["product_id"]]), 160) or b"")[:3] == b"\xff\xd8\xff"
     photos.close()
 
 
@@ -158,7 +157,7 @@ def test_decisions_of_the_review_are_in_the_next_table_and_a_row_of_overrides_pa
         "config.overrides.path",
         "config.pages.core_hour_price",
     }
-    assert {*review_queue.read(open_store(str(first.folder / "out"))).place} & {*decided} == set()
+    assert {*review_queue.read(str(first.folder / "out")).place} & {*decided} == set()
     run_report.tag(spark, night)
     assert first.figures()["verdict"].startswith("Nothing to publish: #2 stays")
 

@@ -76,7 +76,7 @@ function element(name, text, parent) {
 function show() {
   const row = rows[0];
   $("one").classList.toggle("empty", !row);
-  for (const id of ["picture", "product", "choices"]) $(id).hidden = !row;
+  for (const id of ["picture", "product", "choices", "similar"]) $(id).hidden = !row;
   if (!row) { say("Nothing waits with these filters."); return; }
   $("photo").hidden = !row.has_photo;
   $("nophoto").hidden = row.has_photo;
@@ -98,6 +98,37 @@ function show() {
   });
   $("other").value = "";
   found();
+  $("alike").replaceChildren();
+  $("told").textContent = "";
+  showSimilar(row, 200); // whoever decides faster than this does not look at them
+}
+
+function showSimilar(row, wait) {
+  setTimeout(async () => {
+    if (rows[0] !== row || mode !== "one") return;
+    const tree = await ask(`api/similar/${row.index}`).catch((error) => ({ told: error.message, products: [] }));
+    if (rows[0] !== row) return;
+    $("told").textContent = tree.told;
+    $("alike").replaceChildren(...tree.products.map((product) => similar(product, row)));
+    if (tree.reading) showSimilar(row, 500);
+  }, wait);
+}
+
+function similar(product, row) {
+  const item = element("li");
+  smallPhoto(product.has_photo && `similar/${product.index}?size=160`, item);
+  element("b", product.category || "no category", item).className = product.category === row.category ? "" : "other";
+  element("span", product.title || product.product_id, item).dir = "auto";
+  return item;
+}
+
+function smallPhoto(source, parent) {
+  if (!source) { element("i", "no photo", parent); return; }
+  const image = element("img", undefined, parent);
+  image.loading = "lazy";
+  image.alt = "";
+  image.addEventListener("error", () => image.replaceWith(element("i", "no photo")));
+  image.src = source;
 }
 
 function why(row) {
@@ -177,13 +208,7 @@ async function fillGrid() {
     const button = element("button", undefined, $("grid"));
     button.type = "button";
     button.setAttribute("aria-pressed", "false");
-    if (row.has_photo) {
-      const image = element("img", undefined, button);
-      image.loading = "lazy";
-      image.alt = "";
-      image.addEventListener("error", () => { const none = element("i", "no photo"); image.replaceWith(none); });
-      image.src = photo(row, 160);
-    } else element("i", "no photo", button);
+    smallPhoto(row.has_photo && photo(row, 160), button);
     const title = element("b", row.title || row.product_id, button);
     title.dir = "auto";
     button.addEventListener("click", () => button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true"));
