@@ -11,7 +11,7 @@ from fashion_udf.catalog import columns
 from fashion_udf.catalog.columns import Catalog
 from fashion_udf.config import JobConfig
 from fashion_udf.pages import products, queue, table_figures, thumbnails
-from fashion_udf.pages.figures import Failure, Pair, Unsure
+from fashion_udf.pages.figures import Failure, Pair, Suspects, Unsure
 from fashion_udf.pages.run_page import Product
 from fashion_udf.pipeline import planning
 from fashion_udf.schema import TAGS
@@ -41,6 +41,8 @@ class TableFigures:
     changed: int
     pairs: list[Pair]
     failures: list[Failure]
+    suspect_rows: dict[str, int]
+    suspects: list[Suspects]
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,12 @@ class MadeTable:
             ("least sure products", lambda: table_figures.least_sure(table), {}),
             ("changes", lambda: table_figures.changed_pairs(of_run("changes")), (0, [])),
             ("failures", lambda: table_figures.failures(of_run("failures")), []),
-            ("the review queue", lambda: self._write_queue(table), None),
+            ("the review queue", lambda: self._write_queue(table), ({}, [])),
         ]
         queries = [lambda part=part: self.tried(*part) for part in parts]
         made = parallel.run_concurrently(self.spark.sparkContext, "page of the run", queries, len(parts))
-        histogram, least_sure, (changed, pairs), failures, _ = made
-        return TableFigures(histogram, least_sure, changed, pairs, failures)
+        histogram, least_sure, (changed, pairs), failures, suspects = made
+        return TableFigures(histogram, least_sure, changed, pairs, failures, *suspects)
 
     def photos(self, product_ids: Sequence[str]) -> dict[str, Product]:
         """Return titles and small photos of a few products; `figures` was called before."""
@@ -90,8 +92,9 @@ class MadeTable:
     def _catalog(self) -> Catalog:
         return columns.read(self.spark, self.config.input)
 
-    def _write_queue(self, table: DataFrame) -> None:
+    def _write_queue(self, table: DataFrame) -> tuple[dict[str, int], list[Suspects]]:
         previous = planning.read(self.spark, [self.previous], TAGS) if self.previous else None
         waiting = queue.waiting(table, previous)
         shown = products.write(self._catalog, waiting, self.config.output.path, self.run_id)
-        queue.write(self.spark, self.config, self.run_id, self._catalog, waiting, shown)
+        written = queue.write(self.spark, self.config, self.run_id, self._catalog, waiting, shown)
+        return table_figures.suspects(written)

@@ -27,7 +27,7 @@ from fashion_udf.model import bundle as bundles
 from fashion_udf.pages import alone
 from fashion_udf.pages.products import PRODUCTS
 from fashion_udf.pipeline import written
-from fashion_udf.schema import EMBEDDING_SIZE, TAGS, CategorySource, Decision
+from fashion_udf.schema import EMBEDDING_SIZE, TAGS, CategorySource, Decision, to_spark
 from fashion_udf.table import paths
 from fashion_udf.table.stores import open_store
 
@@ -73,8 +73,8 @@ def waiting(table: DataFrame, previous: DataFrame | None) -> DataFrame:
 
 def write(
     spark: SparkSession, config: JobConfig, run_id: str, catalog: Catalog, waiting: DataFrame, products: DataFrame
-) -> None:
-    """Write the queue of a table that a run has made.
+) -> DataFrame:
+    """Write the queue of a table that a run has made, and return it as it is written.
 
     Args:
         spark: the session.
@@ -103,6 +103,7 @@ def write(
         "labels": sorted(bundles.read(config.bundle).labels),
     }
     open_store(config.output.path).replace(f"runs/{run_id}/queue.json", json.dumps(reading).encode())
+    return spark.read.schema(to_spark(QUEUE)).parquet(target.uri)
 
 
 def worth() -> Column:

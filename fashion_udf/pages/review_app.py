@@ -28,6 +28,7 @@ from fashion_udf.pages.review_photos import SIZES, Photos
 from fashion_udf.pages.review_queue import Filters, PhotoPlace, photo_place
 from fashion_udf.pages.reviewing import Review
 from fashion_udf.pages.similar_products import SimilarProducts
+from fashion_udf.repeated import repeated
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -193,19 +194,14 @@ def _file(folder: str, name: str) -> str:
 @asynccontextmanager
 async def _running(review: Review, photos: Photos, similar: SimilarProducts) -> AsyncIterator[None]:
     """Read the similar products, and look at what others do while the application runs."""
-    ended = threading.Event()
 
     def follow() -> None:
-        while not ended.wait(REFRESH):
-            with suppress(FashionError, OSError):  # the next look may succeed, and a decision says what is wrong
-                review.refresh()
+        with suppress(FashionError, OSError):  # the next look may succeed, and a decision says what is wrong
+            review.refresh()
 
-    follower = threading.Thread(target=follow, name="refresh", daemon=True)
-    follower.start()
     threading.Thread(target=similar.read, name="similar", daemon=True).start()
     try:
-        yield
+        with repeated(follow, REFRESH, "refresh"):
+            yield
     finally:
-        ended.set()
-        follower.join()
         photos.close()

@@ -146,6 +146,8 @@ class _Page:
             changed=made.changed,
             pairs=made.pairs,
             failures=made.failures,
+            suspects=made.suspects,
+            suspect_rows=made.suspect_rows,
         )
         return figures, self._tried("photos", lambda: table.photos(run_page.products_shown(figures)), {})
 

@@ -134,8 +134,8 @@ function smallPhoto(source, parent) {
 function why(row) {
   $("why").replaceChildren();
   if (row.suspect) {
-    element("b", row.suspect === "photo" ? "The photo may be wrong: " : "The text may be wrong: ", $("why"));
-    element("span", `the photo alone looks like ${row.image_alone}, the text alone says ${row.text_alone}. `, $("why"));
+    element("b", "Photo and text disagree: ", $("why"));
+    element("span", `the photo alone looks like ${row.image_alone}, the text alone says ${row.text_alone}. Suspect: the ${row.suspect}. `, $("why"));
   }
   const parts = [];
   if (row.alike > 1) parts.push(`${row.alike} rows alike wait`);
