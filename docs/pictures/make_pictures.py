@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 SIZE, TALL = {"width": 1100, "height": 760}, {"width": 1100, "height": 1560}
 #: Rows of the contact sheet, and products in each beside the first.
-CATEGORIES, SIMILAR = ("Dresses", "Tshirts", "Handbags", "Sports Shoes"), 6
+CATEGORIES, SIMILAR = ("Dresses", "Tshirts", "Handbags", "Casual Shoes"), 6
 OPTIONS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
