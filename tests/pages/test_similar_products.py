@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from fashion_udf.pages import review_queue
-from fashion_udf.pages.products import PRODUCTS
 from fashion_udf.pages.similar_products import READING, SimilarProducts
-from fashion_udf.table import data_files, paths, snapshot
 from tests.pages import queues
 from tests.similar import published
 
@@ -21,27 +15,11 @@ LISTS = {"p000000": [f"s{n}" for n in range(9)], "s0": ["p000000"]}
 HOW = "There are no similar products of this model: fashion-udf recommend --config conf/similar.yaml --set output.path="
 
 
-def _products(output: Path, rows: list[dict[str, Any]]) -> None:
-    folder = output / "runs" / queues.RUN / "products.parquet"
-    folder.mkdir(parents=True)
-    for number, part in enumerate((rows[::2], rows[1::2])):
-        pq.write_table(pa.Table.from_pylist(part, schema=PRODUCTS), folder / f"part-{number}.parquet")
-
-
-def _tags(output: Path, categories: Mapping[str, str], run_id: str | None = None) -> None:
-    run_id, parent = run_id or paths.new_run_id(), snapshot.current(str(output))
-    folder = output / "tags" / "data" / run_id
-    folder.mkdir(parents=True)
-    table = pa.table({"product_id": [*categories], "category": [*categories.values()]})
-    pq.write_table(table, folder / f"{run_id}.parquet")
-    files = data_files.described(paths.snapshot_dir(str(output), run_id))
-    snapshot.publish(str(output), run_id, files, "m1", expected_rows=len(table), parent=parent)
-
-
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     queues.write(tmp_path, [queues.row(0), queues.row(1)])
-    _products(tmp_path, [{"product_id": f"s{n}", "title": f"Hat {n}", "image_uri": f"{n}.png"} for n in range(5)])
+    hats = [{"product_id": f"s{n}", "title": f"Hat {n}", "image_uri": f"{n}.png"} for n in range(5)]
+    queues.write_products(tmp_path, hats)
     return tmp_path
 
 
@@ -52,7 +30,7 @@ def _read(output: Path) -> SimilarProducts:
 
 
 def test_the_six_nearest_are_told_with_title_category_and_photo(output: Path) -> None:
-    _tags(output, {"p000000": "Hats", "p000001": "Shirts", "s0": "Hats", "s1": "Socks"})
+    queues.publish_tags(output, {"p000000": "Hats", "p000001": "Shirts", "s0": "Hats", "s1": "Socks"})
     published.publish(output, LISTS)
     similar = _read(output)
     told = similar.of("p000000")
@@ -68,7 +46,7 @@ def test_the_six_nearest_are_told_with_title_category_and_photo(output: Path) ->
 
 
 def test_a_row_without_a_list_has_no_products(output: Path) -> None:
-    _tags(output, {"p000000": "Hats", "p000001": "Shirts"})
+    queues.publish_tags(output, {"p000000": "Hats", "p000001": "Shirts"})
     published.publish(output, LISTS)
     assert _read(output).of("p000001") == {
         "told": "No product is known to be like this one.", "reading": False, "products": []
@@ -77,7 +55,7 @@ def test_a_row_without_a_list_has_no_products(output: Path) -> None:
 
 @pytest.mark.parametrize("model", [None, "m2"])
 def test_without_lists_of_the_model_a_line_says_how_to_get_them(output: Path, model: str | None) -> None:
-    _tags(output, {"p000000": "Hats"})
+    queues.publish_tags(output, {"p000000": "Hats"})
     if model:
         published.publish(output, LISTS, model)
     assert _read(output).of("p000000") == {"told": f"{HOW}{output} finds them.", "reading": False, "products": []}
@@ -89,7 +67,7 @@ def test_until_they_are_read_the_page_says_so(output: Path) -> None:
 
 
 def test_lists_that_cannot_be_read_are_a_line_and_no_error(output: Path) -> None:
-    _tags(output, {"p000000": "Hats"})
+    queues.publish_tags(output, {"p000000": "Hats"})
     commit = published.publish(output, LISTS)
     for file in (output / "similar" / "data" / commit.snapshot_id).iterdir():
         file.write_bytes(b"damaged")
