@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from fashion_udf.catalog import files
 from fashion_udf.catalog.columns import Catalog
-from fashion_udf.config import JobConfig
+from fashion_udf.config import Input, JobConfig
 from fashion_udf.pages import small_photos
 from fashion_udf.pages.run_page import Product
 from fashion_udf.photos import parquet_photos
@@ -53,36 +53,35 @@ def read(
         chosen = spark.createDataFrame(spark.sparkContext.parallelize(ordered, TASKS), products.schema)
         chosen = chosen.withColumnRenamed("image_uri", "photo")
     else:
-        chosen = _read_by_spark(catalog, rows)
+        chosen = _read_by_spark(config.input, catalog, rows)
     jpegs = {row["product_id"]: row["jpeg"] for row in _jpegs(chosen, config, catalog.photos)}
     return {row["product_id"]: Product(row["title"], jpegs.get(row["product_id"])) for row in rows}
 
 
-def _read_by_spark(catalog: Catalog, rows: Sequence[Row]) -> DataFrame:
+def _read_by_spark(source: Input, catalog: Catalog, rows: Sequence[Row]) -> DataFrame:
     """Return `product_id` and `photo` of the rows whose photos are in a few files: Spark reads these files whole."""
     from pyspark.sql import functions as F
 
-    source = catalog.rows
-    named = list(dict.fromkeys(row[FILE] for row in rows))
-    # Where a source does not say in which file a row is, it is read if all of its files are few and small.
-    listed = [name for name in named if name is not None] if None not in named else source.inputFiles()
-    taken = _few_and_small(source.sparkSession, listed)
-    if None in named:
-        taken = taken if len(taken) == len(listed) else []
-        source = source.where(F.lit(bool(taken)))
-    else:
-        source = source.where(F.col(FILE).isin(taken))
-    ids = [row["product_id"] for row in rows if row[FILE] is None or row[FILE] in taken]
-    chosen = source.where(F.col("product_id").isin(ids)) if catalog.photo_column and ids else source.limit(0)
-    return chosen.select("product_id", F.col("image").alias("photo")).coalesce(TASKS)
-
-
-def _few_and_small(spark: SparkSession, names: Sequence[str]) -> list[str]:
-    """Return the first files as long as they are few and small together."""
+    spark = catalog.rows.sparkSession
     java: Any = spark._jvm
+    new_path, new_uri = java.org.apache.hadoop.fs.Path, java.java.net.URI
+    named = list(dict.fromkeys(row[FILE] for row in rows))
+    if None not in named:
+        chosen = F.col(FILE).isin(_few_and_small(spark, {name: new_path(new_uri(name)) for name in named}))
+    elif source.format == "csv":  # its rows do not say in which file they are: all files are read, or none
+        found = files.find(spark, "input.path", source.path, source.format, source.ignore).read
+        chosen = F.lit(_few_and_small(spark, {name: new_path(name) for name in found}) == [*found])
+    else:
+        chosen = F.lit(False)  # a view, or a table that is not made of files
+    wanted = F.col("product_id").isin([row["product_id"] for row in rows])
+    photo = F.col("image") if catalog.photo_column else F.lit(None).cast("binary")
+    return catalog.rows.where(chosen & wanted).select("product_id", photo.alias("photo")).coalesce(TASKS)
+
+
+def _few_and_small(spark: SparkSession, paths: Mapping[str, Any]) -> list[str]:
+    """Return the names of the first files, as long as they are few and small together."""
     configuration, left, taken = files.hadoop_configuration(spark), MOST_BYTES, list[str]()
-    for name in names[:MOST_FILES]:
-        path = java.org.apache.hadoop.fs.Path(java.java.net.URI(name))
+    for name, path in [*paths.items()][:MOST_FILES]:
         left -= path.getFileSystem(configuration).getFileStatus(path).getLen()
         if left < 0:
             break
