@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Made = TypeVar("Made")
+#: Columns that are read of the tables of `run_tables`: without them Spark runs a job to look.
+_CHANGES = "product_id string, `from` string, `to` string, cause string"
+_FAILURES = "product_id string, status string, error string"
 
 
 class Tried(Protocol):
@@ -52,6 +55,7 @@ class MadeTable:
     Attributes:
         spark, config, run_id: of the run.
         place: of the table.
+        rows: of the table.
         previous: the table published before, if another model had scored it.
         tried: makes a part.
     """
@@ -60,6 +64,7 @@ class MadeTable:
     config: JobConfig
     run_id: str
     place: Location
+    rows: int
     previous: Location | None
     tried: Tried
 
@@ -68,14 +73,14 @@ class MadeTable:
         table = planning.read(self.spark, [self.place], TAGS)
         directory = paths.run_dir(self.config.output.path, self.run_id)
 
-        def of_run(name: str) -> DataFrame:
-            return self.spark.read.parquet((directory / f"{name}.parquet").uri)
+        def of_run(name: str, columns: str) -> DataFrame:
+            return self.spark.read.schema(columns).parquet((directory / f"{name}.parquet").uri)
 
         parts: list[tuple[str, Callable[[], Any], Any]] = [
             ("confidences", lambda: table_figures.histogram(table), None),
             ("least sure products", lambda: table_figures.least_sure(table), {}),
-            ("changes", lambda: table_figures.changed_pairs(of_run("changes")), (0, [])),
-            ("failures", lambda: table_figures.failures(of_run("failures")), []),
+            ("changes", lambda: table_figures.changed_pairs(of_run("changes", _CHANGES)), (0, [])),
+            ("failures", lambda: table_figures.failures(of_run("failures", _FAILURES)), []),
             ("the review queue", lambda: self._write_queue(table), ({}, [])),
         ]
         queries = [lambda part=part: self.tried(*part) for part in parts]
@@ -94,7 +99,7 @@ class MadeTable:
 
     def _write_queue(self, table: DataFrame) -> tuple[dict[str, int], list[Suspects]]:
         previous = planning.read(self.spark, [self.previous], TAGS) if self.previous else None
-        waiting = queue.waiting(table, previous)
+        waiting = queue.waiting(table, self.rows, previous)
         shown = products.write(self._catalog, waiting, self.config.output.path, self.run_id)
         written = queue.write(self.spark, self.config, self.run_id, self._catalog, waiting, shown)
         return table_figures.suspects(written)

@@ -61,14 +61,15 @@ QUEUE = pa.schema(
 )
 
 
-def waiting(table: DataFrame, previous: DataFrame | None) -> DataFrame:
+def waiting(table: DataFrame, rows: int, previous: DataFrame | None) -> DataFrame:
     """Return the rows of a table that wait for a person, at most `MOST`, the worthiest first.
 
     Args:
         table: the rows of a run, with the columns of `TAGS`.
+        rows: how many these are.
         previous: the rows published before, if another model had scored them.
     """
-    return _ranked(_waiting(table, previous)).limit(MOST).localCheckpoint()
+    return _ranked(_waiting(table, rows, previous)).limit(MOST).localCheckpoint()
 
 
 def write(
@@ -116,14 +117,14 @@ def worth() -> Column:
     return uncertain * (F.lit(1.0) + F.log2(F.greatest("alike", F.lit(1)))) + disagree + others
 
 
-def _waiting(table: DataFrame, previous: DataFrame | None) -> DataFrame:
+def _waiting(table: DataFrame, count: int, previous: DataFrame | None) -> DataFrame:
     """Return the rows that wait, with what the other rows of the table say of them."""
     from pyspark.sql import functions as F
 
     by_model = F.col("category_source") != F.lit(CategorySource.OVERRIDE.value)
     waits = (F.col("decision") != F.lit(Decision.AUTO.value)) & by_model
     named = [name for name in QUEUE.names if name in TAGS.names]
-    near = table.select(*named, _group(table.count())(F.col("embedding")).alias("near"), waits.alias("waits"))
+    near = table.select(*named, _group(count)(F.col("embedding")).alias("near"), waits.alias("waits"))
     groups = near.groupBy("near", "category").agg(
         F.sum(F.col("waits").cast("long")).alias("alike"), F.sum((~F.col("waits")).cast("long")).alias("sure")
     )

@@ -135,9 +135,10 @@ class _Page:
     def _with_table(self, figures: RunFigures) -> tuple[RunFigures, dict[str, Product]]:
         place = self._table()
         made_one = self.outcome is None or self.outcome.published
-        if place is None or not made_one or not self.report.metrics.get("rows"):
+        rows = self.report.metrics.get("rows")
+        if place is None or not made_one or not rows:
             return figures, {}
-        table = MadeTable(self.spark, self.config, self.run_id, place, self._previous(), self._tried)
+        table = MadeTable(self.spark, self.config, self.run_id, place, rows, self._previous(), self._tried)
         made = table.figures()
         figures = replace(
             figures,

@@ -35,7 +35,8 @@ def least_sure(table: DataFrame) -> dict[str, list[Unsure]]:
     window = Window.partitionBy("category").orderBy("confidence", "product_id")
     ranked = rows.select("category", "product_id", "confidence", "decision", F.row_number().over(window).alias("rank"))
     found = defaultdict[str, list[Unsure]](list)
-    for row in ranked.where(F.col("rank") <= F.lit(LEAST_SURE)).orderBy("category", "rank").collect():
+    chosen = ranked.where(F.col("rank") <= F.lit(LEAST_SURE)).collect()
+    for row in sorted(chosen, key=lambda row: (row["category"], row["rank"])):
         found[row["category"]].append(Unsure(row["product_id"], row["confidence"], row["decision"]))
     return dict(found)
 
