@@ -51,7 +51,7 @@ def with_facts(spark: SparkSession, config: JobConfig, catalog: Catalog, waiting
     first = waiting.where(F.col("modality") == F.lit(Modality.BOTH.value)).limit(config.pages.scored_alone)
     # What is known is of rows that waited, and so is small enough to be sent to every task.
     todo = first.join(F.broadcast(known.select("fingerprint")), on="fingerprint", how="left_anti")
-    ids = todo.select("product_id", "fingerprint").toPandas() if readable else []
+    ids = (todo if readable else todo.limit(0)).select("product_id", "fingerprint").toPandas()
     found = known
     if len(ids):
         frame = spark.createDataFrame(ids.astype(object), "product_id string, fingerprint string")
