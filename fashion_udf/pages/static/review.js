@@ -82,7 +82,7 @@ function show() {
   $("nophoto").hidden = row.has_photo;
   if (row.has_photo) { $("photo").src = photo(row, 640); $("photo").alt = row.title ? `photo of ${row.title.slice(0, 120)}` : `photo of product ${row.product_id}`; }
   $("title").textContent = row.title || "(no title)";
-  $("ids").textContent = `${row.product_id} · published as ${row.category || "nothing"} · ${row.decision} · ${row.status}`;
+  $("ids").textContent = `${row.product_id} · published as ${row.category || "nothing"} · decision: ${row.decision} · status: ${row.status}`;
   why(row);
   $("description").textContent = row.description || "(no description)";
   $("description").scrollTop = 0;
@@ -93,7 +93,7 @@ function show() {
     button.className = place === 0 ? "best" : "";
     element("kbd", place + 1, button);
     element("span", choice.category, button);
-    element("span", `${Math.round(100 * choice.confidence)} %`, button);
+    element("span", choice.confidence < 0.005 ? "<1 %" : `${Math.round(100 * choice.confidence)} %`, button);
     button.addEventListener("click", () => decide(choice.category));
   });
   $("other").value = "";
