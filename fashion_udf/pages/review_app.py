@@ -148,10 +148,10 @@ class _Views:
     def similar(self, request: Request) -> Response:
         from starlette.responses import JSONResponse, PlainTextResponse
 
-        index, queue = request.path_params["index"], self._review.queue
-        if index >= len(queue):
+        index = request.path_params["index"]
+        if index >= len(self._review.queue):
             return PlainTextResponse("Expected a row of the queue", 404)
-        return JSONResponse(self._similar.of(queue.rows["product_id"][index].as_py()))
+        return JSONResponse(self._similar.of(index))
 
     def photo(self, request: Request) -> Response:
         index, rows = request.path_params["index"], self._review.queue.rows

@@ -7,14 +7,15 @@ what the night left in `runs/<run_id>/products.parquet`. Kept is what the queue 
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fashion_udf.errors import FashionError, InputError, one_line
 from fashion_udf.pages import products, review_queue
@@ -40,12 +41,14 @@ class Found:
 
     Attributes:
         told: why nothing is known of any row; empty if lists were read.
-        lists: places in `shown` by product.
+        starts: int[n + 1], for each row of the queue where its products begin in `places`.
+        places: int[p], rows of `shown`.
         shown: the products, with the columns of `PRODUCTS` and `category`.
     """
 
     told: str
-    lists: dict[str, list[int]]
+    starts: NDArray[np.int64]
+    places: NDArray[np.int64]
     shown: pa.Table
 
 
@@ -55,33 +58,36 @@ class SimilarProducts:
     def __init__(self, output: str, queue: Queue) -> None:
         """Remember the queue; nothing is read before `read`."""
         self._output, self._queue = output, queue
-        self._found = Found(READING, {}, pa.table({}))
+        self._found = self._nothing(READING)
 
     def read(self) -> None:
         """Read what the queue needs; where it cannot be had, `of` says so."""
         try:
             self._found = _read(self._output, self._queue)
         except InputError:  # none, or of another model
-            self._found = Found(_HOW.format(shlex.quote(self._output)), {}, pa.table({}))
+            self._found = self._nothing(_HOW.format(shlex.quote(self._output)))
         except (FashionError, OSError, pa.ArrowException) as error:
-            self._found = Found(f"The similar products cannot be read: {one_line(error)}", {}, pa.table({}))
+            self._found = self._nothing(f"The similar products cannot be read: {one_line(error)}")
 
-    def of(self, product_id: str) -> dict[str, Any]:
-        """Return what a page shows beside a product.
+    def of(self, row: int) -> dict[str, Any]:
+        """Return what a page shows beside a row of the queue.
 
         Returns:
             `told`, a line where there are none; `reading`, whether they may still come; `products`, the nearest first,
             each with `index` (of its photo), `product_id`, `title`, `category` and `has_photo`.
         """
         found = self._found
-        told = found.told or ("" if found.lists.get(product_id) else "No product is known to be like this one.")
-        shown = [_shown(found.shown, index) for index in found.lists.get(product_id, ())]
-        return {"told": told, "reading": found.told == READING, "products": shown}
+        places = found.places[found.starts[row] : found.starts[row + 1]].tolist()
+        told = found.told or ("" if places else "No product is known to be like this one.")
+        return {"told": told, "reading": told == READING, "products": [_shown(found.shown, place) for place in places]}
 
     def photo(self, index: int) -> PhotoPlace | None:
         """Return the place of a shown product's photo; None if there is no such product."""
         shown = self._found.shown
         return review_queue.photo_place(shown, index) if index < shown.num_rows else None
+
+    def _nothing(self, told: str) -> Found:
+        return Found(told, np.zeros(len(self._queue) + 1, np.int64), np.zeros(0, np.int64), pa.table({}))
 
 
 def _shown(rows: pa.Table, index: int) -> dict[str, Any]:
@@ -98,11 +104,10 @@ def _read(output: str, queue: Queue) -> Found:
     columns = {"product_id": ids, **_columns(_product_files(output, queue.run_id), ids, PRODUCTS, names)}
     tags = (file for _, file in data_files.opened(output, snapshot.newest(output)))
     shown = pa.table({**columns, **_columns(tags, ids, TAGS, ["category"])})
-    place = {product_id: index for index, product_id in enumerate(ids.to_pylist())}
-    lists = defaultdict[str, list[int]](list)
-    for product_id, other in zip(pairs["product_id"].to_pylist(), pairs["similar_id"].to_pylist(), strict=True):
-        lists[product_id].append(place[other])
-    return Found("", dict(lists), shown)
+    # Numbers by Arrow and numpy: Python's own loops over 600,000 products would hold up the page.
+    owner = pc.index_in(pairs["product_id"], queue.rows["product_id"].combine_chunks()).to_numpy()
+    places = pc.index_in(pairs["similar_id"], ids).to_numpy().astype(np.int64)
+    return Found("", np.searchsorted(owner, np.arange(len(queue) + 1)), places, shown)
 
 
 def _columns(

@@ -33,7 +33,7 @@ def test_the_six_nearest_are_told_with_title_category_and_photo(output: Path) ->
     queues.publish_tags(output, {"p000000": "Hats", "p000001": "Shirts", "s0": "Hats", "s1": "Socks"})
     published.publish(output, LISTS)
     similar = _read(output)
-    told = similar.of("p000000")
+    told = similar.of(0)
     assert (told["told"], told["reading"]) == ("", False)
     shown = [(one["product_id"], one["title"], one["category"], one["has_photo"]) for one in told["products"]]
     assert shown == [
@@ -48,7 +48,7 @@ def test_the_six_nearest_are_told_with_title_category_and_photo(output: Path) ->
 def test_a_row_without_a_list_has_no_products(output: Path) -> None:
     queues.publish_tags(output, {"p000000": "Hats", "p000001": "Shirts"})
     published.publish(output, LISTS)
-    assert _read(output).of("p000001") == {
+    assert _read(output).of(1) == {
         "told": "No product is known to be like this one.", "reading": False, "products": []
     }  # fmt: skip
 
@@ -58,12 +58,12 @@ def test_without_lists_of_the_model_a_line_says_how_to_get_them(output: Path, mo
     queues.publish_tags(output, {"p000000": "Hats"})
     if model:
         published.publish(output, LISTS, model)
-    assert _read(output).of("p000000") == {"told": f"{HOW}{output} finds them.", "reading": False, "products": []}
+    assert _read(output).of(0) == {"told": f"{HOW}{output} finds them.", "reading": False, "products": []}
 
 
 def test_until_they_are_read_the_page_says_so(output: Path) -> None:
     similar = SimilarProducts(str(output), review_queue.read(str(output)))
-    assert similar.of("p000000") == {"told": READING, "reading": True, "products": []}
+    assert similar.of(0) == {"told": READING, "reading": True, "products": []}
 
 
 def test_lists_that_cannot_be_read_are_a_line_and_no_error(output: Path) -> None:
@@ -71,4 +71,4 @@ def test_lists_that_cannot_be_read_are_a_line_and_no_error(output: Path) -> None
     commit = published.publish(output, LISTS)
     for file in (output / "similar" / "data" / commit.snapshot_id).iterdir():
         file.write_bytes(b"damaged")
-    assert _read(output).of("p000000")["told"].startswith("The similar products cannot be read: ")
+    assert _read(output).of(0)["told"].startswith("The similar products cannot be read: ")
