@@ -24,6 +24,7 @@ from fashion_udf.pages import review_app, review_queue
 from fashion_udf.pages.claims import Claims
 from fashion_udf.pages.review_photos import Photos
 from fashion_udf.pages.reviewing import Review
+from fashion_udf.pages.similar_products import SimilarProducts
 from fashion_udf.table.decisions import Decisions
 from fashion_udf.table.stores import open_store
 
@@ -45,17 +46,17 @@ def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> Non
         ) from error
     job_options.use_s3(options)
     store, token = open_store(options.output), secrets.token_urlsafe(24)
-    queue = review_queue.read(store)
+    queue = review_queue.read(options.output)
     claims = Claims(store, queue.run_id, secrets.token_hex(8))
     review = Review(queue, Decisions(store), claims, options.name or getpass.getuser())
     listening = _listen(options.port)
     url = f"http://{ADDRESS}:{listening.getsockname()[1]}/{token}/"
-    sys.stdout.write(f"{len(queue)} products wait, of run {queue.run_id}. Open {url}\nCtrl-C ends the review.\n")
+    other = "" if queue.published else " (the run that made the published table left no queue)"
+    sys.stdout.write(f"{len(queue)} products wait, of run {queue.run_id}{other}. Open {url}\nCtrl-C ends the review.\n")
     sys.stdout.flush()
     # Its own log would hold addresses, and with them the token.
-    settings = uvicorn.Config(
-        review_app.app(review, Photos(queue), token), log_level="warning", access_log=False, server_header=False
-    )
+    made = review_app.app(review, Photos(queue.reading), SimilarProducts(options.output, queue), token)
+    settings = uvicorn.Config(made, log_level="warning", access_log=False, server_header=False)
     logging.getLogger("uvicorn.access").disabled = True
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more when it has ended
         uvicorn.Server(settings).run([listening])
