@@ -30,7 +30,7 @@ def reviewing(*arguments: str) -> Iterator[str]:
     try:
         assert review.stdout is not None
         told = review.stdout.readline()
-        assert f"wait, of run {queues.RUN}. Open http://127.0.0.1:" in told, review.communicate(timeout=60)
+        assert f"wait, of run {queues.RUN}" in told and "Open http://127.0.0.1:" in told
         yield told.split()[-1]
     finally:
         review.send_signal(signal.SIGINT)
