@@ -85,13 +85,14 @@ def _pictures(chromium: str, run: Path, output: Path) -> None:
             page = browser.new_page(viewport=TALL, device_scale_factor=0.7, color_scheme="light")
             page.goto(run.resolve().as_uri())
             # Failures fill the middle of a demo's page: its catalog has broken photos of every kind.
-            rows = "section:nth-of-type(3) tbody tr:nth-child(n+4)"
+            rows = "[aria-label=failures] tbody tr:nth-child(n+4)"
             page.evaluate("chosen => document.querySelectorAll(chosen).forEach(row => row.remove())", rows)
             _keep(page, "run.png")
             page = browser.new_page(viewport=SIZE, color_scheme="light")
             page.goto(address)
             page.wait_for_selector("#top button")
-            page.wait_for_function("() => document.getElementById('photo').naturalWidth > 0")
+            page.wait_for_selector("#alike img")
+            page.wait_for_function("() => [...document.images].every(one => one.naturalWidth)")
             _keep(page, "review.png")
             page.select_option("#category", "Shirts")
             page.keyboard.press("Escape")
