@@ -176,7 +176,7 @@ def test_a_token_that_expires_stops_the_run_and_the_next_one_goes_on(shop: Shop,
     with (
         server.proxy.fault("error", **expired, about=lambda request: request.operation == "get"),
         pytest.raises(
-            CredentialsError, match="Received: ExpiredToken. What is done is kept: renew them and run again$"
+            CredentialsError, match="ExpiredToken. Renew the credentials and run again; finished work is kept$"
         ),
     ):
         shop.night(uris)
