@@ -1,4 +1,4 @@
-"""Show what is in the current snapshot, with the DuckDB queries that found it, ready to copy.
+"""Show the current snapshot, with the DuckDB queries, ready to copy.
 
 .venv/bin/python jobs/show_tags.py --output DIR
 """
@@ -17,7 +17,7 @@ from fashion_udf.table.paths import TAGS, Location
 from fashion_udf.table.store import is_local
 
 _MAX_VIEW_BYTES = 100_000
-#: What to show, by heading.
+#: The queries, by heading.
 QUERIES = {
     "Products by category and status": """\
 SELECT category, status, count(*) AS products
@@ -39,10 +39,10 @@ LIMIT 10;""",
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "show_tags.py") -> None:
-    """Print each query of `QUERIES` and its result; `arguments` defaults to the command line's."""
+    """Print each query of `QUERIES` and its result. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description="Show what is in the current snapshot.")
     parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
-    parser.add_argument("--config", metavar="FILE", help="of that job: its section s3 says where S3 is")
+    parser.add_argument("--config", metavar="FILE", help="YAML file of that job, for its section s3")
     options = parser.parse_args(arguments)
     if options.config:
         s3_store.use(config.load(JobConfig, options.config).s3)

@@ -29,7 +29,7 @@ def test_json_numbers_are_strings_as_written(spark: SparkSession, tmp_path: Path
 
 def test_json_lines_that_are_no_objects_are_counted_and_named(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text('{"product_id": "1"}\n{"product_id":\nhello\n')
-    with pytest.raises(CatalogError, match=r"JSON object on every line. Received: 2 other lines: .*hello"):
+    with pytest.raises(CatalogError, match=r"JSON object on every line. Received: 2 bad lines: .*hello"):
         _rows(spark, tmp_path / "c.json", "product_id")
     (tmp_path / "c.json").write_text("hello\n")
     with pytest.raises(CatalogError, match=r"JSON object on every line. Received: .*c.json, which has none"):
