@@ -1,13 +1,13 @@
-"""The table as a Delta table at `tags/data/`: a second log of the same data files, written from ours.
+"""The table as a Delta table at `tags/data/`: a Delta log of the same data files, derived from our log.
 
-Our log decides what is published. This one is derived from it, and can be made anew from it at any time. One commit of
-ours is one commit there, and its metadata has our number (`commit`) and the id of the snapshot (`snapshot_id`), because
-Delta's own version numbers are others: they begin at 0, with the commit that was the newest when the log was made.
+Our log decides what is published. The Delta log can be made from it at any time. Each of our commits is one Delta
+commit, whose metadata holds our number (`commit`) and the id of the snapshot (`snapshot_id`). Delta's version numbers
+differ: version 0 is the commit that was the newest when the Delta log was made.
 
-Two processes never write the same version: the one that is second fails (`max_commit_retries=0`) and looks again. Our
-log is read after theirs. So whoever wins writes a commit that is at least as new as the one before it.
+Two processes never write the same version: the second one fails (`max_commit_retries=0`) and reads both logs again. Our
+log is read after the Delta log. So the process that succeeds writes a commit that is at least as new as the previous one.
 
-deltalake must not be used after a fork; all of this runs on the driver.
+deltalake must not be used after a fork, so all of this runs on the driver.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The name of the log; whoever reads the table as Delta names the directory above it.
+#: The name of the log. Readers of the Delta table use the path of the directory above it.
 LOG = "_delta_log"
 _DATA = f"{paths.TAGS}/data"
-#: So that no VACUUM of a reader removes files of our older snapshots. `expire` alone removes them.
+#: Prevents a reader's VACUUM from removing files of older snapshots. Only `expire` removes these.
 CONFIGURATION = {"delta.deletedFileRetentionDuration": "interval 36500 days"}
 #: A reader reads the last checkpoint, and at most this many commits after it.
 COMMITS_PER_CHECKPOINT = 10

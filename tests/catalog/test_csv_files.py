@@ -90,7 +90,9 @@ def test_a_name_twice_is_refused_only_if_it_is_used_and_empty_fields_behind_the_
     (tmp_path / "c.csv").write_text("product_id,title,x,x,,\n1,hat,a,b,,\n2,tie,a,b,,,,\n")
     assert _rows(spark, tmp_path) == [("1", "hat"), ("2", "tie")]
     opened = sources.open_source(spark, "input.path", str(tmp_path), "csv")
-    with pytest.raises(CatalogError, match=r"Expected one column of a name, .* Received: x and x in .*c.csv. Rename"):
+    with pytest.raises(
+        CatalogError, match=r"column names that differ by more than case. Received: x and x in .*c.csv. Rename"
+    ):
         opened.require_one(("title", "x"))
 
 

@@ -40,7 +40,9 @@ def test_keys_that_differ_in_case_alone_are_refused_if_they_are_used(spark: Spar
     lines = ['{"product_id": "1", "title": "hat", "Colour": "x"}', '{"product_id": "2", "Title": "tie", "colour": "y"}']
     (tmp_path / "c.json").write_text("\n".join(lines))
     source = Input(path=str(tmp_path), format="json", columns=Columns(image=None))
-    with pytest.raises(CatalogError, match=r"one column of a name, .* Received: Title and title in .*. Rename one"):
+    with pytest.raises(
+        CatalogError, match=r"names that differ by more than case. Received: Title and title in .*. Rename one"
+    ):
         columns.read(spark, source)
     (tmp_path / "c.json").write_text(lines[0] + "\n" + lines[1].replace("Title", "title"))
     assert columns.read(spark, source).rows.count() == 2, "of columns that nobody uses nothing is lost"

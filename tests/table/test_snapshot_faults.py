@@ -35,7 +35,7 @@ def test_any_failing_call_leaves_the_old_table_or_the_new_one(tmp_path: Path, nu
                 outcome = "landed"
             except CommitUnknownError as error:
                 outcome = "unknown"
-                assert re.search("Expected to learn whether commit .* nothing was deleted", str(error))
+                assert re.search("Expected to know whether commit .* Nothing was deleted", str(error))
             except FashionError as error:
                 outcome = "failed"
                 assert re.search(r"Expected .* Received: .*injected into", str(error)), error
