@@ -5,7 +5,7 @@ commit, whose metadata holds our number (`commit`) and the id of the snapshot (`
 differ: version 0 is the commit that was the newest when the Delta log was made.
 
 Two processes never write the same version: the second one fails (`max_commit_retries=0`) and reads both logs again. Our
-log is read after the Delta log. So the process that succeeds writes a commit that is at least as new as the previous one.
+log is read after the Delta log, so that the process that succeeds never writes an older commit than the previous one.
 
 deltalake must not be used after a fork, so all of this runs on the driver.
 """

@@ -79,7 +79,7 @@ def test_an_unreadable_log_is_a_snapshot_error(failing: Callable[..., object]) -
 
 def test_the_first_run_wins_and_the_second_is_told_by_whom() -> None:
     memory = _memory(_commit(1, "theirs"))
-    with pytest.raises(CommitConflictError, match="publish commit 1 .*Received: commit 1 of run theirs .*run it again"):
+    with pytest.raises(CommitConflictError, match="publish commit 1 .*Received: commit 1 of run theirs .*Run it again"):
         log.append(memory(""), _commit(1))
     assert log.read(memory(""), 1) == _commit(1, "theirs")
 

@@ -127,7 +127,7 @@ def test_a_bundle_that_misses_a_limit_is_refused_and_kept_aside(
     limits = {"accuracy": {"both": 1.0}}
     with pytest.raises(
         BundleError,
-        match=r"Expected the limits of the release .* Received: f32: accuracy.both is 0\.\d+, with a limit of 1; "
+        match=r"Expected the model to reach the limits of a release .* Received: f32: accuracy.both is 0\.\d+, with a limit of 1; "
         r"int8: accuracy.both is .*\. The bundle is in .*/bundle\.refused: rename it to use it all the same",
     ):
         export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits)
