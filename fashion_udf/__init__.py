@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fashion_udf.api import Tagger, TagsTable, load_bundle, load_config, tag_catalog, tag_udf
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Tagger", "TagsTable", "load_bundle", "load_config", "tag_catalog", "tag_udf"]
 
 
