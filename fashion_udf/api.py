@@ -88,8 +88,7 @@ def tag_udf(
 ) -> Callable[..., Column]:
     """Return a function of the columns title, description and photo. Its result is a struct like that of `Tagger.tag`.
 
-    With photos in the rows, set `spark.sql.execution.arrow.maxRecordsPerBatch` to 64: 10,000 rows, Spark's default, may
-    not fit into memory.
+    With photos in the rows, set `spark.sql.execution.arrow.maxRecordsPerBatch` to 64: Spark's 10,000 may not fit.
 
     Examples:
         >>> import fashion_udf as fu
@@ -99,12 +98,10 @@ def tag_udf(
         [('7', 'image_none')]
 
     Args:
-        spark: a classic session. Its settings are not changed.
-        bundle: the result of `load_bundle`.
+        spark, bundle: a classic session, whose settings are not changed; the result of `load_bundle`.
         photo: what the photo column holds: `bytes`, `uri` (a path, `s3:` or `https:`) or `none`.
         engine, precision, top_k: as for `Tagger`. `auto` chooses by the driver's CPU.
-        image_roots: directories that local photos may lie in.
-        image_hosts: hosts that photos may be fetched from by https.
+        image_roots, image_hosts: directories of local photos, and hosts for https.
         s3: the settings of S3, as in the section `s3` of a job.
         sandbox: decode each photo in a child process, so that a photo that kills the decoder fails one row. Slower.
         batch_timeout: seconds after which a batch counts as hung and its worker ends.

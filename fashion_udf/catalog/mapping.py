@@ -136,7 +136,8 @@ def _place(name: str, available: Mapping[str, str]) -> Place | None:
 def _missing(name: str, theirs: str, available: Mapping[str, str]) -> CatalogError:
     usual = [each for key, each in available.items() if _bare(key) in USUAL.get(name, ())]
     near = [available[key] for key in difflib.get_close_matches(theirs.casefold(), available, n=1)] or usual[:1]
-    hint = f". Did you mean {near[0]!r}?" if near else ". Set it to null if the source has no such column"
+    missing = "Name the source's column" if name == "product_id" else "Name the source's column, or null if it has none"
+    hint = f". Did you mean {near[0]!r}?" if near else f". {missing}."
     if len(available) == 1:
         hint += " There is one column: the CSV file may have another delimiter (input.csv.delimiter)"
     return CatalogError(

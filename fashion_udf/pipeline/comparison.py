@@ -68,11 +68,9 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     """Decide what to do with every row of the catalog.
 
     Args:
-        rows: the result of `fingerprint.with_fingerprints`, with `failed_nights`.
-        previous: the published table.
+        rows, previous: the result of `fingerprint.with_fingerprints`, with `failed_nights`; the published table.
         results: the staged results, from `usable_results`.
-        scope: the scope of the run.
-        max_nights: number of nights after which a published row with an unreachable photo rests.
+        scope, max_nights: of the run. After so many nights, a published row with an unreachable photo rests.
 
     Returns:
         The columns of `PLAN`.

@@ -76,12 +76,9 @@ def with_fingerprints(
     """Return the fingerprint of every row.
 
     Args:
-        source: rows of `columns.read`.
-        versions: versions of the run.
-        looked_up: settings to look up photos at URIs.
+        source, versions, looked_up: rows of `columns.read`; versions of the run; settings to look up photos at URIs.
         versioned: whether every row has an `image_version`. Then no photo is looked at.
-        photos: where the photos are in the files of the source, in the order of the rows. None means that the photos
-            are in the rows, or at URIs.
+        photos: where the photos are in the source's files, in the order of the rows; None for other photos.
 
     Returns:
         The columns of `PLAN` from `product_id` to `by_url` (`photo_bytes` is null if photos are not looked at).

@@ -64,9 +64,8 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
 
     Args:
         spark: a session that `session.require_usable` accepts.
-        config: the config of the run.
+        config, run_id: of the run. `paths.new_run_id` makes the default id.
         scope: which products to process, and which to score although nothing changed. Default: the whole catalog.
-        run_id: id of the run. Default: a new one of `paths.new_run_id`.
 
     Raises:
         InputError: the config, catalog or bundle cannot be used (exit 2); nothing was published.

@@ -82,8 +82,7 @@ class Tagger:
         """Tag one product, or every row of a data frame. A bad photo gives a `status` and never an error.
 
         Args:
-            products: a data frame with any of the columns `title`, `description` and `image` (bytes, or a URI). Other
-                columns are ignored.
+            products: a data frame with any of the columns `title`, `description` and `image` (bytes, or a URI).
             title: title of one product, without a data frame.
             description: description of that product.
             image: bytes of its photo, or its URI.

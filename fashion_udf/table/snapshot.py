@@ -89,8 +89,7 @@ def publish(
 
     Args:
         output: root of the output.
-        snapshot_id: name of the directory. It is also the commit's run id, so that a run commits once.
-        files: all data files in the directory.
+        snapshot_id, files: name of the directory, which is also the commit's run id, and all data files in it.
         model_version: version of the bundle that scored the rows.
         expected_rows: number of rows of all files together.
         parent: the result of `current` when the run started.

@@ -77,7 +77,7 @@ def test_a_disk_that_fails_while_files_are_forced_to_it_publishes_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(SnapshotError, match="Expected to force the files .* No space left on device; nothing was"):
+        with pytest.raises(SnapshotError, match="Expected to force the files .* No space left on device. Nothing was"):
             publish(tmp_path, ["new"])
     assert snapshot.current(str(tmp_path)) == before
     assert publish(tmp_path, ["new"]).number == 2

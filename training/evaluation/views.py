@@ -121,8 +121,7 @@ def run(
     Args:
         predict: the model.
         rows: the rows. Rows without a photo are skipped in views that need one.
-        preparation: how rows are converted to model inputs.
-        views: the views.
+        preparation, views: how rows are converted to model inputs; the views.
         parents: category -> parent, for `MISMATCHED`. A missing category is its own parent.
         label: text of the progress before the number of rows; "" shows no progress.
         total: number of rows, for the progress.

@@ -98,7 +98,7 @@ def test_other_attributes_have_a_new_head(
         _, kept = _taken_over(initial, LABELS, attributes)
     assert kept == new
     named = ", ".join(attribute.name for attribute in attributes) or "none"
-    assert caplog.messages[0].endswith(f"; new are attributes ({named})")
+    assert caplog.messages[0].endswith(f"; new heads: attributes ({named})")
 
 
 def test_another_vocabulary_than_the_bundle_s_is_refused(initial: Any) -> None:
