@@ -208,7 +208,7 @@ def test_a_store_that_ignores_conditional_writes_is_refused_before_the_first_com
     if kind is MemoryStore:
         preflight.require_one_winner(directory)
         return
-    with pytest.raises(ConfigError, match=r"Expected a store .*If-None-Match.* Received: s3://bucket/out, which wrote"):
+    with pytest.raises(ConfigError, match=r"Expected a store .*If-None-Match.* Received: s3://bucket/out, which over"):
         preflight.require_one_winner(directory)
     memory.write("tags/log/00000001.json", b"{}")
     memory.operations.clear()
