@@ -5,9 +5,8 @@
     bundle = fu.load_bundle("builtin")
     fu.Tagger(bundle).tag(title="Blue jeans")["category"]
 
-Importing this package is cheap on purpose: executors import it in every Python worker. So the names below load when
-they are used, and tensorflow, openvino, pyspark and boto3 inside the functions that need them, after Spark has forked
-the worker.
+Executors import this package in every Python worker, so the import must be cheap. The public names load when they are
+first used. Functions import tensorflow, openvino, pyspark and boto3 themselves, after Spark has forked the worker.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fashion_udf.api import Tagger, TagsTable, load_bundle, load_config, tag_catalog, tag_udf
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Tagger", "TagsTable", "load_bundle", "load_config", "tag_catalog", "tag_udf"]
 
 
@@ -29,12 +28,12 @@ def __getattr__(name: str) -> Any:
         from fashion_udf import api
     except ImportError as error:
         raise ImportError(
-            f"Expected the packages that fashion-udf stands on: pip install 'fashion-udf[spark,openvino]'. "
+            f"Expected the packages that fashion-udf needs: pip install 'fashion-udf[spark,openvino]'. "
             f"Received: {error}"
         ) from error
     return getattr(api, name)
 
 
 def __dir__() -> list[str]:
-    """List the public names too, for completion in a notebook."""
+    """List the public names as well: notebooks complete them."""
     return sorted([*globals(), *__all__])

@@ -1,4 +1,4 @@
-"""`python -m fashion_udf COMMAND` is `fashion-udf COMMAND`."""
+"""`python -m fashion_udf COMMAND` does the same as `fashion-udf COMMAND`."""
 
 from __future__ import annotations
 

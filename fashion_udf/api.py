@@ -1,6 +1,6 @@
-"""The public API: a model bundle, tags for a data frame or a single product, the nightly job, and its table.
+"""The public API: load a model bundle, tag a data frame or one product, run the nightly job, read its table.
 
-Names are imported from the package itself: `import fashion_udf as fu`, then `fu.load_bundle("builtin")`.
+Import the names from the package: `import fashion_udf as fu`, then `fu.load_bundle("builtin")`.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def load_bundle(reference: str = "builtin") -> Bundle:
         True
 
     Args:
-        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only; a URI, such
-            as `s3://bucket/bundle@<model_version>`, must be pinned so.
+        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only. A URI needs
+            the version: `s3://bucket/bundle@<model_version>`.
 
     Returns:
-        The bundle: `labels`, `version` (what pins it) and `card` (Markdown) are for people.
+        The bundle. `labels` are its categories, `version` pins it, `card` describes it in Markdown.
 
     Raises:
-        BundleError: a file is missing, extra, altered, too large, or may be written by anybody.
+        BundleError: a file is missing, unexpected, altered, too large, or writable by everybody.
     """
     return bundles.read(reference, open_store)
 
@@ -64,7 +64,7 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] = MappingProxyTyp
 
     Args:
         path: a YAML file, such as conf/nightly.yaml.
-        overrides: value by dotted key, in place of the file's.
+        overrides: values by dotted key. They replace the values of the file.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value is not accepted.
@@ -86,9 +86,9 @@ def tag_udf(
     sandbox: bool = False,
     batch_timeout: float = 600.0,
 ) -> Callable[..., Column]:
-    """Return a function of the columns title, description and photo; it gives a struct with the fields of `Tagger.tag`.
+    """Return a function of the columns title, description and photo. Its result is a struct like that of `Tagger.tag`.
 
-    Photos in the rows want `spark.sql.execution.arrow.maxRecordsPerBatch` at 64: Spark's 10,000 may not fit.
+    With photos in the rows, set `spark.sql.execution.arrow.maxRecordsPerBatch` to 64: Spark's 10,000 may not fit.
 
     Examples:
         >>> import fashion_udf as fu
@@ -98,12 +98,13 @@ def tag_udf(
         [('7', 'image_none')]
 
     Args:
-        spark, bundle: a classic session, whose settings stay as they are; of `load_bundle`.
-        photo: the photo column holds `bytes`, a `uri` (of a file, of S3 or of a host), or nothing; it may be left out.
-        engine, precision, top_k: as of `Tagger`; `auto` looks at the driver's CPU.
-        image_roots, image_hosts, s3: directories of local photos; hosts for https; a job's section `s3`.
-        sandbox: decode each photo in a child process: one that kills the decoder costs its row alone. Slower.
-        batch_timeout: seconds after which a batch is taken for hung, and its worker ends.
+        spark, bundle: a classic session, whose settings are not changed; the result of `load_bundle`.
+        photo: what the photo column holds: `bytes`, `uri` (a path, `s3:` or `https:`) or `none`.
+        engine, precision, top_k: as for `Tagger`. `auto` chooses by the driver's CPU.
+        image_roots, image_hosts: directories of local photos, and hosts for https.
+        s3: the settings of S3, as in the section `s3` of a job.
+        sandbox: decode each photo in a child process, so that a photo that kills the decoder fails one row. Slower.
+        batch_timeout: seconds after which a batch counts as hung and its worker ends.
 
     Raises:
         InputError: an argument or the session cannot be used; the message says why.
@@ -124,18 +125,18 @@ def tag_catalog(spark: SparkSession, config: JobConfig, *, force: bool = False, 
         (True, 2)
 
     Args:
-        spark: a classic session; its settings are the job's while it runs, and afterwards as they were.
-        config: of `load_config`.
+        spark: a classic session. The job changes its settings and restores them at the end.
+        config: the result of `load_config`.
         force: score every product again.
-        retry_failed: score what failed again, also where nothing changed.
+        retry_failed: score failed products again, even if nothing changed.
 
     Returns:
         The number and directory of the current snapshot, whether this run published it, and `counts` of rows.
 
     Raises:
         InputError: the configuration, catalog or bundle cannot be used; nothing was published.
-        GateRefusedError: the audit refused the table; yesterday's stays published.
-        CommitConflictError: other runs published first, again and again.
+        GateRefusedError: the audit refused the table; the previous table stays published.
+        CommitConflictError: other runs published first at every attempt.
     """
     session.require_usable(spark)
     return run_report.tag(spark, config, Scope(forced=force, retry_failed=retry_failed))

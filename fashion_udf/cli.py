@@ -1,4 +1,4 @@
-"""Run an entry point: one line for a person, the causes for the log, the exit code for the scheduler."""
+"""Run a command: print one line about an error, log its causes, and return the exit code."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PACKAGES = ("fashion_udf", "training", "fashion_training")
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """A parser of a command's arguments, and of those that every command has."""
+    """Parser of a command's arguments. It adds the arguments that all commands share."""
 
     def __init__(self, **settings: Any) -> None:
         """Take the settings of `argparse.ArgumentParser`."""
         super().__init__(**settings)
-        self.add_argument("--verbose", action=_Verbose, help="log more; of an error, log the whole traceback")
+        self.add_argument("--verbose", action=_Verbose, help="log more, with the traceback of an error")
 
 
 class _Verbose(argparse.Action):
@@ -41,7 +41,7 @@ class _Verbose(argparse.Action):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run an entry point and leave the process with its exit code: one line for a person, the causes for the log."""
+    """Run a command and end the process with its exit code. An error prints one line; the log has more."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # At INFO these libraries log about themselves ("Closing down clientserver connection").
     for library in ("py4j", "petastorm", "botocore", "urllib3", "faiss"):
@@ -53,7 +53,7 @@ def run(main: Callable[[], None]) -> None:
         sys.stderr.write(f"error: {stopped}\n")
         raise
     except FashionError as error:
-        # What an error without a cause has to say is in its line.
+        # An error without a cause is told completely by its line.
         found = [*errors.causes(error)]
         for cause in found if len(found) > 1 else ():
             logger.error("%s %s", _place(cause), errors.one_line(cause) if cause is not error else type(error).__name__)
@@ -68,7 +68,7 @@ def run(main: Callable[[], None]) -> None:
 
 @contextmanager
 def _until_nobody_reads() -> Iterator[None]:
-    """End quietly where whoever read the output has closed it, as `head` does after ten lines."""
+    """End without an error when the reader of the output closes it, as `head` does."""
     try:
         yield
         sys.stdout.flush()
@@ -76,12 +76,12 @@ def _until_nobody_reads() -> Iterator[None]:
         output, poll = sys.stdout.fileno(), select.poll()
         poll.register(output, 0)
         if not any(event & select.POLLERR for _, event in poll.poll(0)):
-            raise  # it was a pipe of Spark's
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # Python flushes once more when it ends
+            raise  # the closed pipe was one of Spark's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # Python flushes standard output once more at exit
 
 
 def _place(error: BaseException) -> str:
-    """Where our code raised an error, or called what raised it: file, line and function."""
+    """Return file, line and function of the last frame of our own code in an error's traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [
         frame for frame in frames if any(f"{os.sep}{name}{os.sep}" in frame.filename for name in _PACKAGES)
@@ -91,9 +91,9 @@ def _place(error: BaseException) -> str:
 
 @contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
-    """Raise `Stopped` in the body at a SIGTERM, which otherwise ends Python without a word.
+    """Raise `Stopped` in the body at a SIGTERM, which otherwise ends Python without a message.
 
-    A second signal is ignored: it must not interrupt what the first one set off.
+    A second SIGTERM is ignored, so that it cannot interrupt the clean-up.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:

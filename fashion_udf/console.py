@@ -1,4 +1,4 @@
-"""Plain text for people: tables in aligned columns, and summaries of counts."""
+"""Text for the terminal: tables in aligned columns, and summaries of counts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """Plain-text tables of a run's counts, such as `accepted`, `status.ok` and `decision.review`.
+    """Return a run's counts, such as `accepted`, `status.ok` and `decision.review`, as tables of text.
 
-    Counts without a dot come first, as they are; the others form one table per word before the dot, largest count
-    first, with shares.
+    The first table has the counts without a dot. The others form one table for each word before the dot, with shares,
+    the largest count first.
     """
     groups: dict[str, dict[str, int]] = {}
     for key, count in counts.items():
@@ -24,7 +24,7 @@ def summary(counts: Mapping[str, int]) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Plain text in aligned columns, numbers to the right; control characters from the data are shown, not sent."""
+    """Return rows as text in aligned columns, with numbers to the right and control characters escaped."""
     data = [list(row) for row in rows]
     texts = [[_plain(name) for name in columns], *([_cell(value) for value in row] for row in data)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
@@ -52,5 +52,5 @@ def _cell(value: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """Show control characters as text: an escape sequence in a product's id must not reach the terminal."""
+    """Escape control characters: an escape sequence in a product id must not reach the terminal."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

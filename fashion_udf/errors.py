@@ -1,31 +1,31 @@
-"""Every exception this project raises on purpose, and the exit code a job ends with.
+"""The exceptions that this project raises on purpose, and the exit code of each.
 
-    FashionError                 exit 1: anything else
+    FashionError                 exit 1: any other failure
     ├── InputError               exit 2: bad arguments, config or input; nothing was published
     │   ├── ConfigError          an unknown key, a wrong type, an unknown name
     │   ├── CatalogError         a missing column, null or repeated ids, an unreadable source
     │   ├── BundleError          a missing, altered or malformed model bundle
     │   └── EnvironmentUnsupportedError   a Spark, Python or library version outside the supported range
-    ├── GateRefusedError         exit 3: an audit gate refused the table; yesterday's stays published
+    ├── GateRefusedError         exit 3: an audit gate refused the table; the previous table stays published
     ├── CommitConflictError      exit 4: another run published first
-    ├── CommitUnknownError       exit 1: the store did not say whether the commit landed
-    ├── CredentialsError         exit 1: the store does not accept the credentials, or not any more
-    ├── StoreUnavailableError    exit 1: the store has answered nobody for minutes
-    ├── OutOfMemoryError         exit 1: the run needed more memory than Spark, or the machine, has
+    ├── CommitUnknownError       exit 1: it is unknown whether the store accepted the commit
+    ├── CredentialsError         exit 1: credentials are missing, expired or refused
+    ├── StoreUnavailableError    exit 1: the store has failed for minutes, for every caller
+    ├── OutOfMemoryError         exit 1: the run needed more memory than Spark or the machine has
     ├── SnapshotError            exit 1: the snapshot log or its files are damaged
-    └── EngineError              exit 1: the model engine failed, or failed its golden rows on this host
+    └── EngineError              exit 1: the engine failed, or gave wrong results for its golden rows on this host
 
-    Stopped                      exit 143: the process was told to end; no failure of ours, so no FashionError
+    Stopped                      exit 143: a signal ended the process; this is no failure, so no FashionError
 
-Messages are one line: what was expected, then "Received: ...", then what to do. A bad row is never an exception: it
-is a status in the output table (`fashion_udf.schema.Status`).
+A message is one line: what was expected, then "Received: ...", then what to do. A bad row is never an exception. It
+has a status in the output table (`fashion_udf.schema.Status`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-_LINE = 1000  # characters of a foreign error in one line
+_LINE = 1000  # maximum of characters of another library's error in one line
 
 
 class FashionError(Exception):
@@ -69,19 +69,19 @@ class CommitConflictError(FashionError):
 
 
 class CommitUnknownError(FashionError):
-    """The store failed in a way that leaves open whether the commit landed."""
+    """It is unknown whether the store accepted the commit."""
 
 
 class CredentialsError(FashionError):
-    """There are no credentials for a store, or it does not accept them, or not any more."""
+    """Credentials for a store are missing, expired or refused."""
 
 
 class StoreUnavailableError(FashionError):
-    """A store failed again and again, whoever asked it."""
+    """A store failed for minutes, for every caller."""
 
 
 class OutOfMemoryError(FashionError):
-    """The run died because it needed more memory than Spark, or the machine, has."""
+    """The run needed more memory than Spark or the machine has."""
 
 
 class SnapshotError(FashionError):
@@ -89,16 +89,16 @@ class SnapshotError(FashionError):
 
 
 class EngineError(FashionError):
-    """The model engine could not start, or failed its golden rows on this host."""
+    """The engine could not start, or gave wrong results for its golden rows on this host."""
 
 
 class Stopped(SystemExit):
-    """The process was told to end, as a scheduler does with SIGTERM; the next run goes on where this one stopped.
+    """A signal ended the process, such as a scheduler's SIGTERM. The next run continues where this one stopped.
 
-    It is no `Exception`: what catches every failure of a step lets it pass.
+    It is no `Exception`, so that code which catches every failure of a step does not catch it.
     """
 
-    exit_code = 143  # 128 + SIGTERM, as a shell gives
+    exit_code = 143  # 128 + SIGTERM, as in a shell
 
     def __init__(self, by: str) -> None:
         super().__init__(self.exit_code)
@@ -109,12 +109,12 @@ class Stopped(SystemExit):
 
 
 def one_line(error: BaseException) -> str:
-    """Return the text of an error in one line; a foreign one begins with its type, and loses its stack frames."""
+    """Return an error as one line. For an error of another library, the type is added and stack frames are removed."""
     if isinstance(error, (FashionError, Stopped)):
         return str(error)
     text = ""
     try:
-        # The first line of a Py4JJavaError names a call of py4j; Java's own message says what happened.
+        # The first line of a Py4JJavaError names a call of py4j. The Java exception says what happened.
         text = str(getattr(error, "java_exception", error))
     except Exception:  # the JVM is gone
         text = str(error.args)
@@ -125,7 +125,7 @@ def one_line(error: BaseException) -> str:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, what caused it, what caused that, and so on, as a traceback shows them."""
+    """Yield an error and the chain of its causes, as a traceback shows them."""
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:

@@ -1,4 +1,4 @@
-"""Local files that are whole or absent after a crash: written beside their name, synced, renamed."""
+"""Local files that are complete or absent after a crash: written under a temporary name, synced, renamed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Give a local file new content in one atomic, durable step."""
+    """Replace the content of a local file in one atomic, durable step."""
     beside = temporary(path)
     try:
         write_synced(beside, data)
@@ -24,7 +24,7 @@ def make_directory(path: Path) -> None:
     if path.is_dir():
         return
     make_directory(path.parent)
-    with contextlib.suppress(FileExistsError):  # another writer of the same table was faster
+    with contextlib.suppress(FileExistsError):  # another process created it first
         os.mkdir(path)
     sync(path.parent)
 
@@ -39,12 +39,12 @@ def sync(path: Path) -> None:
 
 
 def temporary(path: Path) -> Path:
-    """A name beside `path` that no reader's pattern such as "*.json" or "*.parquet" matches."""
+    """Return a temporary name beside `path` that patterns such as "*.json" or "*.parquet" do not match."""
     return path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a file that is not there yet, and force it to the disk."""
+    """Write a new file and force it to the disk."""
     with open(path, "xb") as file:
         file.write(data)
         file.flush()
@@ -52,6 +52,6 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a left-over, if that can be done."""
-    with contextlib.suppress(OSError):  # a left-over is harmless; an error here would hide the outcome
+    """Remove a temporary file, and ignore errors."""
+    with contextlib.suppress(OSError):  # the file is harmless; an error here would hide the real outcome
         os.unlink(path)

@@ -1,4 +1,4 @@
-"""What a person sees while something works: rows done, rows per second, the time left."""
+"""Progress on the terminal or in a log: rows done, rows per second, the time left."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SHARE_BETWEEN_LINES = 0.05
 
 
 class Progress(Protocol):
-    """Follows a count of rows."""
+    """Shows how many rows are done."""
 
     def update(self, done_rows: int, detail: str = "") -> None:
-        """Set the number of rows done; more than the total (a task ran twice) counts as the total."""
+        """Set the number of rows done. A number above the total (a task ran twice) counts as the total."""
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def progress(
         total_rows: rows to do.
         stream: where to write; standard error if None.
         label: what happens to a row, in the past tense.
-        clock: seconds, from any origin; for tests of the plain lines.
+        clock: returns seconds, from any origin. Tests of the plain lines replace it.
     """
     stream = stream or sys.stderr
     if stream.isatty() and importlib.util.find_spec("rich"):
@@ -44,7 +44,7 @@ def progress(
 
 
 class _Lines:
-    """A line whenever 10 s have passed or 5 % more is done, so that a log stays short and shows a stall."""
+    """Writes a line after 10 s or 5 % of the rows, so that a log stays short and shows a stall."""
 
     def __init__(self, total_rows: int, stream: TextIO, label: str, clock: Callable[[], float]) -> None:
         self._total = total_rows
@@ -101,7 +101,7 @@ def _bar(total_rows: int, stream: TextIO, label: str) -> Iterator[Progress]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people, such as `12 s`, `3 min 05 s` or `2 h 07 min`."""
+    """Return a duration as text, such as `12 s`, `3 min 05 s` or `2 h 07 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

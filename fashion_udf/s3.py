@@ -1,7 +1,7 @@
-"""S3 and stores that speak its protocol: one section of settings, for boto3 and for Spark's s3a alike.
+"""S3 and compatible stores: one section of settings for boto3 and for Spark's s3a.
 
-Credentials come from the usual chain of providers alone (environment, profile, web identity, instance role), on each
-machine by itself: they are in no setting, and travel with no task.
+Each machine gets its credentials from the usual chain of providers (environment, profile, web identity, instance role).
+No setting and no task holds credentials.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from pydantic import Field, field_validator
 from fashion_udf.errors import CredentialsError
 from fashion_udf.sections import Section
 
-#: The setting for where s3a finds credentials: by default in the environment and of instances, and boto3 looks at more.
-#: A key in Hadoop's own configuration, which some clusters have, comes first as it does by default.
+#: The setting of s3a's credential providers. By default s3a knows fewer providers than boto3. A key in Hadoop's own
+#: configuration, which some clusters have, still comes first.
 PROVIDERS = "fs.s3a.aws.credentials.provider"
 _CREDENTIALS = (
     "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
     "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
 )
-#: The chain of the SDK that Hadoop has, by the start of Hadoop's version: from 3.4 on it is version 2.
+#: The providers' chain of the AWS SDK that Hadoop uses. From Hadoop 3.4 on, that is version 2 of the SDK.
 _CHAIN_OF_SDK_1 = "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"
 _CHAIN_OF_SDK_2 = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
-#: Codes of credentials that were good once, and of those that never were.
+#: Error codes of expired credentials, and of credentials that were never valid.
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired")
 _NOT_ACCEPTED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId")
-#: What botocore raises where no provider has credentials that it can use.
+#: Exceptions of botocore where no provider has usable credentials.
 _NO_CREDENTIALS: tuple[str, ...] = (
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -38,21 +38,21 @@ _NO_CREDENTIALS: tuple[str, ...] = (
 )
 _NO_CREDENTIALS += ("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError", "InvalidConfigError")
 
-#: Requests are signed for a region, also where the store has none.
+#: A request is signed for a region, even if the store has no regions.
 REGION_OF_COMPATIBLE_STORES = "us-east-1"
 
 
 class S3Settings(Section):
-    """Where S3 is and how it is asked. There is no place for credentials here, on purpose."""
+    """Where S3 is, and how requests are made. Credentials are no settings, on purpose."""
 
     endpoint_url: str | None = None  # of a compatible store; null: AWS
-    region: str | None = None  # null: what the environment or the profile says
+    region: str | None = None  # null: the region of the environment or the profile
     path_style: bool = False  # http://host/bucket/key instead of http://bucket.host/key
-    sse_kms_key: str | None = None  # id or ARN of the KMS key that encrypts what is written; null: the bucket's default
-    requester_pays: bool = False  # reading costs the reader
-    connections: int = Field(32, ge=1, le=1024)  # of boto3, open at a time, of a process
-    timeout: float = Field(20.0, gt=0, le=300)  # seconds without a byte; half of it for the connection to open
-    attempts: int = Field(5, ge=1, le=20)  # of a request that may be repeated, the first one included
+    sse_kms_key: str | None = None  # id or ARN of the KMS key for written objects; null: the bucket's default
+    requester_pays: bool = False  # the reader pays for requests
+    connections: int = Field(32, ge=1, le=1024)  # maximum of open connections of boto3 in a process
+    timeout: float = Field(20.0, gt=0, le=300)  # seconds without a byte; half of it to open the connection
+    attempts: int = Field(5, ge=1, le=20)  # of a request that may be repeated, with the first one
 
     @field_validator("endpoint_url")
     @classmethod
@@ -70,12 +70,12 @@ class S3Settings(Section):
 
     @property
     def request(self) -> dict[str, str]:
-        """What every call that reads is given: `client.get_object(..., **settings.request)`."""
+        """Arguments of every call that reads: `client.get_object(..., **settings.request)`."""
         return {"RequestPayer": "requester"} if self.requester_pays else {}
 
     @property
     def encryption(self) -> dict[str, str]:
-        """What every call that writes an object is given."""
+        """Arguments of every call that writes an object."""
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.sse_kms_key} if self.sse_kms_key else {}
 
 
@@ -86,22 +86,23 @@ _lock = threading.Lock()
 def client(settings: S3Settings, attempts: int | None = None) -> Any:
     """Return the S3 client of this process; threads may share it.
 
-    It is made at the first call, and anew in a forked process: connections and locks of a parent are of no use there.
+    The first call makes the client. A forked process makes a new one, because it cannot use the connections and locks
+    of its parent.
 
     Args:
         settings: where S3 is.
-        attempts: 1 for a call whose repetition means something else, such as a conditional write that may have landed,
-            and for a caller with retries of its own; None: those of the settings.
+        attempts: 1 where a repetition would mean something else, as for a conditional write, and for a caller with its
+            own retries. None means the number in the settings.
     """
     key = (settings, settings.attempts if attempts is None else attempts)
     if (found := _clients.get(key)) is None:
-        with _lock:  # making a client from two threads at a time fails now and then
+        with _lock:  # boto3 sometimes fails if two threads make a client at the same time
             found = _clients.get(key) or _clients.setdefault(key, _new_client(*key))
     return found
 
 
 def forget_clients() -> None:
-    """Let the next call make clients anew, with the credentials that the providers have then."""
+    """Drop the clients: the next call makes new ones, with the providers' credentials of that time."""
     with _lock:
         _clients.clear()
 
@@ -110,7 +111,7 @@ def _new_client(settings: S3Settings, attempts: int) -> Any:
     import boto3
     from botocore.config import Config
 
-    # Compatible stores need not know of the checksums that newer SDKs add by themselves.
+    # Some compatible stores refuse the checksums that newer SDKs add by default.
     checksums = "when_required" if settings.endpoint_url else "when_supported"
     session = boto3.session.Session()
     region = settings.region or (settings.endpoint_url and (session.region_name or REGION_OF_COMPATIBLE_STORES))
@@ -134,34 +135,34 @@ def _new_client(settings: S3Settings, attempts: int) -> Any:
 def _after_fork() -> None:
     global _lock
     _clients.clear()
-    _lock = threading.Lock()  # a thread of the parent may have held it
+    _lock = threading.Lock()  # a thread of the parent process may hold the old lock
 
 
 os.register_at_fork(after_in_child=_after_fork)
 
 
 def error_code(error: Exception) -> str:
-    """Return the code that S3 answered with, or the name of what botocore raised without an answer."""
+    """Return the error code of S3's answer, or the name of botocore's exception if there was no answer."""
     answer: dict[str, Any] = getattr(error, "response", None) or {}
     return str(answer.get("Error", {}).get("Code") or type(error).__name__)
 
 
 def credentials_error(error: Exception) -> CredentialsError | None:
-    """Return what to raise in place of an error that other credentials would mend; None for any other error."""
+    """Return the error to raise if credentials are the cause; None for any other cause."""
     code = error_code(error)
     if code not in (*EXPIRED, *_NOT_ACCEPTED, *_NO_CREDENTIALS):
         return None
     return CredentialsError(
         "Expected credentials that S3 accepts until the run ends, from the environment, a profile or a role. "
-        f"Received: {code}. What is done is kept: renew them and run again"
+        f"Received: {code}. Renew the credentials and run again; finished work is kept"
     )
 
 
 def location(uri: str) -> tuple[str, str]:
-    """Return bucket and key of an `s3:` or `s3a:` URI. The key is taken as it stands: `%`, `+` and `?` are its own.
+    """Return bucket and key of an `s3:` or `s3a:` URI. The key is not decoded: `%`, `+` and `?` belong to it.
 
     Raises:
-        ValueError: there is no bucket.
+        ValueError: the URI has no bucket.
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
@@ -171,7 +172,7 @@ def location(uri: str) -> tuple[str, str]:
 
 
 def object_store_options(settings: S3Settings) -> dict[str, str]:
-    """Return what deltalake's object store needs, credentials of the providers included: for this process alone."""
+    """Return the options of deltalake's object store, with the providers' credentials. For this process only."""
     import boto3
 
     session = boto3.session.Session()
@@ -188,18 +189,18 @@ def object_store_options(settings: S3Settings) -> dict[str, str]:
 
 
 def hadoop_settings(settings: S3Settings, hadoop_version: str) -> dict[str, str]:
-    """Return the settings of Hadoop's s3a that mean the same, by key; for Spark each begins with `spark.hadoop.`.
+    """Return the equivalent settings of Hadoop's s3a, by key. For Spark, prefix each key with `spark.hadoop.`.
 
-    What the section leaves at its default is left at Hadoop's own, or at what the cluster says.
+    A setting at its default is left out, so that Hadoop's or the cluster's own default holds.
 
     Args:
-        settings: of the job.
-        hadoop_version: of the client that Spark runs with, such as `3.4.2`.
+        settings: the job's section `s3`.
+        hadoop_version: version of Spark's Hadoop client, such as `3.4.2`.
     """
     chain = _CHAIN_OF_SDK_1 if hadoop_version.startswith("3.3") else _CHAIN_OF_SDK_2
     found = {PROVIDERS: ",".join((*_CREDENTIALS, chain))}
     if settings.endpoint_url:
-        # A compatible store need not know of checksums that are not required.
+        # Some compatible stores refuse checksums that are not required.
         found |= {"fs.s3a.endpoint": settings.endpoint_url, "fs.s3a.checksum.calculation.enabled": "false"}
     if settings.endpoint_url or settings.region:
         found["fs.s3a.endpoint.region"] = settings.region or REGION_OF_COMPATIBLE_STORES

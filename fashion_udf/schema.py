@@ -1,7 +1,7 @@
-"""The column names, types and closed word lists that cross borders, each declared once.
+"""Column names, types and enumerations that several packages share, each declared once.
 
-Schemas are Arrow schemas; `to_spark` renders them for Spark, so that Parquet files, data frames and UDF results cannot
-drift apart. Nothing here imports pyspark at module level: executors and unit tests read this file too.
+The schemas are Arrow schemas. `to_spark` converts them for Spark, so that Parquet files, data frames and UDF results
+have the same columns. This module must not import pyspark when it loads: executors and unit tests import it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ EMBEDDING_SIZE = 256
 
 
 class Status(StrEnum):
-    """What happened to a row. The photo's reason wins over the text's."""
+    """What happened to a row. A problem of the photo takes precedence over a problem of the text."""
 
     OK = "ok"
     IMAGE_NONE = "image_none"  # the row names no photo: not a failure
     IMAGE_MISSING = "image_missing"
-    IMAGE_TRUNCATED = "image_truncated"  # where the decoder can tell; a cut WebP or TIFF is mostly image_corrupt
+    IMAGE_TRUNCATED = "image_truncated"  # if the decoder can tell; a truncated WebP or TIFF is mostly image_corrupt
     IMAGE_UNSUPPORTED = "image_unsupported"
     IMAGE_CORRUPT = "image_corrupt"
     IMAGE_TOO_LARGE = "image_too_large"
@@ -35,14 +35,14 @@ class Status(StrEnum):
     NOT_SCORED = "not_scored"  # the engine refused the row
 
 
-#: Failures that may be over by the next night: such a row is scored again, and never replaces an earlier good result.
+#: Failures that may be over by the next night. Such a row is scored again, and never replaces an earlier good result.
 RETRY_EVERY_RUN = (Status.IMAGE_IO, Status.IMAGE_TIMEOUT)
-#: Statuses of a row that has no failure.
+#: Statuses that are no failures.
 NOT_A_FAILURE = (Status.OK, Status.IMAGE_NONE, Status.TEXT_MISSING)
 
 
 class Modality(StrEnum):
-    """Which inputs the score used."""
+    """Which inputs the model used."""
 
     BOTH = "both"
     IMAGE = "image"
@@ -51,7 +51,7 @@ class Modality(StrEnum):
 
 
 class Decision(StrEnum):
-    """What to do with a category, from thresholds fitted to a target precision."""
+    """How to use a category, by thresholds that were fitted to a target precision."""
 
     AUTO = "auto"
     REVIEW = "review"
@@ -62,13 +62,13 @@ class Action(StrEnum):
     """What a run does with a product."""
 
     CARRY = "carry"  # the published row stays as it is
-    STAGED = "staged"  # a result is there already, of this run or of an interrupted one
+    STAGED = "staged"  # this run, or an interrupted one, has a result already
     SCORE = "score"
-    REST = "rest"  # its photo could not be had on too many nights: the published row stays until something changes
+    REST = "rest"  # the photo was unreachable on too many nights: the published row stays until something changes
 
 
 class Reason(StrEnum):
-    """Why a row was scored in the run that scored it."""
+    """Why a run scored a row."""
 
     NEW = "new"
     IMAGE = "image"
@@ -86,7 +86,7 @@ class CategorySource(StrEnum):
     KEPT = "kept"
 
 
-#: The catalog as every source is mapped into it. Exactly one of `image` (bytes) and `image_uri` is present in a run.
+#: The catalog, to which every source is mapped. A run has exactly one of the columns `image` (bytes) and `image_uri`.
 CATALOG = pa.schema(
     [
         pa.field("product_id", pa.string(), nullable=False),
@@ -100,48 +100,46 @@ CATALOG = pa.schema(
 
 # Terms of a plan and its results:
 #
-# image identity       what tells a photo from every other one and from its own replacement: the version in the catalog
-#                      or, without a version, what is observed: size and time of the file, or the sha256 of the bytes
-#                      (`fingerprint.image_identity`)
-# fingerprint          digests of all that a result depends on: texts, image identity and versions
-# planned fingerprint  the fingerprint of a row in the plan. A photo may be replaced before it is scored: `fingerprint`
-#                      of a result is of the text and the photo that were really scored
-# for_fingerprint      of a result that a run may use: the planned fingerprint of the rows that take it
-#                      (`comparison.usable_results`)
-# known_sha256         of the published photo of a row: if the photo still has these bytes, the row is carried
-# staged_sha256        of the photo of a staged result
+# image identity       identifies one version of a photo: the version in the catalog or, without one, size and time of
+#                      the file, or the sha256 of the bytes (`fingerprint.image_identity`)
+# fingerprint          hash of everything that a result depends on: texts, image identity and versions
+# planned fingerprint  the fingerprint of a row in the plan. A photo may be replaced before it is scored, so the
+#                      `fingerprint` of a result is that of the text and the photo that were really scored
+# for_fingerprint      the planned fingerprint of the rows that use a result (`comparison.usable_results`)
+# known_sha256         sha256 of a row's published photo: if the photo still has these bytes, the row is carried
+# staged_sha256        sha256 of the photo of a staged result
 
-#: What a run plans, a row for each accepted product. Without photos it is small, and it is kept on disk so that every
-#: later step sees the same plan.
+#: The plan of a run: one row for each accepted product, without photos. It is written to disk, so that every later step
+#: reads the same plan.
 PLAN = pa.schema(
     [
         pa.field("product_id", pa.string()),
         pa.field("fingerprint", pa.string()),
-        pa.field("file", pa.string()),  # the file of the catalog that holds the row; null if its source has no files
-        pa.field("row", pa.int64()),  # the row's place in its file; null if Spark reads the photo, or there is none
+        pa.field("file", pa.string()),  # the file of the catalog with this row; null if the source has no files
+        pa.field("row", pa.int64()),  # position in its file; null if Spark reads the photo, or there is none
         pa.field("has_photo", pa.bool_()),
         pa.field("has_text", pa.bool_()),
         pa.field("damaged_text", pa.bool_()),  # a byte that was not UTF-8 became U+FFFD
-        pa.field("further_photos", pa.int32()),  # that the cell names beside the first one
+        pa.field("further_photos", pa.int32()),  # number of photos in the cell after the first one
         pa.field("photo_bytes", pa.int64()),  # null if the plan did not look at photos
         pa.field("by_url", pa.bool_()),  # the photo comes from a host, by https or http
-        pa.field("failed_nights", pa.int32()),  # on which this photo could not be had, before this one; null for none
-        pa.field("action", pa.string()),  # of `Action`
-        pa.field("reason", pa.string()),  # of `Reason`; null if the published row is carried
-        pa.field("known_sha256", pa.string()),  # null if the row is scored whatever the photo's bytes
-        # When the published photo was fetched; null if its host is not asked whether it was modified since.
+        pa.field("failed_nights", pa.int32()),  # earlier nights on which this photo was unreachable; null for none
+        pa.field("action", pa.string()),  # one of `Action`
+        pa.field("reason", pa.string()),  # one of `Reason`; null if the published row is carried
+        pa.field("known_sha256", pa.string()),  # null if the row is scored whatever the photo's bytes are
+        # When the published photo was fetched. Null: the host is not asked whether the photo was modified since.
         pa.field("known_since", pa.timestamp("us", tz="UTC")),
-        pa.field("staged_by", pa.string()),  # id of the run whose result the row takes; null where none is staged
+        pa.field("staged_by", pa.string()),  # id of the run whose result the row uses; null if none is staged
     ]
 )
 
-#: Products whose photo the last runs could not have.
+#: Products whose photo was unreachable in the last runs.
 RETRIES = pa.schema(
     [
         pa.field("product_id", pa.string()),
-        pa.field("fingerprint", pa.string()),  # as planned: another one begins anew
-        pa.field("nights", pa.int32()),  # on which it was tried
-        pa.field("last_night", pa.date32()),  # in UTC; null once it rests
+        pa.field("fingerprint", pa.string()),  # as planned; with another fingerprint the count starts again
+        pa.field("nights", pa.int32()),  # number of nights on which the photo was tried
+        pa.field("last_night", pa.date32()),  # in UTC; null once the row rests
     ]
 )
 
@@ -158,17 +156,17 @@ _ATTRIBUTES = pa.list_(
     )
 )
 
-#: What the model says beside the category. Rows that release 0.1 scored have null in each.
+#: Results of the model beside the category. They are null in rows that release 0.1 scored.
 _SINCE_FORMAT_2 = (
     pa.field("parent_category", pa.string()),  # the family of `category`
     pa.field("parent_confidence", pa.float32()),
     pa.field("parent_decision", pa.string()),  # of `Decision`
-    pa.field("novelty", pa.float32()),  # probability that the product is of no kind that the model knows
+    pa.field("novelty", pa.float32()),  # probability that the product has none of the model's categories
     pa.field("attributes", _ATTRIBUTES),
 )
 
-#: What scoring one row yields: the struct returned by the pandas UDF. Photos are never sent back.
-#: All fields are nullable, as pandas makes them: Spark 4.3 refuses a result whose declared schema says otherwise.
+#: The result of scoring one row: the struct that the pandas UDF returns. It holds no photo.
+#: All fields are nullable, as in pandas: Spark 4.3 refuses a result whose declared schema says otherwise.
 SCORE = pa.schema(
     [
         pa.field("model_category", pa.string()),
@@ -180,21 +178,21 @@ SCORE = pa.schema(
         pa.field("modality", pa.string()),
         pa.field("status", pa.string()),
         pa.field("error", pa.string()),
-        # More than half of the text's tokens are unknown to the tokenizer.
+        # The tokenizer knows less than half of the text's tokens.
         pa.field("text_unreadable", pa.bool_()),
-        # What was observed of the photo that was scored: its sha256, or its file's size and time.
+        # Identity of the scored photo: its sha256, or size and time of its file.
         pa.field("image_identity", pa.string()),
         pa.field("image_sha256", pa.string()),
-        # The photo has the bytes of `known_sha256`: nothing was scored, and the row is carried.
+        # The photo still has the bytes of `known_sha256`: it was not scored, and the row is carried.
         pa.field("unchanged", pa.bool_()),
     ]
 )
 
-#: What a run needs of a score, and nobody else.
+#: Fields of a score that only a run needs.
 _OF_A_RUN = ("model_category", "text_unreadable", "image_identity", "unchanged")
 
-#: The public API's result for a row: the columns of `TAGS` that follow from the row and the model alone. Nullable, as
-#: the fields of `SCORE` are.
+#: The public API's result for a row: the columns of `TAGS` that depend on the row and the model alone. All are
+#: nullable, as in `SCORE`.
 TAG = pa.schema(
     [
         pa.field("category", pa.string()),  # the model's
@@ -203,11 +201,11 @@ TAG = pa.schema(
     ]
 )
 
-#: A score as a run keeps it until it publishes: the result of every row with this planned fingerprint.
+#: A staged score: the result for every row with this planned fingerprint, until the run publishes.
 RESULT = pa.schema(
     [
         pa.field("planned_fingerprint", pa.string()),
-        pa.field("fingerprint", pa.string()),  # as really scored
+        pa.field("fingerprint", pa.string()),  # of the text and the photo that were really scored
         *(field for field in SCORE if field.name != "image_identity"),
         pa.field("model_version", pa.string()),
         pa.field("run_id", pa.string()),
@@ -242,7 +240,7 @@ TAGS = pa.schema(
 
 
 def to_spark(schema: pa.Schema) -> StructType:
-    """Render an Arrow schema as a Spark schema with the same names, types and nullability."""
+    """Return an Arrow schema as a Spark schema with the same names, types and nullability."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     return from_arrow_schema(schema, prefer_timestamp_ntz=False)

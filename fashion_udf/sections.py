@@ -1,6 +1,6 @@
-"""YAML validated into frozen sections; unknown keys are refused by name.
+"""Read YAML into frozen, validated sections. Unknown keys are refused by name.
 
-`load` serves the jobs (`config.JobConfig`) and training (`training.fitting.recipe.Recipe`) alike.
+The jobs (`config.JobConfig`) and training (`training.fitting.recipe.Recipe`) use it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fashion_udf.errors import ConfigError
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, strict about unknown keys."""
+    """A section of the configuration. It is frozen and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,16 +26,16 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 def load(model: type[SectionT], path: str | Path, overrides: Mapping[str, Any] = MappingProxyType({})) -> SectionT:
-    """Read a YAML file, put the overrides in and validate.
+    """Read a YAML file, apply the overrides, and validate the result.
 
     Args:
-        model: what the file describes.
-        path: of the file.
-        overrides: value by dotted key, such as `input.path`, in the order in which they apply.
+        model: the section that the file describes.
+        path: path of the file.
+        overrides: values by dotted key, such as `input.path`. They apply in their order.
 
     Raises:
-        ConfigError: the file cannot be read or parsed, or a key or value is not accepted; the message names every
-            offending key.
+        ConfigError: the file cannot be read or parsed, or a key or value is not accepted. The message names every
+            such key.
     """
     try:
         tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -53,10 +53,10 @@ def load(model: type[SectionT], path: str | Path, overrides: Mapping[str, Any] =
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """Read `key.path=value` words of a command line; the values are YAML.
+    """Parse the arguments `key.path=value` of a command line. The values are YAML.
 
     Raises:
-        ConfigError: a word is malformed.
+        ConfigError: an argument is malformed.
     """
     overrides: dict[str, Any] = {}
     for word in words:

@@ -74,7 +74,7 @@ def test_a_loaded_config_cannot_be_changed(tmp_path: Path) -> None:
         (
             MINIMAL,
             ["output.path=a/{b}"],
-            "output.path: Value error, expected no '{': Spark would take it for a pattern",
+            "output.path: Value error, expected no '{': Spark would read the path as a pattern",
         ),
         (MINIMAL, ["engine"], "Expected --set key=value. Received: 'engine'"),
         (MINIMAL, ["bundle=[1"], r"Expected a YAML value in --set bundle=\.\.\. Received: '\[1'"),

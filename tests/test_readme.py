@@ -10,8 +10,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
+from fashion_udf import config
 from fashion_udf.commands.main import COMMANDS as COMMANDS_BY_NAME
+from fashion_udf.config import JobConfig
 from fashion_udf.photos.decode import ALLOWED_FORMATS
 from fashion_udf.samples import catalog, parquet
 from fashion_udf.schema import TAGS
@@ -59,6 +62,11 @@ def test_the_tagging_command_and_the_query_below_it_give_the_table(tmp_path: Pat
         connection.execute((tmp_path / "tags" / "tags" / "current.sql").read_text(encoding="utf-8"))
         for query in queries:
             assert connection.execute(query).fetchall()
+
+
+def test_the_configuration_of_a_catalog_is_accepted() -> None:
+    (tree,) = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL))
+    assert config.validate(JobConfig, tree, "README.md").input.columns.title == "name"
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if not re.match(TRAINING_OR_MAKE, command)])

@@ -1,12 +1,12 @@
-"""Measure what decoding large JPEGs cheaper costs: `python -m training.draft_effect --bundle builtin --data DIR`.
+"""Measure the effect of cheaper decoding of large JPEGs: `python -m training.draft_effect --bundle builtin --data DIR`.
 
-`fashion_udf.photos.resize.DRAFT_MARGIN` is chosen by this table. Each photo of a split is enlarged to sizes that shops
-deliver, written as a JPEG of about 130 KB, and decoded at its full size and with several margins. Printed are processor
-time, the difference of pixels from the full decode (in levels, 0 to 255), and how the model's answers change. For
-comparison, the same photo is written once more as a JPEG of quality 75, as image servers do, and decoded at full size.
+The table decides the value of `fashion_udf.photos.resize.DRAFT_MARGIN`. Each photo of a split is enlarged to sizes of
+shops, encoded as a JPEG of about 130 KB, and decoded at full size and with several margins. The table has the CPU time,
+the difference of pixels from the full decode (in levels, 0 to 255), and the changes of the model's answers. For
+comparison, the same photo is encoded as a JPEG of quality 75, as image servers do, and decoded at full size.
 
-`--filters` compares the filters that shrink the decoded photo with the one in use, at the margin in use: each alone,
-and after an average over whole blocks of pixels ("gap 1": another picture only where twice the size was decoded).
+`--filters` compares the filters that shrink the decoded photo with the filter in use, at the margin in use: each filter
+alone, and after an average over whole blocks of pixels ("gap 1", which differs only if twice the size was decoded).
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ FULL, AGAIN = "full", "full, quality 75"
 
 @dataclass(frozen=True)
 class Decode:
-    """How a photo becomes a square."""
+    """How a photo is decoded to a square."""
 
-    margin: float | None  # for `fashion_udf.photos.resize.draft`; None: a full decode
+    margin: float | None  # for `fashion_udf.photos.resize.draft`; None means a full decode
     resample: Image.Resampling = resize.FILTER
     reducing_gap: float | None = None  # for `fashion_udf.photos.resize.square`
 
 
-#: What is compared with the first of them.
+#: The decodes that are compared with the first one.
 MARGINS: Mapping[str, Decode] = {
     FULL: Decode(None),
     **{f"margin {margin:g}": Decode(margin) for margin in (2.0, 1.5, 1.0)},
@@ -62,7 +62,7 @@ FILTERS: Mapping[str, Decode] = {
     for resample in (resize.FILTER, Image.Resampling.BILINEAR, Image.Resampling.HAMMING, Image.Resampling.BOX)
     for ending, gap in (("", None), (", gap 1", 1.0))
 }
-#: Width, height and grain: enlarging brings back no detail near one pixel, so noise stands for it in one form.
+#: Width, height and grain. Enlarging gives no details of one pixel, so one form adds noise instead.
 FORMS: Mapping[str, tuple[int, int, float]] = {
     "1080 x 1440": (1080, 1440, 0.0),
     "1440 x 1080": (1440, 1080, 0.0),
@@ -80,12 +80,12 @@ class Effect:
 
     milliseconds: NDArray[np.float64]  # [n], processor time of the decode
     difference: NDArray[np.float64]  # [n, 3]: mean, largest and mean squared difference from the first decode
-    labels: NDArray[np.int32]  # [n]; -1: of a category that the model does not know
+    labels: NDArray[np.int32]  # [n]; -1 for a category that the model does not know
     logits: Mapping[Modality, NDArray[np.float32]]  # [n, K + 1]
 
 
 def main() -> None:
-    """Parse arguments, measure, print a table for each form and one for all."""
+    """Parse arguments, measure, and print a table for each form and one for all forms."""
     parser = cli.ArgumentParser(
         prog="python -m training.draft_effect",
         description=__doc__,
@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def photographed(folder: Path, limit: int) -> pa.Table:
-    """Return the first rows of a split, `limit` at most, without those whose photo is absent or broken."""
+    """Return at most `limit` first rows of a split, without rows whose photo is missing or broken."""
     files = dataset.require_plain_parquet(folder)
     rows = pq.read_table(files, columns=dataset.TRAINING_SET.names)[:limit]
     whole = [decode.decode(photo).pixels is not None for photo in rows["image"].to_pylist()]
@@ -121,10 +121,10 @@ def measure(
     """Measure decodes on photos enlarged to one of `FORMS`.
 
     Args:
-        model: what predicts.
-        rows: of `training.data.dataset.TRAINING_SET`; each has a photo.
+        model: the model.
+        rows: rows with the columns of `TRAINING_SET`, each with a photo.
         form: a key of `FORMS`.
-        decodes: the first one is what the others are compared with.
+        decodes: the decodes to compare with the first one.
     """
     effects: dict[str, Effect] = {}
     first = np.empty(0, np.uint8)
@@ -151,7 +151,7 @@ def enlarged(photo: bytes, form: str) -> bytes:
 
 
 def decoded(data: bytes, size: int, how: Decode) -> NDArray[np.uint8]:
-    """Decode an upright JPEG as `photos.decode.decode`, but in any way."""
+    """Decode an upright JPEG like `photos.decode.decode`, with the settings `how`."""
     with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
         extent = None if how.margin is None else resize.draft(image, size, how.margin)
         whole = resize.eight_bit(image)
@@ -181,7 +181,7 @@ def _pixel_cells(forms: Sequence[Mapping[str, Effect]], name: str) -> list[str]:
 
 
 def _model_cells(forms: Sequence[Mapping[str, Effect]], name: str, manifest: Manifest) -> list[str]:
-    """Return, by modality: rows of another category than by the first decode, accuracy, mean change of confidence."""
+    """Return, by modality: rows whose category differs from the first decode's, accuracy, mean change of confidence."""
     cells, first = [], next(iter(forms[0]))
     for modality in _MODALITIES:
         logits, full = (np.concatenate([each[key].logits[modality] for each in forms]) for key in (name, first))

@@ -1,11 +1,11 @@
 """Measure a bundle on labelled products: `python -m training.evaluate --bundle builtin --data DIR --report DIR`.
 
-The bundle runs with the same decoder, tokenizer and engine as scoring: with photo and text (both), with the photo alone
-(image) and with the text alone (text). Printed are accuracy, precision, recall and F1, top-3 accuracy, calibration
-error and decisions; the published figures and a baseline that only counts words; the robustness set, the same products
-with texts as other shops write them; parents, attributes and unknown products; and what a product shares with its
-nearest neighbours. `--titles FILE.csv` measures more titles, each alone. The report adds a table by category, pictures,
-the surest mistakes and labels that are likely wrong, in one HTML file.
+The bundle runs with the same decoder, tokenizer and engine as scoring: with photo and text (both), with only the photo
+(image) and with only the text (text). The command prints accuracy, precision, recall and F1, top-3 accuracy,
+calibration error and decisions; the published figures, and a baseline that only counts words; the robustness set (the
+same products with texts as other shops write them); parents, attributes and unknown products; and the properties that a
+product shares with its nearest neighbours. `--titles FILE.csv` also measures the titles of a file, without photos. The
+report adds a table by category, pictures, the most confident mistakes and probably wrong labels, in one HTML file.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .evaluation import evaluate_bundle, report, tables
 
 
 def main() -> None:
-    """Parse arguments, evaluate, print tables and write the files that the arguments name."""
+    """Parse arguments, evaluate, print the tables and write the requested files."""
     parser = _parser()
     arguments = parser.parse_args()
     if arguments.neighbours < 0:
         parser.error(f"Expected --neighbours to be 0 or more. Received: {arguments.neighbours}")
     for folder in (arguments.report, arguments.json and arguments.json.parent):
-        if folder:  # made first: a folder that cannot be written must not cost the passes
+        if folder:  # created first, because a folder that cannot be written must fail before the long evaluation
             folder.mkdir(parents=True, exist_ok=True)
     options = evaluate_bundle.Options(
         bundle=arguments.bundle,
@@ -41,7 +41,7 @@ def main() -> None:
     )
     evaluated = evaluate_bundle.evaluate(options)
     first, *others = tables.tables(evaluated.figures)
-    sys.stdout.write(first.as_text())  # no title above it: the columns are the first line of the output
+    sys.stdout.write(first.as_text())  # without a title, so that the first line of the output has the columns
     for table in others:
         sys.stdout.write(f"\n{table.title}\n\n{table.as_text()}")
     if arguments.json:
@@ -68,10 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=10,
         metavar="N",
-        help="nearest products of the train split to look at (default: 10); 0 saves the pass over that split",
+        help="number of nearest products of the train split (default: 10); 0 skips the pass over that split",
     )
     parser.add_argument(
-        "--titles", type=Path, metavar="FILE", help="a CSV file with the columns title and category, to measure too"
+        "--titles", type=Path, metavar="FILE", help="also measure a CSV file with the columns title and category"
     )
     parser.add_argument("--no-baseline", action="store_true", help="leave out TF-IDF and logistic regression on titles")
     return parser

@@ -1,16 +1,15 @@
-"""A finished training run to a model bundle: `python -m training.export --run DIR --output DIR --data DIR`.
+"""Make a model bundle of a finished training run: `python -m training.export --run DIR --output DIR --data DIR`.
 
-    1. weights are rounded to half precision, so that every figure is computed from what is released;
+    1. weights are rounded to half precision, so that every figure describes the released weights;
     2. with --data, an int8 model is quantized from the rounded weights (`training.release.quantization`);
-    3. with --data, every precision is run on validation and test in all forms, calibrated on its own answers for
+    3. with --data, every precision runs on validation and test in all forms, is calibrated on its own outputs for
        validation, and measured on test; without --data, f32 has the calibration and the figures of the run;
     4. golden rows are chosen and computed with the Keras model;
     5. every engine and precision is compared with them (`training.release.parity`): one that differs is not offered;
-    6. the release gate: the limits of the recipe, and with --replaces the bundle that is replaced;
-    7. the manifest, the model card and the files are written, and read back: a bundle that the gate refuses to
-       OUTPUT.refused.
+    6. the release gate checks the limits of the recipe and, with --replaces, the replaced bundle;
+    7. the manifest, the model card and the files are written and verified, in OUTPUT.refused if the gate refuses them.
 
-The same run gives the same bytes with the same library versions and, for int8, on the same machine: a bundle holds no
+The same run gives the same bytes with the same library versions and, for int8, on the same machine: a bundle has no
 time, path or host.
 """
 
@@ -51,21 +50,21 @@ _LIBRARIES = ("keras", "nncf", "numpy", "openvino", "pillow", "pyarrow", "safete
 def export(
     model: keras.Model, facts: Facts, output: Path, data: Path | None = None, replaces: str | None = None
 ) -> str:
-    """Write a bundle from a trained model; the model's weights are rounded in place.
+    """Write a bundle from a trained model. The model's weights are rounded in place.
 
     Args:
-        model: as built by `fashion_udf.model.architecture.build_model`.
-        facts: what the manifest and the model card say.
+        model: a model of `fashion_udf.model.architecture.build_model`.
+        facts: facts for the manifest and the model card.
         output: a directory that does not exist yet.
-        data: the training set of the run; None: only f32 is offered, with the calibration and figures of the run.
-        replaces: a bundle, than which no form of the text may be much worse; needs `data`.
+        data: the training set of the run. Without it, only f32 is offered, with the calibration and figures of the run.
+        replaces: the bundle to replace: no form of the text may be much worse than with it. Needs `data`.
 
     Returns:
         The model_version.
 
     Raises:
         BundleError: half precision cannot hold a weight, no engine passes parity, the directory exists, or a limit is
-            missed: the bundle is then in `<output>.refused`.
+            missed. In the last case the bundle is in `<output>.refused`.
         CatalogError: `data` lacks a split, or is another training set than the run's.
     """
     refused = _new_directories(output)
@@ -88,7 +87,7 @@ def export(
 
 
 def _new_directories(output: Path) -> Path:
-    """Return where a refused bundle goes. That a directory exists is told before everything is measured."""
+    """Return the directory of a refused bundle. Refuse existing directories before the long measuring."""
     refused = output.with_name(f"{output.name}.refused")
     for directory in (output, refused):
         if directory.exists():
@@ -116,7 +115,7 @@ def _manifest(facts: Facts) -> Manifest:
             max_tokens=tokenizer.MAX_TOKENS,
             vocabulary_size=facts.recipe["vocabulary_size"],
         ),
-        engines={},  # parity adds those that may be offered
+        engines={},  # parity adds the offered ones
         calibration={precision: dict(by_modality) for precision, by_modality in facts.calibration.items()},
         metrics=dict(facts.metrics),
         training_data=TrainingData(digest=facts.data["digest"], counts=dict(facts.data["counts"])),
@@ -128,7 +127,7 @@ def _manifest(facts: Facts) -> Manifest:
 def _measured(
     manifest: Manifest, families: taxonomy.Taxonomy, measured: Mapping[str, Measured], facts: Facts
 ) -> Manifest:
-    """Return the manifest with a calibration and figures of each measured precision; as it is where none is."""
+    """Return the manifest with the calibration and the figures of each measured precision."""
     if not measured:
         return manifest
     validation = {precision: answers.validation for precision, answers in measured.items()}
@@ -166,7 +165,7 @@ def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str
     """Return the int8 IR; no file where the training set has no photo."""
     digest = run_directory.describe(data)["digest"]
     if digest != facts.data["digest"]:
-        # The model may have been trained on rows that this training set has in its test split.
+        # The model may have been trained on rows of this training set's test split.
         raise CatalogError(
             f"Expected the training set of the run, whose split has the digest {facts.data['digest']}. "
             f"Received: {data} with {digest}"
@@ -189,7 +188,7 @@ def main() -> None:
     parser.add_argument("--name", default="fashion", help="the model's name in the manifest")
     parser.add_argument("--notice", type=Path, metavar="FILE", help="origin and licence of the data, for NOTICE")
     parser.add_argument(
-        "--replaces", metavar="BUNDLE", help="builtin, PATH or PATH@<model_version>: no form may be much worse than it"
+        "--replaces", metavar="BUNDLE", help="the bundle to replace: builtin, PATH or PATH@<model_version>"
     )
     arguments = parser.parse_args()
     if arguments.replaces and not arguments.data:

@@ -1,13 +1,13 @@
-"""Check a host with a GPU before a long run: `python -m training.gpu_check`. A few minutes, on a generated catalog.
+"""Check a host with a GPU before a long run, on a generated catalog: `python -m training.gpu_check`.
 
-    step       the same first steps on the GPU as on the CPU, in float32
+    step       the first steps on the GPU equal those on the CPU, in float32
     training   two epochs of `python -m training.train`, with rows without text and rows without a photo
-    resume     the same run killed after a checkpoint ends as the one that was not
-    export     `python -m training.export` of it, which compares every engine with the Keras model
+    resume     a run that was killed after a checkpoint ends like one that was not killed
+    export     `python -m training.export` of the run, which compares every engine with the Keras model
     speed      photos per second for each batch size in float32 and bfloat16, without and with the input pipeline, and
                the first loss of the two precisions
 
-Each check prints a line; one that fails ends in exit code 1 after the others.
+Each check prints a line. If one fails, the others still run, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from .fitting.recipe import Recipe
 from .fitting.step import SUMS, train_step
 from .fitting.strategy import unused_gpu
 
-#: Relative differences: of the first steps on two devices, which add in other orders; of an epoch's loss in two runs on
-#: one GPU, which adds in another order each time; of the first loss in bfloat16, which has three digits.
+#: Maximum relative differences: of the first steps on two devices, which add in other orders; of an epoch's loss in two
+#: runs on one GPU, which adds in another order each time; of the first loss in bfloat16, which has three digits.
 SAME_STEP, SAME_EPOCH, SAME_BFLOAT16 = 2e-3, 0.05, 0.05
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What is checked, and how large; another one is for the test of this file."""
+    """The size of the checks. The test of this file uses a smaller one."""
 
     device: str = "GPU"
     rows: int = 2048
@@ -58,15 +58,15 @@ class Scale:
 
 
 def run(scale: Scale, folder: Path, write: Callable[[str], object] = sys.stdout.write) -> bool:
-    """Do all checks, write a line for each, and return whether all passed.
+    """Run all checks, write a line for each, and return whether all passed.
 
     Args:
-        scale: what is checked.
+        scale: the size of the checks.
         folder: an empty directory for the catalog and the runs.
-        write: takes the lines.
+        write: writes a line.
 
     Raises:
-        EnvironmentUnsupportedError: TensorFlow does not see the device.
+        EnvironmentUnsupportedError: TensorFlow does not find the device.
     """
     import tensorflow as tf
 
@@ -86,7 +86,7 @@ def _passes(check: Callable[[Scale, Path], Iterator[str]], scale: Scale, folder:
         for line in check(scale, folder):
             write(f"{name:9} {line}\n")
         return True
-    except Exception as error:  # whatever a device does, the other checks say more
+    except Exception as error:  # the other checks run in any case
         logging.getLogger(__name__).info("traceback of %s", name, exc_info=True)
         write(f"{name:9} FAILED: {type(error).__name__}: {' '.join(str(error).split())[:500]}\n")
         return False
@@ -194,7 +194,7 @@ class _Run:
         return self.recipe.batch_size * steps / (time.perf_counter() - started)
 
     def second_epoch(self) -> dict[str, float]:
-        """Return the figures of an epoch whose photos are decoded and whose step is compiled."""
+        """Return the figures of an epoch with decoded photos and a compiled step."""
         epochs, (stage,) = Epochs(self.recipe, self.trained, lambda values, step: None), self.recipe.stages
         position, _ = epochs.run(self.preparation, stage, Position())
         return epochs.run(self.preparation, stage, Position(total_steps=position.total_steps, epoch=1))[1]
@@ -239,7 +239,7 @@ def _require(condition: bool, otherwise: str) -> None:
 def main() -> None:
     """Check the host."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the runs are processes beside this one
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the runs are other processes on the same GPU
     with tempfile.TemporaryDirectory() as folder:
         sys.exit(0 if run(Scale(), Path(folder)) else 1)
 

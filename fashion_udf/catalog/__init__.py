@@ -1,1 +1,1 @@
-"""The catalog: any source to rows of one shape, and public datasets brought into that shape."""
+"""Read a catalog from any source into one schema, and import public datasets."""

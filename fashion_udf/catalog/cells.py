@@ -1,7 +1,7 @@
-"""Cells of a catalog's columns, of whatever type the source has, as the strings and bytes of `CATALOG`, in Spark SQL.
+"""Convert the cells of a catalog, whatever their type, to the strings and bytes of `CATALOG`, in Spark SQL.
 
-Texts are valid UTF-8 afterwards: a byte that is none becomes U+FFFD. Spark itself passes such bytes on, and no reader
-could open a table that has them.
+The resulting texts are valid UTF-8: an invalid byte becomes U+FFFD. Spark itself would pass invalid bytes on, and other
+readers could not open the table.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 Role = Literal["image", "image_uri"]
 
-DAMAGED = "\ufffd"  # in a text: here was a byte that is not UTF-8
-#: What programs write where there is nothing, in lower case.
+DAMAGED = "\ufffd"  # replaces a byte that is not UTF-8
+#: Texts that programs write for a missing value, in lower case.
 NOTHING = ("", "nan", "null", "none", "<na>", "n/a", "nat", "nil", "undefined", "\\n", "#n/a")
-#: Types with exactly one string for a value. A float is not among them: 10000000.0 would be the id "1.0E7".
+#: Types with exactly one string for each value. Floats have several: the id 10000000.0 could become "1.0E7".
 WHOLE_NUMBERS = ("tinyint", "smallint", "int", "bigint")
 TIMES = ("date", "timestamp", "timestamp_ntz")
 _BLANKS = " \t\r\n\u00a0\ufeff"
 _ENDINGS = "jpe?g|jfif|png|webp|gif|bmp|tiff?|avif|heic"
-#: Where a cell names several photos: at a bar; at a comma, semicolon or line end after a name of a photo, or before
-#: another path or URI. A comma elsewhere belongs to the name.
+#: What separates the photos of a cell: a bar; or a comma, semicolon or line end after a photo's file ending, or before
+#: another path or URI. Any other comma belongs to the name.
 _BETWEEN = rf"(?i)\s*\|\s*|(?<=\.(?:{_ENDINGS}))\s*[,;\n]\s*|\s*[,;\n]\s*(?=/|[a-z][a-z0-9+.-]*:/)"
-#: Fields of a struct that hold a photo's bytes, or say where it is.
+#: Fields of a struct that hold the bytes of a photo, or its path or URI.
 _BYTES, _PLACES = ("bytes", "content", "data", "image"), ("url", "uri", "path", "src", "href", "link")
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo column: what it holds, the first photo of each cell, and how many others the cell has.
+    """A photo column: what it holds, the first photo of each cell, and the number of further photos.
 
-    The photos are in the cells as they are, at the first of the `fields` of a struct that is not null; a column that is
-    no struct has one entry, `()`. There are no `fields` where Spark has to make the photo of a cell.
+    `fields` are the paths of struct fields that hold a photo; the first that is not null counts. A column that is no
+    struct has one entry, `()`. `fields` is empty if Spark has to compute the photo of a cell.
     """
 
     role: Role
@@ -48,7 +48,7 @@ class Photo:
 
 
 def at(frame: DataFrame, key: str, fields: Sequence[str]) -> tuple[Column, DataType | None]:
-    """Return a column by its key, or the field that `fields` lead to, and its type; no type if it is not there."""
+    """Return a column by its key, or a field of it, and its type. The type is None if the field is missing."""
     from pyspark.sql.types import StructType
 
     column, kind = frame[quoted(key)], frame.schema[key].dataType
@@ -62,7 +62,7 @@ def at(frame: DataFrame, key: str, fields: Sequence[str]) -> tuple[Column, DataT
 
 
 def is_nan_alone(frame: DataFrame, column: Column, kind: DataType) -> bool:
-    """Whether a column of numbers holds nothing: pandas writes a column without any value so."""
+    """Return whether a column of numbers holds only NaN: pandas writes a column without values this way."""
     from pyspark.sql import functions as F
 
     if kind.simpleString() not in ("float", "double"):
@@ -78,11 +78,11 @@ def valid_text(column: Column, kind: DataType) -> Column:
         column = column.cast("binary").cast("string")
     if hasattr(F, "make_valid_utf8"):
         return F.make_valid_utf8(column)
-    return F.decode(column.cast("binary"), "UTF-8")  # Spark 3.5 replaces what it cannot decode
+    return F.decode(column.cast("binary"), "UTF-8")  # Spark 3.5 replaces invalid bytes
 
 
 def exact_string(column: Column, kind: DataType, times: bool) -> Column | None:
-    """Return a column as strings, None for a type that has several strings for a value; `times` are accepted or not."""
+    """Return a column as strings; None for a type with several strings for a value. `times` allows dates and times."""
     name = kind.simpleString()
     if name in ("string", "binary"):
         return valid_text(column, kind)
@@ -91,14 +91,14 @@ def exact_string(column: Column, kind: DataType, times: bool) -> Column | None:
 
 
 def trimmed(text: Column) -> Column:
-    """Return a text without the blanks around it: spaces, tabs, line ends, and what spreadsheets write for a space."""
+    """Return a text without surrounding spaces, tabs, line ends and no-break spaces."""
     from pyspark.sql import functions as F
 
     return F.btrim(text, F.lit(_BLANKS))
 
 
 def is_text(kind: DataType) -> bool:
-    """Whether a photo column of this type may hold names as well as photos written as text."""
+    """Return whether a photo column of this type may hold either names or photos encoded as text."""
     from pyspark.sql.types import ArrayType, StringType
 
     return isinstance(kind.elementType if isinstance(kind, ArrayType) else kind, StringType)
@@ -108,12 +108,12 @@ def photo(column: Column, kind: DataType, role: Role | None) -> Photo | None:
     """Return what a photo column holds.
 
     Args:
-        column: of bytes, text, a struct of these, or an array.
-        kind: its type.
-        role: what it is for; None: as its type says, where that says it.
+        column: a column of bytes, text, a struct of these, or an array.
+        kind: the type of the column.
+        role: what the column holds. None means that the type decides.
 
     Returns:
-        The photos, or None if there are none in a column of this type.
+        The photos; None if a column of this type cannot hold photos.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import ArrayType, BinaryType, StringType, StructType
@@ -133,7 +133,7 @@ def photo(column: Column, kind: DataType, role: Role | None) -> Photo | None:
         return None
     text = valid_text(column, kind)
     if role == "image":
-        # Base64 and its like are decoded where the photo is: that is cheap there, and Spark's own is strict.
+        # The Python workers decode base64: Spark's own decoder refuses common variants.
         return Photo("image", F.when(~_is_nothing(column), column.cast("binary")), one, ((),))
     return _named(text)
 
@@ -173,7 +173,7 @@ def _of_struct(column: Column, kind: StructType, role: Role | None) -> Photo | N
     held = [fields[name] for name in _BYTES if name in fields]
     if held and role != "image_uri":
         found = _of_field(column, held[0], "image")
-        # Not silently without a photo: a name in place of bytes gets a status.
+        # A name in place of bytes must not be dropped silently: the row gets a status.
         named = _of_field(column, places[0], "image") if places else None
         if found is None or named is None:
             return found

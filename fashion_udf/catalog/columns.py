@@ -1,7 +1,7 @@
-"""Any source to a data frame of `schema.CATALOG`, and the rows with unusable ids.
+"""Map any source to a data frame of `schema.CATALOG`, and separate the rows with unusable ids.
 
-Ids stay strings: text sources are read without inference, so "007", "1e5" and "NaN" survive. Photo bytes are never
-collected.
+Ids stay strings. Text sources are read without type inference, so "007", "1e5" and "NaN" are kept. Photo bytes are
+never collected on the driver.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FURTHER = "further_photos"  # our column: how many photos a cell has beside the first one
-EXAMPLES = 10  # rejected ids named in an error
+FURTHER = "further_photos"  # added column: number of photos in a cell after the first one
+EXAMPLES = 10  # maximum of rejected ids named in an error
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """A catalog that is open.
+    """An open catalog.
 
     Attributes:
-        rows: the columns of `CATALOG`, with one of `image` and `image_uri` (`image`, all null, where the source has
-            neither), `FILE`: the file a row is in, as Spark names it, or null, and `FURTHER`. A filter by `FILE` reads
-            no other file. `ROW`, the row's place in it, is there if `photos` are.
-        notes: which files were found and read, and what else a person should know of how the source is read.
-        photos: in the files, where Python workers can read them themselves; None: Spark reads `image`.
-        photo_column: the column of the source that `image` comes from; None if there is none.
+        rows: the columns of `CATALOG`, `FILE` and `FURTHER`. One of `image` and `image_uri` is present; without a photo
+            column it is `image`, all null. `FILE` is the file of the row, as Spark names it, or null. A filter by
+            `FILE` reads no other file. `ROW`, the position in the file, is present if `photos` is not None.
+        notes: which files were found and read, and other facts about how the source is read, for people.
+        photos: where Python workers find the photos in the files. None means that Spark reads `image`.
+        photo_column: the source's column for `image`; None if there is none.
     """
 
     rows: DataFrame
@@ -56,7 +56,7 @@ def read(spark: SparkSession, source: Input) -> Catalog:
 
     Raises:
         CatalogError: the source cannot be read, lacks a mapped column, or a column has another type.
-        ConfigError: both photo columns are there and the config names neither.
+        ConfigError: the source has both photo columns and the config names neither.
     """
     opened = sources.open_source(spark, "input.path", source.path, source.format, source.csv, source.ignore)
     mapped = mapping.mapped(source.columns, opened.columns)
@@ -80,7 +80,7 @@ def read(spark: SparkSession, source: Input) -> Catalog:
 
 
 def _lacking(opened: Source, mapped: Mapped) -> Iterator[str]:
-    """Say which files have not all columns; one without ids is refused."""
+    """Yield a note for each column that some files lack. A file without ids is refused."""
     for name, place in {**mapped.places, "photo": mapped.photo}.items():
         if place is None or not (lacking := opened.lacking(place.key)):
             continue
@@ -110,7 +110,7 @@ def split_ids(frame: DataFrame) -> tuple[DataFrame, DataFrame]:
         "product_id", rejection.alias("rejection"), "rows"
     )
     repeated = rejected.where(F.col("rejection") != F.lit("id_null")).select("product_id")
-    # The ids are few, so they are broadcast and the photos stay where they are.
+    # The repeated ids are few. They are broadcast, so that no photo is shuffled.
     accepted = frame.where(~blank).join(F.broadcast(repeated), on="product_id", how="left_anti")
     return accepted.select(*frame.columns), rejected
 
@@ -119,7 +119,7 @@ def require_accepted(rejected: DataFrame, max_rejected: int) -> int:
     """Return the number of rejected rows.
 
     Raises:
-        CatalogError: there are more than `max_rejected`; names the first ids.
+        CatalogError: there are more than `max_rejected`. The message names the first ids.
     """
     from pyspark.sql import functions as F
 
@@ -149,7 +149,7 @@ def _catalog_rows(frame: DataFrame, mapped: Mapped, photo: Photo, file: str, wit
 
 
 def _typed(frame: DataFrame, name: str, place: Place | None, file: str) -> Column:
-    """Return a column of text."""
+    """Return a column as text; nulls if the source has no such column."""
     from pyspark.sql import functions as F
 
     if place is None or place.key not in frame.columns:

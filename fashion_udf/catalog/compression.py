@@ -1,4 +1,4 @@
-"""A text file opened for reading, unpacked by what its first bytes say: an ending may be missing or wrong."""
+"""Open a text file and decompress it. The first bytes tell the compression: a file ending may be missing or wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-#: First bytes -> the compression they tell.
+#: First bytes -> compression.
 MAGIC = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -22,25 +22,25 @@ MAGIC = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\x04\x22\x4d\x18": "lz4",
     b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",  # without members
+    b"PK\x05\x06": "zip",  # an empty archive
 }
 
 
 class UnpackError(Exception):
-    """A file that cannot be unpacked, or is cut: says which compression, and why."""
+    """A file cannot be decompressed, or is truncated. The message names the compression and the cause."""
 
 
 def compression(head: bytes) -> str | None:
-    """Return the compression that the first bytes of a file tell, or None."""
+    """Return the compression by the first bytes of a file; None for an uncompressed file."""
     return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
 
 
 @contextmanager
 def unpacked(path: str, content: bytes | None = None) -> Iterator[BinaryIO]:
-    """Open a file, or its `content`, for reading what was packed in it.
+    """Open a file, or its `content`, and decompress it while it is read.
 
     Raises:
-        UnpackError: while it is opened or read: it is damaged or cut, or holds several files.
+        UnpackError: the file is damaged or truncated, or holds several files. Raised at opening or at reading.
         OSError: the file cannot be opened.
     """
     with open(path, "rb") if content is None else io.BytesIO(content) as raw:
@@ -53,7 +53,7 @@ def unpacked(path: str, content: bytes | None = None) -> Iterator[BinaryIO]:
             with _UNPACKERS[kind](cast(Any, raw)) as stream:
                 yield stream
         except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException) as error:
-            raise UnpackError(f"compressed with {kind}, and damaged or cut ({error})") from error
+            raise UnpackError(f"compressed with {kind}, and damaged or truncated ({error})") from error
 
 
 def _zip(raw: BinaryIO) -> BinaryIO:

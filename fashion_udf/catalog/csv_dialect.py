@@ -1,7 +1,7 @@
-"""How a CSV file is written: encoding, delimiter, quote and escape, found out from the file.
+"""Detect how a CSV file is written: encoding, delimiter, quote and escape.
 
-Python's `csv.Sniffer` knows no escape and takes a comma in texts for a delimiter, and DuckDB is no dependency of a run.
-So every likely dialect reads the start of the file, as DuckDB does, and the one with the fewest bad records wins.
+Python's `csv.Sniffer` detects no escape character and mistakes a comma in a text for a delimiter. So each likely
+dialect parses the start of the file, as in DuckDB, and the dialect with the fewest bad records is chosen.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SAMPLE_CHARACTERS = 1_000_000
 _CHUNK = 1 << 20
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it starts with
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16: this mark starts with that of UTF-16
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -35,11 +35,11 @@ _WESTERN = frozenset("ŒœŠšŽžŸ‘’‚“”„–—…•€£¥¢©®�
 
 
 class UndecidedError(Exception):
-    """What cannot be found out, with the setting that says it."""
+    """The dialect cannot be detected. The message names the setting that helps."""
 
 
 def encoding_by_mark(head: bytes) -> str | None:
-    """Return the encoding that the first bytes of a text tell, or None."""
+    """Return the encoding by the byte order mark of a text; None without a mark."""
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             return name
@@ -50,17 +50,17 @@ def encoding_by_mark(head: bytes) -> str | None:
 
 
 def sniff(opened: Opened, settings: Csv) -> tuple[Dialect, bool]:
-    """Find out how a file is written.
+    """Detect the dialect of a file.
 
     Args:
-        opened: opens the file, unpacked; it is read more than once.
-        settings: what is known already.
+        opened: opens the file, decompressed. The file is opened more than once.
+        settings: the settings that are not `auto` are taken as they are.
 
     Returns:
-        The dialect, and whether bytes of another encoding are to become U+FFFD.
+        The dialect, and whether bytes that are invalid in its encoding become U+FFFD.
 
     Raises:
-        UndecidedError: the encoding cannot be told.
+        UndecidedError: the encoding cannot be detected.
         UnpackError, OSError: the file cannot be read.
     """
     if settings.encoding == "auto":
@@ -81,7 +81,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _candidates(lines: list[str], settings: Csv, known: Dialect) -> Iterator[Dialect]:
-    """Yield the dialects to try, the likeliest first: `max` keeps the first of equal ones."""
+    """Yield the dialects to try, the most likely first: `max` keeps the first of equal candidates."""
     named = csv_records.sep_line(lines[0]) if lines else None
     delimiters = [named] if named else [",", ";", "\t", "|"]
     if settings.delimiter != "auto":
@@ -91,14 +91,14 @@ def _candidates(lines: list[str], settings: Csv, known: Dialect) -> Iterator[Dia
     for delimiter, quote, escape in product(delimiters, quotes, escapes):
         if quote is None and escape is not None:
             continue
-        # Only feeds with tabs or bars are written without quotes.
+        # Files without quotes have tabs or bars as delimiters.
         if quote is None and settings.quote == "auto" and delimiter in ",;":
             continue
         yield replace(known, delimiter=delimiter, quote=quote, escape=escape)
 
 
 def _score(lines: list[str], dialect: Dialect) -> tuple[bool, float, int]:
-    """Whether there are several columns, the share of records that have them all, and how many columns there are."""
+    """Return whether there are several columns, the share of complete records, and the number of columns."""
     found = list(csv_records.records(lines, dialect))[:-1] if len(lines) > 1000 else csv_records.records(lines, dialect)
     widths = [len(record.fields) for record in found]
     if not widths:
@@ -127,7 +127,7 @@ def _encoding(opened: Opened) -> tuple[str, bool]:
     if all(_is_western(line) for line in others):
         return "cp1252", False
     raise UndecidedError(
-        "bytes that are not UTF-8, in an encoding that cannot be told: set input.csv.encoding, such as cp1252, cp1250, "
+        "bytes that are not UTF-8, in an unknown encoding: set input.csv.encoding, such as cp1252, cp1250, "
         "cp1251, shift_jis or gb18030"
     )
 
@@ -137,7 +137,7 @@ def _is_damaged(line: str) -> bool:
 
 
 def _is_western(line: str) -> bool:
-    """Whether the bytes of a line, read as cp1252, are a text of Western Europe."""
+    """Return whether the bytes of a line, decoded as cp1252, look like a text of Western Europe."""
     try:
         text = line.encode("utf-8", "surrogateescape").decode("cp1252")
     except UnicodeDecodeError:
@@ -145,7 +145,7 @@ def _is_western(line: str) -> bool:
     odd = [character for character in text if not character.isascii()]
     if not all("À" <= character <= "ÿ" or character in _WESTERN for character in odd):
         return False
-    # Greek, Cyrillic and Asian texts have words of such letters alone; Polish ones have signs between letters.
+    # Greek, Cyrillic and Asian texts would give whole words of non-ASCII letters, Polish ones symbols between letters.
     runs = re.findall(r"[^\x00-\x7f]+", text)
     inside = re.findall(r"(?<=[^\W\d_])[^\w\s\x00-\x7f](?=[^\W\d_])", text)
     return max(map(len, runs), default=0) <= 3 and not set(inside) - set("’‘´·–—-\xad…®™")

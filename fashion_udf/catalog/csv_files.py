@@ -1,4 +1,4 @@
-"""CSV files as a data frame: each file in its own dialect, every value as it is written, no record nulled or lost."""
+"""Read CSV files as a data frame: each file in its own dialect, every value as written, and no record lost."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from fashion_udf.spark import session
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-EXAMPLES = 10  # bad records named in an error
-_SETTINGS = "input.csv says how files are written: delimiter, quote, escape, encoding"
+EXAMPLES = 10  # maximum of bad records named in an error
+_SETTINGS = "Correct them, or set input.csv (delimiter, quote, escape, encoding)"
 _OTHERS = (b"PAR1", b'{"', b"[{")  # first bytes of other formats
-#: Our own columns beside the columns of the file; no catalog has these names.
+#: Columns that are added to those of the file. No catalog has columns of these names.
 _FILE, _LINE, _PROBLEM = _OWN = ("_csv_file", "_csv_line", "_csv_problem")
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A file, how it is written, and the names in its header."""
+    """A CSV file, its dialect, and the names in its header."""
 
     path: str
     header: tuple[str, ...]
     dialect: Dialect
-    replace: bool  # bytes of another encoding become U+FFFD
+    replace: bool  # whether bytes that are invalid in the encoding become U+FFFD
 
 
 def look(spark: SparkSession, found: Found, settings: Csv) -> list[CsvFile]:
-    """Find out how each file is written, and read its header.
+    """Detect the dialect of each file, and read its header.
 
     Raises:
-        CatalogError: a file cannot be read, or its encoding cannot be told.
+        CatalogError: a file cannot be read, or its encoding cannot be detected.
     """
     schema = "path string, header array<string>, problem string, delimiter string, quote string, escape string, "
     looked = _frame(spark, found).mapInPandas(
@@ -62,17 +62,17 @@ def look(spark: SparkSession, found: Found, settings: Csv) -> list[CsvFile]:
 def read(
     spark: SparkSession, found: Found, csv_files: Sequence[CsvFile], settings: Csv, keys: Sequence[str]
 ) -> DataFrame:
-    """Read some columns; an empty field is null, as is every field of a column that a file has not.
+    """Read some columns. Empty fields, and all fields of a column that a file lacks, are null.
 
     Args:
         spark: the session.
         found: the files.
-        csv_files: the same files, as `look` gives them.
-        settings: a quote may be escaped for the first time behind what `look` saw, if the escape is `auto`.
+        csv_files: the result of `look` for these files.
+        settings: of the config. If the escape is `auto`, it may first occur after the part of a file that `look` read.
         keys: names of the columns, in lower case.
 
     Raises:
-        CatalogError: a record cannot be parsed, or has another number of fields; the first ten are named.
+        CatalogError: a record cannot be parsed, or has a wrong number of fields. The message names the first ten.
     """
     escaped = [replace(each, dialect=replace(each.dialect, escape="\\")) for each in csv_files]
     attempts = [csv_files, escaped] if settings.escape == "auto" and escaped != [*csv_files] else [csv_files]
@@ -87,7 +87,7 @@ def read(
 
 
 def describe(csv_files: Sequence[CsvFile]) -> list[str]:
-    """Say which dialects other than comma, double quotes and UTF-8 were found."""
+    """Return a note for each dialect other than comma, double quotes and UTF-8."""
     dialects: dict[Dialect, list[str]] = {}
     for each in csv_files:
         dialects.setdefault(each.dialect, []).append(each.path)
@@ -100,7 +100,7 @@ def describe(csv_files: Sequence[CsvFile]) -> list[str]:
 
 
 def _frame(spark: SparkSession, found: Found) -> DataFrame:
-    if not found.is_local:  # bytes come through Spark, at most 2 GB a file
+    if not found.is_local:  # Spark reads the bytes, at most 2 GB of a file
         loaded = spark.read.format("binaryFile").load([files.for_spark(path) for path in found.read])
         return loaded.select("path", "content")
     names = pd.DataFrame({"path": found.read, "content": None}, dtype=object)
@@ -120,7 +120,7 @@ def _look(settings: Csv, path: str, content: bytes | None) -> tuple[Any, ...]:
         opened = partial(unpacked, path, content)
         with opened() as binary:
             if binary.read(8).removeprefix(codecs.BOM_UTF8).startswith(_OTHERS):
-                raise csv_dialect.UndecidedError(f"it begins as Parquet or JSON does: {files.SET_FORMAT}")
+                raise csv_dialect.UndecidedError(f"it starts like Parquet or JSON: {files.SET_FORMAT}")
         dialect, damaged = csv_dialect.sniff(opened, settings)
         with opened() as binary:
             first = next(csv_records.decoded(binary, dialect, damaged), None)
@@ -137,7 +137,7 @@ def _rows(spark: SparkSession, found: Found, csv_files: Sequence[CsvFile], keys:
     rows = _frame(spark, found).mapInPandas(
         _csv_rows(facts, keys), f"{schema}{_FILE} string, {_LINE} long, {_PROBLEM} string"
     )
-    # A file is one task, since a field may span lines. The next steps need all cores and must not parse again.
+    # One task reads a file, because a field may span lines. The next steps use all cores and must not parse again.
     return session.cached(rows.repartition(4 * spark.sparkContext.defaultParallelism))
 
 
@@ -150,10 +150,10 @@ def _problem(rows: DataFrame) -> str | None:
         return None
     examples = bad.orderBy(_FILE, _LINE).select(_FILE, _LINE, _PROBLEM).limit(EXAMPLES).collect()
     named = "; ".join(f"{row[_FILE]} line {row[_LINE]}: {row[_PROBLEM]}" for row in examples)
-    return f"Expected every CSV record to have the header's fields. Received: {count} others: {named}. {_SETTINGS}"
+    return f"Expected every CSV record to have the header's fields. Received: {count} bad records: {named}. {_SETTINGS}"
 
 
-#: Characters of a batch that crosses to Spark: a field may be a photo.
+#: Maximum of characters in a batch that goes to Spark: a field may hold a photo.
 _BATCH_CHARACTERS = 8_000_000
 
 
@@ -182,7 +182,7 @@ def _batch(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
 
 
 def _of_file(csv_file: CsvFile, content: bytes | None, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield a row of the columns for each record; a file that turns out to be cut is a row with a problem."""
+    """Yield a row of the columns for each record. A truncated file adds a row with a problem."""
     by_name = {name.casefold(): index for index, name in enumerate(csv_file.header)}
     order, width, nothing = [by_name.get(key) for key in keys], len(csv_file.header), [None] * len(keys)
     line = 1
@@ -191,7 +191,7 @@ def _of_file(csv_file: CsvFile, content: bytes | None, keys: Sequence[str]) -> I
             records = csv_records.decoded(binary, csv_file.dialect, csv_file.replace)
             for record in islice(records, 1, None):
                 line = record.line
-                # Spreadsheets write delimiters behind the last column.
+                # Spreadsheets write additional delimiters after the last column.
                 if record.problem is None and len(record.fields) >= width and not any(record.fields[width:]):
                     values = (None if index is None else record.fields[index] or None for index in order)
                     yield (*values, csv_file.path, line, None)
@@ -203,5 +203,5 @@ def _of_file(csv_file: CsvFile, content: bytes | None, keys: Sequence[str]) -> I
 
 
 def quoted(name: str) -> str:
-    """Return a column's name quoted for Spark SQL, whatever its characters."""
+    """Return a column's name quoted for Spark SQL."""
     return f"`{name.replace('`', '``')}`"

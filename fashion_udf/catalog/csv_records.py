@@ -1,6 +1,6 @@
-"""A CSV file to records with their line numbers; a bad record is data, with a reason, and costs one line.
+"""Parse a CSV file into records with line numbers. A bad record has a reason, and spans one line.
 
-Spark's own reader gives no line numbers, and a quote that is never closed makes it swallow the rest of the file.
+Spark's own reader gives no line numbers, and an unclosed quote makes it read the rest of the file as one field.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
-#: Most characters that are searched for the end of a quoted field: they are in memory, 5 bytes each.
+#: Maximum of characters that are searched for the end of a quoted field. They are in memory, 5 bytes each.
 MAX_RECORD_CHARACTERS = 32_000_000
 
-# Excel says so in a first line where the delimiter is not the one of the reader's country.
+# Excel reads the delimiter from a first line such as "sep=;".
 _SEP_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE | re.DOTALL)
 _UNCLOSED = "unclosed quote"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file is written; by default as RFC 4180 says, in UTF-8."""
+    """How a CSV file is written. The default is RFC 4180 in UTF-8."""
 
     delimiter: str = ","
     quote: str | None = '"'
-    escape: str | None = None  # stands before a quote inside a field, as Spark and MySQL write it
+    escape: str | None = None  # the character before a quote inside a field, as Spark and MySQL write it
     encoding: str = "utf-8-sig"
 
 
@@ -39,16 +39,16 @@ RFC_4180 = Dialect()
 
 @dataclass(frozen=True)
 class Record:
-    """One CSV record: its fields, or the reason why it has none."""
+    """A CSV record: its fields, or the reason why they cannot be read."""
 
-    line: int  # of the file, from 1
+    line: int  # number of its first line in the file, from 1
     raw: str
     fields: tuple[str, ...] = ()
     problem: str | None = None
 
 
 def read(path: str | Path) -> Iterator[Record]:
-    """Read a UTF-8 CSV file (RFC 4180), the header's record first; blank lines are skipped.
+    """Read a UTF-8 CSV file (RFC 4180). The header is the first record; blank lines are skipped.
 
     Raises:
         OSError: the file cannot be read.
@@ -58,17 +58,17 @@ def read(path: str | Path) -> Iterator[Record]:
 
 
 def decoded(binary: BinaryIO | GzipFile, dialect: Dialect = RFC_4180, replace: bool = False) -> Iterator[Record]:
-    """Read CSV from an open file, as `read` does; with `replace`, bytes of another encoding become U+FFFD."""
-    # surrogateescape: one byte that is not UTF-8 must cost its record and not the file.
+    """Read CSV from an open file, as `read` does. With `replace`, invalid bytes become U+FFFD."""
+    # surrogateescape: an invalid byte must make one record bad, not the file.
     errors = "replace" if replace else "surrogateescape"
     yield from records(io.TextIOWrapper(binary, encoding=dialect.encoding, errors=errors, newline=""), dialect)
 
 
 def records(lines: Iterable[str], dialect: Dialect = RFC_4180) -> Iterator[Record]:
-    """Split lines (with their ends) into records.
+    """Split lines (with their line ends) into records.
 
-    A record with broken quoting has a `problem` and is only one line long. The next record starts at the next line, so
-    one stray quote cannot swallow the good rows after it.
+    A record with broken quoting has a `problem` and spans one line. The next record starts at the next line, so that
+    one wrong quote does not affect the rows after it.
     """
     source, ahead, number = iter(lines), deque[str](), 1
     while True:
@@ -90,7 +90,7 @@ def records(lines: Iterable[str], dialect: Dialect = RFC_4180) -> Iterator[Recor
 
 
 def sep_line(line: str) -> str | None:
-    """Return the delimiter that a first line `sep=;` names, or None."""
+    """Return the delimiter of a first line such as `sep=;`; None for any other line."""
     found = _SEP_LINE.fullmatch(line)
     return found[1] if found else None
 
@@ -101,7 +101,7 @@ def _popped(lines: deque[str]) -> Iterator[str]:
 
 
 def _parse(lines: Iterator[str], dialect: Dialect) -> tuple[list[str], tuple[str, ...], str | None]:
-    """Parse one record; returns the lines that were read for it, its fields, and what is wrong with it."""
+    """Parse one record. Return the lines that were read, the fields, and the problem or None."""
     taken: list[str] = []
     characters = 0
 
@@ -114,7 +114,7 @@ def _parse(lines: Iterator[str], dialect: Dialect) -> tuple[list[str], tuple[str
             if characters > MAX_RECORD_CHARACTERS:
                 return
 
-    csv.field_size_limit(2**31 - 1)  # RFC 4180 has no limit; 131,072 characters by default
+    csv.field_size_limit(2**31 - 1)  # the default of 131,072 characters is too small for a photo
     try:
         if dialect.quote is None:
             reader = csv.reader(following(), strict=True, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
@@ -126,7 +126,7 @@ def _parse(lines: Iterator[str], dialect: Dialect) -> tuple[list[str], tuple[str
 
 
 def _doubled(line: str, dialect: Dialect) -> str:
-    """Write escaped quotes of a line as RFC 4180 does, doubled: the csv module would take an escape from any letter."""
+    """Replace escaped quotes of a line by doubled ones: the csv module would unescape every other character too."""
     if dialect.escape is None or dialect.quote is None or dialect.escape not in line:
         return line
     escape, quote = dialect.escape, dialect.quote

@@ -1,7 +1,7 @@
-"""Delta tables as catalogs: their log says which files are rows of the table, and Spark reads these as plain Parquet.
+"""Delta tables as catalogs: the log lists the table's files, and Spark reads these as plain Parquet, without a jar.
 
-So no jar is needed. What the files alone do not tell is refused: rows that a deletion vector removes, columns under
-other names than in the files, and values of a partition that are in the log alone.
+A table whose files do not hold everything is refused: with deletion vectors, with a column mapping, or with values of a
+partition that only the log holds.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ def find(key: str, path: str) -> tuple[Found, str]:
     """List the files of the newest version.
 
     Args:
-        key: of the configuration; it names the path in errors.
-        path: of the table's folder, a local one.
+        key: key of the configuration that errors name.
+        path: the table's folder, a local one.
 
     Returns:
-        The files, and which version they are, for people.
+        The files, and a text that names their version.
 
     Raises:
-        CatalogError: it is no Delta table, or needs more than its files to be read.
+        CatalogError: the folder is no Delta table, or its files do not hold everything.
         EnvironmentUnsupportedError: deltalake is not installed.
     """
     try:
@@ -69,13 +69,13 @@ def _require_plain_files(key: str, root: str, table: DeltaTable) -> None:
 
 
 def _require_partitions(key: str, root: str, columns: list[str], names: list[str]) -> None:
-    """Refuse a file whose values of the partition Spark would not read from its folders as the log has them."""
+    """Refuse a table where Spark would read other values of a partition from the folders than the log holds."""
     for column in columns:
         for name in names:
             folder = re.search(rf"/{re.escape(column)}=([^/]*)/", name[len(root) :])
-            # Spark takes each %XX for one character: what is no ASCII, written as UTF-8, becomes other letters.
+            # Spark decodes each %XX to one character, so that non-ASCII letters in UTF-8 become other letters.
             if folder is None or re.search("%[89A-Fa-f]", folder[1]):
                 raise CatalogError(
-                    f"Expected folders such as {column}=... in {key}, a Delta table with that partition, and no letter "
-                    f"as %C3%A9 in them. Received: {name}. Read it as a table of Spark (input.format: table)"
+                    f"Expected folders such as {column}=... in {key}, a Delta table with that partition, without "
+                    f"non-ASCII letters (%C3%A9). Received: {name}. Read it as a table of Spark (input.format: table)"
                 )

@@ -1,7 +1,7 @@
-"""The files of a catalog: which are read, which are left out, and which end the run, by name.
+"""List the files of a catalog: which are read, which are left out, and which end the run.
 
-Spark leaves out what lies in subfolders, or has a name that starts with `_` or `.`, and says nothing. So the files are
-listed here, and Spark gets their names. A path without a scheme is local.
+Spark silently ignores files in subfolders and files whose names start with `_` or `.`. So this module lists the files,
+and Spark gets their names. A path without a scheme is local.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from fashion_udf.errors import CatalogError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-NAMED = 10  # files named in a message
-#: The remedy where files are of another format.
+NAMED = 10  # maximum of files named in a message
+#: The remedy if the files have another format.
 SET_FORMAT = "set the format that the files have (input.format, overrides.format)"
-#: How the name of a data file ends, in lower case and without the ending of a compression.
+#: Endings of data files by format, in lower case and without the ending of a compression.
 ENDINGS = {
     "parquet": (".parquet", ".parq", ".pq"),
     "csv": (".csv", ".tsv", ".tab", ".psv", ".txt"),
     "json": (".json", ".jsonl", ".ndjson"),
 }
 _COMPRESSED = re.compile(r"\.(gz|gzip|bz2|zip|zst|zstd|xz|lzma|lz4|snappy|br|deflate)$")
-#: What says that a folder belongs to a table whose log decides which of its files count.
+#: Names that mark the folder of a table whose log decides which of its files count.
 _TABLE_LOGS = {
     "_delta_log": "a Delta table",
     ".hoodie": "a Hudi table",
@@ -44,13 +44,13 @@ _ICEBERG = re.compile(r"(^|/)metadata/[^/]+\.metadata\.json$")
 class Found:
     """The files below a path: local ones as absolute paths, others as URIs."""
 
-    root: str  # the folder that relative names start at
+    root: str  # the folder that names in messages are relative to
     read: tuple[str, ...]
     left_out: tuple[str, ...]
 
     @property
     def is_local(self) -> bool:
-        """Whether Python can open the files by their names."""
+        """Return whether Python can open the files by their names."""
         return not _has_scheme(self.root)
 
 
@@ -58,14 +58,14 @@ def find(spark: SparkSession, key: str, path: str, form: str, ignore: Sequence[s
     """List the files of a catalog.
 
     Args:
-        spark: the session; it lists what is not local.
-        key: of the configuration; it names the path in errors.
-        path: of a file or a folder, or a pattern of several.
+        spark: the session. It lists files that are not local.
+        key: key of the configuration that errors name.
+        path: a file, a folder, or a pattern.
         form: a key of `ENDINGS`.
         ignore: patterns of names, or of paths below `path`, to leave out.
 
     Raises:
-        CatalogError: nothing is there, or a file would be lost or could not be opened; it is named.
+        CatalogError: there is no file, or Spark would ignore a file or could not open it. The message names the file.
     """
     local = local_path(path)
     try:
@@ -85,7 +85,7 @@ def find(spark: SparkSession, key: str, path: str, form: str, ignore: Sequence[s
     read = sorted(set(kept) - set(hidden))
     if local is not None and form != "csv" and (odd := [name for name in read if ":" in os.path.basename(name)]):
         raise CatalogError(
-            f"Expected file names without ':' in {key}: Hadoop takes what stands before it for a scheme and opens no "
+            f"Expected file names without ':' in {key}: Hadoop reads the part before it as a scheme and opens no "
             f"such file. Received: {_listed(odd)}. Rename them"
         )
     if not read:
@@ -94,7 +94,7 @@ def find(spark: SparkSession, key: str, path: str, form: str, ignore: Sequence[s
 
 
 def local_path(path: str) -> str | None:
-    """Return the absolute path of a local file or folder, None for one of another file system."""
+    """Return the absolute path of a local file or folder; None on another file system."""
     if not _has_scheme(path):
         return os.path.abspath(path)
     parts = urlsplit(path)
@@ -102,7 +102,7 @@ def local_path(path: str) -> str | None:
 
 
 def for_spark(path: str) -> str:
-    """Return a found file's name as Spark takes it: with its scheme, and with no character of a pattern."""
+    """Return a file's name for Spark: with its scheme, and with escaped pattern characters."""
     escaped = SPARK_PATTERN.sub(r"\\\g<0>", path)
     return escaped if _has_scheme(path) else f"file:{escaped}"
 
@@ -128,16 +128,16 @@ def _walked(folder: str) -> Iterator[str]:
     seen = set()
 
     def refuse(error: OSError) -> None:
-        raise error  # a folder that cannot be listed is no empty folder
+        raise error  # os.walk would treat a folder that cannot be listed as empty
 
     for place, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         real = os.path.realpath(place)
-        if real in seen:  # a link to a folder above
+        if real in seen:  # a link to a parent folder
             folders.clear()
             continue
         seen.add(real)
         yield from (os.path.join(place, name) for name in names)
-        # A log's own files are many; that it is there is enough.
+        # A log has many files, and only its existence matters.
         yield from (os.path.join(place, name) for name in folders if name in _TABLE_LOGS)
         folders[:] = [name for name in folders if name not in _TABLE_LOGS]
 
@@ -158,7 +158,7 @@ def _remote_files(spark: SparkSession, path: str) -> tuple[str, list[str]]:
 
 
 def hadoop_configuration(spark: SparkSession) -> Any:
-    """What Hadoop is told by a session: its own settings beside those of the context."""
+    """Return the Hadoop configuration of a session: its own settings and those of the context."""
     java: Any = spark._jsparkSession
     return java.sessionState().newHadoopConf()
 
@@ -173,8 +173,8 @@ def _require_no_table(key: str, root: str, relative: Sequence[str]) -> None:
         logs["metadata"] = "an Iceberg table"
     for part, kind in logs.items():
         raise CatalogError(
-            f"Expected {key} to be plain files. Received: {root}, {kind} ({part}): its folder also holds rows that "
-            f"were removed. {'Set format: delta, read it' if part == '_delta_log' else 'Read it'} as a table of Spark "
+            f"Expected {key} to be plain files. Received: {root}, {kind} ({part}): its folder also holds removed rows. "
+            f"{'Set format: delta, read it' if part == '_delta_log' else 'Read it'} as a table of Spark "
             "(input.format: table), or export it"
         )
 
@@ -184,7 +184,7 @@ def _matches(relative: str, patterns: Sequence[str]) -> bool:
 
 
 def _is_hidden(relative: str) -> bool:
-    # As Spark decides: a folder `_a=1` holds a partition.
+    # The same rule as in Spark: a folder `_a=1` holds a partition.
     return any(
         part.startswith(".") or (part.startswith("_") and "=" not in part) or part.endswith("._COPYING_")
         for part in relative.split("/")

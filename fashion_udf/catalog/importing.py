@@ -1,4 +1,4 @@
-"""Rows of a public layout to catalog Parquet, and the unusable records beside it; every row read is accounted for."""
+"""Write the rows of a public layout as Parquet, and the unusable records separately. Every row read is counted."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 EXAMPLES = 10
-#: Photo bytes that cross from a Python worker to Spark at a time.
+#: Maximum of photo bytes that a Python worker sends to Spark at a time.
 BATCH_BYTES = 8_000_000
 PHOTOS_PER_FILE, ROWS_PER_FILE = 1_000, 500_000
-#: A row group is what a scan can split at. Its size is checked every few rows: by default after 100, which is
-#: 500 MB of 5 MB photos.
+#: A scan can be split at row groups. The writer checks the size of a row group every few rows: the default of 100 rows
+#: would be 500 MB with photos of 5 MB.
 PARQUET = {
     "parquet.block.size": str(16 * 1024 * 1024),
     "parquet.page.size": str(1024 * 1024),
@@ -34,7 +34,7 @@ PARQUET = {
 
 @dataclass(frozen=True)
 class Counts:
-    """The import's ledger: `read` = `written` + `rejected`."""
+    """Counts of an import: `read` = `written` + `rejected`."""
 
     read: int
     written: int
@@ -44,7 +44,7 @@ class Counts:
 
 
 def require_new(*directories: Path) -> None:
-    """Refuse to write over anything.
+    """Refuse to overwrite a directory.
 
     Raises:
         InputError: one of the directories exists.
@@ -57,23 +57,23 @@ def require_new(*directories: Path) -> None:
 
 
 def write(rows: DataFrame, photos: str, output: Path, rejected: Path) -> Counts:
-    """Write the usable rows to `output` and the others to `rejected`, which exists only if there are any.
+    """Write the usable rows to `output` and the others to `rejected`, which is created only if there are any.
 
     Args:
         rows: the columns of `public_layouts.ROWS`, with or without those of `public_layouts.ATTRIBUTES`.
         photos: a key of `PHOTOS`.
-        output: a new directory; it appears under its name when it is complete.
+        output: a new directory. It gets this name when it is complete.
         rejected: a new directory for `line`, `problem` and `raw`.
 
     Raises:
         InputError: a directory exists.
-        CatalogError: rows were lost or doubled on the way.
+        CatalogError: rows were lost or duplicated.
     """
     from pyspark.sql import functions as F
 
     require_new(output, rejected)
     unfinished = output.with_name(f"{output.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of an import that was killed
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by an import that was killed
     cached = rows.cache()
     try:
         sizes = cached.agg(F.count("*"), F.count("problem"), F.count("photo_path")).first()
@@ -99,7 +99,7 @@ def write(rows: DataFrame, photos: str, output: Path, rejected: Path) -> Counts:
 
 
 def _with_bytes(rows: DataFrame) -> DataFrame:
-    """Read each photo on an executor; at most one batch of bytes is held at a time."""
+    """Read each photo on an executor, with at most one batch of bytes in memory."""
     schema = "product_id string, title string, description string, image binary, category string"
     attributes = _attributes(rows)
     schema += "".join(f", {name} string" for name in attributes)
@@ -136,5 +136,5 @@ def _with_uri(rows: DataFrame) -> DataFrame:
     return rows.select("product_id", "title", "description", photo, "category", *_attributes(rows))
 
 
-#: What becomes of the photos: name -> (rows) -> catalog columns.
+#: How photos are stored: name -> (rows) -> catalog columns.
 PHOTOS: dict[str, Callable[[DataFrame], DataFrame]] = {"bytes": _with_bytes, "uri": _with_uri}

@@ -1,4 +1,4 @@
-"""JSON lines as a data frame: numbers are strings of their digits as written, and no value is lost to another key."""
+"""Read JSON lines as a data frame: numbers become strings as written, and keys that differ in case are kept apart."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-EXAMPLES = 10  # bad lines named in an error
+EXAMPLES = 10  # maximum of bad lines named in an error
 _CORRUPT = "_corrupt_record"
-#: Compressions that Spark unpacks, and the ending that it knows each one by.
+#: Compressions that Spark decompresses, and the file ending of each.
 _UNPACKED = {"gzip": ".gz", "bzip2": ".bz2"}
 #: A photo in base64 may be longer than the 20,000,000 characters that Spark takes by default.
 _OPTIONS = {"columnNameOfCorruptRecord": _CORRUPT, "maxStringLen": str(2**31 - 1)}
 
 
 def look(spark: SparkSession, found: Found) -> StructType:
-    """Return the columns of all files, every value that is no list and no object as a string.
+    """Return the columns of all files. Every value that is no list and no object is a string.
 
     Raises:
-        CatalogError: a file is compressed or encoded in a way that Spark does not read, or no line is an object.
+        CatalogError: Spark cannot read the compression or encoding of a file, or no line is an object.
     """
     from pyspark.sql.types import StructType
 
     if found.is_local:
         for path in found.read:
             _require_readable(path)
-    # Keys that differ in case are two columns here: `Title` in some lines and `title` in others.
+    # `Title` in some lines and `title` in others must be two columns here.
     with session.settings(spark, {"spark.sql.caseSensitive": "true"}):
         reader = spark.read.option("primitivesAsString", True).options(**_OPTIONS)
         inferred = reader.json([files.for_spark(path) for path in found.read]).schema
     fields = [field for field in inferred.fields if field.name != _CORRUPT]
     if not fields:
         raise CatalogError(
-            f"Expected a JSON object on every line. Received: {found.read[0]}, which has none. Write one on each line, "
-            f"or {files.SET_FORMAT}"
+            f"Expected a JSON object on every line. Received: {found.read[0]}, which has none. Write one object on "
+            f"each line, or {files.SET_FORMAT}"
         )
     return StructType(fields)
 
 
 def read(spark: SparkSession, found: Found, schema: StructType, keys: Sequence[str]) -> DataFrame:
-    """Read some columns, named by their key.
+    """Read some columns, named by their keys.
 
     Raises:
-        CatalogError: a line is no object; the first ten are named.
+        CatalogError: a line is no object. The message names the first ten.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType, StructField, StructType
@@ -63,14 +63,14 @@ def read(spark: SparkSession, found: Found, schema: StructType, keys: Sequence[s
     fields = [field for field in schema.fields if field.name.casefold() in keys]
     with_corrupt = StructType([*fields, StructField(_CORRUPT, StringType())])
     checked = spark.read.options(**_OPTIONS).schema(with_corrupt).json(paths)
-    # A real column stays in both queries: Spark refuses a query of the corrupt records alone.
+    # Both queries keep a real column: Spark refuses a query of the corrupt records alone.
     real = quoted(fields[0].name)
     counts = checked.agg(F.count(_CORRUPT).alias("bad"), F.count(real)).first()
     assert counts is not None  # an aggregate without groups has one row
     if counts["bad"]:
         examples = checked.where(F.col(_CORRUPT).isNotNull()).select(_CORRUPT, real).limit(EXAMPLES).collect()
         lines = "; ".join(repr(row[_CORRUPT][:80]) for row in examples)
-        raise CatalogError(f"Expected a JSON object on every line. Received: {counts['bad']} other lines: {lines}")
+        raise CatalogError(f"Expected a JSON object on every line. Received: {counts['bad']} bad lines: {lines}")
     frame = spark.read.option("mode", "FAILFAST").options(**_OPTIONS).schema(StructType(fields)).json(paths)
     named = [F.col(quoted(field.name)).alias(field.name.casefold()) for field in fields]
     return frame.select(*named, F.col("_metadata.file_path").alias(SPARK_FILE))

@@ -1,4 +1,4 @@
-"""Which column of a source is which of ours: by the config, by name without case, or by a usual name, and told."""
+"""Map the columns of a source to those of `CATALOG`: by the config, by name without case, or by a usual name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fashion_udf.config import Columns
 from fashion_udf.errors import CatalogError, ConfigError
 
 PHOTO_COLUMNS: tuple[Role, Role] = ("image", "image_uri")
-#: Names of photo columns in exports of shops and in data sets, in lower case and without what separates words.
+#: Names of photo columns in exports of shops and in data sets, in lower case and without separators.
 USUAL_PHOTOS = (
     *("photo", "photos", "picture", "pictures", "img", "images", "content", "imagebytes", "imagedata", "photobytes"),
     *("imagelink", "imageurl", "imageurls", "imagepath", "imagefile", "imagefilename", "imagename", "imagesrc"),
     *("photolink", "photourl", "photouri", "photopath", "photofile", "pictureurl", "picturepath", "imgurl", "imgpath"),
     *("mainimage", "mainimageurl", "mainimagelink", "baseimage", "primaryimage", "productimage", "productimageurl"),
 )
-#: Usual names of other columns: the first of a name is taken, with a note, or named in the error.
+#: Usual names of other columns. An id column of such a name is taken, with a note; any other is named in the error.
 USUAL = {
     "product_id": ("id", "sku", "productid", "itemid", "articleid", "itemgroupid", "handle", "uniqid"),
     "title": ("name", "productname", "producttitle", "displayname", "productdisplayname", "posttitle"),
@@ -29,7 +29,7 @@ USUAL = {
 
 @dataclass(frozen=True)
 class Place:
-    """A column of the source by its key, and the fields that lead into it where it is a struct."""
+    """A column of the source by its key; for a struct, with the path of a field in it."""
 
     key: str
     fields: tuple[str, ...] = ()
@@ -37,13 +37,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Mapped:
-    """Where our columns are.
+    """The mapping of a source.
 
     Attributes:
-        places: by our name; None for a column to be filled with nulls.
-        photo: where the photo is; None for a catalog without photos.
-        role: what the photo column holds, if the config or its name say so.
-        notes: what was taken without being asked for.
+        places: the source's column for each column of `CATALOG`. None means that the column is null.
+        photo: the photo column; None for a catalog without photos.
+        role: what the photo column holds, if the config or its name tells; otherwise None.
+        notes: columns that were chosen by a usual name, for people.
     """
 
     places: dict[str, Place | None]
@@ -59,22 +59,22 @@ class Mapped:
 
 
 def mapped(columns: Columns, available: Mapping[str, str]) -> Mapped:
-    """Find our columns in a source.
+    """Map the columns of a source.
 
     Args:
-        columns: of the config.
+        columns: the section of the config.
         available: names as the source writes them, by key (in lower case).
 
     Raises:
-        CatalogError: a column is missing; names the nearest one.
-        ConfigError: both photo columns are there, or several usual ones, and the config names none.
+        CatalogError: a column is missing. The message names the most similar one.
+        ConfigError: the source has both photo columns, or several usual ones, and the config names none.
     """
     places: dict[str, Place | None] = {}
     notes = []
     for name in ("product_id", "title", "description", "image_version"):
         theirs = cast(str | None, getattr(columns, name))
         place = None if theirs is None else _place(theirs, available)
-        # A description is optional until the config asks for one.
+        # The description is optional unless the config names its column.
         if place is None and theirs is not None and (name != "description" or name in columns.model_fields_set):
             if name == "product_id" and name not in columns.model_fields_set and "id" in available:
                 place = Place("id")
@@ -91,7 +91,7 @@ def mapped(columns: Columns, available: Mapping[str, str]) -> Mapped:
 
 
 def _photo(columns: Columns, available: Mapping[str, str]) -> tuple[Place | None, Role | None, str | None]:
-    """Return where the photo is, its role, and the usual name that was taken."""
+    """Return the photo column, its role, and the usual name by which it was chosen."""
     if columns.image and columns.image_uri:
         raise ConfigError("Expected one of input.columns.image and input.columns.image_uri. Received: both")
     for role in PHOTO_COLUMNS:
@@ -136,9 +136,10 @@ def _place(name: str, available: Mapping[str, str]) -> Place | None:
 def _missing(name: str, theirs: str, available: Mapping[str, str]) -> CatalogError:
     usual = [each for key, each in available.items() if _bare(key) in USUAL.get(name, ())]
     near = [available[key] for key in difflib.get_close_matches(theirs.casefold(), available, n=1)] or usual[:1]
-    hint = f". Did you mean {near[0]!r}?" if near else "; set it to null where the source has none"
+    missing = "Name the source's column" if name == "product_id" else "Name the source's column, or null if it has none"
+    hint = f". Did you mean {near[0]!r}?" if near else f". {missing}."
     if len(available) == 1:
-        hint += " All in one column: CSV may have another delimiter (input.csv.delimiter)"
+        hint += " There is one column: the CSV file may have another delimiter (input.csv.delimiter)"
     return CatalogError(
         f"Expected a column {theirs!r} (input.columns.{name}). Received: {', '.join(sorted(available.values()))}{hint}"
     )

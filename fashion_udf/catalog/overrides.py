@@ -1,4 +1,4 @@
-"""People's categories, which no run overwrites: a table of product_id and category, and decisions of the review."""
+"""Overrides: people's categories from a table (product_id, category) and from the review. No run overwrites them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("product_id", "category")
-EXAMPLES = 10  # ids or categories named in a message
-#: Shares are compared from this many decisions on: below, one is a large share.
+EXAMPLES = 10  # maximum of ids or categories named in a message
+#: Minimum of decisions for a check of shares: of fewer decisions, one is a large share.
 MIN_DECISIONS = 10
 
 
 @dataclass(frozen=True)
 class Matched:
-    """The decisions with the ids of the catalog: `product_id`, each once, and `category`; and what matches nothing."""
+    """The decisions (`product_id`, unique, as in the catalog; `category`), and the counts of those without a match."""
 
     rows: DataFrame
     unknown: dict[str, int] = field(default_factory=dict)
@@ -43,15 +43,15 @@ def decisions(
     labels: Sequence[str],
     reviewed: Mapping[str, str] = MappingProxyType({}),
 ) -> Matched:
-    """Read the overrides, match them with the catalog and the model, and add what was decided in the review.
+    """Read the overrides, match them with the catalog and the model, and add the decisions of the review.
 
     Args:
         spark: the session.
-        source: of the config, as for `read_overrides` and `matched`.
-        products: of the catalog.
+        source: the section of the config.
+        products: the products of the catalog.
         labels: categories of the model.
-        reviewed: category by product, of the review. A row of the table wins over it. Its ids are the catalog's own;
-            decisions on products that left the catalog match nothing, and are no reason to refuse.
+        reviewed: categories of the review, by product id of the catalog. A row of the table takes precedence. Decisions
+            on products that left the catalog are ignored.
     """
     table = read_overrides(spark, source, labels)
     found = Matched(table) if source.path is None else matched(table, products, labels, source)
@@ -64,15 +64,15 @@ def decisions(
 
 
 def read_overrides(spark: SparkSession, source: Overrides, labels: Sequence[str] = ()) -> DataFrame:
-    """Read the overrides; there are none if no path is configured. A row with a blank category counts as no row.
+    """Read the table of overrides. Without a configured path, there are none. Rows with a blank category are ignored.
 
     Args:
         spark: the session.
-        source: of the config.
-        labels: categories of the model; one of them in another case is that one.
+        source: the section of the config.
+        labels: categories of the model. A category in another case is replaced by the model's.
 
     Returns:
-        `product_id`, each once, and `category`, both strings without blanks around them.
+        `product_id`, unique, and `category`, both strings without surrounding blanks.
 
     Raises:
         CatalogError: the table cannot be read, lacks a column, or a product has two categories.
@@ -113,19 +113,19 @@ def _read(spark: SparkSession, source: Overrides, path: str) -> DataFrame:
 
 
 def matched(overrides: DataFrame, products: DataFrame, labels: Sequence[str], source: Overrides) -> Matched:
-    """Give each decision the id of its product as the catalog writes it, and count the ones that match nothing.
+    """Replace the id of each decision by the catalog's spelling, and count the decisions without a match.
 
-    The decisions come to the driver: people made them, and they are broadcast later anyway.
+    The decisions are collected on the driver: people made them, so they are few.
 
     Args:
-        overrides: as `read_overrides` gives them.
-        products: of the catalog, with their `product_id`.
+        overrides: the result of `read_overrides`.
+        products: the products of the catalog, with `product_id`.
         labels: categories of the model.
-        source: of the config.
+        source: the section of the config.
 
     Raises:
-        CatalogError: more decisions than `source.max_unknown` name a product that is not in the catalog, or a category
-            that the model lacks; the first ten are named.
+        CatalogError: a larger share of the decisions than `source.max_unknown` names a product that the catalog lacks,
+            or a category that the model lacks. The message names the first ten.
     """
     from pyspark.sql import functions as F
 
@@ -141,7 +141,7 @@ def matched(overrides: DataFrame, products: DataFrame, labels: Sequence[str], so
     }
     for name, values in lacking.items():
         _tell(name.replace("_", " "), values, len(rows), source)
-    # A product that is only published keeps its decision.
+    # A product that left the catalog keeps its decision.
     ids = rows["product_id"].fillna(rows["wanted"])
     decisions = pd.DataFrame({"product_id": ids, "category": rows["category"]}, dtype=object)
     frame = overrides.sparkSession.createDataFrame(
@@ -151,14 +151,14 @@ def matched(overrides: DataFrame, products: DataFrame, labels: Sequence[str], so
 
 
 def _tell(what: str, values: pd.Series, decisions: int, source: Overrides) -> None:
-    """Say which decisions match nothing, or refuse them where they are too many."""
+    """Log the decisions without a match, or refuse them if they are too many."""
     if values.empty:
         return
     named = ", ".join(repr(value) for value in values.drop_duplicates()[:EXAMPLES])
     said = f"{what}: {len(values)} of {decisions}, first {named}"
     if decisions >= MIN_DECISIONS and len(values) / decisions > source.max_unknown:
         raise CatalogError(
-            f"Expected at most {source.max_unknown:.0%} of the decisions in {source.path} to name what is unknown "
+            f"Expected at most {source.max_unknown:.0%} of the decisions in {source.path} to be unknown "
             f"(overrides.max_unknown). Received: {said}"
         )
     logger.warning("%s", said)

@@ -1,7 +1,7 @@
-"""Parquet files as data frames: the union of their columns, whatever Spark thinks of the columns that nobody uses.
+"""Read Parquet files as data frames, with the union of their columns.
 
-Spark takes the schema of one file for all. So each footer is read here, and files that hold the used columns in the
-same types are read together, with exactly these columns as schema.
+Spark uses the schema of one file for all files. So this module reads each footer. Files with the same types of the used
+columns are read together, with exactly these columns as schema. Unused columns may have any type.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _THREADS = 16
 _MAGIC = b"PAR1"
-#: Types of Arrow that Spark has under another name; later releases of pyarrow have more of them than the oldest.
+#: Arrow types that Spark reads as another type. The oldest supported pyarrow lacks some of them.
 _SAME = {
     "large_string": pa.string(),
     "string_view": pa.string(),
@@ -37,11 +37,11 @@ _SAME = {
 
 @dataclass(frozen=True)
 class ParquetFile:
-    """A file and the types of its columns by name."""
+    """A Parquet file and the types of its columns."""
 
     path: str
     types: dict[str, pa.DataType]
-    partitions: tuple[str, ...]  # columns in the names of its folders
+    partitions: tuple[str, ...]  # columns whose values are in the names of folders
 
 
 def look(spark: SparkSession, found: Found) -> list[ParquetFile]:
@@ -71,7 +71,7 @@ def look(spark: SparkSession, found: Found) -> list[ParquetFile]:
 
 
 def _remote_footer(spark: SparkSession, path: str) -> bytes:
-    """Return what is left of a file without its pages: a file of another file system, read by Hadoop."""
+    """Return the footer of a file on another file system, read by Hadoop."""
     jvm: Any = spark._jvm
     place = jvm.org.apache.hadoop.fs.Path(path)
     system = place.getFileSystem(files.hadoop_configuration(spark))
@@ -97,15 +97,15 @@ def read(
     Args:
         spark: the session.
         found: the files.
-        parquet_files: the same files, as `look` gives them.
+        parquet_files: the result of `look` for these files.
         keys: names of the columns, in lower case.
 
     Returns:
-        A data frame for each kind of file, with the columns that it has, named by their key, and the name of a file of
-        that kind. A column of nulls is left out.
+        A pair for each group of files with the same types: the name of one file, and a data frame with the columns that
+        the group has, named by their keys. A column of nulls is left out.
 
     Raises:
-        CatalogError: a column has a type that is not read, or types that do not agree; the files are named.
+        CatalogError: a column has an unsupported type, or different types in two files. The message names the files.
     """
     _require_agreement(parquet_files, keys)
     groups: dict[tuple[Any, ...], list[ParquetFile]] = {}
@@ -142,13 +142,13 @@ def _frame(
     return frame.select(*columns, *places)
 
 
-#: Our columns beside those of the files: the file of a row, as Spark names it, and the row's place in it, from 0. The
-#: place is there only where Python can open the files, and every used column is in them and not in a folder's name.
+#: Added columns: the file of a row, as Spark names it, and the row's position in it, from 0. The position is present
+#: only if Python can open the files, and no used column is a partition.
 SPARK_FILE, SPARK_ROW = "_spark_file", "_spark_row"
 
 
 def _readable(kind: pa.DataType, name: str, path: str) -> tuple[DataType, Callable[[Column], Column]]:
-    """Return the type that Spark reads a column in, and what makes of it what is meant."""
+    """Return the type in which Spark reads a column, and a function that converts the column."""
     from pyspark.sql import functions as F
     from pyspark.sql import types as T
     from pyspark.sql.pandas.types import from_arrow_type
@@ -156,10 +156,10 @@ def _readable(kind: pa.DataType, name: str, path: str) -> tuple[DataType, Callab
     if _is_uuid(kind):
         digits = r"^(.{8})(.{4})(.{4})(.{4})(.{12})$"
         return T.BinaryType(), lambda column: F.regexp_replace(F.lower(F.hex(column)), digits, "$1-$2-$3-$4-$5")
-    # Whole numbers are wider in Spark, which has no unsigned ones.
+    # Spark has no unsigned integers and reads them as a wider type.
     wider = {pa.uint8(): T.ShortType(), pa.uint16(): T.IntegerType(), pa.uint32(): T.LongType()}
     wider |= {pa.uint64(): T.DecimalType(20, 0)}
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":  # Spark has none: a version is its nanoseconds
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":  # Spark has no such type and reads an integer
         wider[kind] = T.LongType()
     if kind in wider:
         return wider[kind], lambda column: column
@@ -167,7 +167,7 @@ def _readable(kind: pa.DataType, name: str, path: str) -> tuple[DataType, Callab
         if pa.types.is_time(kind) or pa.types.is_float16(kind):
             raise TypeError(kind)
         return from_arrow_type(_plain(kind), prefer_timestamp_ntz=True), lambda column: column
-    except Exception as error:  # pyspark raises errors of several kinds here
+    except Exception as error:  # pyspark raises several types of exceptions here
         raise CatalogError(
             f"Expected column {name!r} to have a type that Spark reads. Received: {kind} in {path}"
         ) from error
@@ -178,7 +178,7 @@ def _is_uuid(kind: pa.DataType) -> bool:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return a type without what Arrow alone distinguishes."""
+    """Return the simplest Arrow type with the same values: Spark does not distinguish the others."""
     if isinstance(kind, pa.BaseExtensionType):
         return _plain(kind.storage_type)
     if pa.types.is_dictionary(kind):
@@ -198,7 +198,7 @@ def _require_agreement(parquet_files: Sequence[ParquetFile], keys: Sequence[str]
         for name, kind in each.types.items():
             key = name.casefold()
             if key not in keys or pa.types.is_null(kind) or pa.types.is_floating(kind):
-                continue  # numbers with a point hold NaN alone, or are refused where they are read
+                continue  # a column of floats holds only NaN, or is refused when it is read
             meant, path, theirs = first.setdefault(key, (_meaning(kind), each.path, kind))
             if meant != _meaning(kind):
                 raise CatalogError(

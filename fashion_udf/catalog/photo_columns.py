@@ -1,4 +1,4 @@
-"""What a source's photo column holds: photos or their names, for Spark to read or for the Python workers."""
+"""What the photo column of a source holds: photos or their names, and whether Python workers can read them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from fashion_udf.photos.parquet_photos import PhotoColumn
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_SAMPLE = 20  # cells that say whether a column of text holds photos or their names
+_SAMPLE = 20  # cells that decide whether a column of text holds photos or their names
 
 
 def found(frames: Sequence[tuple[str, DataFrame]], mapped: Mapped) -> tuple[list[Photo], PhotoColumn | None]:
     """Return what the photo column of each frame holds, and where Python workers find the photos in the files.
 
     Args:
-        frames: of a source, by a file of each.
-        mapped: its columns.
+        frames: pairs of a file's name and the frame that it belongs to.
+        mapped: the mapping of the source.
 
     Returns:
-        The photos, all of one role; and their place in the files, None where Spark has to read them.
+        The photo columns, all of one role, and their place in the files. The place is None if Spark has to read them.
 
     Raises:
-        CatalogError: some files hold photos and others names, or the column has a type that is not read.
-        ConfigError: the config says that the column holds the other one.
+        CatalogError: some files hold photos and others names, or the column has an unsupported type.
+        ConfigError: the config names the wrong one of `image` and `image_uri`.
     """
     from pyspark.sql import functions as F
 
@@ -58,10 +58,10 @@ def _in_files(mapped: Mapped, photos: Iterable[Photo]) -> PhotoColumn | None:
 
 
 def _role(frames: Sequence[tuple[str, DataFrame]], mapped: Mapped) -> Role | None:
-    """Return what a photo column of text holds: photos, or names of photos; None if its type says so.
+    """Return what a photo column of text holds: photos, or names of photos. None means that the type decides.
 
     Raises:
-        ConfigError: the config says that it holds the other one.
+        ConfigError: the config names the wrong one of `image` and `image_uri`.
     """
     from pyspark.sql import functions as F
 
@@ -91,7 +91,7 @@ def _role(frames: Sequence[tuple[str, DataFrame]], mapped: Mapped) -> Role | Non
 
 
 def _photo(frame: DataFrame, place: Place | None, role: Role | None, file: str) -> Photo | None:
-    """Return the photo column; None if there is none in this frame."""
+    """Return the photo column; None if this frame has none."""
     if place is None or place.key not in frame.columns:
         return None
     column, kind = cells.at(frame, place.key, place.fields)
@@ -105,7 +105,7 @@ def _photo(frame: DataFrame, place: Place | None, role: Role | None, file: str) 
 
 
 def unexpected(name: str, place: Place, received: str, file: str, expected: str = "string") -> CatalogError:
-    """Return the error of a column, or a field of one, that has another type than it should."""
+    """Return the error of a column, or a field of it, with an unexpected type."""
     column = ".".join((place.key, *place.fields))
     return CatalogError(
         f"Expected column {column!r} to be {expected} (input.columns.{name}). Received: {received} in {file}"

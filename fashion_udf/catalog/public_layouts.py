@@ -1,7 +1,7 @@
-"""The public dataset layouts as rows of one shape: kaggle, styles, folders.
+"""Read public dataset layouts (kaggle, styles, folders) into one schema.
 
-Reading is done on executors, from a file system that all of them see. No photo is opened here: a row carries the path
-of its photo, and only names are listed.
+Executors read the files, from a file system that all of them can open. This module only lists the names of photos: a
+row has the path of its photo.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
-#: Labels of a product beside its category, for training; a layout that has them yields all of these after `ROWS`.
+#: Labels of a product beside its category, for training. A layout with such labels has these columns after `ROWS`.
 ATTRIBUTES = ("gender", "base_colour", "season", "usage")
 
-#: What every layout yields. `problem` says why a CSV record cannot be used; `line` and `raw` show where it is.
+#: The columns of every layout. `problem` says why a CSV record cannot be used; `line` and `raw` locate the record.
 ROWS = pa.schema(
     [
         pa.field("product_id", pa.string()),
@@ -60,13 +60,14 @@ def read(spark: SparkSession, layout: str, source: Path, photos: Path | None = N
         spark: the session.
         layout: a key of `LAYOUTS`.
         source: the dataset's folder, or its CSV file.
-        photos: the photo folder, where it is not in its usual place.
+        photos: the photo folder, if it is not in its usual place.
 
     Returns:
-        The columns of `ROWS` and, for `styles`, of `ATTRIBUTES`; one row per CSV record (or photo, for `folders`).
+        The columns of `ROWS` and, for `styles`, of `ATTRIBUTES`. One row for each CSV record (for `folders`, each
+        photo).
 
     Raises:
-        CatalogError: the layout is unknown, or the source does not have it.
+        CatalogError: the layout is unknown, or the source has another layout.
     """
     if layout not in LAYOUTS:
         raise CatalogError(f"Expected a layout of {', '.join(LAYOUTS)}. Received: {layout!r}")
@@ -148,7 +149,7 @@ def _csv_rows(
     product: Callable[[dict[str, str]], Product],
     attributes: tuple[str, ...] = (),
 ) -> DataFrame:
-    """Read the CSV file in one task: records can span lines, and even a million are little next to their photos."""
+    """Read the CSV file in one task, because a record may span lines. A million records are small beside photos."""
     _require_header(table, columns)
 
     def rows(path: str) -> Iterator[Product]:
@@ -187,7 +188,7 @@ def _require_header(table: Path, columns: tuple[str, ...]) -> None:
 
 
 def _photo_folder(parent: Path, preferred: tuple[str, ...]) -> Path | None:
-    """Find the folder beside the CSV file that holds photos; its usual names are looked at first."""
+    """Return the folder with photos beside the CSV file. Folders of a usual name are preferred."""
     names = [entry.name for entry in os.scandir(parent) if entry.is_dir()]
     for name in sorted(names, key=lambda name: (preferred.index(name) if name in preferred else len(preferred), name)):
         if next(_photo_paths(parent / name), None) is not None:
@@ -203,7 +204,7 @@ def _photo_paths(folder: Path) -> Iterator[Path]:
 
 
 def _listed(spark: SparkSession, folder: Path | None, by_stem: bool) -> DataFrame:
-    """List a photo folder, each key (file name, or stem) once."""
+    """List a photo folder. Each key (file name, or stem) occurs once."""
     from pyspark.sql import functions as F
 
     def rows(name: str) -> Iterator[Product]:
@@ -211,7 +212,7 @@ def _listed(spark: SparkSession, folder: Path | None, by_stem: bool) -> DataFram
             yield {"photo": path.stem if by_stem else path.name, "photo_path": str(path)}
 
     listed = _generated(spark, [str(folder)] if folder else [], rows, _PHOTOS)
-    # 1.jpg beside 1.png: a product has one photo, and it is the same one in every run.
+    # With 1.jpg and 1.png, every run must choose the same one.
     return listed.groupBy("photo").agg(F.min("photo_path").alias("photo_path"))
 
 
@@ -229,8 +230,7 @@ def _generated(
             for source in part["source"].to_pylist():
                 products = rows(source)
                 while chunk := list(islice(products, 4096)):
-                    # Not as pandas: a column without a value in the chunk would hold numbers (NaN) there, and pyarrow
-                    # refuses to write these as strings.
+                    # Not pandas: a column without values would hold NaN, and pyarrow refuses to write it as strings.
                     yield pa.RecordBatch.from_pylist(chunk, schema=schema)
 
     frame = spark.createDataFrame([(source,) for source in sources], "source string")

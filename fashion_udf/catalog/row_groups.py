@@ -1,4 +1,4 @@
-"""The row groups of Parquet files that Spark itself reads: footers, read by its own library, wherever the files are."""
+"""Sizes of row groups that Spark reads. Spark's own Parquet library reads the footers, on any file system."""
 
 from __future__ import annotations
 
@@ -10,41 +10,42 @@ from fashion_udf.catalog import files
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-#: Files whose footers are read, evenly spread over all: a footer on an object store takes a tenth of a second.
+#: Number of files whose footers are read, evenly spread over all: each footer is a request to the store.
 SAMPLE = 16
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Bytes of a column in a row group, uncompressed, and those of them that are in its dictionary."""
+    """Uncompressed bytes of a column in a row group, and how many of them are in its dictionary."""
 
     size: int = 0
     dictionary: int = 0
 
     @property
     def held(self) -> int:
-        """Most bytes that Spark holds while it reads the column.
+        """Maximum of bytes in memory while Spark reads the column.
 
-        It reads the column whole, and unpacks page after page; of a dictionary, it unpacks all and copies each value.
+        Spark reads the whole column and decompresses it page by page. It decompresses a dictionary completely and
+        copies each value.
         """
         return 2 * self.size + 3 * self.dictionary
 
 
 def largest(source: DataFrame, column: str) -> RowGroup:
-    """Return the row group of a sample of the files that needs the most memory, by the column's part of it.
+    """Return the row group whose column needs the most memory, of a sample of the files.
 
     Args:
         source: a data frame that reads files.
-        column: its name in the files, in any case.
+        column: name of the column, in any case.
 
     Returns:
-        Nothing (0 bytes) if the files are no Parquet files, or cannot be opened by the driver.
+        The row group. It has 0 bytes if the files are not Parquet, or the driver cannot open them.
     """
     from py4j.protocol import Py4JJavaError
 
     context = source.sparkSession.sparkContext
     java, configuration = context._jvm, files.hadoop_configuration(source.sparkSession)
-    assert java is not None  # a classic session has one
+    assert java is not None  # a classic session has a JVM
     names, found = source._jdf.inputFiles(), [RowGroup()]
     for at in range(0, len(names), -(-len(names) // SAMPLE) or 1):
         path = java.org.apache.hadoop.fs.Path(java.java.net.URI(names[at]))
@@ -61,7 +62,7 @@ def largest(source: DataFrame, column: str) -> RowGroup:
 
 
 def _held(group: Any, column: str) -> RowGroup:
-    """Return what a row group holds of a column, with all its fields where it is a struct or a list."""
+    """Return the size of a column in a row group, with all fields of a struct or list."""
     chunks = ((f"{chunk.getPath().toDotString()}.".casefold(), chunk) for chunk in group.getColumns())
     named = [chunk for path, chunk in chunks if path.startswith(f"{column}.")]
     return RowGroup(sum(chunk.getTotalUncompressedSize() for chunk in named), sum(map(_dictionary_bytes, named)))

@@ -1,6 +1,6 @@
-"""Any source, opened: the names of its columns first, then the columns that are used, as data frames.
+"""Open any source: first the names of its columns, then the used columns as data frames.
 
-Names of columns are told apart without case, and every frame has them in lower case (their key).
+Names of columns are compared without case. A frame has them in lower case; this is the key of a column.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """A catalog whose columns are known.
+    """A source whose columns are known.
 
     Attributes:
-        names: of the columns, by file; a table, and all files of JSON lines, are one entry.
-        read: from keys to frames with the columns of these keys that they have, each with the name of a file in it.
+        names: names of the columns, by file. A table, or all files of JSON lines, are one entry.
+        read: a function of keys. It returns frames with the columns of these keys, each with the name of one file.
         found: the files; None for a table.
-        notes: what a person should know of how the files are read.
+        notes: facts about how the files are read, for people.
     """
 
     names: Mapping[str, Sequence[str]]
@@ -44,34 +44,34 @@ class Source:
 
     @cached_property
     def columns(self) -> dict[str, str]:
-        """Names as they are written, by key, of all files."""
+        """Names of all columns as the source writes them, by key."""
         return {name.casefold(): name for names in reversed([*self.names.values()]) for name in reversed(names)}
 
     def lacking(self, key: str) -> list[str]:
-        """Return the files that have no such column."""
+        """Return the files without this column."""
         return [file for file, names in self.names.items() if key not in map(str.casefold, names)]
 
     def require_one(self, keys: Sequence[str]) -> None:
-        """Refuse columns of a file, or keys of JSON lines, that differ in case alone: one would be lost.
+        """Refuse columns of a file, or keys of JSON lines, that differ only in case: one of them would be lost.
 
         Raises:
-            CatalogError: names the file and the columns.
+            CatalogError: there are such columns. The message names them and the file.
         """
         for file, names in self.names.items():
             for key in keys:
                 if len(same := sorted(name for name in names if name.casefold() == key)) > 1:
                     raise CatalogError(
-                        f"Expected one column of a name, whatever its case. Received: {' and '.join(same)} in {file}. "
-                        "Rename one"
+                        f"Expected column names that differ by more than case. Received: {' and '.join(same)} in {file}"
+                        ". Rename one"
                     )
 
 
 @contextmanager
 def readable(key: str, form: str, path: str) -> Iterator[None]:
-    """Turn Spark's error about an unreadable source into a `CatalogError` of one line.
+    """Replace Spark's error about an unreadable source by a `CatalogError` of one line.
 
     Args:
-        key: of the configuration; it names the source.
+        key: key of the configuration that the error names.
         form: a key of `READERS`.
         path: path or table name of the source.
     """
@@ -88,11 +88,11 @@ def readable(key: str, form: str, path: str) -> Iterator[None]:
 
 @contextmanager
 def damage_named(key: str, path: str) -> Iterator[None]:
-    """Turn an error of a file of the source, read after it was opened, into a `CatalogError` that names the file.
+    """Replace an error at reading a file of the open source by a `CatalogError` that names the file.
 
     Args:
-        key: of the configuration; it names the source.
-        path: of the source; other files, such as staged ones, are none of it.
+        key: key of the configuration that the error names.
+        path: path of the source. Errors of other files, such as staged ones, are not replaced.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -113,7 +113,7 @@ _FAILED_FILE = re.compile(r"while reading file (.+?)\.\s")
 
 
 def cause(error: Exception) -> str:
-    """Return what a Spark error says, and the last of Java's causes: the first line often names a call alone."""
+    """Return the text of a Spark error and of its last Java cause: the first line often only names a call."""
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     first = str(java if java is not None else error).strip().splitlines()
     said = [first[0][:300]] if first else [type(error).__name__]
@@ -128,9 +128,9 @@ def cause(error: Exception) -> str:
 
 
 def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
-    """Return a data frame without rows: Spark's optimizer removes it together with the joins on it.
+    """Return a data frame without rows. Spark's optimizer removes joins with it.
 
-    A data frame made of an empty Python list would be an RDD: its stages start Python workers for nothing.
+    A data frame from an empty Python list would be an RDD, whose stages start Python workers.
     """
     from pyspark.sql import functions as F
 
@@ -141,10 +141,10 @@ def no_rows(spark: SparkSession, schema: StructType) -> DataFrame:
 def open_source(
     spark: SparkSession, key: str, path: str, form: str, csv: Csv | None = None, ignore: Sequence[str] = ()
 ) -> Source:
-    """Open a source; `key` of the configuration names it in errors.
+    """Open a source. Errors name `key`, its key of the configuration.
 
     Raises:
-        CatalogError: it is not there, a file cannot be read, or columns of a file differ in case alone.
+        CatalogError: the source is missing, a file cannot be read, or columns of a file differ only in case.
     """
     with readable(key, form, path):
         if form == "table":

@@ -1,4 +1,4 @@
-"""What people run: one file for each command, with its arguments, its session and what it prints.
+"""The commands: one file for each, with its arguments, its session and its output.
 
-`fashion-udf COMMAND` runs them from an installed wheel, `jobs/*.py` by spark-submit.
+`fashion-udf COMMAND` runs a command of the installed package, `spark-submit jobs/*.py` one of the repository.
 """

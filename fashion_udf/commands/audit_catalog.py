@@ -1,10 +1,11 @@
-"""Find labels that look wrong, products listed twice and odd ones out, from the neighbours of each product.
+"""Find labels that look wrong, products listed twice, and outliers, by the neighbours of each product.
 
     fashion-udf audit-catalog --config conf/nightly.yaml --to findings
     fashion-udf audit-catalog --config conf/nightly.yaml --labels catalog --to findings
 
---labels is a table with product_id and category, the shop's own; without it the categories of the tags are judged.
-Written are mislabelled.parquet, duplicates.parquet and outliers.parquet, ranked, and index.html with the first of each.
+--labels is a table with product_id and the shop's own category. Without it, the categories of the tags table are
+checked. The command writes mislabelled.parquet, duplicates.parquet and outliers.parquet, ranked, and index.html, which
+shows the first of each.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from fashion_udf.table import s3_store
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "audit_catalog.py") -> None:
-    """Audit, and say how much was found; `arguments` defaults to the command line's."""
+    """Audit the catalog and print the counts. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="YAML file of the job that tags, e.g. conf/nightly.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
     parser.add_argument("--labels", metavar="TABLE", help="a table with product_id and category")
-    parser.add_argument("--format", default="parquet", help="of --labels: parquet (default), csv, json or table")
+    parser.add_argument("--format", default="parquet", help="format of --labels: parquet (default), csv, json or table")
     parser.add_argument("--duplicate", type=float, default=catalog_audit.DUPLICATE, metavar="SCORE", help=_DUPLICATE)
     parser.add_argument("--to", required=True, metavar="DIR", help="a new directory of this machine")
     parser.add_argument("--top", type=int, default=60, help="findings of each kind on the page (default: 60)")
@@ -53,4 +54,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "audit_catalog.py")
     sys.stdout.write(f"{counts}: {found.directory / 'index.html'}\n")
 
 
-_DUPLICATE = f"least score of two products that may be the same one (default: {catalog_audit.DUPLICATE})"
+_DUPLICATE = f"minimum score of two products that may be the same (default: {catalog_audit.DUPLICATE})"

@@ -1,13 +1,13 @@
-"""Tag some products at once, on top of the published table; all other rows stay as they are.
+"""Tag some products now, and publish them with the other rows of the published table, which stay as they are.
 
     fashion-udf backfill --config conf/nightly.yaml --set ... --ids a,b,c
     spark-submit jobs/backfill.py --config conf/nightly.yaml --set ... --ids a,b,c
 
-Without a selection: the products that are not in the table yet. Several selections together choose what any of them
-chooses. An id that the catalog lacks is an error, and so is a category in which no product is published. A product
-whose text, photo and model are those of its published row is left alone, but for --force.
+Without a selection, the command tags the products that are not in the table yet. Several selections are combined with
+OR. An id that the catalog lacks is an error, and so is a category without a published product. A product whose text,
+photo and model did not change is skipped, unless --force is given.
 
-Exit codes are those of `tag`.
+The exit codes are those of `tag`.
 """
 
 from __future__ import annotations
@@ -26,20 +26,18 @@ from fashion_udf.spark import session
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "backfill.py") -> None:
-    """Tag the selected products, and say where the table is; `arguments` defaults to the command line's."""
+    """Tag the selected products and print the table's place. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser)
     parser.add_argument("--ids", default="", metavar="A,B,C", help="product ids")
-    parser.add_argument("--ids-file", metavar="FILE", help="a file with one product id a line")
+    parser.add_argument("--ids-file", metavar="FILE", help="a file with one product id on each line")
     parser.add_argument("--category", action="append", default=[], help="products published in this category")
     parser.add_argument("--status", action="append", default=[], help="products published with this status")
     parser.add_argument(
         "--since", metavar="TIME", help="products tagged at this time or later, e.g. 2026-11-25T20:00:00Z"
     )
-    parser.add_argument(
-        "--ignore-missing", action="store_true", help="log ids and categories that do not exist, and go on without them"
-    )
-    parser.add_argument("--force", action="store_true", help="score the selected products whatever their fingerprint")
+    parser.add_argument("--ignore-missing", action="store_true", help="only log ids and categories that do not exist")
+    parser.add_argument("--force", action="store_true", help="score the selected products, even if nothing changed")
     options = parser.parse_args(arguments)
     settings = config.load(JobConfig, options.config, config.parse_overrides(options.set))
     chosen = selection.Selection(

@@ -1,13 +1,13 @@
-"""Compare a new bundle with the published table on a sample, before a night runs with it; nothing is written.
+"""Compare a new bundle with the published table on a sample, before a run uses it. Nothing is written.
 
     fashion-udf compare --config conf/nightly.yaml --bundle build/bundle
     spark-submit jobs/compare_bundle.py --config conf/nightly.yaml --bundle build/bundle
 
-The same sample is drawn again. Its texts and photos are read from the catalog, scored with the new bundle, and compared
-with what the model said in the published rows, where text and photo are still the same.
+Every comparison draws the same sample. The command reads its texts and photos from the catalog and scores them with the
+new bundle. It compares the results with the published results of the model, if text and photo are still the same.
 
 Exit codes: 0 compared; 2 bad arguments, config or input; 3 more rows changed category than --fail-above-flips allows;
-1 anything else.
+1 any other failure.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from fashion_udf.pipeline import shadow, shadow_report
 from fashion_udf.pipeline.shadow_report import Report
 from fashion_udf.spark import session
 
-_PAIRS = 5  # of flips named in a message
+_PAIRS = 5  # maximum of pairs of categories named in a message
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "compare_bundle.py") -> None:
-    """Compare, print the report, and refuse what changes too much; `arguments` defaults to the command line's."""
+    """Compare, print the report, and refuse too many flips. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="YAML file of the job whose table it is")
+    parser.add_argument("--config", required=True, help="YAML file of the job that publishes the table")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
     parser.add_argument("--bundle", required=True, metavar="NEW", help="builtin, PATH or PATH@<model_version>")
     parser.add_argument("--sample", type=_rows, default=5000, metavar="ROWS", help="rows to compare (default: 5000)")
@@ -52,10 +52,10 @@ def require_few_flips(found: Report, most: float) -> None:
 
     Args:
         found: the report.
-        most: share of the compared rows that may change category.
+        most: maximum share of the compared rows that may change category.
 
     Raises:
-        GateRefusedError: more change, or no row could be compared.
+        GateRefusedError: more rows change category, or no row could be compared.
     """
     if not found.compared:
         raise GateRefusedError(

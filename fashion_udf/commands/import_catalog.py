@@ -1,4 +1,4 @@
-"""Bring a public dataset in: read its layout, write flat Parquet that jobs/tag_catalog.py and training read.
+"""Import a public dataset: write it as Parquet that jobs/tag_catalog.py and training can read.
 
     .venv/bin/spark-submit jobs/import_catalog.py --layout kaggle --source fashion-products --output catalog
     .venv/bin/spark-submit jobs/import_catalog.py --layout styles --source styles.csv --photos images --output catalog
@@ -9,9 +9,9 @@ Layouts:
     styles   SOURCE/styles.csv (id, gender, ... articleType, ... productDisplayName) and SOURCE/images; or the CSV file
     folders  SOURCE/<category>/<product id>.jpg
 
-Columns written: product_id, title, description, image (bytes) or image_uri (absolute path), category; for styles, which
-has no descriptions, also gender, base_colour, season and usage. CSV records that cannot be used are counted, shown and
-written to --rejected: line, problem, raw.
+Columns written: product_id, title, description, image (bytes) or image_uri (absolute path), category. The layout styles
+has no descriptions; it adds gender, base_colour, season and usage. Unusable CSV records are counted, printed and
+written to --rejected, with the columns line, problem and raw.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fashion_udf.spark import session
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "import_catalog.py") -> None:
-    """Import one dataset and print the counts; `arguments` defaults to the command line's."""
+    """Import one dataset and print the counts. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layout", required=True, choices=sorted(public_layouts.LAYOUTS))
     parser.add_argument("--source", required=True, type=Path, metavar="DIR", help="the dataset's folder or CSV file")

@@ -12,8 +12,8 @@ from fashion_udf.table import s3_store
 def add(parser: argparse.ArgumentParser) -> None:
     """Add `--output`, `--config` and `--set` to the arguments of a command."""
     parser.add_argument("--output", required=True, help="the output.path of the job that publishes the table")
-    parser.add_argument("--config", metavar="FILE", help="of that job: its section s3 says where S3 is")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of it")
+    parser.add_argument("--config", metavar="FILE", help="YAML file of that job, for its section s3")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
 
 
 def use_s3(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The console script `fashion-udf`: the name of a command, then the command's own arguments."""
+"""The console script `fashion-udf`: it runs a command by its name."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import sys
 import fashion_udf
 from fashion_udf import cli
 
-#: Command -> the file of this package that runs it, and what it does in a line. The file is loaded when the
-#: command is chosen, so `--help` waits for none.
+#: Command -> the file of this package that runs it, and its line of help. The file is loaded only when its command
+#: runs, so that `--help` is fast.
 COMMANDS = {
-    "tag": ("tag", "score what is new or changed in a catalog, and publish the tags table"),
-    "backfill": ("backfill", "tag some products at once, on top of the published table"),
-    "recommend": ("recommend", "publish the products most like each product"),
-    "similar": ("similar", "the products nearest to a product, or to a photo and a title"),
-    "audit-catalog": ("audit_catalog", "labels that look wrong, products listed twice, and odd ones out"),
-    "compare": ("compare", "what a new bundle would change of the published table, on a sample"),
+    "tag": ("tag", "score the new and changed products of a catalog, and publish the tags table"),
+    "backfill": ("backfill", "tag some products now"),
+    "recommend": ("recommend", "publish the most similar products of each product"),
+    "similar": ("similar", "find the products most similar to a product, or to a photo and a title"),
+    "audit-catalog": ("audit_catalog", "find labels that look wrong, products listed twice, and outliers"),
+    "compare": ("compare", "show on a sample what a new bundle would change in the published table"),
     "snapshots": ("snapshots", "list, compare, verify, pin, roll back, expire and repair snapshots"),
-    "review": ("review", "decide on products that wait for a person, on a page of this machine"),
-    "show": ("show", "counts and the least certain products of the current snapshot"),
-    "import": ("import_catalog", "bring a public dataset in as flat Parquet"),
-    "sample": ("sample", "write a generated catalog to try the job on"),
+    "review": ("review", "decide on products that wait for a person, in a browser on this machine"),
+    "show": ("show", "print counts and the least certain products of the current snapshot"),
+    "import": ("import_catalog", "import a public dataset as Parquet"),
+    "sample": ("sample", "write a generated catalog to try the job with"),
     "training-set": ("training_set", "write a labelled catalog as a training set"),
 }
 
 
 def main() -> None:
-    """Run `fashion-udf COMMAND ARGUMENTS` and leave the process with its exit code."""
+    """Run `fashion-udf COMMAND ARGUMENTS` and end the process with its exit code."""
     listed = "\n".join(f"    {name:<14}{text}" for name, (_, text) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="fashion-udf",
         usage="fashion-udf COMMAND ...",
-        description=f"Tag a fashion catalog: photos and text in, a published table of predictions out.\n\n{listed}",
+        description=f"Tag a fashion catalog: read photos and texts, publish a table of categories.\n\n{listed}",
         epilog="fashion-udf COMMAND --help lists the arguments of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,12 +1,12 @@
-"""Publish the products most like each product, from the embeddings of the current tags snapshot.
+"""Publish the most similar products of each product, by the embeddings of the current tags snapshot.
 
     fashion-udf recommend --config conf/similar.yaml --set output.path=DIR
     spark-submit jobs/recommend.py --config conf/similar.yaml --set output.path=DIR
 
-Where the last lists were made with the same settings and model, only those are searched that can have changed.
+If the published lists have the same settings and model, only lists that can have changed are computed.
 
 Exit codes: 0 published, or nothing to do; 2 bad arguments, config or input; 4 another run published first; 143 stopped
-by SIGTERM; 1 anything else. They are also in runs/<run_id>/outcome.json.
+by SIGTERM; 1 any other failure. runs/<run_id>/outcome.json has the exit code too.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from fashion_udf.similar.outcome import Preview, Recommended
 from fashion_udf.similar.settings import RecommendConfig
 from fashion_udf.spark import session
 
-_POOLS = 20  # lines of a preview
+_POOLS = 20  # maximum of pools in a preview
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "recommend.py") -> None:
-    """Recommend, and say where the table is; `arguments` defaults to the command line's."""
+    """Publish the lists and print the table's place. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="YAML file, e.g. conf/similar.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
@@ -42,14 +42,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "recommend.py") -> 
 
 
 def preview_summary(preview: Preview) -> str:
-    """What a run would do: counts, and how the largest pools would be searched."""
+    """Return what a run would do: counts, and how the largest pools would be searched."""
     if not preview.pools:
-        return f"{console.summary(preview.counts.as_dict())}\nthe last lists would be brought up to date\n"
+        return f"{console.summary(preview.counts.as_dict())}\nthe published lists would be updated\n"
     pools = console.table(("pool", "candidates", "lists", "search"), preview.rows()[:_POOLS])
     return f"{console.summary(preview.counts.as_dict())}\n{pools}{len(preview.pools)} pools\n"
 
 
 def summary(done: Recommended) -> str:
-    """The counts of a run, and where the table is."""
+    """Return the counts of a run, and the table's place."""
     what = "published" if done.published else "nothing to do; the lists are still"
     return f"{console.summary(done.counts.as_dict())}{what} snapshot {done.number} of similar: {done.data_dir}\n"

@@ -1,9 +1,9 @@
-"""Write a generated catalog to try the job on: drawn garments, and rows as broken as real ones get. Needs no Spark.
+"""Write a generated catalog to try the job with: drawn garments, and broken rows as in real catalogs. Needs no Spark.
 
     fashion-udf sample --output DIR [--products 500] [--seed 0] [--contact-sheet FILE]
 
-The columns are product_id, title, description, image (bytes) and category, the true one. The same arguments give the
-same rows.
+The columns are product_id, title, description, image (bytes) and the true category. The same arguments give the same
+rows.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from fashion_udf.samples.catalog import CATEGORIES, broken_products, products
 
 
 def _require_free(output: Path, sheet: Path | None) -> None:
-    """Refuse before anything is drawn: that takes a while.
+    """Check the targets before anything is drawn, because drawing takes a while.
 
     Raises:
-        InputError: `output` is a file or has something in it, or the folder for `sheet` does not exist.
+        InputError: `output` is a file or is not empty, or the folder for `sheet` does not exist.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"Expected a new or empty directory to write to. Received: {output}; name another one")
@@ -38,11 +38,11 @@ def _count(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "make_sample_catalog.py") -> None:
-    """Write the catalog and say what was written; `arguments` defaults to the command line's."""
+    """Write the catalog and print the counts. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, type=Path, help="a new or empty directory")
-    parser.add_argument("--products", type=_count, default=500, help="well-formed products to draw (500)")
-    parser.add_argument("--seed", type=_count, default=0, help="another number draws other products (0)")
+    parser.add_argument("--products", type=_count, default=500, help="number of valid products (default: 500)")
+    parser.add_argument("--seed", type=_count, default=0, help="each seed gives other products (default: 0)")
     parser.add_argument("--contact-sheet", type=Path, metavar="FILE", help="also write an overview picture, as PNG")
     options = parser.parse_args(arguments)
     _require_free(options.output, options.contact_sheet)

@@ -1,4 +1,4 @@
-"""Show what is in the current snapshot, with the DuckDB queries that found it, ready to copy.
+"""Show the current snapshot, with the DuckDB queries, ready to copy.
 
 .venv/bin/python jobs/show_tags.py --output DIR
 """
@@ -24,7 +24,7 @@ VIEW = f"{TAGS}/current.sql"
 _MAX_VIEW_BYTES = 100_000
 #: What the queries read.
 COLUMNS = ("product_id", "category", "confidence", "status", "decision", "modality")
-#: What to show, by heading.
+#: The queries, by heading.
 QUERIES = {
     "Products by category and status": """\
 SELECT category, status, count(*) AS products
@@ -46,7 +46,7 @@ LIMIT 10;""",
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "show_tags.py") -> None:
-    """Print each query of `QUERIES` and its result; `arguments` defaults to the command line's."""
+    """Print each query of `QUERIES` and its result. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description="Show what is in the current snapshot.")
     job_options.add(parser)
     options = parser.parse_args(arguments)

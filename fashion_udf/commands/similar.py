@@ -1,11 +1,11 @@
-"""The products nearest to a product, or to a photo and a title, among the current tags.
+"""Find the products most similar to a product, or to a photo and a title, in the current tags table.
 
     fashion-udf similar --config conf/nightly.yaml --product 12345 --sheet out.jpg
     fashion-udf similar --config conf/nightly.yaml --image photo.jpg --title "Blue jeans"
     fashion-udf similar --config conf/nightly.yaml --queries queries.parquet --to answers.parquet
 
-A table of queries has a column product_id, or the columns of --image and --title: image (bytes) and title. The answers
-have the number of the query's row, then position, similar_id, score and category.
+A table of queries has a column product_id, or the columns image (bytes) and title. The answers have the number of the
+query's row, then position, similar_id, score and category.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from fashion_udf.table import s3_store
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "similar.py") -> None:
-    """Look up, and print the nearest products; `arguments` defaults to the command line's."""
+    """Find and print the most similar products. `arguments` defaults to those of the command line."""
     options = _parser(prog).parse_args(arguments)
     settings = config.load(JobConfig, options.config, config.parse_overrides(options.set))
     s3_store.use(settings.s3)
@@ -62,12 +62,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
     parser.add_argument("--product", metavar="ID", help="a product of the tags table")
     parser.add_argument("--image", type=Path, metavar="FILE", help="a photo")
-    parser.add_argument("--title", help="a title, with the photo or alone")
+    parser.add_argument("--title", help="a title, with or without a photo")
     parser.add_argument("--queries", type=Path, metavar="FILE", help="a Parquet file of queries")
-    parser.add_argument("--to", type=Path, metavar="FILE", help="of the answers to --queries")
-    parser.add_argument("--k", type=int, default=10, help="products to find (default: 10)")
-    parser.add_argument("--anywhere", action="store_true", help="in any category; else in that of the product")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet of the photos, a JPEG")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="Parquet file for the answers to --queries")
+    parser.add_argument("--k", type=int, default=10, help="number of products to find (default: 10)")
+    parser.add_argument("--anywhere", action="store_true", help="search all categories, not only that of the product")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet of the photos, as JPEG")
     return parser
 
 

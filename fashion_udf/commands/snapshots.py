@@ -1,8 +1,8 @@
-"""Look at and manage the snapshots of a tags table.
+"""List and manage the snapshots of a tags table.
 
-No Spark is started, but where a table of a metastore (`publish.table`) shows the snapshots: rollback, publish and
-repair move it too. Run these by spark-submit, with the settings of the job. DIR is a path or a URI; every subcommand
-takes `--config FILE` of the job, whose section `s3` says where S3 is.
+The commands start no Spark, with one exception: if a table of a metastore (`publish.table`) shows the snapshots,
+rollback, publish and repair update it. Run these by spark-submit, with the settings of the job. DIR is a path or a URI.
+Every subcommand takes `--config FILE`, the file of the job, for its section `s3`.
 
 fashion-udf snapshots list [--json] --output DIR
 fashion-udf snapshots path|show|verify --output DIR [--number N]
@@ -36,7 +36,7 @@ from fashion_udf.table.rollback import rollback
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "snapshots.py") -> None:
-    """Run one subcommand; `arguments` defaults to the command line's."""
+    """Run one subcommand. `arguments` defaults to those of the command line."""
     options = _parser(prog).parse_args(arguments)
     job_options.use_s3(options)
     sys.stdout.write(COMMANDS[options.command][0](options))
@@ -47,7 +47,7 @@ def _chosen(options: Namespace, number: int | None) -> Commit:
 
 
 def _require_not_expired(options: Namespace, commit: Commit) -> None:
-    # The current snapshot is never removed: a damaged tombstone of another one must not hide it.
+    # The current snapshot never expires, so its tombstone is not read: a damaged one must not hide the snapshot.
     if commit.snapshot_id != snapshot.newest(options.output).snapshot_id:
         pins.require_not_expired(options.output, commit)
 
@@ -108,7 +108,7 @@ def _verified(options: Namespace, commit: Commit) -> str:
     try:
         snapshot.verify(options.output, commit)
     except SnapshotError:
-        _require_not_expired(options, commit)  # it may have expired while its files were read
+        _require_not_expired(options, commit)  # the snapshot may have expired while its files were read
         raise
     return (
         f"commit {commit.number}: {len(commit.files)} files, {commit.rows} rows, {commit.size} bytes are as committed\n"
@@ -127,7 +127,7 @@ def _unpin(options: Namespace) -> str:
     text = f"snapshot {commit.snapshot_id} {'is no longer' if removed else 'was not'} pinned"
     if left := pins.pins(options.output).get(commit.snapshot_id):
         tables = ", ".join(sorted({str(pin.table) for pin in left}))
-        text += f", but by {tables}, which shows it: --all removes that pin too"
+        text += f", but {tables} still shows and pins it: --all removes that pin too"
     return f"{text}\n"
 
 
@@ -148,10 +148,10 @@ def _expire(options: Namespace) -> str:
     rows = [(r.kind, r.path.name, f"{(now - r.since) / 86400:.1f}", r.size) for r in removed]
     total = sum(removal.size for removal in removed)
     text = f"{console.table(('removed', 'name', 'days old', 'bytes'), rows)}\n{total} bytes"
-    text += " would be removed; nothing was\n" if options.dry_run else " removed\n"
+    text += " would be removed (dry run)\n" if options.dry_run else " removed\n"
     if problems:
         sys.stdout.write(text)
-        raise SnapshotError(f"Expected to remove all that is old. Received: {'; '.join(problems)}; run expire again")
+        raise SnapshotError(f"Expected to remove all old files. Received: {'; '.join(problems)}. Run expire again")
     return text
 
 
@@ -162,7 +162,7 @@ def _repair(options: Namespace) -> str:
 
 
 def _moved(options: Namespace) -> str:
-    """Move the tables of metastores to the newest snapshot, and name them."""
+    """Point the tables of metastores to the newest snapshot, and name them."""
     tables = followers.reconcile_tables(options.output, lambda: session.start("snapshots", s3_store.settings()))
     return "".join(f"{table} shows the newest snapshot\n" for table in tables)
 
@@ -179,15 +179,15 @@ def _publish(options: Namespace) -> str:
 #: Subcommands: name -> (options -> text to print, help).
 COMMANDS: dict[str, tuple[Callable[[Namespace], str], str]] = {
     "list": (_list, "every commit, oldest first"),
-    "path": (_path, "the directory of a snapshot: resolve it once, then read '<directory>/*.parquet'"),
+    "path": (_path, "the directory of a snapshot, to read '<directory>/*.parquet'"),
     "show": (_show, "one commit and its files"),
     "diff": (_diff, "what changed between the snapshots of two commits"),
-    "verify": (_verify, "read a snapshot's files back and compare names, sizes, sha256 and row counts"),
+    "verify": (_verify, "read a snapshot's files and compare names, sizes, sha256 and row counts"),
     "pin": (_pin, "keep a snapshot until it is unpinned"),
     "unpin": (_unpin, "let a snapshot expire again"),
-    "rollback": (_rollback, "make an older snapshot the current one again, by a new commit"),
+    "rollback": (_rollback, "make an older snapshot current again, by a new commit"),
     "expire": (_expire, "remove old snapshots, the staging of dead runs, and old reports"),
-    "publish": (_publish, "publish the table of a run that the audit refused, after a look at it"),
+    "publish": (_publish, "publish a table that the audit refused, after a person looked at it"),
     "repair": (_repair, "make tags/current, tags/current.sql and the Delta log name the newest commit again"),
 }
 
@@ -206,20 +206,24 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         add[name]("--number", type=int, help="number of the commit (default: the newest)")
     for name in ("pin", "unpin"):
         add[name]("--number", type=int, required=True, help="number of the commit")
-    add["unpin"]("--all", action="store_true", help="the pin of a metastore's table that shows the snapshot too")
+    add["unpin"]("--all", action="store_true", help="also remove the pin of a metastore's table that shows it")
     add["diff"]("before", type=int, metavar="A", help="number of the earlier commit")
     add["diff"]("after", type=int, metavar="B", help="number of the later commit")
-    add["diff"]("--rows", type=int, default=10, help="examples to name of each kind (default: 10)")
-    add["verify"]("--all", action="store_true", help="every snapshot that has not expired")
+    add["diff"]("--rows", type=int, default=10, help="maximum of examples of each kind (default: 10)")
+    add["verify"]("--all", action="store_true", help="verify every snapshot that has not expired")
     add["pin"]("--note", default="", help="why")
     add["publish"]("--run", required=True, help="id of the refused run")
-    add["publish"]("--accept", action="append", default=[], metavar="GATE", help="a gate that refused; once for each")
-    add["rollback"]("--to", type=int, required=True, help="number of the commit whose snapshot to take")
+    add["publish"]("--accept", action="append", default=[], metavar="GATE", help="a gate that refused; may be repeated")
+    add["rollback"]("--to", type=int, required=True, help="number of the commit whose snapshot becomes current")
     for name, value, text in (
-        ("--older-than", "30d", "what was current or written to within this time stays (default: 30d)"),
-        ("--grace", "24h", "nothing younger than this is ever removed (default: 24h)"),
+        (
+            "--older-than",
+            "30d",
+            "keep snapshots that were current, and runs that wrote, within this time (default: 30d)",
+        ),
+        ("--grace", "24h", "never remove files younger than this (default: 24h)"),
     ):
         add["expire"](name, type=retention.seconds, default=value, metavar="TIME", help=text)
-    add["expire"]("--keep", type=int, default=7, help="newest snapshots that stay, however old (default: 7)")
+    add["expire"]("--keep", type=int, default=7, help="number of newest snapshots to keep at any age (default: 7)")
     add["expire"]("--dry-run", action="store_true", help="print what would be removed, and remove nothing")
     return parser

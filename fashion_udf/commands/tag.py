@@ -1,10 +1,10 @@
-"""Tag a catalog: score every product that is new or changed, and publish the tags table.
+"""Tag a catalog: score the new and changed products, and publish the tags table.
 
     fashion-udf tag --config conf/nightly.yaml --set input.path=DIR --set output.path=DIR
     spark-submit jobs/tag_catalog.py --config conf/nightly.yaml --set input.path=DIR --set output.path=DIR
 
 Exit codes: 0 published, or nothing to do; 2 bad arguments, config or input; 3 an audit gate refused; 4 other runs
-published first; 143 stopped by SIGTERM; 1 anything else. They are also in runs/<run_id>/outcome.json.
+published first; 143 stopped by SIGTERM; 1 any other failure. runs/<run_id>/outcome.json has the exit code too.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from fashion_udf.spark import session
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -> None:
-    """Tag, and say where the table is; `arguments` defaults to the command line's."""
+    """Tag the catalog and print the table's place. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser)
     parser.add_argument(
-        "--retry-failed", action="store_true", help="score what failed again, also where nothing changed"
+        "--retry-failed", action="store_true", help="score failed products again, even if nothing changed"
     )
     parser.add_argument(
-        "--recheck-photos", action="store_true", help="ask hosts whether photos of URLs were replaced since"
+        "--recheck-photos", action="store_true", help="ask the hosts whether photos were replaced under their URL"
     )
     parser.add_argument("--force", action="store_true", help="score every product again")
     options = parser.parse_args(arguments)
@@ -53,13 +53,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def preview_summary(preview: Preview) -> str:
-    """What a run would do, in rows, and what it would cost; and how the catalog is read."""
+    """Return what a run would do, in rows, what it would cost, and how it reads the catalog."""
     costs = console.table(("cost", "about", "unit"), preview.costs())
     notes = "".join(f"{note}\n" for note in preview.notes)
     return f"{console.summary(preview.as_dict())}\n{notes}{costs}"
 
 
 def summary(outcome: Outcome) -> str:
-    """The counts of a run, and where the table is."""
+    """Return the counts of a run, and the table's place."""
     done = "published" if outcome.published else "nothing to do; the table is still"
     return f"{console.summary(outcome.counts.as_dict())}{done} snapshot {outcome.number}: {outcome.data_dir}\n"

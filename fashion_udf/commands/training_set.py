@@ -3,20 +3,20 @@
     fashion-udf training-set --catalog DIR --output DIR
     fashion-udf training-set --catalog DIR --catalog MORE --other "Lipstick,Lip Gloss,Ring" --output DIR
 
-A catalog is what `fashion-udf import` writes with --images bytes: product_id, title, description, image, category, and
-attributes such as gender. Where several catalogs have a product, the first one's row is taken; attributes that it lacks
-come from the others. Products without a photo are trained on by their text, and not judged with; those whose title is
-in validation or test, also in another colour, are left out.
+A catalog has the columns that `fashion-udf import` writes with --images bytes: product_id, title, description, image,
+category, and attributes such as gender. If several catalogs have a product, the row of the first one is used, and the
+others fill in attributes that it lacks. Products without a photo are only in train. They are left out if their title is
+in validation or test, also in another colour.
 
-Categories with fewer products than --min-products are left out and named: a model cannot learn, nor anyone measure,
-what has one example. The split of the others does not depend on it.
+Categories with fewer products than --min-products are left out and named: one example is too few to learn or to
+measure. The split of the other categories does not depend on this.
 
-With --decisions, what people decided in the review of a job labels products: their categories take the place of the
-catalog's, and a catalog without a category gives the decided products alone.
+With --decisions, the decisions of a job's review label the products: they replace the categories of the catalog. A
+catalog without a category then gives only the products with a decision.
 
-Rows of the categories in --other teach and judge what a model does with products of no known category. They are written
-as the category "other": half of these categories, by a hash of their names, in train alone, and the other half in
-validation and test alone, so that a model is judged on kinds that it has never seen.
+The categories in --other train and test novelty: how a model treats products of no known category. Their rows get the
+category "other". Half of these categories, by a hash of their names, are only in train, the other half only in
+validation and test, so that the model is tested on kinds that it has never seen.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "make_training_set.py") -> None:
-    """Write the three folders and print their sizes; `arguments` defaults to the command line's."""
+    """Write the three folders and print their sizes. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_arguments(parser)
     options = parser.parse_args(arguments)
@@ -68,11 +68,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "make_training_set.
 
 
 def with_decisions(catalog: DataFrame, decided: Mapping[str, str]) -> DataFrame:
-    """Put people's categories in place of a catalog's; a catalog without a category gives the decided products alone.
+    """Replace the categories of a catalog by people's. A catalog without categories keeps only the decided products.
 
     Args:
-        catalog: with `product_id`, and maybe `category`.
-        decided: category by product.
+        catalog: rows with `product_id` and, optionally, `category`.
+        decided: category by product id.
     """
     from pyspark.sql import functions as F
 
@@ -84,15 +84,28 @@ def with_decisions(catalog: DataFrame, decided: Mapping[str, str]) -> DataFrame:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--catalog", required=True, action="append", type=Path, help="labelled catalog Parquet; may be given again")
+    add("--catalog", required=True, action="append", type=Path, help="folder of a labelled catalog; may be repeated")
     add("--output", required=True, type=Path, help="a new directory")
-    add("--decisions", metavar="DIR", help="output.path of a job: what people decided in its review labels products")
-    add("--min-products", type=int, default=1, metavar="N", help="leave out rarer categories (1: none)")
-    add("--max-validation", type=int, default=20_000, metavar="N", help="validation rows, at most (20000)")
-    add("--attributes", type=_names, metavar="A,B", help="columns to learn as attributes (those that import writes)")
-    add("--other", type=_names, action="append", default=[], metavar="A,B", help="categories of no known kind")
-    add("--held-out-share", type=float, default=0.5, metavar="S", help="share of these for judging alone (0.5)")
-    add("--split-text-only", action="store_true", help="judge with products without a photo too")
+    add("--decisions", metavar="DIR", help="output.path of a job; the decisions of its review label the products")
+    add("--min-products", type=int, default=1, metavar="N", help="leave out rarer categories (default: 1)")
+    add("--max-validation", type=int, default=20_000, metavar="N", help="maximum of validation rows (default: 20000)")
+    add("--attributes", type=_names, metavar="A,B", help="attribute columns (default: those that import writes)")
+    add(
+        "--other",
+        type=_names,
+        action="append",
+        default=[],
+        metavar="A,B",
+        help="categories that become the category other",
+    )
+    add(
+        "--held-out-share",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="share of these that train does not have (default: 0.5)",
+    )
+    add("--split-text-only", action="store_true", help="allow products without a photo in validation and test")
 
 
 def _names(text: str) -> list[str]:
@@ -100,7 +113,7 @@ def _names(text: str) -> list[str]:
 
 
 def _lines(written: Any) -> Iterator[str]:
-    """Say what was written and what was not; `written` is a `training.data.training_set.Written`."""
+    """Yield lines about the written and omitted rows; `written` is a `training.data.training_set.Written`."""
     for name, count in written.rows.items():
         yield f"{name}: {count} rows"
     yield f"attributes: {', '.join(written.attributes) or 'none'}"
@@ -116,7 +129,7 @@ def _lines(written: Any) -> Iterator[str]:
 
 
 def _training_set() -> Any:
-    """The module that writes training sets; the wheel holds it under a name that no other package has."""
+    """Return the module that writes training sets. The wheel holds it under another name, which is unique."""
     problems = []
     for package in ("fashion_training", "training"):
         try:

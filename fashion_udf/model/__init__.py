@@ -1,1 +1,1 @@
-"""The model: its architecture, its tokenizer, the bundle it travels in, and the engines that run it."""
+"""The model: its architecture, its tokenizer, the bundle that stores it, and the engines that run it."""

@@ -1,12 +1,12 @@
 """The Keras architecture: EfficientNetB0 for the photo, an LSTM for the text, early fusion.
 
-    photo -> EfficientNetB0 without top -> average pooling (1280), zero where there is no photo
-    text  -> Embedding, id 0 masked     -> LSTM (128), the largest of its states, zero where there is no text
+    photo -> EfficientNetB0 without top -> average pooling (1280), zero without a photo
+    text  -> Embedding, id 0 masked     -> LSTM (128), maximum of its states, zero without a text
     both  -> concatenate -> Dense 256   -> Dense: a logit for each category, and one for "another kind of product"
                          -> unit length (the embedding) -> Dense: a logit for each value of each attribute
 
-Training, the TensorFlow engine and the export build the model here, so a bundle carries weights and never a model
-config.
+Training, the TensorFlow engine and the export all build the model with this module, so that a bundle stores weights and
+no model config.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 TOKEN_EMBEDDING_SIZE = 128
 LSTM_UNITS = 128
-#: The smallest photo EfficientNetB0 takes. Rows without a photo are scored with it: the model multiplies their photo
-#: features by zero, so the size changes nothing but the time.
+#: The smallest photo that EfficientNetB0 accepts, for rows without a photo: the model multiplies their photo features
+#: by zero, so that a small size only saves time.
 BLANK_SIZE = 32
-#: A softmax over a few dozen values needs logits of several units; the parts of a unit vector are about 1/16.
+#: A softmax over a few dozen values needs logits of several units; the components of the embedding are about 1/16.
 EMBEDDING_SCALE = 16.0
 
 
 def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout: float = 0.0) -> keras.Model:
     """Build the multimodal model with fresh weights.
 
-    The attributes are read from the embedding alone, so that near products share more than their category.
+    The attributes depend on the embedding only, so that products with near embeddings share more than their category.
 
     Args:
         categories: number of categories K.
         vocabulary_size: number of token ids, with id 0 for padding.
-        values: number of values V of all attributes together; 0: a model without attributes.
-        dropout: share of the fused features dropped in training; has no weights and no effect on inference.
+        values: number of values V of all attributes together. 0 means a model without attributes.
+        dropout: share of the fused features that are dropped in training. It does not affect inference.
 
     Returns:
         A model from `image` (uint8[n, h, w, 3] RGB), `image_present` (float32[n, 1], 1 or 0) and `token_ids`
@@ -51,7 +51,7 @@ def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout:
     image_present = keras.Input((1,), name="image_present", dtype="float32")
     token_ids = keras.Input((None,), name="token_ids", dtype="int32")
 
-    # The backbone rescales pixels itself: it takes 0..255. Its weights are loaded later, by name, or trained.
+    # The backbone rescales pixels from 0..255 itself. Its weights are loaded later, by name, or trained.
     backbone = keras.applications.EfficientNetB0(
         include_top=False, weights=None, input_shape=(None, None, 3), pooling="avg", name="efficientnetb0"
     )
@@ -70,9 +70,9 @@ def build_model(categories: int, vocabulary_size: int, values: int = 0, dropout:
 
 
 def _text_features(token_ids: Any, vocabulary_size: int) -> Any:
-    """Return the largest state of the LSTM over a text's tokens, by unit: [n, u], zero for a text without tokens.
+    """Return the maximum of the LSTM's states over a text's tokens, by unit: [n, u], zero for a text without tokens.
 
-    The last state alone learned what the end of one template says; any token of a text may raise the largest.
+    The last state alone depended too much on the end of a text; with the maximum, every token counts.
     """
     from keras import layers, ops
 
@@ -80,13 +80,13 @@ def _text_features(token_ids: Any, vocabulary_size: int) -> Any:
     # use_cudnn: NVIDIA's kernel refuses a row without any token.
     states = layers.LSTM(LSTM_UNITS, return_sequences=True, use_cudnn=False, name="lstm")(tokens)
     is_token = ops.cast(ops.expand_dims(ops.not_equal(token_ids, 0), -1), states.dtype)
-    # A state of an LSTM lies between -1 and 1: padding, at -2, is never the largest.
+    # The states of an LSTM lie between -1 and 1, so that padding, at -2, is never the maximum.
     largest = ops.max(states * is_token + (is_token - 1.0) * 2.0, axis=1)
     return layers.Multiply(name="text")([largest, ops.max(is_token, axis=1)])
 
 
 def _unit_length(hidden: Any) -> Any:
-    """Return rows divided by their length; Keras' UnitNormalization has no gradient for a row of zeros."""
+    """Divide rows by their length. Keras' UnitNormalization has no gradient for a row of zeros."""
     from keras import layers, ops
 
     length = ops.sqrt(ops.sum(ops.square(hidden), axis=-1, keepdims=True) + 1e-12)
@@ -94,10 +94,10 @@ def _unit_length(hidden: Any) -> Any:
 
 
 def use_normalisation(model: keras.Model) -> None:
-    """Let the backbone of a model normalise pixels by the weights that it has now.
+    """Update the pixel normalisation of a model's backbone to its current weights.
 
-    Keras' layer computes with constants that it made of the weights it was built with. Assigning other weights changes
-    nothing until it is told to make them again.
+    Keras' layer computes with constants, which it derives from its weights when it is built. New weights have no effect
+    until the constants are derived again.
     """
     for layer in model.get_layer("efficientnetb0").layers:
         if layer.name.startswith("normalization"):

@@ -1,17 +1,17 @@
-"""A model bundle: a directory of data files, verified against its manifest before any framework sees a byte of it.
+"""A model bundle: a directory of data files, verified against its manifest before any framework reads a byte of it.
 
-    manifest.json         what the model is, and sha256 and size of every other file
+    manifest.json         facts about the model, and sha256 and size of every other file
     tokenizer.json        the trained tokenizer
     weights.safetensors   weights by name, half precision; the architecture comes from `fashion_udf.model.architecture`
     openvino/             model.xml and model.bin: the same weights as OpenVINO IR, run as f32 or bf16; model_int8.xml
-                          and .bin: these weights, quantized
+                          and .bin: the quantized weights
     taxonomy.yaml         the family of each category (`fashion_udf.model.taxonomy`)
     golden.parquet        inputs and expected outputs (`fashion_udf.model.engines.golden`)
-    MODEL_CARD.md         for people
+    MODEL_CARD.md         the description of the model, for people
     NOTICE                origin and licence of weights and data
 
-`model_version` is the sha256 of the manifest, so it pins every byte of the bundle. Each file is opened once, and the
-bytes that were hashed are the bytes that are used: replacing a file afterwards changes nothing.
+`model_version` is the sha256 of the manifest, so it pins every byte of the bundle. Each file is opened once, and
+exactly the hashed bytes are used, so that replacing a file afterwards has no effect.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PINNED = re.compile(r"(?P<path>.+)@(?P<version>[0-9a-f]{64})", re.DOTALL)
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle, held in memory; picklable, so that the driver can broadcast it."""
+    """A verified bundle in memory. It is picklable, so that the driver can broadcast it."""
 
     manifest: Manifest
     files: Mapping[str, bytes]
@@ -48,22 +48,22 @@ class Bundle:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The categories that the model knows."""
+        """The categories of the model."""
         return tuple(self.manifest.labels)
 
     @property
     def version(self) -> str:
-        """The `model_version`: what `PATH@<model_version>` pins."""
+        """The `model_version`, which `PATH@<model_version>` pins."""
         return self.model_version
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The family of each category, read anew at each call."""
+        """The family of each category. The file is parsed at each call."""
         return taxonomy.parse(self.files["taxonomy.yaml"], self.labels)
 
     @property
     def card(self) -> str:
-        """The model card, in Markdown; empty where the bundle has none."""
+        """The model card, in Markdown; empty if the bundle has none."""
         return self.files.get("MODEL_CARD.md", b"").decode("utf-8", "replace")
 
 
@@ -71,24 +71,24 @@ def read(reference: str, open_folder: Callable[[str], Folder] | None = None) -> 
     """Read and verify a bundle.
 
     Args:
-        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only; or a URI,
-            which must be pinned so.
-        open_folder: from a URI to what reads there; None: directories alone.
+        reference: `builtin`, a directory, or `DIRECTORY@<model_version>`, which accepts that version only. A URI needs
+            the version.
+        open_folder: opens a URI. None means that only directories are accepted.
 
     Raises:
-        BundleError: a file is missing, extra, altered, too large, no plain file or a link, or anybody may write to it;
-            or the version is another one, or the taxonomy names other categories. The message names the file.
+        BundleError: a file is missing, unexpected, altered, too large, no plain file, a link, or writable by everybody;
+            or the version differs, or the taxonomy has other categories. The message names the file.
     """
     if reference == "builtin":
-        # Installers hard-link package files from their cache, so links are not refused here; the digest is.
+        # Installers hard-link package files from their cache, so links are allowed here. The digest protects the files.
         folder = str(resources.files("fashion_udf").joinpath("bundles", "builtin"))
         return _read(folder, BUILTIN_VERSION, foreign=False)
     pinned = _PINNED.fullmatch(reference)
     if re.match(r"[a-z][a-z0-9+.-]*://", reference):
         if pinned is None or open_folder is None:
             raise BundleError(
-                "Expected bundle to be 'builtin', PATH, PATH@<model_version> or URI@<model_version>: elsewhere anybody "
-                f"might replace it. Received: {reference!r}"
+                "Expected bundle to be 'builtin', PATH, PATH@<model_version> or URI@<model_version>, since a remote "
+                f"bundle could be replaced. Received: {reference!r}"
             )
         try:
             return _verified(pinned["path"], pinned["version"], bundle_files.elsewhere(pinned["path"], open_folder))
@@ -100,22 +100,22 @@ def read(reference: str, open_folder: Callable[[str], Folder] | None = None) -> 
 
 
 def in_memory(manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
-    """Return a bundle of files that are written nowhere yet: the export measures one before it is released.
+    """Return a bundle of files in memory: the export measures a bundle before it is written.
 
     Raises:
-        BundleError: a file name is not one that a bundle may hold, or a value of the manifest is out of range.
+        BundleError: a bundle may not hold a file of this name, or a value of the manifest is out of range.
     """
     version = hashlib.sha256(canonical(validated(manifest, files))).hexdigest()
     return Bundle(manifest, files, version)
 
 
 def write(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
-    """Write a new bundle directory and read it back.
+    """Write a new bundle directory, and verify it.
 
     Args:
         directory: must not exist, so that no released bundle is ever overwritten.
-        manifest: its `files` are filled in here.
-        files: content by name, `openvino/model.xml` for example.
+        manifest: the manifest. This function fills in its `files`.
+        files: content by name, for example `openvino/model.xml`.
 
     Returns:
         The model_version.
@@ -129,7 +129,10 @@ def write(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> st
         directory.mkdir(parents=True)
     except FileExistsError as error:
         raise BundleError(f"Expected a directory that does not exist yet. Received: {directory}") from error
-    for name, data in {**files, MANIFEST: content}.items():  # the manifest last: without it there is no bundle
+    for name, data in {
+        **files,
+        MANIFEST: content,
+    }.items():  # the manifest is last: a bundle is complete when it has one
         (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_bytes(data)
     read(f"{directory}@{version}")
@@ -150,7 +153,7 @@ def _verified(folder: str, version: str | None, found: Files) -> Bundle:
     _require_files(manifest, found.names(), folder)
     files = {name: _as_listed(name, facts, found) for name, facts in sorted(manifest.files.items())}
     bundle = Bundle(manifest, files, digest)
-    _ = bundle.taxonomy  # on the driver, before any row is scored: it may not fit the labels
+    _ = bundle.taxonomy  # raises an error on the driver, before any row is scored, if it does not fit the labels
     return bundle
 
 

@@ -1,4 +1,4 @@
-"""The files of a bundle: in a directory that others may not write to, or elsewhere, where a digest vouches for them."""
+"""Read the files of a bundle: from a directory that others cannot write to, or from a URI, with a pinned digest."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ _DIRECTORY = "openvino"
 
 @dataclass(frozen=True)
 class Files:
-    """How a bundle is read: `names()` of its files, and `read(name, limit)` of one, which has at most so many bytes."""
+    """The files of a bundle: `names()` lists them, `read(name, limit)` reads one of at most `limit` bytes."""
 
     names: Callable[[], set[str]]
     read: Callable[[str, int], bytes]
 
 
 class Folder(Protocol):
-    """What reads a folder elsewhere: of `fashion_udf.table.store.Store`, what a bundle needs."""
+    """A remote folder: the part of `fashion_udf.table.store.Store` that a bundle needs."""
 
     @property
     def list_names(self) -> Callable[[str], list[str]]:
-        """The names directly under a prefix."""
+        """Return the names directly below a prefix."""
 
     @property
     def read(self) -> Callable[[str, int], bytes]:
-        """At most so many bytes of an object."""
+        """Return an object's bytes, up to a limit."""
 
 
 @contextmanager
 def in_directory(folder: str, foreign: bool) -> Iterator[Files]:
-    """The files of a local directory, while the block runs; `foreign`: anybody may have put them there.
+    """Yield the files of a local directory. `foreign` refuses links and files that everybody can write.
 
     Raises:
-        BundleError: it is no directory, or anybody may write to it.
+        BundleError: the path is no directory, or everybody can write to it.
     """
     root = _open_directory(folder, None, foreign)
     try:
@@ -51,7 +51,7 @@ def in_directory(folder: str, foreign: bool) -> Iterator[Files]:
 
 
 def elsewhere(uri: str, open_folder: Callable[[str], Folder]) -> Files:
-    """The files below a URI; what cannot be read raises `OSError`."""
+    """Return the files below a URI. A file that cannot be read raises `OSError`."""
     parent, _, folder = uri.rstrip("/").rpartition("/")
     at = open_folder(parent)
 
@@ -74,7 +74,7 @@ def _names(root: int, foreign: bool) -> set[str]:
 
 
 def _open_directory(path: str, parent: int | None, foreign: bool) -> int:
-    # The folder of the reference may be a link that the operator made; one inside the bundle may not.
+    # The bundle's folder may be a link, which the operator made. A folder inside the bundle may not.
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if parent is None else os.O_NOFOLLOW)
     try:
         descriptor = os.open(path, flags, dir_fd=parent)
@@ -88,7 +88,7 @@ def _open_directory(path: str, parent: int | None, foreign: bool) -> int:
 
 def _read_file(root: int, name: str, limit: int, foreign: bool) -> bytes:
     try:
-        # Without O_NONBLOCK, opening a pipe for reading waits for a writer.
+        # Without O_NONBLOCK, opening a named pipe waits for a writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=root)
     except OSError as error:

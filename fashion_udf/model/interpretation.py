@@ -1,12 +1,13 @@
-"""What a model's outputs mean: category, family, attributes and novelty, each with a confidence and a decision.
+"""Interpret a model's outputs: category, family, attributes and novelty, each with a confidence and a decision.
 
-The scorer, the golden rows and the evaluation of training all ask this file, so what is measured is what is published.
+The scorer, the golden rows and the evaluation of training all use this module, so that the measured figures describe
+the published results.
 
-    confidence of a category   its share of softmax(logits / temperature), over the K categories and "another kind"
-    novelty                    the share of "another kind": the product is of no known kind, or photo and text are of
-                               different products
+    confidence of a category   its probability, softmax(logits / temperature) over the K categories and "another kind"
+    novelty                    the probability of "another kind": the product has no known category, or photo and text
+                               show different products
     confidence of a family     the sum over its categories, sharpened by its own temperature
-    confidence of a value      its share of softmax(logits / temperature), over the values of its attribute
+    confidence of a value      its probability, softmax(logits / temperature) over the values of its attribute
     auto                       the confidence is at least `auto`, and the novelty at most the calibration's threshold
     review                     otherwise, if the confidence is at least `review` or the novelty above the threshold: a
                                person must look at a novel product
@@ -30,24 +31,24 @@ from fashion_udf.schema import Decision
 class Answer:
     """The best of several choices, for n rows."""
 
-    choice: NDArray[np.intp]  # [n], the first of the best where several are as good
+    choice: NDArray[np.intp]  # [n], the first one of equally good choices
     confidence: NDArray[np.float32]  # [n]
     decision: NDArray[np.object_]  # [n], values of `Decision`
 
 
 @dataclass(frozen=True)
 class Interpretation:
-    """What the outputs of n rows mean."""
+    """The interpreted outputs of n rows."""
 
     probabilities: NDArray[np.float32]  # [n, K + 1], by category; the last one is the novelty
-    category: Answer  # a place in the labels
-    parent: Answer  # a place in `Taxonomy.names`
-    attributes: dict[str, Answer]  # by the attribute's name: a place in its values
+    category: Answer  # index into the labels
+    parent: Answer  # index into `Taxonomy.names`
+    attributes: dict[str, Answer]  # by the attribute's name: index into its values
     attribute_probabilities: NDArray[np.float32]  # [n, V], attribute by attribute
 
     @property
     def novelty(self) -> NDArray[np.float32]:
-        """float32[n] from 0 to 1: the probability that a product is of no known kind."""
+        """float32[n] from 0 to 1: the probability that a product has no known category."""
         return self.probabilities[:, -1]
 
 
@@ -58,13 +59,13 @@ def interpret(
     attributes: Sequence[Attribute],
     parents: NDArray[np.intp],
 ) -> Interpretation:
-    """Say what the outputs of rows mean; a row with a NaN has NaN confidences and abstains.
+    """Interpret the outputs of rows. A row with a NaN has NaN confidences and the decision abstain.
 
     Args:
-        prediction: of n rows.
-        modalities: of each row, a key of `calibration`.
-        calibration: of the precision that computed the prediction, by modality.
-        attributes: of the model, in the order of their logits.
+        prediction: the outputs for n rows.
+        modalities: for each row, a key of `calibration`.
+        calibration: by modality, for the precision that computed the prediction.
+        attributes: the model's attributes, in the order of their logits.
         parents: `Taxonomy.parents`, int[K].
     """
     rows = _Rows(modalities, calibration)
@@ -96,22 +97,22 @@ def parent_probabilities(
 
     Args:
         probabilities: float32[n, K + 1], of the categories and of "another kind".
-        parents: int[K], the place of each category's family among F families.
-        temperature: one for all rows, or an array [n, 1].
+        parents: int[K], index of each category's family among F families.
+        temperature: one value for all rows, or an array [n, 1].
 
     Returns:
-        float32[n, F + 1]; the last one is of "another kind". Each row sums to 1.
+        float32[n, F + 1]; the last column is "another kind". Each row sums to 1.
     """
-    families = np.eye(int(parents.max()) + 1)[parents]  # [K, F], 1 where the category is of the family
+    families = np.eye(int(parents.max()) + 1)[parents]  # [K, F], 1 if the category belongs to the family
     sums = np.column_stack([probabilities[:, :-1].astype(np.float64) @ families, probabilities[:, -1]])
-    # The largest becomes 1: no underflow of all of them, whatever the temperature.
+    # The maximum becomes 1, so that no temperature makes all of them underflow.
     powers = (sums / sums.max(axis=1, keepdims=True)) ** (1.0 / temperature)
     shares: NDArray[np.float32] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
     return shares
 
 
 class _Rows:
-    """The modalities of rows, to pick each row's part of a calibration."""
+    """The modalities of rows. They select the calibration of each row."""
 
     def __init__(self, modalities: Sequence[str], calibration: Mapping[str, Calibration]) -> None:
         place = {modality: index for index, modality in enumerate(calibration)}

@@ -1,7 +1,7 @@
-"""What a model bundle says of itself: `manifest.json`, its fields and its one exact form.
+"""The manifest of a model bundle, `manifest.json`: its fields and its only accepted form.
 
 The manifest holds every figure that a release is judged by, and the digests of the files. So the digest of the manifest
-names the release.
+identifies the release.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from fashion_udf.errors import BundleError
 from fashion_udf.schema import EMBEDDING_SIZE, Modality
 
 ADVICE = "Copy or export the bundle again"
-TOTAL_LIMIT = 200_000_000  # bytes in all files; the bundle is held in memory and broadcast
+TOTAL_LIMIT = 200_000_000  # bytes of all files: the bundle is held in memory and broadcast
 
 FORMAT: Final = 2
 #: The files that every bundle has.
 ALWAYS = ("tokenizer.json", "weights.safetensors", "taxonomy.yaml", "golden.parquet", "MODEL_CARD.md", "NOTICE")
-#: Every name a bundle may hold. The depth is fixed, so no path can leave the directory, and no two names collide on a
-#: file system that ignores case.
+#: The file names that a bundle may hold. The depth is fixed, so that no path can leave the directory. Lower case avoids
+#: collisions on file systems that ignore case.
 _NAME = "|".join([*(re.escape(name) for name in ALWAYS), r"openvino/[a-z0-9_]{1,40}\.(xml|bin)"])
 _MODALITIES = {Modality.BOTH.value, Modality.IMAGE.value, Modality.TEXT.value}
 
-#: The precision that every bundle states a calibration of, and golden rows are computed with.
+#: The precision for which every bundle has a calibration and golden rows.
 REFERENCE = "f32"
 
-#: The OpenVINO IR of each precision, without .xml or .bin: bf16 is a way to run the float one.
+#: The OpenVINO IR of each precision, without .xml or .bin. bf16 runs the f32 model.
 OPENVINO_IR = {"f32": "openvino/model", "bf16": "openvino/model", "int8": "openvino/model_int8"}
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
@@ -40,7 +40,7 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
 class _Part(Section):
     # Strict: "1" is no number. NaN and infinity are not JSON.
-    # "constants" keeps NaN until `canonical` refuses it: by default it would silently become null.
+    # "constants" keeps NaN until `canonical` refuses it. By default NaN would silently become null.
     model_config = ConfigDict(strict=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
@@ -66,7 +66,7 @@ class TextFacts(_Part):
 
 
 class Attribute(_Part):
-    """A property of products that the model tells, and its values in the order of their logits."""
+    """A property of products that the model predicts, and its values in the order of their logits."""
 
     name: Word
     values: list[str] = Field(min_length=2)
@@ -80,7 +80,7 @@ class Attribute(_Part):
 
 
 class Calibrated(_Part):
-    """How logits become a confidence, and from which confidence on an answer is `auto` or `review`; above 1: never."""
+    """The temperature, and the minimum confidences of `auto` and `review`. A minimum above 1 is never reached."""
 
     temperature: float = Field(gt=0)
     auto: float = Field(ge=0)
@@ -88,7 +88,7 @@ class Calibrated(_Part):
 
 
 class Calibration(_Part):
-    """The calibration of one precision and one modality (`fashion_udf.model.interpretation` says what it means)."""
+    """The calibration of one precision and one modality. `fashion_udf.model.interpretation` explains its use."""
 
     category: Calibrated
     parent: Calibrated
@@ -97,33 +97,33 @@ class Calibration(_Part):
 
 
 class Agreement(_Part):
-    """How one precision compared with f32 of the same engine on labelled rows: numbers of rows."""
+    """Comparison of one precision with f32 of the same engine on labelled rows: numbers of rows."""
 
     rows: int
     same_top1: int
-    same_decision: int  # each precision with its own calibration
+    same_decision: int  # each precision uses its own calibration
     correct: int
     f32_correct: int
 
 
 class Parity(_Part):
-    """How one engine and precision compared at export: with the Keras model on the golden rows, and with f32."""
+    """Comparison of one engine and precision at export: with the Keras model on the golden rows, and with f32."""
 
     rows: int
     same_top1: int
     largest_difference: float | None  # of calibrated probabilities and embedding components; null: one was NaN
-    labelled: dict[str, Agreement] = {}  # by modality; empty for f32, which is not compared with itself
+    labelled: dict[str, Agreement] = {}  # by modality; empty for f32
 
 
 class TrainingData(_Part):
-    """Which labelled products the model was trained and measured on."""
+    """The labelled products for training and measuring."""
 
     digest: str
     counts: dict[str, int]
 
 
 class Manifest(_Part):
-    """Everything known about a model. Holds no wall clock time, so that an export can be repeated byte for byte."""
+    """All facts about a model. It holds no time of day, so that a repeated export gives the same bytes."""
 
     format: Literal[2] = FORMAT
     name: str = Field(min_length=1, max_length=200)
@@ -164,7 +164,7 @@ class Manifest(_Part):
 
     @property
     def attribute_values(self) -> int:
-        """The number of values of all attributes: V, the width of the model's output `attributes`."""
+        """Number of values of all attributes: V, the width of the model's output `attributes`."""
         return sum(len(attribute.values) for attribute in self.attributes)
 
     @property
@@ -184,7 +184,7 @@ def validated(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
     """Return `manifest` with the digests of `files` filled in.
 
     Raises:
-        BundleError: a file name is not one a bundle may hold, or a value is out of range.
+        BundleError: a bundle may not hold a file of this name, or a value is out of range.
     """
     facts = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()}
     try:
@@ -194,22 +194,22 @@ def validated(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
 
 
 def parse(content: bytes, folder: str) -> Manifest:
-    """Read the bytes of the `manifest.json` of `folder`, in the exact form that `canonical` writes.
+    """Parse the `manifest.json` of `folder`, in the exact form that `canonical` writes.
 
     Raises:
-        BundleError: it is not JSON, is of another format, lacks a field, has an unknown or a repeated one, or a value
+        BundleError: the content is not JSON or has another format; a field is missing, unknown or repeated; or a value
             is out of range.
     """
     try:
         manifest = Manifest.model_validate_json(content)
         expected = canonical(manifest)
-    except ValueError as error:  # pydantic's ValidationError is one
+    except ValueError as error:  # the base class of pydantic's ValidationError
         if isinstance(error, ValidationError):
             _require_format(error, folder)
         problems = _problems(error) if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"Expected a valid manifest.json in {folder}. Received: {problems}. {ADVICE}") from error
     if content != expected:
-        # Catches a repeated key too: parsers silently keep one value of it.
+        # This also refuses a repeated key, of which parsers silently keep one value.
         raise BundleError(
             f"Expected manifest.json in {folder} exactly as the export wrote it. "
             f"Received: a repeated key, other spacing, order or number forms. {ADVICE}"
@@ -218,13 +218,13 @@ def parse(content: bytes, folder: str) -> Manifest:
 
 
 def canonical(manifest: Manifest) -> bytes:
-    """Return the one form of a manifest that is written, accepted and hashed."""
+    """Return the only form of a manifest that is written, accepted and hashed."""
     tree = manifest.model_dump(mode="json")
     return (json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _require_format(error: ValidationError, folder: str) -> None:
-    """Raise one clear error for a bundle of another format, of which nearly every field is wrong."""
+    """Raise one clear error for a bundle of another format: nearly all of its fields would be reported."""
     for item in error.errors(include_url=False):
         if item["loc"] == ("format",) and isinstance(item["input"], int):
             raise BundleError(

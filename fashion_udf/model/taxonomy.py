@@ -1,10 +1,10 @@
-"""The taxonomy: which family of categories each category belongs to. `taxonomy.yaml` of a bundle, and of a recipe.
+"""The taxonomy: the family of each category. A bundle and a recipe have a file `taxonomy.yaml`.
 
     Footwear: [Casual Shoes, Sports Shoes, Sandals]
     Watches: [Watches]
 
-A category that no family lists is its own family. The file is foreign input: its nodes are read without making objects
-of them, so that no tag, merge key or alias can do anything.
+A category that no family lists is its own family. The file is untrusted input: only its nodes are read and no objects
+are constructed, so that tags, merge keys and aliases have no effect.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Taxonomy:
     """The families of a model's categories.
 
     Attributes:
-        names: the families that have a category, in the order of their first category.
-        parents: int[K], the place of each category's family in `names`.
-        by_category: the family of each category by name.
+        names: the families, in the order of their first category.
+        parents: int[K], index of each category's family in `names`.
+        by_category: the name of each category's family.
     """
 
     names: tuple[str, ...]
@@ -38,7 +38,7 @@ class Taxonomy:
     by_category: Mapping[str, str]
 
     def parent(self, category: str) -> str:
-        """Return the family of a category; one that the model does not know is its own family."""
+        """Return the family of a category. A category that the model does not know is its own family."""
         return self.by_category.get(category, category)
 
 
@@ -46,19 +46,18 @@ def parse(content: bytes, labels: Sequence[str], source: str = "taxonomy.yaml") 
     """Read the taxonomy of a bundle.
 
     Args:
-        content: of the file.
+        content: the bytes of the file.
         labels: the categories of the model.
-        source: names the file in errors.
+        source: the name of the file in errors.
 
     Raises:
-        BundleError: it is no mapping of families to lists of categories, a category is listed twice, or is none of the
-            model's.
+        BundleError: the file is no mapping of families to lists of categories, or a category is repeated or unknown.
     """
     return build(read_families(content, source), labels, source)
 
 
 def build(families: Mapping[str, Sequence[str]], labels: Sequence[str], source: str = "taxonomy.yaml") -> Taxonomy:
-    """Return the taxonomy of categories; arguments and errors are those of `parse`."""
+    """Return the taxonomy of a mapping. Arguments and errors are those of `parse`."""
     by_category: dict[str, str] = {}
     for family, categories in families.items():
         for category in categories:
@@ -71,7 +70,7 @@ def build(families: Mapping[str, Sequence[str]], labels: Sequence[str], source: 
     if unknown := sorted(by_category.keys() - set(labels)):
         raise BundleError(
             f"Expected only categories of the model in {source}. Received: {', '.join(map(repr, unknown[:5]))}. "
-            "Remove what the model does not know"
+            "Remove these categories"
         )
     chosen = [by_category.get(label, label) for label in labels]
     names = tuple(dict.fromkeys(chosen))
@@ -82,17 +81,17 @@ def build(families: Mapping[str, Sequence[str]], labels: Sequence[str], source: 
 
 
 def render(families: Mapping[str, Sequence[str]], labels: Sequence[str]) -> bytes:
-    """Return the `taxonomy.yaml` of a model: the families without the categories that the model does not know."""
+    """Return the `taxonomy.yaml` of a model, without categories that the model does not know."""
     known = {family: [name for name in names if name in labels] for family, names in families.items()}
     tree = {family: names for family, names in known.items() if names}
     return yaml.safe_dump(tree, allow_unicode=True, sort_keys=False, width=120).encode()
 
 
 def read_families(content: bytes, source: str) -> dict[str, list[str]]:
-    """Return the categories of each family as they are listed; whether they fit a model is not asked.
+    """Return the categories of each family. They may be unknown to a model.
 
     Raises:
-        BundleError: the file is too large, is no YAML, or is no mapping of names to lists of names.
+        BundleError: the file is too large, no YAML, or no mapping of names to lists of names.
     """
     if len(content) > LIMIT:
         raise BundleError(f"Expected {source} to have at most {LIMIT} bytes. Received: {len(content)}")

@@ -1,9 +1,9 @@
-"""Title and description to token ids: one tokenizer for training and scoring.
+"""Convert title and description to token ids, with one tokenizer for training and scoring.
 
-`product_text` joins a row's texts, `encode` turns a batch of them into padded ids. The tokenizer is byte-pair encoding
-on words: text is NFKC-normalised and lower-cased, split at spaces, punctuation and single digits, and every piece
-starts with a word mark, so that "shirt" is the same token in "T-Shirt" and in "shirt". Id 0 is padding (masked in the
-model), id 1 is any character the tokenizer was not trained on.
+`product_text` joins the texts of a row, and `encode` converts a batch of texts to padded ids. The tokenizer is
+byte-pair encoding on words. Text is NFKC-normalised and lower-cased, and split at spaces, punctuation and single
+digits. Every piece starts with a word mark, so that "shirt" is the same token in "T-Shirt" and in "shirt". Id 0 is
+padding (masked in the model), id 1 is any character that the tokenizer was not trained on.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from fashion_udf.errors import BundleError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-#: Longest row of ids; later tokens are dropped.
+#: Maximum of tokens in a row; later tokens are dropped.
 MAX_TOKENS = 100
-#: Longest text that is read, in characters; 100 tokens are seldom more than 600. Bounds the time of one row.
+#: Maximum of characters that are read of a text. It limits the time of a row; 100 tokens are seldom more than 600.
 MAX_CHARACTERS = 2_000
-#: The model's embedding has at most this many rows.
+#: Maximum of rows of the model's embedding.
 MAX_VOCABULARY = 8_000
 
 #: Ids of the special tokens in every tokenizer.
 PADDING_ID, UNKNOWN_ID = 0, 1
 
 _PADDING, _UNKNOWN = "[PAD]", "[UNK]"
-#: Scripts with thousands of characters must not fill the vocabulary with single letters.
+#: Maximum of letters in the vocabulary: scripts with thousands of characters must not fill it.
 _ALPHABET = 500
 
 
 def product_text(title: str | None, description: str | None) -> str:
-    """Join title and description by a newline; a missing or blank part is left out, "" is a row without text.
+    """Join title and description by a newline. Missing or blank parts are left out; "" is a row without text.
 
-    Control characters (NUL too) become spaces; invisible format characters and lone surrogates are dropped. The result
-    has at most `MAX_CHARACTERS` characters, of which the title is the first.
+    Control characters become spaces. Invisible format characters and lone surrogates are dropped. The result has at
+    most `MAX_CHARACTERS` characters and starts with the title.
     """
     parts = [_clean(_text_of_html(part[:MAX_CHARACTERS])).strip() for part in (title, description) if part]
     return "\n".join(part for part in parts if part)[:MAX_CHARACTERS]
@@ -53,8 +53,8 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int32]:
 
     A text without a token is a row of zeros.
     """
-    # One by one: `encode_batch` starts a thread pool, which breaks in a worker forked later. With the pool switched off
-    # it takes as long (95 us a text, and 92).
+    # Not `encode_batch`: it starts a thread pool, which breaks in a worker that is forked later. Without the pool it is
+    # no faster.
     rows = [tokenizer.encode(_clean(text[:MAX_CHARACTERS])).ids[:MAX_TOKENS] for text in texts]
     ids = np.zeros((len(rows), max((len(row) for row in rows), default=0) or 1), dtype=np.int32)
     for index, row in enumerate(rows):
@@ -63,7 +63,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int32]:
 
 
 def tokens_with_letters(tokenizer: Tokenizer) -> NDArray[np.bool_]:
-    """Return, by token id, whether a token holds a letter; [PAD] and [UNK] hold none."""
+    """Return, by token id, whether a token has a letter. [PAD] and [UNK] have none."""
     letters = np.zeros(tokenizer.get_vocab_size(), bool)
     for token, number in tokenizer.get_vocab().items():
         letters[number] = any(letter.isalpha() for letter in token)
@@ -72,14 +72,14 @@ def tokens_with_letters(tokenizer: Tokenizer) -> NDArray[np.bool_]:
 
 
 def is_unreadable(token_ids: NDArray[np.int32], letters: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return, by row, whether more than half of its tokens are [UNK], as in a script that training never saw.
+    """Return, by row, whether more than half of its tokens are [UNK], as for a script that training never saw.
 
-    Beside [UNK], tokens with a letter count alone. A word of an unknown script is two tokens, a word mark and [UNK], so
-    that of all tokens no more than half are [UNK]; digits and punctuation are the same in every script.
+    Only [UNK] and tokens with a letter count. A word of an unknown script is two tokens, a word mark and [UNK]; word
+    marks would hide the share of [UNK]. Digits and punctuation are the same in every script.
 
     Args:
-        token_ids: int32[n, t], as `encode` gives them.
-        letters: bool[v], as `tokens_with_letters` gives them.
+        token_ids: int32[n, t], the result of `encode`.
+        letters: bool[v], the result of `tokens_with_letters`.
     """
     unknown = (token_ids == UNKNOWN_ID).sum(axis=1)
     return np.asarray(unknown > letters[token_ids].sum(axis=1), bool)
@@ -89,7 +89,7 @@ def tokenizer_from_bytes(data: bytes) -> Tokenizer:
     """Read a `tokenizer.json`.
 
     Raises:
-        BundleError: it is not a tokenizer with [PAD] = 0, [UNK] = 1 and ids 0 to n - 1, n <= `MAX_VOCABULARY`.
+        BundleError: the content is no tokenizer with [PAD] = 0, [UNK] = 1 and ids 0 to n - 1, n <= `MAX_VOCABULARY`.
     """
     from tokenizers import Tokenizer
 
@@ -109,16 +109,16 @@ def tokenizer_from_bytes(data: bytes) -> Tokenizer:
         )
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    # A title that holds the letters "[PAD]" is text like any other.
+    # A title with the letters "[PAD]" must be read as text.
     tokenizer.encode_special_tokens = True
     return tokenizer
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 4096) -> bytes:
-    """Train a tokenizer and return its `tokenizer.json`; the same texts give the same bytes, in any order.
+    """Train a tokenizer and return its `tokenizer.json`. The same texts give the same bytes in any order.
 
     Raises:
-        ValueError: `vocabulary_size` is not within 3 and `MAX_VOCABULARY`.
+        ValueError: `vocabulary_size` is not from 3 to `MAX_VOCABULARY`.
     """
     if not 3 <= vocabulary_size <= MAX_VOCABULARY:
         raise ValueError(f"Expected a vocabulary size of 3 to {MAX_VOCABULARY}. Received: {vocabulary_size}")
@@ -150,7 +150,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 4096) -> bytes:
 
 
 def _most_frequent(tokenizer: Tokenizer, texts: Iterable[str], letters: int) -> list[str]:
-    """Return the most frequent letters of the words; among equally frequent ones the trainer would choose by chance."""
+    """Return the most frequent letters. The trainer would choose by chance among equally frequent ones."""
     counts: Counter[str] = Counter()
     for text in texts:
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
@@ -159,24 +159,24 @@ def _most_frequent(tokenizer: Tokenizer, texts: Iterable[str], letters: int) -> 
 
 
 def _text_of_html(text: str) -> str:
-    """Drop tags and comments, and read entities; a text without any stays as it is."""
+    """Remove HTML tags and comments, and decode entities."""
     if "<" in text:
         text = _TAG.sub(" ", text)
     return html.unescape(text) if "&" in text else text
 
 
-#: A tag begins with a letter, so that "size < 40 > 36" is none; a cut text may end within one.
+#: A tag starts with a letter, unlike the text "size < 40 > 36". A truncated text may end within a tag.
 _TAG = re.compile(r"<!--.*?(?:-->|$)|</?[A-Za-z][^<>]*(?:>|$)", re.DOTALL)
 
 
 def _clean(text: str) -> str:
-    """Replace or drop characters that no shop means as text, and lone surrogates: the tokenizer refuses these."""
-    text = text.replace("\n", " ")  # as below, but fast: `product_text` puts a newline into most texts
+    """Replace or drop control and format characters, and lone surrogates, which the tokenizer refuses."""
+    text = text.replace("\n", " ")  # a fast path: `product_text` puts a newline into most texts
     if text.isprintable():
         return text
     return "".join(_CLEANED.get(unicodedata.category(letter), letter) for letter in text)
 
 
-#: By Unicode category. Control characters separate words; format characters (joiners, direction marks) and surrogates
-#: do not.
+#: Replacement by Unicode category. Control characters separate words. Format characters (joiners, direction marks) and
+#: surrogates do not.
 _CLEANED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": ""}

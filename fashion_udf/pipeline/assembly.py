@@ -1,6 +1,6 @@
-"""The plan, the published table and the results to the next table; label stability is applied here.
+"""Build the next table from the plan, the published table and the results, with label stability.
 
-Unchanged rows are read from the published table and written again by Spark; none passes through Python.
+Spark copies unchanged rows from the published table. No unchanged row passes through Python.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from fashion_udf.table.paths import Location
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-#: One file holds about this many bytes: few for a reader to open, and enough for every core to write one.
+#: Approximate bytes of a file: readers open few files, and every core writes one.
 FILE_BYTES = 64_000_000
 PARQUET = {
-    # Size of a row group, which one task reads: with Parquet's 128 MB one core copied a table of 100,000 rows.
+    # One task reads a row group. With Parquet's default of 128 MB, a table of 100,000 rows would occupy one core.
     "parquet.block.size": "16000000",
-    # Embeddings do not repeat: building a dictionary of them took a tenth of the time.
+    # Embeddings do not repeat, so building a dictionary of them only takes time.
     "parquet.enable.dictionary#embedding.list.element": "false",
 }
 
-#: Up to this many ids are broadcast to every task (a hundred bytes each in its hash table). More ids are sorted and
-#: merged with the whole published table: with 1,000 changed of 1,000,000 rows that shuffle of 2.2 GB took 13 s of 53.
+#: Maximum of ids that are broadcast to every task (about 100 bytes each). With more ids, Spark shuffles the whole
+#: published table.
 FEW_ROWS = 500_000
 
-#: Cause of an unchanged row: its photo has another version, date or address, and the same bytes.
+#: Cause of an unchanged row: the photo has another version, time or address, but the same bytes.
 SAME_PHOTO = "same_photo"
 
 
 @dataclass(frozen=True)
 class Stability:
-    """How far a new model alone may change what is published.
+    """When a new model may change a published category.
 
     Attributes:
-        margin: a new model changes a category only if the confidence of the new category is above the confidence of the
-            published one by more than this; None: always.
-        taxonomy: of the new model; gives the family of a category that is kept.
+        margin: where only the model changed, a category changes only if its confidence exceeds that of the published
+            category by more than this. None means no margin.
+        taxonomy: the taxonomy of the new model. It gives the family of a category that is kept.
     """
 
     margin: float | None
@@ -61,15 +61,15 @@ def assemble(
     """Return the next table, before overrides.
 
     Args:
-        planned: as `comparison.with_actions` gives it.
+        planned: the result of `comparison.with_actions`.
         previous: the published table, with the columns of `TAGS`.
-        results: as `comparison.usable_results` gives them.
+        results: the result of `comparison.usable_results`.
         removed: `product_id` of the published products to drop.
-        stability: of the categories that are published.
+        stability: the rule of label stability.
         left_rows: number of rows of `planned` that are not carried, and of `removed`.
 
     Returns:
-        The columns of `TAGS`; a product without a result is missing, and the row ledger detects that.
+        The columns of `TAGS`. A product without a result is missing, which the gate `ledger` detects.
     """
     from pyspark.sql import functions as F
 
@@ -82,18 +82,18 @@ def assemble(
     unchanged_rows = previous.join(left, on="product_id", how="left_anti")
     joined = _old_and_new(changed_rows, published, results)
     stays, scored = _unchanged(), _scored(stability)
-    # One pass over the results with their embeddings; a union of unchanged and scored rows makes two.
+    # One pass over the results with their embeddings. A union of unchanged and scored rows would need two.
     columns = (F.when(_is_unchanged(), stays[name]).otherwise(scored[name]).alias(name) for name in TAGS.names)
     return unchanged_rows.select(*TAGS.names).unionByName(joined.select(*columns))
 
 
 def unchanged(planned: DataFrame, previous: DataFrame, results: DataFrame) -> DataFrame:
-    """Return the products that were looked at and stay as they are published.
+    """Return the products that were processed and keep their published row.
 
     Args:
-        planned: as `comparison.with_actions` gives it.
+        planned: the result of `comparison.with_actions`.
         previous: the published table, with the columns of `TAGS`.
-        results: as `comparison.usable_results` gives them.
+        results: the result of `comparison.usable_results`.
 
     Returns:
         `product_id`, `cause` (`SAME_PHOTO`, or the status of a failure that may be over by the next night), `error`.
@@ -106,30 +106,31 @@ def unchanged(planned: DataFrame, previous: DataFrame, results: DataFrame) -> Da
 
 
 def leaves_all(planned: DataFrame, previous: DataFrame, results: DataFrame) -> bool:
-    """Whether every product that was looked at stays as it is published, so that the next table is the published one.
+    """Return whether every processed product keeps its published row, so that the next table is the published one.
 
     Args:
-        planned, results: as `comparison.with_actions`, without products to drop, and `usable_results` give them.
+        planned: the result of `comparison.with_actions`, without products to drop.
         previous: the published table, with the columns of `TAGS`.
+        results: the result of `comparison.usable_results`.
     """
     from pyspark.sql import functions as F
 
     found = results.select("for_fingerprint", (could_not_be_had() | F.col("unchanged")).alias("may_stay"))
     with_result = _changed(planned).join(found, on="for_fingerprint", how="left")
-    # Asked first, as most nights end here: this reads no published row.
+    # This check is first, because it reads no published row and decides on most nights.
     if not with_result.where(~F.coalesce("may_stay", F.lit(False))).isEmpty():
         return False
-    known = F.col("old.fingerprint") == F.col("new.fingerprint")  # or the row gets the photo's new identity
+    known = F.col("old.fingerprint") == F.col("new.fingerprint")  # otherwise the row gets the photo's new identity
     stays = F.coalesce(_is_unchanged() & (known | ~F.col("new.unchanged")), F.lit(False))
     return _old_and_new(_changed(planned), previous, results).where(~stays).isEmpty()
 
 
 def unreadable(planned: DataFrame, results: DataFrame) -> DataFrame:
-    """Return the products that were scored though the tokenizer cannot read their text.
+    """Return the scored products whose text the tokenizer cannot read.
 
     Args:
-        planned: as `comparison.with_actions` gives it.
-        results: as `comparison.usable_results` gives them; a result of release 0.1 says nothing of its text.
+        planned: the result of `comparison.with_actions`.
+        results: the result of `comparison.usable_results`. Results of release 0.1 do not have this fact.
 
     Returns:
         `product_id`, `modality`.
@@ -158,16 +159,16 @@ def _old_and_new(changed_rows: DataFrame, previous: DataFrame, results: DataFram
 
 
 def _is_unchanged() -> Column:
-    """Whether the published row stays, from `old` and `new`: its photo is the same, or the failure may pass.
+    """Return whether the published row stays, from `old` and `new`: its photo is the same, or the failure may pass.
 
-    A good row stays. So does a failed one that has failed once more, or the table would change each night.
+    A good row stays. A failed row that fails again stays too; otherwise the table would change each night.
     """
     from pyspark.sql import functions as F
 
     retried = [status.value for status in RETRY_EVERY_RUN]
     once_more = F.col("old.fingerprint") == F.col("new.fingerprint")
     stays = F.coalesce(~F.col("old.status").isin(*retried) | once_more, F.lit(False))
-    # After a failure the row keeps its old fingerprint, so the next run tries again.
+    # After a failure the row keeps its old fingerprint, so that the next run tries again.
     return F.col("new.unchanged") | (F.col("new.status").isin(*retried) & stays)
 
 
@@ -191,7 +192,7 @@ def _scored(stability: Stability) -> dict[str, Column]:
     published = published.otherwise(F.col("old.category"))
     kept = F.lit(False)
     if stability.margin is not None:
-        # Only the top categories have a confidence. Without one, the model has moved far from the published category.
+        # Only the top categories have a confidence. A published category without one is far from the new model's.
         lead = F.col("new.confidence") - confidence_of(published, F.col("new.top_categories"))
         only_the_model = F.col("planned_reason") == F.lit(Reason.MODEL.value)
         other = published != F.col("new.model_category")
@@ -210,7 +211,7 @@ def _scored(stability: Stability) -> dict[str, Column]:
 
 
 def _parent(kept: Column, of_kept: Column, confidence: Column) -> dict[str, Column]:
-    """Return the columns of the family: the model's, but where a category is kept that is of another family."""
+    """Return the columns of the family: the model's family, or that of a kept category from another family."""
     from pyspark.sql import functions as F
 
     other = kept & ~of_kept.eqNullSafe(F.col("new.parent_category"))
@@ -218,7 +219,7 @@ def _parent(kept: Column, of_kept: Column, confidence: Column) -> dict[str, Colu
     return {name: F.when(other, column).otherwise(F.col(f"new.{name}")) for name, column in in_place.items()}
 
 
-#: Columns of a scored row that are taken from its result as they are.
+#: Columns of a scored row that are copied from its result.
 _OF_RESULT = (
     "model_category",
     "decision",
@@ -238,11 +239,11 @@ _OF_RESULT = (
 
 
 def write(table: DataFrame, size: int, target: Location) -> tuple[DataFile, ...]:
-    """Write the next table in files of a good size, and return their facts.
+    """Write the next table in files of about `FILE_BYTES`, and return their facts.
 
     Args:
         table: the columns of `TAGS`.
-        size: bytes of the Parquet files that the rows come from: about the bytes to write.
+        size: approximate bytes to write.
         target: a new directory.
     """
     return written.write_described(table.coalesce(max(1, round(size / FILE_BYTES))), target, PARQUET)

@@ -1,4 +1,4 @@
-"""The audit: what the gates look at, counted in the next table and in the published one."""
+"""The audit: counts of the next table and of the published one, for the gates."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fashion_udf.spark import parallel
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
-#: How far the length of a published embedding may be from 1; half precision costs less than this.
+#: Maximum difference of an embedding's length from 1. Half precision causes less than this.
 NORM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Counts of the next table, and of the published one to compare."""
+    """Counts of the next table, and of the published one for comparison."""
 
     rows: int
     ids: int
@@ -35,27 +35,27 @@ class Audit:
     categories: dict[str, int]
     previous_rows: int | None  # None if nothing was published
     previous_categories: dict[str, int]
-    flips: dict[tuple[str, str], int]  # (from, to) -> rows that are in both tables and changed their category
+    flips: dict[tuple[str, str], int]  # (from, to) -> rows in both tables whose category changed
     common: int  # rows in both tables
     overrides: list[dict[str, object]]  # how often people agreed, by model version and the model's category
     without_category: int = 0
-    without_input: int = 0  # rows that have neither text nor photo, and no other failure
-    decided_before: int = 0  # rows in both tables that are published with a person's category
-    withdrawn: int = 0  # of these, rows whose category is not a person's any more
-    bad_texts: int = 0  # that are not UTF-8: no reader opens them
+    without_input: int = 0  # rows with neither text nor photo, and without another failure
+    decided_before: int = 0  # rows in both tables that were published with a person's category
+    withdrawn: int = 0  # those of them whose category is no longer a person's
+    bad_texts: int = 0  # texts that are not UTF-8, which no reader can open
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what `metrics.json` holds."""
+        """Return the part of the audit in `metrics.json`."""
         flips = [{"from": old, "to": new, "rows": rows} for (old, new), rows in largest(self.flips)]
         return {**asdict(self), "flips": flips}
 
 
 def audit(table: DataFrame, previous: DataFrame | None) -> Audit:
-    """Count what the gates look at.
+    """Count the figures that the gates check.
 
     Args:
         table: the next table, with the columns of `TAGS`.
-        previous: the published one; None for the first.
+        previous: the published table; None if there is none.
     """
     counts = (partial(_totals, table), partial(_grouped, table, previous), partial(bad_values, table))
     context = table.sparkSession.sparkContext
@@ -101,14 +101,13 @@ def _is_decided(group: Row) -> bool:
 
 
 def bad_values(table: DataFrame) -> tuple[int, int]:
-    """Count the embeddings and the texts that no reader may see, by Python workers: 5 us a row, where Spark's own
-    `aggregate` took 25.
+    """Count invalid embeddings and texts. Python workers do this faster than Spark's `aggregate`.
 
     Args:
-        table: with a column `embedding`; columns of lists and structs beside it are not looked into.
+        table: rows with a column `embedding`. Other columns of lists and structs are not checked.
 
     Returns:
-        As `bad_embeddings` and `bad_texts` count them.
+        The counts of `bad_embeddings` and `bad_texts`.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType
@@ -127,13 +126,13 @@ def _count_bad_values(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBa
 
 
 def bad_embeddings(embeddings: pa.ListArray) -> int:
-    """Count the embeddings that are no unit vectors of `EMBEDDING_SIZE` numbers; a row without an embedding is fine."""
+    """Count the embeddings that are no unit vectors of `EMBEDDING_SIZE` numbers. A null embedding is valid."""
     there = embeddings.drop_null()
     return len(there) - _unit_vectors(there)
 
 
 def bad_texts(batch: pa.RecordBatch) -> int:
-    """Count the texts that are not UTF-8. Spark writes such bytes as they are, and no other reader opens the file."""
+    """Count the texts that are not UTF-8. Spark writes such bytes unchanged, and no other reader opens the file."""
     count = 0
     for column in batch.columns:
         if not pa.types.is_string(column.type):
@@ -154,7 +153,7 @@ def _is_utf_8(value: bytes | None) -> bool:
 
 def _unit_vectors(embeddings: pa.ListArray) -> int:
     whole = embeddings.filter(pc.equal(embeddings.value_lengths(), EMBEDDING_SIZE))
-    # A missing number becomes NaN here, which is within no tolerance; squares of large ones overflow in float32.
+    # A null becomes NaN, which fails every tolerance. float64, because squares of large numbers overflow in float32.
     numbers = whole.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     vectors = numbers.reshape(-1, EMBEDDING_SIZE)
     return int(np.count_nonzero(np.abs(np.linalg.norm(vectors, axis=1) - 1.0) <= NORM_TOLERANCE))
@@ -169,9 +168,9 @@ def _totals(table: DataFrame) -> Row:
 
 
 def _grouped(table: DataFrame, previous: DataFrame | None) -> list[Row]:
-    """Count rows by all columns that gates compare, in one pass: a query for each column would take longer.
+    """Count rows by all columns that the gates compare, in one pass instead of a query for each column.
 
-    If an id is in the next table twice, its published row counts twice; the row ledger refuses such a table.
+    If an id is twice in the next table, its published row counts twice. The gate `ledger` refuses such a table.
 
     Returns:
         `_GROUPED`, `is_new` and `is_old` (whether such rows are in the next and in the published table, or null), `old`
@@ -216,7 +215,7 @@ def _counts(groups: Iterable[Row], column: str) -> Counter[str | None]:
 
 
 def _named(counts: Counter[str | None]) -> dict[str, int]:
-    """Leave out the rows that have no value."""
+    """Return the counts without rows that have no value."""
     return {name: rows for name, rows in counts.items() if name is not None}
 
 

@@ -1,9 +1,9 @@
-"""Score in chunks, each committed to staging when it is done: a killed run loses only the chunks in flight.
+"""Score in chunks. Each finished chunk is committed to staging, so that a killed run loses only the chunks in flight.
 
-A chunk is some rows of some files of the catalog, in the order of the files, so each photo is read about once. Where
-Spark itself reads the photos, a large file is read once for each of its parts, so the size of its photos limits the
-number of parts. Three chunks are in flight: while the last tasks of one chunk run, or Spark plans and commits a chunk,
-the tasks of the others fill the idle cores.
+A chunk is some rows of some files of the catalog, in the order of the files, so that each photo is read about once. If
+Spark itself reads the photos, it reads a large file once for each of its parts. So the size of the photos limits the
+number of parts. Three chunks are in flight: while the last tasks of one chunk run, or Spark plans or commits it, tasks
+of the other chunks use the idle cores.
 """
 
 from __future__ import annotations
@@ -33,63 +33,62 @@ if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
     from pyspark.sql import Column, DataFrame
 
-#: Most rows that cross to a Python worker at a time, and that the vectorised Parquet reader holds. Small rows get no
-#: larger batch: `limits.batch_timeout` is for a batch, and the sizes of photos may be unknown. With Spark's 4,096 rows,
-#: 300 KB photos on two tasks killed a 1 GB heap. With 512 rows a worker waits for the first 65 MB of each task: 2,000
-#: rows were scored 8 % more slowly than with 64.
+#: Maximum of rows in a batch for a Python worker, and in a batch of the vectorised Parquet reader. Larger batches of
+#: photos do not fit a 1 GB heap, and a worker would wait longer for its first batch. Batches of small rows are no
+#: larger, because `limits.batch_timeout` holds for a batch and the sizes of photos may be unknown.
 BATCH_ROWS = 64
-#: Rows of a task if rows are cheap to move: tasks spread over all cores, and progress is shown as they finish.
+#: Rows of a task, if rows are cheap to move: all cores get tasks, and the progress is updated often.
 TASK_ROWS = 500
-#: Photo bytes of a chunk that are still cheap to move.
+#: Maximum of photo bytes in a chunk that are cheap to move.
 MOVABLE_BYTES = 256_000_000
-#: A chunk has at most this share of the rows to score: the chunks in flight have 5 % of them.
+#: Maximum share of the rows to score in a chunk: the three chunks in flight hold 5 % of them.
 CHUNK_SHARE = 1 / 60
-#: A chunk has at least this many rows, because planning and committing it takes about a second of a core: in chunks of
-#: 250, 500 and 1,000, 2,000 rows were scored at 104, 123 and 132 a second.
+#: Minimum of rows in a chunk: planning and committing a chunk takes about a second of a core.
 MIN_CHUNK_ROWS = 1000
-#: A chunk has at most this many rows per core: ten minutes of work at 50 rows a second.
+#: Maximum of rows in a chunk, per core: about ten minutes of work.
 MAX_CHUNK_ROWS_PER_CORE = 30_000
-#: Most photo bytes to read in vain for each scored row: a millisecond at 1 GB/s; scoring takes ten or more. A task that
-#: begins inside a row group reads the photos before its own too.
+#: Maximum of unneeded photo bytes to read for each scored row: about a tenth of the time of scoring. A task that starts
+#: inside a row group also reads the photos before its own.
 READ_BYTES_PER_ROW = 1_000_000
-#: Bytes of a photo, if the plan did not look at photos.
+#: Assumed bytes of a photo, if the plan did not look at photos.
 USUAL_PHOTO_BYTES = 130_000
-#: Rows of each task that Spark looks at before it divides a chunk in the order of the files: all, for equal shares.
+#: Rows of each task that Spark samples before it divides a chunk in the order of the files: all of them, so that the
+#: shares are equal.
 SAMPLE_ROWS = 1000
-#: Chunks at a time. With two, the cores were idle while a chunk was planned and read; a third one has tasks for them.
+#: Chunks at a time. With two, cores are idle while Spark plans a chunk and reads its first rows.
 IN_FLIGHT = 3
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every chunk of a run shares."""
+    """The inputs that all chunks of a run share."""
 
-    source: DataFrame  # of the run, see `planning.Run`
-    todo: DataFrame  # as `division.ranked` gives it
+    source: DataFrame  # the source of the run, see `planning.Run`
+    todo: DataFrame  # the result of `division.ranked`
     bundle: Broadcast[Bundle]
     settings: Settings
     versions: Versions
     run_id: str
     directory: Location  # the staging directory of the run
     batch_timeout: float
-    photos: PhotoColumn | None = None  # of the run
-    requests: Accumulator[dict[str, int]] | None = None  # of the run
+    photos: PhotoColumn | None = None  # see `planning.Run`
+    requests: Accumulator[dict[str, int]] | None = None  # see `planning.Run`
 
 
 def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int = 0) -> int:
     """Score all rows of `job.todo` into staging.
 
     Args:
-        job: what to score, and where to.
-        counts: of the plan.
+        job: the rows, and the staging directory.
+        counts: the counts of the plan.
         batch_bytes: photo bytes in one Arrow batch.
-        first: number of the first chunk; a run that plans twice continues to count.
+        first: number of the first chunk. A run that plans again continues to count.
 
     Returns:
-        The number after the last chunk's.
+        The number for the next chunk.
 
     Raises:
-        FashionError: an engine failed on a worker, for a reason it states.
+        FashionError: an engine failed on a worker. The message has the reason.
     """
     spark = job.source.sparkSession
     cores = spark.sparkContext.defaultParallelism
@@ -104,7 +103,7 @@ def score(job: Job, counts: comparison.PlanCounts, batch_bytes: int, first: int 
 
 
 def _most_parts(job: Job, counts: comparison.PlanCounts, file: str | None, rows: int) -> int:
-    """Return into how many parts a file may be divided, so that few of its photos are read in vain."""
+    """Return the maximum number of parts of a file, so that few photos are read more than once."""
     if not counts.with_photo or "image_uri" in job.source.columns:
         return rows
     if job.photos is not None and file is not None:
@@ -121,7 +120,7 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: compari
 
     def write(sandboxed: bool) -> tuple[str, tuple[DataFile, ...]]:
         score = udf.score_udf(job.bundle, job.settings, done, sandboxed, job.batch_timeout, photos, job.requests)
-        # A directory for each attempt: while the second writes, tasks of the first may still write or clean up.
+        # Each attempt has its own directory: tasks of the first one may still write or clean up during the second.
         name = f"chunk-{chunk.number:05d}-{int(sandboxed)}"
         return name, written.write_described(_results(rows, score, job), job.directory / name)
 
@@ -130,7 +129,7 @@ def _score_chunk(job: Job, chunk: Chunk, done: Accumulator[int], counts: compari
 
 
 def _rows(job: Job, chunk: Chunk) -> DataFrame:
-    """Return the catalog's rows of a chunk, photos included where Spark reads them."""
+    """Return the catalog's rows of a chunk, with the photos if Spark reads them."""
     from pyspark.sql import functions as F
 
     names = [name for name in chunk.files if name is not None]
@@ -138,32 +137,32 @@ def _rows(job: Job, chunk: Chunk) -> DataFrame:
     chosen = file.isin(*names) if None not in chunk.files else file.isNull() | file.isin(*names)
     todo = job.todo.where(chosen & (rank >= F.lit(chunk.first)) & (rank < F.lit(chunk.end)))
     ids = todo.select("product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256", "known_since")
-    # The ids are few, so they are broadcast and the photos stay where they are.
+    # The ids are few. They are broadcast, so that no photo is shuffled.
     return job.source.where(chosen).join(F.broadcast(ids), on="product_id", how="inner")
 
 
 def spread(rows: DataFrame, count: int, counts: comparison.PlanCounts, most_tasks: int) -> DataFrame:
-    """Give every core a share of the rows. Otherwise a small file, or a file of one row group, is one task.
+    """Divide the rows among all cores. Otherwise a small file, or a file of one row group, is one task.
 
     Args:
-        rows: of the catalog, with their photos where Spark reads them.
+        rows: rows of the catalog, with the photos if Spark reads them.
         count: number of these rows.
-        counts: of the rows to score, of which these are some.
-        most_tasks: most shares, if Python workers read the photos.
+        counts: counts of all rows to score.
+        most_tasks: maximum number of tasks, if Python workers read the photos.
     """
     cores = rows.sparkSession.sparkContext.defaultParallelism
     tasks = max(1, min(count, max(cores, count // TASK_ROWS)))
     if ROW in rows.columns:
         return parquet_photos.in_file_order(rows, max(1, min(tasks, most_tasks)))
     photo_bytes = counts.photo_bytes * count // max(counts.to_score, 1)
-    # Many photo bytes are moved only if cores would be idle.
+    # Many photo bytes are moved only if cores would otherwise be idle.
     if photo_bytes > MOVABLE_BYTES and rows.rdd.getNumPartitions() >= cores:
         return rows
     return rows.repartition(tasks)
 
 
 def photo_of(rows: DataFrame) -> Column:
-    """Return what the UDF takes for the photo of a row: its place in the catalog's files, its bytes or its URI."""
+    """Return the photo argument of the UDF: the position in the catalog's files, the bytes, or the URI."""
     from pyspark.sql import functions as F
 
     if ROW in rows.columns:
@@ -176,11 +175,11 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
 
     uri = F.col("image_uri") if "image_uri" in rows.columns else None
     photo = photo_of(rows)
-    # As really scored: where the plan had no photo at all, a photo that came since is not looked at.
+    # If the plan had no photo at all, the UDF ignores photos that were added since.
     if job.settings.photo == "none":
         photo, has_photo = F.lit(None).cast("string"), F.lit(False)
     else:
-        # Only who reads a photo in a file knows whether there is one.
+        # If Python workers read the photos, only the result tells whether a row has one.
         has_photo = photo.isNotNull() if job.photos is None else F.col("score.image_identity").isNotNull()
     identity = fingerprint.image_identity(
         F.col("product_id"), uri, has_photo, F.col("image_version"), F.col("score.image_identity")
@@ -201,13 +200,13 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
 
 
 def memory_bounds(counts: comparison.PlanCounts | None, batch_bytes: int) -> dict[str, int]:
-    """Return the session settings that bound the photos which Spark holds at a time; no `counts`: it holds none."""
+    """Return session settings that limit the photos in Spark's memory. `counts` is None if Spark reads no photos."""
     rows = max(1, min(BATCH_ROWS, batch_bytes // max(counts.largest_photo if counts else 0, 1)))
     return {
         "spark.sql.execution.rangeExchange.sampleSizePerPartition": SAMPLE_ROWS,
         "spark.sql.parquet.columnarReaderBatchSize": rows,
         "spark.sql.execution.arrow.maxRecordsPerBatch": rows,
-        # Honoured from Spark 4.0.4 on; older ones are bounded by the largest photo above.
+        # Spark supports this setting from 4.0.4 on. For older releases, the largest photo sets the limit above.
         "spark.sql.execution.arrow.maxBytesPerBatch": batch_bytes,
     }
 

@@ -1,10 +1,10 @@
-"""What a run has to do: each accepted product is carried over from the current snapshot, or scored, with a reason.
+"""Decide for each accepted product: its row is carried over from the current snapshot, or scored, with a reason.
 
-A product is carried if its fingerprint is the published one. A result that an interrupted run staged is used if its
-fingerprint is the planned one. So resuming a run and working incrementally are one comparison.
+A product is carried if its fingerprint equals the published one. A result that an interrupted run staged is used if its
+fingerprint equals the planned one. So one comparison serves to resume a run and to score only changes.
 
-Rows here have no photos: they are small, and kept on disk so that every later step sees the same rows. The terms are
-explained in `schema`, above `PLAN`.
+The rows have no photos. They are small and kept on disk, so that every later step reads the same rows. `schema`
+explains the terms, above `PLAN`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scope:
-    """Which products a run is about, and which of them are scored whatever their fingerprint.
+    """Which products a run processes, and which of them it scores although nothing changed.
 
     Attributes:
-        selected: `product_id` of the products to look at, all others are carried; None: the whole catalog.
-        forced: score every product looked at.
-        retry_failed: score failed products, also where nothing changed.
-        recheck_photos: ask hosts whether the photo of a URL is still the one that was scored.
+        selected: `product_id` of the products to process; all others are carried. None means the whole catalog.
+        forced: score every processed product.
+        retry_failed: score failed products, even if nothing changed.
+        recheck_photos: ask the hosts whether photos were replaced under their URL.
     """
 
     selected: DataFrame | None = None
@@ -41,26 +41,26 @@ class Scope:
 
 @dataclass(frozen=True)
 class PlanCounts:
-    """Rows by what is to be done with them."""
+    """Counts of the rows by action."""
 
     accepted: int = 0
     carried: int = 0
-    resting: int = 0  # of those carried: their photos could not be had on too many nights
-    staged: int = 0  # have results of an interrupted run
-    scored_before: int = 0  # have results of an earlier plan of this run; rows of one fingerprint count once
-    removed: int = 0  # published, and not in the catalog any more
+    resting: int = 0  # carried rows whose photo was unreachable on too many nights
+    staged: int = 0  # rows with a result of an interrupted run
+    scored_before: int = 0  # rows with a result of an earlier plan of this run; rows of one fingerprint count once
+    removed: int = 0  # published products that left the catalog
     to_score: int = 0  # rows of one fingerprint count once
-    duplicates: int = 0  # share a fingerprint with a row that this run scores, or has scored
-    with_photo: int = 0  # of those to score
-    largest_photo: int = 0  # bytes, of those to score; 0 if the plan did not look at photos
-    photo_bytes: int = 0  # of those to score; 0 if the plan did not look at photos
+    duplicates: int = 0  # rows that share a fingerprint with a row that this run scores, or has scored
+    with_photo: int = 0  # rows to score that have a photo
+    largest_photo: int = 0  # bytes, of the rows to score; 0 if the plan did not look at photos
+    photo_bytes: int = 0  # of the rows to score; 0 if the plan did not look at photos
     files: dict[str | None, int] = field(default_factory=dict)  # rows to score, by file
-    reasons: dict[str, int] = field(default_factory=dict)  # of rows that are not carried
-    catalog: dict[str, int] = field(default_factory=dict)  # of the accepted rows, by what they hold
+    reasons: dict[str, int] = field(default_factory=dict)  # rows that are not carried, by reason
+    catalog: dict[str, int] = field(default_factory=dict)  # accepted rows, by what they hold
 
     @property
     def scored(self) -> int:
-        """Rows that are not carried: they get a result of this run, or have one of an interrupted run."""
+        """Number of rows that are not carried: with a result of this run or of an interrupted one."""
         return self.to_score + self.duplicates + self.staged + self.scored_before
 
 
@@ -68,9 +68,9 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     """Decide what to do with every row of the catalog.
 
     Args:
-        rows, previous: as `fingerprint.with_fingerprints` gives them, with `failed_nights`; the published table.
-        results: staged results, as `usable_results` gives them.
-        scope, max_nights: of the run; a published row whose photo could not be had on so many nights stays as it is.
+        rows, previous: the result of `fingerprint.with_fingerprints`, with `failed_nights`; the published table.
+        results: the staged results, from `usable_results`.
+        scope, max_nights: of the run. After so many nights, a published row with an unreachable photo rests.
 
     Returns:
         The columns of `PLAN`.
@@ -106,7 +106,7 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     ).select(*PLAN.names)
 
 
-#: Columns of a published row that a plan reads.
+#: Columns of the published table that a plan reads.
 _PUBLISHED = ("fingerprint", "status", "image_sha256", "tagged_at")
 
 
@@ -117,14 +117,14 @@ def _differs(part: Callable[[Column], Column]) -> Column:
 
 
 def _failed(status: Column, any_failure: bool) -> Column:
-    """Whether a published row is scored again because it failed; null for a row that is not published."""
+    """Return whether a published row is scored again because it failed; null for a row that is not published."""
     if any_failure:
         return ~status.isin(*(each.value for each in NOT_A_FAILURE))
     return status.isin(*(each.value for each in RETRY_EVERY_RUN))
 
 
 def _reason(scope: Scope) -> Column:
-    """The reason why a row is scored. A change in the catalog comes before a new model, and that before a request."""
+    """Return why a row is scored: first a change in the catalog, then a new model, then a request of the user."""
     from pyspark.sql import functions as F
 
     return (
@@ -139,13 +139,13 @@ def _reason(scope: Scope) -> Column:
 
 
 def one_per_fingerprint(planned: DataFrame) -> DataFrame:
-    """Return one row for each fingerprint to score: rows with the same fingerprint share the result."""
+    """Return one row for each fingerprint to score. Rows with the same fingerprint share the result."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     same = Window.partitionBy("fingerprint")
     known = F.coalesce("known_sha256", F.lit(""))
-    # The photo counts as known only if all rows of the fingerprint know the same sha256; otherwise it is scored.
+    # The photo is known only if all rows of the fingerprint have the same sha256. Otherwise it is scored.
     agreed = F.when(F.min(known).over(same) == F.max(known).over(same), F.col("known_sha256"))
     return (
         planned.where(F.col("action") == F.lit(Action.SCORE.value))
@@ -157,18 +157,18 @@ def one_per_fingerprint(planned: DataFrame) -> DataFrame:
 
 
 def usable_results(results: DataFrame, run_id: str, own_alone: bool) -> DataFrame:
-    """Return the staged results that a run may use, each with the planned fingerprint of the rows that take it.
+    """Return the staged results that a run may use, each with the planned fingerprint of its rows.
 
-    The run's own results are for the rows that it planned. Results of other runs are for the rows that have the
+    The run's own results belong to the rows that it planned. Results of other runs belong to the rows with the
     fingerprint that was really scored.
 
     Args:
         results: the columns of `RESULT`, of any runs.
-        run_id: of this run.
-        own_alone: leave out the results of other runs: for a run that must score again.
+        run_id: id of this run.
+        own_alone: leave out the results of other runs, for a run that must score again.
 
     Returns:
-        The columns of `RESULT`, and `for_fingerprint`, each value once.
+        The columns of `RESULT`, and `for_fingerprint`, which is unique.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -187,12 +187,12 @@ def count(planned: DataFrame, published: int | None, run_id: str) -> PlanCounts:
 
     Args:
         planned: the rows.
-        published: number of rows of the published table; None if published rows without a plan stay.
-        run_id: of this run, whose earlier plans may have scored rows.
+        published: number of rows of the published table; None if published rows outside of the plan stay.
+        run_id: id of this run. Its earlier plans may have scored rows.
     """
     from pyspark.sql import functions as F
 
-    # A run that was overtaken has results of its own: these are no results of an interrupted run.
+    # A run that plans again has results of its own, which do not count as those of an interrupted run.
     own = (F.col("action") == F.lit(Action.STAGED.value)) & (F.col("staged_by") == F.lit(run_id))
     by_action_and_reason = planned.groupBy("action", "reason", F.coalesce(own, F.lit(False)).alias("own"))
     counts = (
@@ -224,7 +224,7 @@ def count(planned: DataFrame, published: int | None, run_id: str) -> PlanCounts:
     )
 
 
-#: What is counted of all accepted rows, told before a run and after it.
+#: Counts of all accepted rows, shown before and after a run.
 HELD = ("rows_with_photo", "rows_with_text", "texts_not_utf8", "rows_with_more_photos")
 
 

@@ -1,8 +1,8 @@
-"""Parquet files that Python workers write to an object store, each in one create-only request.
+"""Write Parquet files to an object store from Python workers, each in one create-only request.
 
-Spark's own committers rename: on an object store that copies each file, and a copy that fails is a loss. Here a task
-makes its file in memory and creates it under a name of its partition. A second attempt at the task finds the name taken
-and takes what is there, so there is one file of each partition, and nobody ever overwrites one.
+Spark's own committers rename files. An object store renames by copying, and a failed copy loses a file. Here a task
+builds its file in memory and creates it under the name of its partition. If a second attempt of the task finds that
+name, it uses the existing file. So each partition has one file, and no file is ever overwritten.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from fashion_udf.table.paths import Location
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-#: Bytes of a row group in memory, if the options name none.
+#: Bytes of a row group in memory, if the options do not set them.
 _ROW_GROUP = 64_000_000
 _NO_DICTIONARY = "parquet.enable.dictionary#"
 
 
 def create(rows: DataFrame, place: Location, options: Mapping[str, str]) -> tuple[DataFile, ...]:
-    """Write rows as Parquet into a directory, a file of each partition that has rows, and return the files' facts.
+    """Write rows as Parquet into a directory, one file for each partition with rows, and return the files' facts.
 
     Args:
-        rows: what to write.
-        place: a directory that nobody else writes to.
-        options: as Spark's writer takes them: the size of a row group, and columns without a dictionary.
+        rows: the rows to write.
+        place: a directory that no other process writes to.
+        options: options of Spark's writer: the size of a row group, and columns without a dictionary.
     """
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    # Releases of Spark before 4.1 take every time for one in UTC, as the session's is.
+    # Spark before 4.1 has no such argument and uses UTC, the session's time zone.
     zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in inspect.signature(to_arrow_schema).parameters else {}
     schema = _without_nullability(to_arrow_schema(rows.schema, **zone))
     write = partial(_write_part, place, s3_store.settings(), schema, dict(options))
     written = rows.mapInArrow(write, "name string, size long, rows long, sha256 string").collect()
     found = [DataFile(*row) for row in written]
-    if not found:  # readers want a file, for its columns
+    if not found:  # readers need one file, for the columns
         found = [_create(place, 0, schema.empty_table(), schema, options)]
     return tuple(sorted(found, key=lambda file: file.name))
 
@@ -60,7 +60,7 @@ def _write_part(
 ) -> Iterator[pa.RecordBatch]:
     from pyspark import TaskContext
 
-    s3_store.use(settings)  # this may be another machine
+    s3_store.use(settings)  # a worker may run on another machine than the driver
     context: Any = TaskContext.get()
     groups = _row_groups(batches, int(options.get("parquet.block.size", _ROW_GROUP)))
     if (first := next(groups, None)) is not None:
@@ -69,7 +69,7 @@ def _write_part(
 
 
 def _row_groups(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
-    """Yield tables of about `size` bytes; none is empty."""
+    """Yield tables of about `size` bytes, none of them empty."""
     held, count = list[pa.RecordBatch](), 0
     for batch in batches:
         if len(batch):
@@ -90,7 +90,7 @@ def _create(
     options: Mapping[str, str],
     others: Iterable[pa.Table] = (),
 ) -> DataFile:
-    # With the directory's name in its own, a file is nowhere taken for one of another snapshot.
+    # The file name has the directory's name, so that files of different snapshots cannot be confused.
     name, sink = f"part-{partition:05d}-{place.name.removesuffix('.parquet')}.zstd.parquet", io.BytesIO()
     plain = {key.removeprefix(_NO_DICTIONARY) for key in options if key.startswith(_NO_DICTIONARY)}
     dictionary = [path for field in schema for path in _leaves(field.name, field.type) if path not in plain]
@@ -102,12 +102,12 @@ def _create(
     data, key = sink.getvalue(), f"{place.key}/{name}"
     if place.store.create(key, data):
         return data_files.describe(name, io.BytesIO(data))
-    with place.store.open(key) as file:  # of an earlier attempt at the same task
+    with place.store.open(key) as file:  # an earlier attempt of the same task created it
         return data_files.describe(name, file)
 
 
 def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
-    """Yield the columns of a Parquet file that a column of Arrow becomes."""
+    """Yield the Parquet columns of an Arrow column."""
     if pa.types.is_list(kind):
         yield from _leaves(f"{path}.list.element", kind.value_type)
     elif pa.types.is_struct(kind):
@@ -118,5 +118,5 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
 
 
 def _without_nullability(schema: pa.Schema) -> pa.Schema:
-    """Every column may be null, as in what Spark writes."""
+    """Make every column nullable, as Spark does."""
     return pa.schema([field.with_nullable(True) for field in schema])

@@ -1,4 +1,4 @@
-"""Which rows make a chunk: several small files, or a part of a large one."""
+"""Divide the rows to score into chunks: several small files, or a part of a large one."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A part of the rows to score: those in `files` (None: in no file) with a rank from `first` on, below `end`."""
+    """A part of the rows to score: those of `files` (None: of no file) with `first` <= rank < `end`."""
 
     number: int
     files: tuple[str | None, ...]
     first: int
     end: int
     rows: int
-    most_tasks: int  # among which the rows may be divided without reading too many photos again
+    most_tasks: int  # maximum of tasks for these rows, so that few photos are read more than once
 
 
 def ranked(todo: DataFrame) -> DataFrame:
-    """Add `rank`, from 0, to rows as `comparison.one_per_fingerprint` gives them: the order in which a file is scored.
+    """Add `rank`, from 0, to the rows of `comparison.one_per_fingerprint`: the order in which a file is scored.
 
-    The order is that of the file where the places of rows are known, else that of a hash of the ids.
+    It is the order of the file if the positions of the rows are known, otherwise that of a hash of the ids.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -42,9 +42,9 @@ def divided(
     """Yield chunks of about `rows` rows: several small files each, or parts of a large one.
 
     Args:
-        sizes: rows to score by file.
-        rows: most rows of a chunk. A part may have more due to `most_parts`.
-        most_parts: into how many parts a file may be divided, by the file and its rows to score.
+        sizes: number of rows to score, by file.
+        rows: maximum of rows in a chunk. A part may have more because of `most_parts`.
+        most_parts: maximum number of parts of a file, by the file and its rows to score.
         first: number of the first chunk.
     """
     number, files, held = first, list[str | None](), 0

@@ -1,4 +1,4 @@
-"""What a run would cost, from what earlier runs took."""
+"""Estimate the cost of a run from earlier runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fashion_udf.table import paths
 from fashion_udf.table.commit import Commit
 from fashion_udf.table.stores import open_store
 
-#: Bytes of a row if no table is published: 256 floats, and the rest compressed.
+#: Assumed bytes of a row if no table is published: 256 floats, and the other columns compressed.
 ROW_BYTES = 1300
 _MAX_REPORT_BYTES = 64_000_000
-_RUNS = 30  # newest runs that are searched for a figure
+_RUNS = 30  # number of newest runs that are searched for a figure
 
 
 def table_bytes(published: Commit | None, rows: int) -> int:
@@ -21,13 +21,13 @@ def table_bytes(published: Commit | None, rows: int) -> int:
 
 
 def core_seconds(output: str, rows: int) -> float | None:
-    """Return the core seconds that scoring `rows` should take; None if no run has scored yet."""
+    """Return the estimated core seconds of scoring `rows`; None if no run has scored yet."""
     rate = _rate(output)
     return None if rate is None else rows / rate
 
 
 def _rate(output: str) -> float | None:
-    """Return the rows that a core scored in a second, from the newest run that has the figure."""
+    """Return the scored rows per core and second, of the newest run that has the figure."""
     store = open_store(output)
     for run in sorted(store.list_names(paths.RUNS), reverse=True)[:_RUNS]:
         try:

@@ -1,10 +1,10 @@
-"""What makes a row new, in Spark SQL: digests of everything its result depends on.
+"""Fingerprints, in Spark SQL: hashes of everything that the result of a row depends on.
 
-A fingerprint is three digests joined by hyphens: of the text, of the image identity, and of the versions (model,
-engine, and how it is run). Two rows with one fingerprint have one result. If two fingerprints of a product differ, the
-part that differs says why the product is scored again.
+A fingerprint is three digests joined by hyphens: of the text, of the image identity, and of the versions (model, engine
+and its settings). Rows with the same fingerprint have the same result. If the fingerprint of a product changed, the
+part that differs tells why the product is scored again.
 
-A digest is the first 128 bits of a SHA-256: a table of ten million rows meets two equal ones by chance once in 10^24.
+A digest is the first 128 bits of a SHA-256, so that two of ten million rows collide with a probability of 10^-24.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
     from pyspark.sql import Column, DataFrame
 
-_DIGITS = 32  # hexadecimal, of a part
+_DIGITS = 32  # hexadecimal digits of a part
 
 
 @dataclass(frozen=True)
 class Versions:
-    """What every result of a run depends on beside its row.
+    """Everything that the results of a run depend on, apart from the rows.
 
     Attributes:
-        model_version: of the bundle.
-        engine, precision: that run the model.
+        model_version: version of the bundle.
+        engine, precision: the engine and precision that run the model.
         top_k: number of categories in `top_categories`.
-        max_image_bytes, max_image_pixels: a photo with more is not decoded; they count where a row has a photo.
+        max_image_bytes, max_image_pixels: a larger photo is not decoded. They only affect rows with a photo.
     """
 
     model_version: str
@@ -51,13 +51,13 @@ class Versions:
 
 @dataclass(frozen=True)
 class LookedUp:
-    """What tells photos at URIs apart is looked up here, if they have no version.
+    """Settings to look up the identity of photos at URIs without a version.
 
     Attributes:
-        image_roots: where local photos may lie.
+        image_roots: directories that local photos may lie in.
         s3: where S3 is.
-        in_s3: whether there are photos of S3: their rows are then sorted, for the listing.
-        requests: of the lookups; tasks add them.
+        in_s3: whether there are photos in S3. Their rows are then sorted for the listing.
+        requests: counts of the requests, which tasks add to.
     """
 
     image_roots: tuple[str, ...] = ()
@@ -76,9 +76,9 @@ def with_fingerprints(
     """Return the fingerprint of every row.
 
     Args:
-        source, versions, looked_up: as `columns.read` gives it, of the run, and where photos at URIs are looked up.
-        versioned: every row has a version; then no photo is looked at.
-        photos: in the files of the source, in whose order the rows come; None: in the rows, or at URIs.
+        source, versions, looked_up: rows of `columns.read`; versions of the run; settings to look up photos at URIs.
+        versioned: whether every row has an `image_version`. Then no photo is looked at.
+        photos: where the photos are in the source's files, in the order of the rows; None for other photos.
 
     Returns:
         The columns of `PLAN` from `product_id` to `by_url` (`photo_bytes` is null if photos are not looked at).
@@ -109,12 +109,12 @@ def with_fingerprints(
 
 
 def _in_order_of_listing(source: DataFrame) -> DataFrame:
-    """Sort rows by URI: a task, and a batch of it, then holds keys that one page of a listing has."""
+    """Sort rows by URI, so that the keys of a batch are on one page of a listing."""
     return source.repartitionByRange("image_uri").sortWithinPartitions("image_uri")
 
 
 def _held() -> dict[str, Column]:
-    """Return what a plan says of a row beside its photo."""
+    """Return the columns of a plan that do not depend on the photo."""
     from pyspark.sql import functions as F
 
     words = F.concat(*(F.coalesce(F.col(name), F.lit("")) for name in ("title", "description")))
@@ -126,10 +126,10 @@ def _held() -> dict[str, Column]:
 
 
 def _with_presence(source: DataFrame, versioned: bool, photos: PhotoColumn | None) -> DataFrame:
-    """Add `has_photo` to the rows of a catalog, and what was found in its files' `photos` if these are looked at.
+    """Add `has_photo` to the rows of a catalog and, unless every row has a version, the facts of `photos`.
 
-    If every row has a version, the rows without a photo are asked for alone: Parquet's statistics pass over every row
-    group that has no null. A photo that comes late, under a version that was known before, must be noticed.
+    If every row has a version, only the rows without a photo are read: Parquet's statistics skip every row group
+    without a null. This step is needed to notice a photo that arrives later under a version that was known before.
     """
     from pyspark.sql import functions as F
 
@@ -148,9 +148,9 @@ def _with_presence(source: DataFrame, versioned: bool, photos: PhotoColumn | Non
 def fingerprint(title: Column, description: Column, image_identity: Column, versions: Versions) -> Column:
     """Return the fingerprint of a row.
 
-    Title and description are hashed on their own first, so that moving a character from one to the other is a change.
-    A null counts as an empty string: both are scored alike. The limits of photos count where there is a photo: a change
-    of these must not score again what has none.
+    Title and description are hashed separately first, so that moving a character from one to the other is a change.
+    A null counts as an empty string, because both give the same result. The limits of photos are included only for a
+    row with a photo: a change of the limits must not score other rows again.
     """
     from pyspark.sql import functions as F
 
@@ -164,7 +164,7 @@ def fingerprint(title: Column, description: Column, image_identity: Column, vers
 
 
 def versions_parts(versions: Versions) -> tuple[str, str]:
-    """Return the part of a fingerprint that follows from the versions: of a row without a photo, and of one with."""
+    """Return the versions' part of a fingerprint: for a row without a photo, and for a row with one."""
     run = (versions.model_version, versions.engine, versions.precision, PREPROCESSING_VERSION, versions.top_k)
     limits = (versions.max_image_bytes, versions.max_image_pixels)
     without_photo, with_photo = (
@@ -174,36 +174,36 @@ def versions_parts(versions: Versions) -> tuple[str, str]:
 
 
 def text_part(column: Column) -> Column:
-    """Return the part of a fingerprint that follows title and description."""
+    """Return the part of a fingerprint for title and description."""
     return column.substr(1, _DIGITS)
 
 
 def image_part(column: Column) -> Column:
-    """Return the part of a fingerprint that follows the image identity."""
+    """Return the part of a fingerprint for the image identity."""
     return column.substr(_DIGITS + 2, _DIGITS)
 
 
 def versions_part(column: Column) -> Column:
-    """Return the part of a fingerprint that follows the model and how it is run."""
+    """Return the part of a fingerprint for the versions."""
     return column.substr(2 * _DIGITS + 3, _DIGITS)
 
 
 def image_identity(
     product_id: Column, uri: Column | None, has_photo: Column, version: Column, observed: Column
 ) -> Column:
-    """Return the image identity of a row (see `schema`); null if there is no photo, whatever its version.
+    """Return the image identity of a row (see `schema`); null for a row without a photo.
 
     Args:
-        product_id: of the row.
-        uri: of the photo; None where the rows hold the photo's bytes.
+        product_id: id of the row.
+        uri: URI of the photo; None if the rows hold the photo's bytes.
         has_photo: whether the row has a photo.
-        version: the catalog's `image_version`; a photo with the same version is the same photo.
-        observed: used if there is no version: size and time of a URI's file, or the hexadecimal SHA-256 of bytes.
+        version: the catalog's `image_version`. A photo with the same version is the same photo.
+        observed: used without a version: size and time of a URI's file, or the hexadecimal SHA-256 of the bytes.
     """
     from pyspark.sql import functions as F
 
     if uri is not None:
-        # With the URI: files may share size and time (a zip keeps even seconds), and products share versions like 1.
+        # The URI is included, because files may have the same size and time, and products the same version, such as 1.
         named = F.concat(F.lit("uri "), uri, F.lit("\n"), F.coalesce(version, observed, F.lit("")))
     else:
         versioned = F.concat(F.lit("version "), product_id, F.lit("\n"), version)
@@ -212,10 +212,10 @@ def image_identity(
 
 
 def identity_udf(looked_up: LookedUp) -> Callable[[Column], Column]:
-    """Return a UDF from a URI to what tells its photo from a later one, looked up on the executors.
+    """Return a UDF that looks up the identity of the photo at a URI, on the executors.
 
-    That is size and time of a file, and the etag of an object of S3, found by pages of a listing; null if there is no
-    such photo, or it has a URL.
+    The identity is size and time of a file, or the etag of an object in S3, from pages of a listing. It is null if
+    there is no such photo, or for a URL.
     """
     from pyspark.sql.pandas.functions import pandas_udf
 

@@ -1,6 +1,6 @@
-"""The gates: what a table must satisfy before it is published, each with a threshold and a plain message.
+"""The gates: conditions that a table must meet before it is published, each with a limit and a message.
 
-A broken gate leaves the published table as it is. A person who has looked at the refused table may publish it
+If a table breaks a gate, the published table stays. A person who has looked at the refused table may publish it
 (`jobs/snapshots.py publish --accept GATE`), except for the gates in `ABSOLUTE`: a table that breaks these is wrong.
 """
 
@@ -13,16 +13,16 @@ from fashion_udf.config import Gates
 from fashion_udf.pipeline.audit import Audit, largest
 from fashion_udf.schema import EMBEDDING_SIZE, NOT_A_FAILURE
 
-#: Nobody may accept lost or doubled rows, or numbers that no reader can use.
+#: Gates that nobody may accept: lost or duplicated rows, and values that no reader can use.
 ABSOLUTE = ("ledger", "embeddings", "texts")
-_PAIRS = 5  # of flipped labels named in a message
-_SMALL_TABLE = 100  # rows; in fewer, one row is a large share
-_FEW_ROWS = 3  # by so many rows a small table may exceed a limit
+_PAIRS = 5  # maximum of pairs of categories named in a message
+_SMALL_TABLE = 100  # rows; in a smaller table, one row is a large share
+_FEW_ROWS = 3  # rows by which a small table may exceed a limit
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A gate that refuses: its name, and a message that says what was expected and received."""
+    """A gate that refuses the table: its name, and a message with the expected and the received value."""
 
     gate: str
     message: str
@@ -33,8 +33,8 @@ def broken(audit: Audit, accepted: int, gates: Gates) -> list[Broken]:
 
     Args:
         audit: the counts to check.
-        accepted: rows that the table must have.
-        gates: thresholds.
+        accepted: number of rows that the table must have.
+        gates: the limits.
     """
     return [Broken(gate, message) for gate, message in (*_absolute(audit, accepted), *_relative(audit, gates))]
 
@@ -50,15 +50,15 @@ def _absolute(audit: Audit, accepted: int) -> Iterator[tuple[str, str]]:
         yield (
             "embeddings",
             f"Expected embeddings of {EMBEDDING_SIZE} finite numbers and unit length. "
-            f"Received: {audit.bad_embeddings} others",
+            f"Received: {audit.bad_embeddings} invalid ones",
         )
     if audit.bad_texts:
-        yield "texts", f"Expected every text in UTF-8. Received: {audit.bad_texts} others, which no reader opens"
+        yield "texts", f"Expected every text in UTF-8. Received: {audit.bad_texts} invalid ones, which no reader opens"
 
 
 def _relative(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
     before = audit.previous_rows
-    # Shares are compared, because a product of share and rows is inexact: 0.29 * 100 is less than 29.
+    # Shares are compared, because the product of a share and a count is inexact: 0.29 * 100 is less than 29.
     if before and (before - audit.rows) / before > gates.max_row_drop:
         yield (
             "row_drop",
@@ -90,32 +90,32 @@ def _relative(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
 
 
 def _exceeds(share: float, rows: int, limit: float) -> bool:
-    """Whether a share of so many rows is above its limit; of a small table, by more than a few rows."""
+    """Return whether a share of `rows` exceeds its limit; in a small table, by more than a few rows."""
     return share > limit and (rows >= _SMALL_TABLE or round((share - limit) * rows, 6) > _FEW_ROWS)
 
 
 def _decisions(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
-    """A table of overrides that was lost, or written half, looks like people who withdraw what they said."""
+    """Check the withdrawn decisions: many of them mean that the table of overrides was lost or is incomplete."""
     before, withdrawn = audit.decided_before, audit.withdrawn
     if not withdrawn:
         return
     share = withdrawn / before
-    # All of them at once are no few rows, however few they are.
+    # All decisions withdrawn at once are refused, however few they are.
     if _exceeds(share, before, gates.max_withdrawn) or withdrawn == before > gates.max_withdrawn * before:
         yield (
             "overrides",
             f"Expected at most {gates.max_withdrawn:.1%} of people's decisions to be withdrawn (gates.max_withdrawn). "
-            f"Received: {share:.1%}: {withdrawn} of {before}; look whether overrides.path holds all of them",
+            f"Received: {share:.1%}: {withdrawn} of {before}. Check that overrides.path holds all decisions",
         )
 
 
 def _changes(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
     if not audit.previous_rows:
-        return  # there is no table to compare with, and a shop may sell one kind of product
+        return  # without a published table, a shop may really sell one kind of product
     most = largest(audit.categories)[:1]
     limit = gates.max_one_category
     usual = max(audit.previous_categories.values(), default=0) / audit.previous_rows
-    # A shop may have one main category: then its published table is as uneven.
+    # A shop may have one main category. Then its published table is as uneven.
     if most and usual <= limit and _exceeds(most[0][1] / audit.rows, audit.rows, limit):
         name, rows = most[0]
         yield (
@@ -127,10 +127,10 @@ def _changes(audit: Audit, gates: Gates) -> Iterator[tuple[str, str]]:
         {**counts, None: rows - sum(counts.values())}
         for counts, rows in ((audit.categories, audit.rows), (audit.previous_categories, audit.previous_rows))
     )
-    # Whole numbers until the division: parts of `scale` rows.
+    # Integers until the division avoid rounding: the counts are scaled to `scale` rows.
     scale = audit.rows * audit.previous_rows
     moved = {name: new.get(name, 0) * audit.previous_rows - old.get(name, 0) * audit.rows for name in {**new, **old}}
-    # Total variation: the share of rows that would have to change category to turn one table into the other.
+    # Total variation distance: the share of rows that must change category to turn one table into the other.
     shift = sum(map(abs, moved.values())) / (2 * scale)
     if _exceeds(shift, min(audit.rows, audit.previous_rows), gates.max_shift):
         worst = sorted(moved.items(), key=lambda item: (-abs(item[1]), str(item[0])))[:_PAIRS]

@@ -1,4 +1,4 @@
-"""How a run ended: its counts, and `runs/<run_id>/outcome.json` and `metrics.json`, which programs read."""
+"""The result of a run: its counts, and `runs/<run_id>/outcome.json` and `metrics.json` for programs."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunCounts:
-    """Rows of a run by what became of them.
+    """Counts of the rows of a run.
 
     Attributes:
-        accepted: rows of the catalog that the run looked at.
+        accepted: rows of the catalog that the run processed.
         rejected: rows of the catalog with a null or repeated id.
-        scored: rows that are not carried over: scored now, or by an interrupted run.
+        scored: rows that are not carried: scored by this run or by an interrupted one.
         carried: rows that stay as they are published.
-        resting: of those carried, rows whose photo could not be had on too many nights: they are not tried until their
-            text, photo or model changes.
-        removed: published products that are not in the catalog any more.
+        resting: carried rows whose photo was unreachable on too many nights. They rest until their text, photo or model
+            changes.
+        removed: published products that left the catalog.
         duplicates: scored rows that share the result of another row.
         staged: scored rows with a result of an interrupted run.
         unreadable_texts: scored rows whose text is in a script that the tokenizer was not trained on; None if no table
             was made.
-        catalog: accepted rows by what they hold, and people's decisions that match nothing.
+        catalog: accepted rows by what they hold, and people's decisions without a match.
         reasons: scored rows by reason.
-        unchanged: rows that were looked at and stay as published all the same, by cause.
+        unchanged: processed rows that keep their published row, by cause.
         statuses: rows of the next table by status; empty if no table was made.
         decisions: rows of the next table by decision.
         modalities: rows of the next table by modality.
@@ -58,7 +58,7 @@ class RunCounts:
     modalities: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
+        """Return the counts by their names in `outcome.json`. A count of a group is named `group.name`."""
         names = (
             "accepted",
             "rejected",
@@ -85,35 +85,35 @@ class RunCounts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. `number` and `data_dir` are of the current snapshot, also if this run did not publish it."""
+    """The result of a run. `number` and `data_dir` are those of the current snapshot, even of an earlier run."""
 
     run_id: str
     number: int
-    data_dir: Path | str  # a URI where the output is not local
+    data_dir: Path | str  # a URI if the output is not local
     published: bool
     counts: RunCounts
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do, and what it would cost."""
+    """The actions and the estimated cost of a run that did not start."""
 
     counts: RunCounts
-    table_rows: int  # of the table to write; 0 if the published one stays
-    table_bytes: int  # approximate, of the same table
-    core_seconds: float | None  # of scoring, by the newest run that scored; None if no run has
+    table_rows: int  # rows of the table to write; 0 if the published one stays
+    table_bytes: int  # approximate bytes of the table to write
+    core_seconds: float | None  # estimated core seconds of scoring; None if no run has scored yet
     cores: int
-    sampled_texts: int = 0  # texts of a sample of the rows to score
-    unreadable_texts: int = 0  # of these, in a script that the model's tokenizer was not trained on
-    notes: tuple[str, ...] = ()  # how the catalog is read, for people
+    sampled_texts: int = 0  # number of texts in a sample of the rows to score
+    unreadable_texts: int = 0  # those in a script that the model's tokenizer was not trained on
+    notes: tuple[str, ...] = ()  # facts about how the catalog is read, for people
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, then the rows of the table and the sample of texts: rows, all of them."""
+        """Return the counts by name, then the rows of the table and of the sample of texts."""
         sample = {"sampled_texts": self.sampled_texts, "unreadable_of_sample": self.unreadable_texts}
         return {**self.counts.as_dict(), "table_rows": self.table_rows, **sample}
 
     def costs(self) -> list[tuple[str, int, str]]:
-        """Return what the run would cost: name, number and unit; seconds only where a run has scored before."""
+        """Return the estimated cost: name, number and unit. Seconds are present only if a run has scored before."""
         costs = [("table", self.table_bytes, "bytes")]
         if self.core_seconds is not None:
             costs.append(("scoring", round(self.core_seconds / self.cores), "seconds"))
@@ -125,21 +125,21 @@ class Counts(Protocol):
     """Counts of any run."""
 
     def as_dict(self) -> Mapping[str, int]:
-        """Return the counts by name, as in `outcome.json`."""
+        """Return the counts by their names in `outcome.json`."""
 
 
 @dataclass
 class Record:
-    """The counts of a run so far: a run that fails reports them."""
+    """The counts of a run so far, which a failed run reports too."""
 
     counts: Counts | None = None
 
 
 @contextlib.contextmanager
 def recorded(directory: Location) -> Iterator[Record]:
-    """Write `outcome.json` however the run inside ends.
+    """Write `outcome.json`, however the run in the block ends.
 
-    A report that cannot be written is a warning: it must change neither the outcome nor the error a person sees.
+    If the report cannot be written, this is logged as a warning. The outcome and the error of the run stay the same.
     """
     record = Record()
     exit_code, message = 0, "done"
@@ -152,7 +152,7 @@ def recorded(directory: Location) -> Iterator[Record]:
     except Stopped as stopped:
         exit_code, message = stopped.exit_code, str(stopped)
         raise
-    except BaseException as error:  # Ctrl-C
+    except BaseException as error:  # includes KeyboardInterrupt
         exit_code, message = 1, f"stopped by {type(error).__name__}"
         raise
     finally:
@@ -164,12 +164,12 @@ def recorded(directory: Location) -> Iterator[Record]:
 
 
 def write_outcome(directory: Location, exit_code: int, counts: Mapping[str, int], message: str) -> None:
-    """Write `outcome.json`: how the run ended, for schedulers that hide its exit code (YARN cluster mode does)."""
+    """Write `outcome.json`, for schedulers that hide the exit code, as YARN does in cluster mode."""
     _write_json(directory / "outcome.json", {"exit_code": exit_code, "counts": counts, "message": message})
 
 
 def write_metrics(directory: Location, metrics: Mapping[str, object]) -> None:
-    """Write `metrics.json`; a number that is not finite becomes null, which every JSON reader accepts."""
+    """Write `metrics.json`. A number that is not finite becomes null, because JSON has no other value for it."""
     _write_json(directory / "metrics.json", metrics)
 
 

@@ -1,4 +1,4 @@
-"""People's categories in place of the model's, and the model's back where a person's is withdrawn."""
+"""Apply overrides: people's categories replace the model's, and the model's return when a decision is withdrawn."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def override(table: DataFrame, overrides: DataFrame, taxonomy: Taxonomy) -> DataFrame:
-    """Put people's categories in place of the model's, and the model's back where a person's is withdrawn.
+    """Replace the model's categories by people's, and restore the model's where a decision was withdrawn.
 
-    The family of such a row is that of its category, with the category's confidence. Where a person decided, the family
-    is `auto`. What the model said of the family is not kept under an override, so after a withdrawal the family has the
+    Such a row has the family of its category, with the category's confidence. With a person's category, the family is
+    `auto`. An override does not keep the model's decision on the family, so after a withdrawal the family gets the
     decision of the category: the model is at least as sure of a family as of one of its categories.
 
     Args:
         table: the columns of `TAGS`.
-        overrides: `product_id`, each once, and `category`.
-        taxonomy: of the model of this run; a category that it does not know is its own family.
+        overrides: `product_id`, unique, and `category`.
+        taxonomy: the taxonomy of this run's model. A category that it does not know is its own family.
 
     Returns:
-        The columns of `TAGS`; an overridden row keeps what the model says in `model_category`, `decision`,
-        `top_categories`, `novelty` and `attributes`.
+        The columns of `TAGS`. An overridden row keeps the model's `model_category`, `decision`, `top_categories`,
+        `novelty` and `attributes`.
     """
     from pyspark.sql import functions as F
 
@@ -43,7 +43,7 @@ def override(table: DataFrame, overrides: DataFrame, taxonomy: Taxonomy) -> Data
 
 
 def override_changes(previous: DataFrame, overrides: DataFrame) -> int:
-    """Return the number of published rows that the overrides of today would change."""
+    """Return the number of published rows that the current overrides would change."""
     from pyspark.sql import functions as F
 
     joined, changed = _overridden(previous, overrides)
@@ -63,13 +63,13 @@ def _overridden(table: DataFrame, overrides: DataFrame) -> tuple[DataFrame, dict
         "category": category,
         "category_source": source.otherwise(F.col("category_source")),
         "confidence": confidence.otherwise(F.col("confidence")),
-        # A row that is scored again under an override keeps its category, so it has no previous one.
+        # A row that is scored again under an override keeps its category, so that it has no previous one.
         "previous_category": F.nullif(F.col("previous_category"), category),
     }
 
 
 def _withdrawn() -> Column:
-    """Whether a person decided before, and nobody does now."""
+    """Return whether the published row has a person's decision and there is none now."""
     from pyspark.sql import functions as F
 
     return (F.col("category_source") == F.lit(CategorySource.OVERRIDE.value)) & F.col("override").isNull()
@@ -79,12 +79,12 @@ def confidence_of(category: Column, top_categories: Column) -> Column:
     """Return the confidence of a category; null if it is not among the top categories."""
     from pyspark.sql import functions as F
 
-    # `get` gives null beyond the end, where ANSI mode makes an index an error.
+    # `get` returns null after the end of an array. In ANSI mode, an index would be an error.
     return F.get(F.filter(top_categories, lambda entry: entry["category"] == category), F.lit(0))["confidence"]
 
 
 def parent_of(category: Column, taxonomy: Taxonomy) -> Column:
-    """Return the family of a category by its name; a category that the taxonomy does not know is its own family."""
+    """Return the family of a category. A category that the taxonomy does not know is its own family."""
     from pyspark.sql import functions as F
 
     pairs = [(name, family) for name, family in taxonomy.by_category.items() if name != family]

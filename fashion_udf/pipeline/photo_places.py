@@ -1,4 +1,4 @@
-"""Where the photos of a catalog are, by scheme and host, and which of these are not read."""
+"""Count where the photos of a catalog are, by scheme and host, and report which of them are not read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Most pairs of scheme and host that are looked at; a note names the first of those that are not read.
+#: Maximum of pairs of scheme and host that are counted.
 MOST_PLACES = 1000
 
 _LOCAL = ("", "file")
@@ -26,26 +26,26 @@ _WEB = ("http", "https")
 
 @dataclass(frozen=True)
 class PhotoPlaces:
-    """Where the photos are that a catalog names.
+    """Where the photos of a catalog are.
 
     Attributes:
-        counts: rows by scheme and host. The scheme of a path is "", and only a URL has a host, perhaps with a port.
+        counts: rows by scheme and host. A path has the scheme "". Only a URL has a host, with its port if it has one.
     """
 
     counts: Mapping[tuple[str, str], int]
 
     @property
     def in_files(self) -> bool:
-        """Whether a row names a local file."""
+        """Return whether a row names a local file."""
         return any(scheme in _LOCAL for scheme, _ in self.counts)
 
     @property
     def in_s3(self) -> bool:
-        """Whether a row names an object of S3."""
+        """Return whether a row names an object in S3."""
         return any(scheme in _S3 for scheme, _ in self.counts)
 
     def not_read(self, image_hosts: tuple[str, ...]) -> list[str]:
-        """Return, and log, a line for photos of hosts that are not allowed, and one for schemes that are not read."""
+        """Return and log a line for photos of hosts that are not allowed, and a line for unknown schemes."""
         from fashion_udf.photos.hosts import is_allowed  # and with it urllib3
 
         hosts, schemes = Counter[str](), Counter[str]()
@@ -57,7 +57,7 @@ class PhotoPlaces:
             elif scheme not in (*_LOCAL, *_S3, "data"):
                 schemes[scheme] += rows
         notes = [
-            f"{counts.total()} photos become image_forbidden, as {what}: "
+            f"{counts.total()} photos become image_forbidden, because {what}: "
             f"{', '.join(f'{name} ({rows})' for name, rows in counts.most_common(3))}"
             for what, counts in (("input.image_hosts lacks their host", hosts), ("their scheme is not read", schemes))
             if counts
@@ -68,7 +68,7 @@ class PhotoPlaces:
 
 
 def found(rows: DataFrame) -> PhotoPlaces:
-    """Return where the photos of `columns.read` are; a catalog that holds its photos names no place."""
+    """Return where the photos of `columns.read` are. A catalog with the bytes of its photos has no places."""
     from pyspark.sql import functions as F
 
     if "image_uri" not in rows.columns:
@@ -84,7 +84,7 @@ def found(rows: DataFrame) -> PhotoPlaces:
 
 
 def remote(config: JobConfig, tasks: int) -> Remote:
-    """Return how photos are fetched that are no local files; `tasks` share the requests to a host."""
+    """Return the settings to fetch remote photos. `tasks` share the requests to a host."""
     return Remote(
         hosts=config.input.image_hosts,
         private_hosts=config.input.private_image_hosts,

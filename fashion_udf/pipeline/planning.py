@@ -1,4 +1,4 @@
-"""The inputs of a run, fixed when it starts, and its plan on top of the current snapshot."""
+"""The inputs of a run, which are fixed when it starts, and its plan on top of the current snapshot."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """The inputs of a run: they do not change while it goes on."""
+    """The inputs of a run. They do not change during the run."""
 
     spark: SparkSession
     config: JobConfig
@@ -54,18 +54,18 @@ class Run:
     run_id: str
     bundle: Bundle
     versions: Versions
-    source: DataFrame  # all rows of the catalog, as `columns.read` gives them, without `image` if there are `photos`
-    rows: DataFrame  # the accepted rows, as `fingerprint.with_fingerprints` gives them
-    rejected: DataFrame  # as `columns.split_ids` gives them
+    source: DataFrame  # all rows of `columns.read`, without `image` if `photos` is not None
+    rows: DataFrame  # the accepted rows, from `fingerprint.with_fingerprints`
+    rejected: DataFrame  # the rejected ids, from `columns.split_ids`
     rejected_rows: int
     night: date = field(default_factory=lambda: today())  # in UTC
-    #: In the catalog's files, for Python workers to read; None: they are in `image`, or at URIs.
+    #: Where Python workers read photos in the catalog's files. None means that photos are in `image`, or at URIs.
     photos: PhotoColumn | None = None
-    notes: tuple[str, ...] = ()  # how the catalog is read, for people
-    requests: Accumulator[dict[str, int]] | None = None  # to S3 and hosts, by name; tasks add them
+    notes: tuple[str, ...] = ()  # facts about how the catalog is read, for people
+    requests: Accumulator[dict[str, int]] | None = None  # requests to S3 and hosts, by name, which tasks add to
 
     def settings(self, with_photos: bool) -> Settings:
-        """Return how the run scores; without photos, the photo column is not looked at."""
+        """Return the settings of scoring. Without photos, the photo column is ignored."""
         photo: Literal["bytes", "uri"] = "uri" if "image_uri" in self.source.columns else "bytes"
         engine, limits = self.config.engine, self.config.limits
         return Settings(
@@ -83,59 +83,59 @@ class Run:
 
     @property
     def staging(self) -> Location:
-        """What the run keeps until it publishes."""
+        """The staging directory of the run."""
         return paths.staging_dir(self.config.output.path, self.run_id)
 
     @property
     def directory(self) -> Location:
-        """The run's reports."""
+        """The directory of the run's reports."""
         return paths.run_dir(self.config.output.path, self.run_id)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan on top of one snapshot."""
+    """The plan of a run on top of one snapshot."""
 
     parent: Commit | None
     previous: DataFrame  # the published table, empty if there is none
     overrides: DataFrame
-    rows: DataFrame  # as `comparison.with_actions` gives them
+    rows: DataFrame  # the result of `comparison.with_actions`
     removed: DataFrame  # `product_id` of the published products to drop
     counts: PlanCounts
 
     @property
     def table_rows(self) -> int:
-        """Rows of the next table."""
+        """Number of rows of the next table."""
         before = self.parent.rows if self.parent else 0
         return before - self.counts.removed + self.counts.reasons.get(Reason.NEW, 0)
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the published table is the next one too."""
+        """Return whether the next table equals the published one."""
         counts = self.counts
         if self.parent is None or counts.scored or counts.removed:
             return False
-        return not self.overrides_change  # asked last: this reads the whole table
+        return not self.overrides_change  # this check is last, because it reads the whole table
 
     @property
     def overrides_change(self) -> bool:
-        """Whether what people say today changes a published row."""
+        """Whether the current overrides change a published row."""
         return overriding.override_changes(self.previous, self.overrides) > 0
 
 
 def today() -> date:
-    """The day in UTC, by which the nights are counted on which a photo could not be had."""
+    """Return the day in UTC, which counts the nights of retries."""
     return datetime.now(UTC).date()
 
 
 def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> Run:
-    """Check the bundle and the catalog; nothing is written.
+    """Check the bundle and the catalog. Nothing is written.
 
     Raises:
         InputError: the config, catalog or bundle cannot be used.
     """
     if config.publish.table:
-        metastore.quoted_name(config.publish.table)  # a wrong name ends the run before the night's work
+        metastore.quoted_name(config.publish.table)  # a wrong name ends the run at its start
     preflight.require_inputs(spark, config)
     model = bundle.read(config.bundle, open_store)
     versions = _versions(config, model)
@@ -151,12 +151,12 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     accepted, rejected = columns.split_ids(source)
     refused = columns.require_accepted(rejected, config.input.max_rejected)
     if not refused:
-        accepted = source  # without a rejected id the filter only costs: every query would count all ids again
+        accepted = source  # without a rejected id no filter is needed, which would count all ids in every query
     if scope.selected is not None:
         accepted = accepted.join(scope.selected, on="product_id", how="left_semi")
         if photos:
             tasks = 4 * spark.sparkContext.defaultParallelism
-            accepted = parquet_photos.in_file_order(accepted, tasks)  # the join may have shuffled them
+            accepted = parquet_photos.in_file_order(accepted, tasks)  # the join may have shuffled the rows
     versioned = config.input.columns.image_version is not None and _all_have_versions(accepted)
     looked_up = fingerprint.LookedUp(
         config.input.image_roots, config.s3, places.in_s3, requests := sums.sums(spark.sparkContext)
@@ -175,7 +175,7 @@ def _versions(config: JobConfig, model: Bundle) -> Versions:
         model_version=model.model_version,
         engine=config.engine.name,
         precision=config.engine.precision,
-        top_k=min(config.top_k, len(model.labels)),  # more than there are change nothing
+        top_k=min(config.top_k, len(model.labels)),  # a larger number has no effect
         max_image_bytes=config.limits.max_image_bytes,
         max_image_pixels=config.limits.max_image_pixels,
     )
@@ -188,25 +188,25 @@ def _all_have_versions(rows: DataFrame) -> bool:
     if "image_uri" in rows.columns:
         without &= F.col("image_uri").isNotNull()
     if missing := rows.where(without).count():
-        logger.info("%d rows have no image_version: what tells their photos apart is looked up", missing)
+        logger.info("%d rows have no image_version: their photos are identified by size and time, or by hash", missing)
     return not missing
 
 
 def on_current(run: Run, target: Location | None) -> Planned:
-    """Compare the catalog with the published table and with what is staged.
+    """Compare the catalog with the published table and with the staged results.
 
     Args:
-        run: as `start` gives it.
-        target: where to keep the plan: every later step sees the same one, also if the catalog changes meanwhile. None:
-            nothing is written.
+        run: the result of `start`.
+        target: where to write the plan, so that every later step reads the same plan even if the catalog changes. None
+            means that nothing is written.
 
     Raises:
-        SnapshotError: the published table is damaged; its rows are not carried into the next one.
+        SnapshotError: the published table is damaged, so that its rows cannot be carried.
     """
     output = run.config.output.path
     parent = snapshot.current(output)
     if parent:
-        data_files.require_listed(output, parent)  # a rotten byte fails the run that reads it: pages have checksums
+        data_files.require_listed(output, parent)  # Parquet's checksums detect a wrong byte when it is read
     reviewed = decisions.categories(decisions.Decisions(open_store(output)).read())
     by_people = overrides.decisions(run.spark, run.config.overrides, run.source, run.bundle.labels, reviewed)
     previous = read(run.spark, [paths.snapshot_dir(output, parent.snapshot_id)] if parent else [], TAGS)
@@ -225,23 +225,23 @@ def on_current(run: Run, target: Location | None) -> Planned:
     removed = previous.select("product_id").join(rows, on="product_id", how="left_anti")
     published = (parent.rows if parent else 0) if run.scope.selected is None else None
     if published is None:
-        removed = removed.limit(0)  # a backfill drops no product: the nightly run does
+        removed = removed.limit(0)  # only a run on the whole catalog drops products
     counts = comparison.count(rows, published, run.run_id)
     counts = replace(counts, catalog={**counts.catalog, **by_people.unknown})
     return Planned(parent, previous, by_people.rows, rows, removed, counts)
 
 
 def results(run: Run, hold: bool = True) -> DataFrame:
-    """Return the staged results that the run may use, as `comparison.usable_results` gives them.
+    """Return the staged results that the run may use (`comparison.usable_results`).
 
-    `hold` is passed to `staging.result_files`.
+    `hold` is an argument of `staging.result_files`.
     """
     staged = read(run.spark, [file.place for file in staging.result_files(run.config.output.path, hold)], RESULT)
     return comparison.usable_results(staged, run.run_id, own_alone=run.scope.forced or run.scope.retry_failed)
 
 
 def read(spark: SparkSession, places: Sequence[Location], schema: pa.Schema) -> DataFrame:
-    """Read Parquet files of a schema of ours; a column that an older release did not write is null."""
+    """Read Parquet files of one of our schemas. A column that an older release did not write is null."""
     spark_schema = to_spark(schema)
     if not places:
         return sources.no_rows(spark, spark_schema)

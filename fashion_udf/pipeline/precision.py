@@ -1,4 +1,4 @@
-"""The precision of a run: with `auto`, the one that the table has already, so that another CPU scores nothing again."""
+"""Choose the precision of a run. `auto` prefers the table's precision, so that another CPU need not score it again."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ logger = logging.getLogger(__name__)
 def resolve(spark: SparkSession, output: str, bundle: Bundle, versions: Versions) -> str:
     """Return the precision of a run.
 
-    `auto` is the precision of most published rows that this bundle and engine scored; without such rows, the precision
-    of what an interrupted run has staged; without these too, the fastest for the CPU of the driver.
+    `auto` is the precision of most published rows that this bundle and engine scored. Without such rows, it is the
+    precision of the results that an interrupted run staged. Without these, it is the fastest for the driver's CPU.
 
     Args:
         spark: the session.
         output: root of the output.
-        bundle: of the run.
-        versions: of the run; its `precision` is the configured one.
+        bundle: the bundle of the run.
+        versions: the versions of the run; `precision` is the configured one.
 
     Raises:
         ConfigError: the engine is unknown, or the bundle does not offer the precision.
@@ -48,10 +48,10 @@ def resolve(spark: SparkSession, output: str, bundle: Bundle, versions: Versions
             for part in fingerprint.versions_parts(replace(versions, precision=precision))
         }
         if precision := _published(spark, output, by_part):
-            logger.info("engine.precision auto is %s: the published table has rows of it", precision)
+            logger.info("engine.precision auto is %s: the published table has it", precision)
             return precision
         if precision := _staged(output, by_part):
-            logger.info("engine.precision auto is %s: an interrupted run has rows of it", precision)
+            logger.info("engine.precision auto is %s: the results of an interrupted run have it", precision)
             return precision
     return registry.resolve_precision(versions.engine, bundle, versions.precision)
 
@@ -69,7 +69,7 @@ def _published(spark: SparkSession, output: str, by_part: Mapping[str, str]) -> 
         rows = spark.read.schema("fingerprint string").parquet(paths.snapshot_dir(output, commit.snapshot_id).uri)
         counted = rows.groupBy(part).count().where(F.col("part").isin(*by_part)).collect()
     except (PySparkException, Py4JJavaError) as error:
-        # The plan verifies the table, and says what is wrong with it.
+        # The plan verifies the table later, and reports what is wrong with it.
         logger.info("the fingerprints of the published table cannot be read: %s", str(error).splitlines()[0])
         return None
     rows_of: Counter[str] = Counter()
@@ -84,7 +84,7 @@ def _staged(output: str, by_part: Mapping[str, str]) -> str | None:
         try:
             with result.place.store.open(result.place.key) as file:
                 fingerprints = pq.read_table(file, columns=["fingerprint"])["fingerprint"].to_pylist()
-        except (pa.ArrowException, OSError):  # its run has just published
+        except (pa.ArrowException, OSError):  # the run of this file has just published and removed it
             continue
         for text in fingerprints:
             if precision := by_part.get(text.rpartition("-")[2]):

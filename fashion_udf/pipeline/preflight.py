@@ -1,4 +1,4 @@
-"""What cannot succeed is refused when a command starts: before the catalog is read, and before anything is written."""
+"""Checks at the start of a command: refuse what cannot succeed before the catalog is read or anything is written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def require_output(output: str, store: S3Settings | None = None) -> None:
 
     Args:
         output: root of the output.
-        store: where S3 is, from now on.
+        store: the settings of S3, which are used from now on.
 
     Raises:
         ConfigError: `output` or a part of its path is a file, or this user may not write there.
@@ -46,7 +46,7 @@ def require_output(output: str, store: S3Settings | None = None) -> None:
     if not nearest.is_dir():
         raise ConfigError(f"Expected a directory for output.path. Received: {nearest}, which is a file")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ConfigError(f"Expected a directory for output.path that may be written to. Received: {nearest}")
+        raise ConfigError(f"Expected a writable directory for output.path. Received: {nearest}")
 
 
 def _require_reachable(output: str) -> None:
@@ -58,13 +58,13 @@ def _require_reachable(output: str) -> None:
 
 
 def require_one_winner(directory: Location) -> None:
-    """Refuse, before the first commit, a store that lets two writers of one name win; local files are known not to.
+    """Refuse a store that overwrites an existing object in spite of a create-only request. Local files need no check.
 
     Args:
         directory: the staging directory of a run.
 
     Raises:
-        ConfigError: the store wrote an object that was there already.
+        ConfigError: the store overwrote an existing object.
     """
     output, store = directory.output, directory.store
     if is_local(output) or store.list_names(paths.LOG):
@@ -73,8 +73,8 @@ def require_one_winner(directory: Location) -> None:
     won = [store.create(key, text) for text in (b"first", b"second")]
     if won != [True, False] or store.read(key, 100) != b"first":
         raise ConfigError(
-            "Expected a store for output.path that creates no object which is there (If-None-Match). "
-            f"Received: {output}, which wrote it anew: two runs could publish the same commit. Use another store"
+            "Expected a store for output.path that supports create-only writes (If-None-Match). "
+            f"Received: {output}, which overwrote an object: two runs could publish the same commit. Use another store"
         )
 
 
@@ -82,8 +82,8 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
     """Refuse inputs that do not fit their configuration.
 
     Raises:
-        ConfigError: a table has no name; the catalog holds the output; a directory of photos does not exist; a Delta
-            log cannot be where the output is.
+        ConfigError: a table has no valid name, the output is inside of the catalog, a directory of photos does not
+            exist, or a Delta log cannot be written to the output.
         EnvironmentUnsupportedError: `publish.delta` needs a package that is not installed.
     """
     if config.publish.delta:
@@ -100,13 +100,13 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
 
 
 def require_photos(model: Bundle, catalog: Catalog, settings: Input, places: PhotoPlaces) -> None:
-    """Refuse photos that the model never learned to see, or that nobody could read.
+    """Refuse photos that the model never learned to see, and photos that cannot be read.
 
     Args:
-        model: of the run.
-        catalog: as `columns.read` gives it.
-        settings: how it was read.
-        places: where its photos are.
+        model: the bundle of the run.
+        catalog: the result of `columns.read`.
+        settings: the section `input` of the config.
+        places: where the photos are.
 
     Raises:
         ConfigError: the model was trained without photos; a row names a file, and there are no `image_roots`.
@@ -124,16 +124,16 @@ def require_photos(model: Bundle, catalog: Catalog, settings: Input, places: Pho
         memory.require_heap(rows.sparkSession, group.size, group.held)
     if places.in_files and not settings.image_roots:
         raise ConfigError(
-            "Expected input.image_roots to name the directories of the photos, as the catalog has image_uri. "
-            "Received: none, so that no local photo could be read"
+            "Expected input.image_roots to name the directories of the photos, because the catalog has paths. "
+            "Received: none"
         )
 
 
 def require_engine(spark: SparkSession, engine: str, precision: str) -> None:
-    """Refuse an engine that cannot run here, where the executors are this machine.
+    """Refuse an engine that cannot run on this machine, if the executors run on it.
 
     Raises:
-        ConfigError: the CPU does not compute in the precision.
+        ConfigError: the CPU does not support the precision.
         EnvironmentUnsupportedError: the engine's package is not installed.
     """
     if not _is_local(spark):
@@ -154,18 +154,17 @@ def _is_local(spark: SparkSession) -> bool:
 
 def _require_directories(spark: SparkSession, roots: tuple[str, ...]) -> None:
     missing = [root for root in roots if not os.path.isdir(root)]
-    if missing and not _is_local(spark):  # photos are read on the executors, and the driver may not see them
+    if missing and not _is_local(spark):  # executors read the photos, and the driver may not have these directories
         seen = _on_an_executor(spark, missing)
         missing = [root for root in missing if root not in seen]
     if missing:
         raise ConfigError(
-            f"Expected directories in input.image_roots. Received: {', '.join(map(repr, missing))}, "
-            "of which there is none"
+            f"Expected directories in input.image_roots. Received: {', '.join(map(repr, missing))}, which do not exist"
         )
 
 
 def _on_an_executor(spark: SparkSession, directories: list[str]) -> list[str]:
-    """Return those of the directories that an executor sees."""
+    """Return the directories that exist on an executor."""
     return list(spark.sparkContext.parallelize(directories, 1).filter(os.path.isdir).collect())
 
 

@@ -1,4 +1,4 @@
-"""A table that the audit refused: kept uncommitted, to be looked at, and published by a person who accepts it."""
+"""A table that the audit refused. It is kept without a commit, until a person looks at it and publishes it."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def keep_refused(
 
     Args:
         directory: staging directory of the run.
-        table: where Spark wrote the table, below `tags/data`; no commit names it.
-        files: of the table.
-        model_version: of the bundle.
+        table: the directory of the table, below `tags/data`. No commit names it.
+        files: the files of the table.
+        model_version: version of the bundle.
         rows: number of rows that the table must have.
-        parent: commit that the table is made on top of.
+        parent: the commit that the table is based on.
         broken: the gates that refuse the table.
 
     Returns:
-        What broke, and how to look at the table and to accept it: the message of a `GateRefusedError`.
+        The message of a `GateRefusedError`: what broke, where to look, and how to accept the table.
     """
     kept = _Refused(
         snapshot_id=table.name,
@@ -71,7 +71,7 @@ def keep_refused(
 
 
 def table_of(output: str, run_id: str) -> tuple[Location, dict[str, str]] | None:
-    """Return the place of a run's refused table, and the message of each gate by name; None if there is none."""
+    """Return the place of a run's refused table, and the gates' messages by name; None if there is none."""
     place = paths.staging_dir(output, run_id)
     try:
         kept = _Refused.model_validate_json(place.store.read(f"{place.key}/{_NAME}", MAX_COMMIT_BYTES))
@@ -85,12 +85,12 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
 
     Args:
         output: root of the output.
-        run_id: of the refused run.
+        run_id: id of the refused run.
         accepted: names of the gates that a person accepts.
 
     Raises:
         InputError: the run has no refused table, a gate that refused it is not accepted, or nobody may accept the gate.
-        CommitConflictError: another snapshot was published since: run again instead.
+        CommitConflictError: another snapshot was published since. Run the job again instead.
     """
     place = paths.staging_dir(output, run_id)
     try:
@@ -102,16 +102,16 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
         messages = "; ".join(f"[{gate}] {kept.gates[gate]}" for gate in missing)
         raise InputError(
             f"Expected --accept for every gate that refused run {run_id}, and none of {', '.join(gates.ABSOLUTE)}. "
-            f"Received: {json.dumps(sorted(accepted))}; still refused: {messages}"
+            f"Received: {json.dumps(sorted(accepted))}. Still refused: {messages}"
         )
     parent = snapshot.current(output)
     if (parent.number if parent else None) != kept.parent:
         newest = parent.number if parent else None
         raise InputError(
             f"Expected commit {kept.parent} to be the newest, as when run {run_id} was refused. Received: {newest}. "
-            "Run the job again: it uses what that run has scored"
+            "Run the job again: it uses the results of that run"
         )
-    with staging.alive(place):  # `expire` removes no data of a run that is alive
+    with staging.alive(place):  # `expire` keeps the data of a run that is alive
         snapshot_id, files = _table(place, kept)
         commit = snapshot.publish(
             *(output, snapshot_id, files, kept.model_version), expected_rows=kept.rows, parent=parent
@@ -121,7 +121,7 @@ def publish(output: str, run_id: str, accepted: Sequence[str]) -> Commit:
 
 
 def _table(place: Location, kept: _Refused) -> tuple[str, tuple[DataFile, ...]]:
-    """Return the id and the files of a refused table; what release 0.1 kept in staging is copied first."""
+    """Return the id and the files of a refused table. A table that release 0.1 kept in staging is copied first."""
     run_id = place.name
     if kept.tags is None:
         if kept.snapshot_id != run_id and not str(kept.snapshot_id).startswith(f"{run_id}-"):

@@ -1,4 +1,4 @@
-"""What a run leaves in `runs/<run_id>/` beside its outcome: `metrics.json` and the tables of `run_tables`."""
+"""Write the reports of a run to `runs/<run_id>/`: `metrics.json` and the tables of `run_tables`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from fashion_udf.pipeline.planning import Planned, Run
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-#: Fewer scored rows say nothing about the speed of the next run.
+#: Minimum of scored rows from which the speed of a run is known.
 MIN_ROWS_FOR_SPEED = 500
 
 
 @dataclass
 class Work:
-    """What the plans of a run share: a run that is overtaken plans again."""
+    """The work of all plans of a run. A run plans again if another run published first."""
 
     next_chunk: int = 0
-    scored: int = 0  # rows that an engine or a look at the photo took time for, of all plans together
-    seconds: dict[str, float] = field(default_factory=dict)  # of all plans together, by step
+    scored: int = 0  # rows that were scored, or whose photo was read
+    seconds: dict[str, float] = field(default_factory=dict)  # by step
 
 
 def write(
@@ -37,12 +37,12 @@ def write(
     """Write the run's reports, and return its counts so far.
 
     Args:
-        run: as `planning.start` gives it.
-        planned: its plan.
-        results: as `planning.results` gives them.
-        work: of all its plans.
+        run: the result of `planning.start`.
+        planned: the plan of the run.
+        results: the result of `planning.results`.
+        work: the work of all plans of the run.
         table: the next table, with the columns of `TAGS`; None if the published one stays.
-        metrics: what else `metrics.json` holds.
+        metrics: further entries of `metrics.json`.
     """
     others = None if run.scope.selected is None else retries.read(run.spark, run.config.output.path, but=run.run_id)
     looked_at = {
@@ -75,7 +75,7 @@ def _measured(run: Run, work: Work) -> dict[str, object]:
 
 
 def run_counts(run: Run, planned: Planned) -> RunCounts:
-    """Return the counts of a run that its plan has."""
+    """Return the counts of a run that are known from its plan."""
     counts = planned.counts
     return RunCounts(
         accepted=counts.accepted,

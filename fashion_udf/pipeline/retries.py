@@ -1,11 +1,10 @@
-"""On how many nights a photo could not be had: what always fails is tried on a stated number of nights, and then rests.
+"""Count the nights on which a photo was unreachable. After a number of nights, the row rests.
 
-    runs/<run_id>/retries.parquet    `RETRIES`: each product whose photo the newest runs could not have
+    runs/<run_id>/retries.parquet    `RETRIES`: the products whose photo was unreachable
 
-Every run that scores writes the whole list anew, and the list that was written last counts. A product leaves the list
-when its photo can be had, and when its text, photo or model changes: its nights are counted anew then. A list that is
-lost costs the nights once more. The counts are not in the table of tags, because a night on which a row fails once more
-must not publish a table.
+Every run that scores writes a new list, and the newest list counts. A product leaves the list when its photo is read,
+or when its text, photo or model changes. If the list is lost, the count starts again. The counts are not in the tags
+table, because a run in which a row only fails again must not publish a table.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 
 def read(spark: SparkSession, output: str, but: str = "") -> DataFrame | None:
-    """Return the newest list; None if there is none, or nobody is on it.
+    """Return the newest list; None if there is none, or it is empty.
 
     Args:
-        spark: reads it.
+        spark: the session.
         output: root of the output.
-        but: id of a run whose list is left out.
+        but: id of a run whose list is ignored.
 
     Returns:
         The columns of `RETRIES`.
@@ -44,18 +43,18 @@ def read(spark: SparkSession, output: str, but: str = "") -> DataFrame | None:
             if not pq.read_metadata(file).num_rows:
                 return None
     except (pa.ArrowException, OSError) as error:
-        logger.warning("%s is damaged and ignored: its photos are tried on as many nights again (%s)", path, error)
+        logger.warning("%s is damaged and ignored: the count of nights starts again (%s)", path, error)
         return None
     return spark.read.schema(to_spark(RETRIES)).parquet(path.uri)
 
 
 def with_failed_nights(rows: DataFrame, listed: DataFrame | None, night: date) -> DataFrame:
-    """Add to each row on how many nights before this one its photo could not be had.
+    """Add to each row the number of earlier nights on which its photo was unreachable.
 
     Args:
-        rows: with `product_id` and `fingerprint`.
-        listed: as `read` gives it.
-        night: of this run. Runs of one night are one try, so that a shop with a run each hour does not give up early.
+        rows: rows with `product_id` and `fingerprint`.
+        listed: the result of `read`.
+        night: the night of this run. Runs of one night count once, so that hourly runs do not rest rows too early.
 
     Returns:
         The columns of `rows`, and `failed_nights` (int32; null for none).
@@ -71,13 +70,13 @@ def with_failed_nights(rows: DataFrame, listed: DataFrame | None, night: date) -
 
 
 def after(planned: DataFrame, results: DataFrame, night: date, others: DataFrame | None) -> DataFrame:
-    """Return the list as it is after a run has scored.
+    """Return the list after a run has scored.
 
     Args:
-        planned: as `comparison.with_actions` gives it.
-        results: as `comparison.usable_results` gives them.
-        night: of this run.
-        others: for a run that looked at some products alone, the list before it; None for a run on the whole catalog.
+        planned: the result of `comparison.with_actions`.
+        results: the result of `comparison.usable_results`.
+        night: the night of this run.
+        others: the list before a run that processed only some products; None for a run on the whole catalog.
 
     Returns:
         The columns of `RETRIES`.
@@ -103,7 +102,7 @@ def after(planned: DataFrame, results: DataFrame, night: date, others: DataFrame
 
 
 def could_not_be_had() -> Column:
-    """Whether a result has a failure that may be over by the next night; the photo was not the known one either."""
+    """Return whether a result has a failure that may be over by the next night, and the photo is not the known one."""
     from pyspark.sql import functions as F
 
     return F.col("status").isin(*(status.value for status in RETRY_EVERY_RUN)) & ~F.col("unchanged")

@@ -1,11 +1,11 @@
-"""What a run leaves for people to query: what changed, what failed, and what waits for a person's decision.
+"""Tables of a run for people: what changed, what failed, and what waits for a person's decision.
 
-runs/<run_id>/changes.parquet    products with another category than published, and why they were scored
-runs/<run_id>/failures.parquet   rows of the table with a failure, and the detail
-runs/<run_id>/review.parquet     rows of this run that the model is not sure of, and why, least sure first
-runs/<run_id>/unchanged.parquet  products that were looked at and stay as published, and why
+runs/<run_id>/changes.parquet    products whose category changed, and why they were scored
+runs/<run_id>/failures.parquet   rows of the table with a failure, and its detail
+runs/<run_id>/review.parquet     rows of this run that wait for a person, and why, least certain first
+runs/<run_id>/unchanged.parquet  products that were processed and keep their published row, and why
 runs/<run_id>/unreadable.parquet products of this run whose text is unknown to the model's tokenizer
-runs/<run_id>/retries.parquet    products whose photo could not be had, and on how many nights it was tried
+runs/<run_id>/retries.parquet    products whose photo was unreachable, and the number of nights
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-#: Causes of a row in the review queue: nothing could be scored, the product is of no kind that the model knows, or the
-#: model is not sure which of the known kinds it is.
+#: Causes of a row in the review queue: nothing could be scored, the product has no known category, or the model is not
+#: sure which category it has.
 NOT_SCORED, NOVELTY, CONFIDENCE = "not_scored", "novelty", "confidence"
 
 
@@ -44,14 +44,14 @@ def write(
     """Write the tables.
 
     Args:
-        directory: of the run's reports.
-        table: the next table, with the columns of `TAGS`; None if the published one stays: then the first three tables
-            are left out.
-        previous: the published one, empty for the first.
-        looked_at: `unchanged` and `unreadable`, as the functions of `assembly` with these names give them, and
-            `retries`, as `retries.after` gives it.
-        run_id: of this run.
-        novelty_limits: by modality, the novelty beyond which nothing is `auto`.
+        directory: directory of the run's reports.
+        table: the next table, with the columns of `TAGS`. None if the published one stays; then the first three tables
+            are not written.
+        previous: the published table; empty if there is none.
+        looked_at: `unchanged` and `unreadable`, from the functions of `assembly` with these names, and `retries`, from
+            `retries.after`.
+        run_id: id of this run.
+        novelty_limits: by modality, the novelty above which no row is `auto`.
 
     Returns:
         Rows of `unchanged` by cause, and the number of rows of `unreadable`.
@@ -74,7 +74,7 @@ def write(
 
 
 def failed(table: DataFrame) -> DataFrame:
-    """Return the rows of a table that have a failure, or neither text nor photo."""
+    """Return the rows of a table with a failure, or with neither text nor photo."""
     from pyspark.sql import functions as F
 
     sound = F.col("status").isin(*(status.value for status in NOT_A_FAILURE))
@@ -82,7 +82,7 @@ def failed(table: DataFrame) -> DataFrame:
 
 
 def _write(rows: DataFrame, target: Location) -> None:
-    target.store.delete_tree(target.key, math.inf)  # of an earlier plan of this run, which another run overtook
+    target.store.delete_tree(target.key, math.inf)  # an earlier plan of this run may have written it
     written.write(rows.coalesce(1), target)
 
 
@@ -93,7 +93,7 @@ def _files(table: Location) -> Iterator[pq.ParquetFile]:
 
 
 def to_review(table: DataFrame, run_id: str, novelty_limits: Mapping[str, float]) -> DataFrame:
-    """Return the rows of a run that wait for a person's decision, least sure first; arguments are those of `write`.
+    """Return the rows of a run that wait for a person's decision, least certain first. Arguments as for `write`.
 
     Returns:
         `product_id`, `category`, `confidence`, `decision`, `cause`, `novelty`, `parent_category`, `parent_decision`,
@@ -118,7 +118,7 @@ def to_review(table: DataFrame, run_id: str, novelty_limits: Mapping[str, float]
 
 
 def changed(table: DataFrame, previous: DataFrame) -> DataFrame:
-    """Return the products in both tables that have another category.
+    """Return the products in both tables whose category changed.
 
     Returns:
         `product_id`, `from`, `to`, `confidence`, and `cause`: the reason the row was scored, or `override`.

@@ -1,4 +1,4 @@
-"""Which products a backfill is about: named ones, or published ones by category, status or time, or the new ones."""
+"""Select the products of a backfill: by id, by published category, status or time, or all new ones."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_EXAMPLES = 10  # unknown ids named in an error
+_EXAMPLES = 10  # maximum of unknown ids named in an error
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The products that meet any of these criteria; without a criterion, the products that are not published yet."""
+    """Criteria of products, combined with OR. Without a criterion, the products that are not published yet."""
 
     ids: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -36,43 +36,43 @@ class Selection:
 
 
 def ids(named: str, file: str | None) -> tuple[str, ...]:
-    """Return the ids of a comma-separated list and of a file with one a line, each once.
+    """Return the unique ids of a comma-separated list and of a file with one id on each line.
 
     Raises:
-        ConfigError: the file cannot be read, or names no product: no id at all would mean all new products.
+        ConfigError: the file cannot be read or is empty. An empty selection would mean all new products.
     """
     product_ids = [name for name in named.split(",") if name]
     if file:
         try:
-            # Only the line's end is cut: " x" is another id than "x". Spreadsheets write a byte order mark.
+            # Only the line's end is removed: " x" and "x" are different ids. Spreadsheets write a byte order mark.
             lines = [line.rstrip("\r") for line in Path(file).read_bytes().decode("utf-8-sig").split("\n")]
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"Expected a readable text file for --ids-file. Received: {file} ({error})") from error
         if not any(lines):
-            raise ConfigError(f"Expected one product id a line in --ids-file. Received: none in {file}")
+            raise ConfigError(f"Expected one product id on each line of --ids-file. Received: none in {file}")
         product_ids += [line for line in lines if line]
     return tuple(dict.fromkeys(product_ids))
 
 
 def select(spark: SparkSession, config: JobConfig, chosen: Selection, ignore_missing: bool = False) -> DataFrame:
-    """Return the `product_id`s of a selection, each once.
+    """Return the unique `product_id`s of a selection.
 
     Args:
         spark: the session.
-        config: of the job whose table it is.
+        config: the config of the job that publishes the table.
         chosen: the criteria.
-        ignore_missing: log ids that the catalog lacks, and categories without a product, in place of an error.
+        ignore_missing: only log ids that the catalog lacks, and categories without a published product.
 
     Raises:
         InputError: there is no published table, a status is unknown, the time is not ISO 8601, the catalog lacks an id,
-            or no product is published in a category.
+            or a category has no published product.
     """
     from pyspark.sql import functions as F
 
     commit = snapshot.current(config.output.path)
     if commit is None:
         raise InputError(
-            f"Expected a published table to fill in. Received: none in {config.output.path}. Run tag_catalog.py first"
+            f"Expected a published table. Received: none in {config.output.path}. Run tag_catalog.py first"
         )
     published = spark.read.schema(to_spark(TAGS)).parquet(
         paths.snapshot_dir(config.output.path, commit.snapshot_id).uri
@@ -80,7 +80,7 @@ def select(spark: SparkSession, config: JobConfig, chosen: Selection, ignore_mis
     if chosen == Selection():
         everything = columns.read(spark, config.input).rows.select("product_id").where(F.col("product_id").isNotNull())
         return everything.join(published, on="product_id", how="left_anti").distinct()
-    # Arrow takes a pandas frame to the JVM; a list of tuples would become an RDD that starts Python workers.
+    # Arrow transfers a pandas frame to the JVM. A list of tuples would become an RDD, which starts Python workers.
     rows = spark.createDataFrame(pd.DataFrame({"product_id": list(chosen.ids)}, dtype=object), "product_id string")
     _require_known(_missing_ids(spark, config, rows) if chosen.ids else "", ignore_missing)
     _require_known(_missing_categories(published, chosen.categories) if chosen.categories else "", ignore_missing)
@@ -98,7 +98,7 @@ def _require_known(missing: str, ignore_missing: bool) -> None:
 
 
 def _missing_ids(spark: SparkSession, config: JobConfig, ids: DataFrame) -> str:
-    """Say which ids the catalog lacks; an empty string if it has all."""
+    """Return a message about ids that the catalog lacks; an empty string if it has all."""
     missing = ids.join(columns.read(spark, config.input).rows, on="product_id", how="left_anti")
     if not (count := missing.count()):
         return ""
@@ -109,7 +109,7 @@ def _missing_ids(spark: SparkSession, config: JobConfig, ids: DataFrame) -> str:
 
 
 def _missing_categories(published: DataFrame, names: tuple[str, ...]) -> str:
-    """Say in which of the categories no product is published, and what is near; an empty string if in none."""
+    """Return a message about categories without a published product, with similar names; an empty string for none."""
     known = {row["category"] for row in published.select("category").distinct().collect()} - {None}
     if not (missing := [name for name in names if name not in known]):
         return ""

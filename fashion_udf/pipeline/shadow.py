@@ -1,4 +1,4 @@
-"""Shadow scoring: a new bundle on a sample of the published table, before a night runs with it; nothing is written."""
+"""Shadow scoring: compare a new bundle with the published table on a sample, without writing anything."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ if TYPE_CHECKING:
 
 
 def compare(spark: SparkSession, config: JobConfig, reference: str, sample_rows: int) -> Report:
-    """Score a sample of the published rows with another bundle, and compare with what is published.
+    """Score a sample of the published rows with another bundle, and compare the results.
 
-    The sample is the rows whose ids have the smallest hashes, so that it is the same one again, and much the same one
-    after a night. Rows are compared by what the model says: `model_category`, whatever a person or label stability
-    made of it.
+    The sample is the rows whose ids have the smallest hashes. So it is the same at each call, and changes little from
+    night to night. Rows are compared by `model_category`, before overrides and label stability.
 
     Args:
         spark: a session that `session.require_usable` accepts.
-        config: of the job whose table it is.
-        reference: of the new bundle, as `bundle.read` takes it.
-        sample_rows: size of the sample, at most.
+        config: the config of the job that publishes the table.
+        reference: reference of the new bundle, as for `bundle.read`.
+        sample_rows: maximum size of the sample.
 
     Raises:
         InputError: there is no published table, or the config, the catalog or a bundle cannot be used.
@@ -72,7 +71,7 @@ def _sample(published: DataFrame, rows: int) -> pd.DataFrame:
     facts: dict[str, Column] = {
         "category": F.col("model_category"),
         "decision": F.col("decision"),
-        # `confidence` is that of the published category, which may be a person's.
+        # The column `confidence` belongs to the published category, which may be a person's.
         "confidence": F.get("top_categories", F.lit(0))["confidence"],
         "novelty": F.col("novelty"),
         "image_sha256": F.col("image_sha256"),
@@ -84,7 +83,7 @@ def _sample(published: DataFrame, rows: int) -> pd.DataFrame:
 
 
 def _scored(run: Run, product_ids: pd.Series) -> pd.DataFrame:
-    """Return `product_id`, `status` and `shadow_report.FACTS` of those of the products that are in the catalog."""
+    """Return `product_id`, `status` and `shadow_report.FACTS` of the products that are in the catalog."""
     from pyspark.sql import functions as F
 
     spark, source = run.spark, run.source
@@ -95,7 +94,7 @@ def _scored(run: Run, product_ids: pd.Series) -> pd.DataFrame:
     counts = PlanCounts(
         to_score=len(product_ids), photo_bytes=chunks.USUAL_PHOTO_BYTES * len(product_ids) if by_bytes else 0
     )
-    # The ids are few, so they are broadcast and the photos stay where they are.
+    # The ids are few. They are broadcast, so that no photo is shuffled.
     rows = source.join(F.broadcast(ids), on="product_id", how="inner")
     rows = chunks.spread(rows, len(product_ids), counts, len(product_ids))
     model, done = spark.sparkContext.broadcast(run.bundle), spark.sparkContext.accumulator(0)

@@ -1,4 +1,4 @@
-"""What another bundle would change of the published table, and cost: counted in the rows of a sample."""
+"""Report what another bundle would change in the published table, and its cost, from the rows of a sample."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.progress import duration
 from fashion_udf.schema import Decision
 
-#: Columns of a row before and after: what the model says, and what it was told.
+#: Columns of a row before and after: results of the model, and its inputs.
 FACTS = ("category", "decision", "confidence", "novelty", "image_sha256", "text")
 
-#: Why a row of the sample is not compared: it is in the catalog no more, or with a null or repeated id; its photo was
-#: there and cannot be had now; its photo or its text is another one than published; or a model gave it no category.
+#: Why a row of the sample is not compared: it left the catalog, or has a null or repeated id; its photo is unreachable
+#: now; its photo or text changed; or a model gave it no category.
 NOT_IN_CATALOG, PHOTO_GONE, CONTENT_CHANGED, NOT_SCORED = (
     "not_in_catalog",
     "photo_gone",
@@ -26,14 +26,14 @@ NOT_IN_CATALOG, PHOTO_GONE, CONTENT_CHANGED, NOT_SCORED = (
     "not_scored",
 )
 
-SHOWN_FLIPS = 20  # pairs that the text shows; the record holds all of them
-_EXAMPLES = 3  # ids of a pair
+SHOWN_FLIPS = 20  # maximum of pairs in the text; the record holds all of them
+_EXAMPLES = 3  # maximum of ids of a pair
 _DECISIONS = tuple(decision.value for decision in Decision)
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What scored the sample."""
+    """The bundle, engine and precision that scored the sample."""
 
     model_version: str
     engine: str
@@ -42,7 +42,7 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Cost:
-    """What scoring took, with the start of the workers and engines, and what a whole night would take."""
+    """The time of scoring, with the start of the workers and engines, and an estimate for all rows of the table."""
 
     table_rows: int
     scored_rows: int
@@ -51,16 +51,16 @@ class Cost:
 
     @property
     def rows_per_second(self) -> float:
-        """On all cores together."""
+        """Rows per second on all cores together."""
         return self.scored_rows / self.seconds
 
     @property
     def night_seconds(self) -> float | None:
-        """To score every row of the table on these cores; None if nothing was scored."""
+        """Seconds to score every row of the table on these cores; None if nothing was scored."""
         return self.table_rows / self.rows_per_second if self.scored_rows else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures by name; `night_core_seconds` is what the cores work together."""
+        """Return the figures by name. `night_core_seconds` is the sum over the cores."""
         night = self.night_seconds
         core_seconds = None if night is None else night * self.cores
         derived = {"rows_per_second": self.rows_per_second, "night_seconds": night, "night_core_seconds": core_seconds}
@@ -69,7 +69,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Flip:
-    """Rows that go from one category to another, with the first of their ids."""
+    """Rows that change from one category to another, with their first ids."""
 
     before: str
     after: str
@@ -79,20 +79,20 @@ class Flip:
 
 @dataclass(frozen=True)
 class Report:
-    """What a bundle would change.
+    """The changes that a bundle would make.
 
     Attributes:
-        scoring: what scored the sample.
-        present_version: of the bundle that the configuration names.
+        scoring: the bundle, engine and precision that scored the sample.
+        present_version: version of the bundle that the configuration names.
         models: rows of the sample by the model version that published them.
-        sampled: rows of the sample.
-        compared: rows that were scored by both models, of the same text and photo.
-        not_compared: the others, by cause.
-        flips: pairs of categories, most rows first.
+        sampled: number of rows of the sample.
+        compared: rows that both models scored, with the same text and photo.
+        not_compared: the other rows, by cause.
+        flips: pairs of categories, the largest number of rows first.
         decisions: compared rows by decision before, then by decision after.
-        lost, added: categories that only the configuration's bundle knows, and only the new one.
-        confidence, novelty: means of the compared rows, `before` and `after`; None where no row has the figure.
-        cost: of scoring.
+        lost, added: categories that only the configuration's bundle has, and those that only the new one has.
+        confidence, novelty: means of the compared rows, `before` and `after`; None if no row has the figure.
+        cost: the cost of scoring.
     """
 
     scoring: Scoring
@@ -111,11 +111,11 @@ class Report:
 
     @property
     def flipped(self) -> int:
-        """Compared rows of another category."""
+        """Number of compared rows whose category changes."""
         return sum(flip.rows for flip in self.flips)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
+        """Return the report for `--json`."""
         flips = [
             {"from": flip.before, "to": flip.after, "rows": flip.rows, "examples": flip.examples} for flip in self.flips
         ]
@@ -126,11 +126,12 @@ def report(rows: pd.DataFrame, present: Bundle, new: Bundle, scoring: Scoring, c
     """Count what changes.
 
     Args:
-        rows: `product_id`, the published `model_version`, `status` (null where the product was not scored), and each of
-            `FACTS` with the suffix `_before` and `_after`.
+        rows: `product_id`, the published `model_version`, `status` (null if the product was not scored), and each of
+            `FACTS` with the suffixes `_before` and `_after`.
         present: the bundle that the configuration names.
         new: the bundle that scored the sample.
-        scoring, cost: of the new bundle.
+        scoring: the engine and precision of the new bundle.
+        cost: the cost of scoring with the new bundle.
     """
     causes = _causes(rows)
     compared = rows[causes == ""]
@@ -154,7 +155,7 @@ def report(rows: pd.DataFrame, present: Bundle, new: Bundle, scoring: Scoring, c
 
 
 def _causes(rows: pd.DataFrame) -> NDArray[np.str_]:
-    """Return why each row is not compared; an empty string for one that is."""
+    """Return why each row is not compared; an empty string for a compared row."""
     photo_before, photo_after = rows["image_sha256_before"], rows["image_sha256_after"]
     other_photo = photo_before.fillna("") != photo_after.fillna("")
     unscored = rows["category_before"].isna() | rows["category_after"].isna()
@@ -180,7 +181,7 @@ def _means(compared: pd.DataFrame, name: str) -> dict[str, float | None]:
 
 
 def text(found: Report) -> str:
-    """The report as plain-text tables for a person; a part without rows has no table."""
+    """Return the report as tables of text. A part without rows has no table."""
     after = {name: sum(row[name] for row in found.decisions.values()) for name in _DECISIONS}
     before = {name: sum(row.values()) for name, row in found.decisions.items()}
     shares = [
@@ -203,7 +204,7 @@ def text(found: Report) -> str:
         parts.append(console.table(("from", "to", "rows", "such as"), shown))
     for whose, names in (("present", found.lost), ("new", found.added)):
         if names:
-            parts.append(console.table((f"categories of the {whose} bundle alone",), [(name,) for name in names]))
+            parts.append(console.table((f"categories only of the {whose} bundle",), [(name,) for name in names]))
     return "\n".join([*parts, _cost(found.cost)])
 
 
@@ -214,13 +215,13 @@ def _heading(found: Report) -> str:
         ("sampled", found.sampled),
         *((f"not compared: {cause}", rows) for cause, rows in causes),
         ("compared", found.compared),
-        ("of another category", found.flipped),
+        ("category changed", found.flipped),
     ]
-    lines = f"bundle {of.model_version} by {of.engine} {of.precision}, beside the rows as they are published\n"
+    lines = f"bundle {of.model_version} with {of.engine} {of.precision}, compared with the published rows\n"
     if others := sum(rows for version, rows in found.models.items() if version != found.present_version):
         lines += (
-            f"{others} of {found.sampled} rows were published by another model than {found.present_version}, "
-            "the configuration's\n"
+            f"{others} of {found.sampled} rows were published by another model than the configuration's, "
+            f"{found.present_version}\n"
         )
     shares = [(name, rows, _share(rows, found.sampled)) for name, rows in counts[:-1]]
     flipped = (*counts[-1], f"{_share(found.flipped, found.compared)} of compared")
@@ -232,7 +233,7 @@ def _cost(cost: Cost) -> str:
     if night is None:
         return "nothing was scored\n"
     return (
-        f"{cost.rows_per_second:.1f} rows/s on {cores}, with the start of the workers: a night that scores all "
+        f"{cost.rows_per_second:.1f} rows/s on {cores}, with the start of the workers: to score all "
         f"{cost.table_rows} rows takes {duration(night)} on them, {duration(night * cost.cores)} of one core\n"
     )
 

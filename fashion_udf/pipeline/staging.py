@@ -1,12 +1,12 @@
-"""What a run keeps until it publishes; the next run uses the results of an interrupted one.
+"""The staging directory of a run. It exists until the run publishes; the next run uses the results of a killed one.
 
-    staging/<run_id>/alive               touched while the run lives, so that nobody takes it for dead
-    staging/<run_id>/plan-0/             every accepted row and what to do with it, without photos
+    staging/<run_id>/alive               touched while the run is alive, so that `expire` does not remove its files
+    staging/<run_id>/plan-0/             every accepted row and its action, without photos
     staging/<run_id>/chunk-00007-0/      the results of a chunk, as Spark writes them
     staging/<run_id>/results/00007.json  the manifest of a chunk, create-only: directory, names, sizes, rows, sha256
     staging/<run_id>/candidate.json      a refused table, and the gates that refused it
 
-A chunk counts once its manifest is there. Its files are forced to the disk before, as the files of the table are.
+A chunk is complete when its manifest exists. Its files are forced to the disk before that, like those of the table.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MANIFEST = re.compile(rf"{paths.STAGING}/(?P<run>[^./][^/]*)/{_RESULTS}/[0-9]+\
 
 @dataclass(frozen=True)
 class Result:
-    """A Parquet file of a chunk that counts: its place, and its size in bytes."""
+    """A Parquet file of a complete chunk: its place, and its size in bytes."""
 
     place: Location
     size: int
@@ -46,11 +46,11 @@ class Result:
 
 @contextlib.contextmanager
 def alive(directory: Location) -> Iterator[None]:
-    """Touch `alive` in a run's staging directory for as long as the run goes on."""
+    """Touch `alive` in a run's staging directory while the block runs."""
     _touch(directory)
 
     def beat() -> None:
-        with contextlib.suppress(OSError):  # a full disk ends the run elsewhere, with a reason
+        with contextlib.suppress(OSError):  # a full disk ends the run elsewhere, with a message
             _touch(directory)
 
     with repeated(beat, _BEAT_SECONDS, "alive"):
@@ -58,23 +58,23 @@ def alive(directory: Location) -> Iterator[None]:
 
 
 def remove(directory: Location) -> None:
-    """Remove what a run has staged; what cannot be removed, `expire` removes."""
+    """Remove the staging directory of a run. `expire` removes the rest if this fails."""
     with contextlib.suppress(OSError):
         directory.store.delete_tree(directory.key, math.inf)
 
 
 def commit_chunk(directory: Location, written: str, number: int, files: tuple[DataFile, ...]) -> None:
-    """Make a chunk that Spark has written one of the run's results.
+    """Commit a chunk that Spark has written.
 
     Args:
         directory: the staging directory of the run.
-        written: name of the directory in it that Spark wrote.
-        number: of the chunk; a run commits each number once.
-        files: of the chunk, every data file of it.
+        written: name of the chunk's directory in it.
+        number: number of the chunk. A run commits each number once.
+        files: all data files of the chunk.
 
     Raises:
         FileExistsError: the number was committed before.
-        OSError: the store failed; the chunk does not count.
+        OSError: the store failed, and the chunk is not committed.
     """
     store = directory.store
     store.sync(f"{directory.key}/{written}", [file.name for file in files])
@@ -82,17 +82,17 @@ def commit_chunk(directory: Location, written: str, number: int, files: tuple[Da
     key = f"{directory.key}/{_RESULTS}/{number:05d}.json"
     data = json.dumps(tree, sort_keys=True).encode()
     if not store.create(key, data) and store.read(key, MAX_COMMIT_BYTES) != data:
-        raise FileExistsError(f"Expected to commit chunk {number} once. Received: {directory / key}, which is there")
+        raise FileExistsError(f"Expected to commit chunk {number} once. Received: {directory / key}, which exists")
 
 
 def result_files(output: str, hold: bool = True) -> list[Result]:
-    """Return the Parquet files of every chunk that any run under `output` has committed and not yet removed.
+    """Return the Parquet files of all committed chunks in the staging directories under `output`.
 
-    A chunk whose files a foreign hand removed or cut is left out with a warning: its rows are scored again.
+    A chunk with a missing or truncated file is ignored with a warning: its rows are scored again.
 
     Args:
         output: root of the output.
-        hold: touch `alive` in these staging directories, so that nobody removes the files while they are read.
+        hold: touch `alive` in these staging directories, so that `expire` keeps the files while they are read.
     """
     store = open_store(output)
     listed = {file.key: file for file in store.list_files(paths.STAGING)}
@@ -103,14 +103,14 @@ def result_files(output: str, hold: bool = True) -> list[Result]:
         try:
             found = _results(output, key, store.read(key, MAX_COMMIT_BYTES), listed)
         except FileNotFoundError:
-            continue  # its run has just ended
+            continue  # the run has just ended
         except (SnapshotError, OSError) as error:
             logger.warning("%s is damaged and ignored: %s", Location(output, key), error)
             continue
         results += found
         runs.add(match["run"])
     for run in sorted(runs) if hold else ():
-        with contextlib.suppress(OSError):  # its run has just ended, or we may only read
+        with contextlib.suppress(OSError):  # the run has just ended, or this process may only read
             _touch(Location(output, f"{paths.STAGING}/{run}"))
     return results
 
@@ -120,7 +120,7 @@ def _touch(directory: Location) -> None:
 
 
 def _results(output: str, key: str, manifest: bytes, listed: dict[str, StoredFile]) -> list[Result]:
-    """Return the files that a manifest names, each as large as it says."""
+    """Return the files that a manifest names, after a check of their sizes."""
     try:
         tree = json.loads(manifest)
         files = [DataFile(**file) for file in tree["files"]]

@@ -1,11 +1,11 @@
-"""The run: plan, score what is new, assemble, audit, publish; an interrupted run is resumed by the next one's plan.
+"""The run: plan, score, assemble, audit, publish. The next run resumes an interrupted one.
 
     catalog --accepted--> staging/<run_id>/plan-0 --to score--> staging/<run_id>/chunk-00000-0, chunk-00001-0, ...
             --rejected--> runs/<run_id>/rejected.parquet
     plan, results and the published table --> tags/data/<snapshot_id> --audit--> tags/log/<number>.json
 
-If another run publishes meanwhile, the run plans again on top of the new snapshot. Scored rows are staged, so they are
-not scored again.
+If another run publishes meanwhile, the run plans again on top of the new snapshot. It uses its staged results, so that
+no row is scored again.
 """
 
 from __future__ import annotations
@@ -55,22 +55,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Most plans of a run: one, and three more if other runs publish first.
+#: Maximum of plans in a run: one, and three more if other runs publish first.
 PLANS = 4
 
 
 def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_id: str | None = None) -> Outcome:
-    """Bring the table up to date with the catalog and publish it; publish nothing where nothing changed.
+    """Update the table to the catalog and publish it. Nothing is published if nothing changed.
 
     Args:
         spark: a session that `session.require_usable` accepts.
-        config, run_id: of the run; `paths.new_run_id` makes the id.
-        scope: which products to look at, and which to score whatever their fingerprint; by default the whole catalog.
+        config, run_id: of the run. `paths.new_run_id` makes the default id.
+        scope: which products to process, and which to score although nothing changed. Default: the whole catalog.
 
     Raises:
         InputError: the config, catalog or bundle cannot be used (exit 2); nothing was published.
-        GateRefusedError: the audit refused the table (exit 3); it stays uncommitted for a person to look at.
-        CommitConflictError: other runs published first, again and again (exit 4).
+        GateRefusedError: the audit refused the table (exit 3), which is kept for a person to look at.
+        CommitConflictError: other runs published first at every attempt (exit 4).
     """
     run_id, output = run_id or paths.new_run_id(), config.output.path
     preflight.require_output(output, config.s3)
@@ -92,17 +92,17 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
         try:
             commit, counts, published = _publish_on_current(run, record)
         except FashionError:
-            # Yesterday's table stays published, and what follows it may still be behind.
+            # The published table stays, but its followers may still show an older snapshot.
             followers.reconcile(output, spark, config.publish.table, config.publish.delta)
             raise
         followers.reconcile(output, spark, config.publish.table, config.publish.delta)
         decisions.compact(output)
-        staging.remove(directory)  # not before the commit has landed: until then a later run may need it
+        staging.remove(directory)  # only after the commit: until then a later run may need it
         return Outcome(run_id, commit.number, paths.data_dir(output, commit), published, counts)
 
 
 def session_settings(spark: SparkSession, config: JobConfig) -> dict[str, str | int]:
-    """Return the settings of the session while a run goes on; afterwards the session is as it was."""
+    """Return the settings of the session during a run. They are restored afterwards."""
     return {
         **session.PINNED,
         **session.hadoop_settings(spark.sparkContext.getConf(), config.s3),
@@ -111,7 +111,7 @@ def session_settings(spark: SparkSession, config: JobConfig) -> dict[str, str | 
 
 
 def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Preview:
-    """Check everything and count what a run would do; writes nothing."""
+    """Check everything and count what a run would do. Nothing is written."""
     preflight.require_output(config.output.path, config.s3)
     with (
         session.settings(spark, session_settings(spark, config)),
@@ -131,7 +131,7 @@ def preview(spark: SparkSession, config: JobConfig, scope: Scope | None = None) 
 
 
 def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bool]:
-    """Do all steps from the plan on; repeat them if another run published first."""
+    """Run all steps from the plan to the commit, and repeat them if another run published first."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
@@ -141,11 +141,11 @@ def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bo
         try:
             return _attempt(run, attempt, work, record)
         except (CommitConflictError, GateRefusedError, PySparkException, Py4JJavaError, OSError) as error:
-            # A run that publishes removes its staging. If this run planned with those results, rows are missing.
+            # A run that publishes removes its staging. If this run planned with results in it, rows are missing.
             overtaken = isinstance(error, CommitConflictError) or snapshot.current(run.config.output.path) != parent
             if attempt == PLANS - 1 or not overtaken:
                 raise
-            logger.warning("another run has published meanwhile; planning again on top of it (%s)", error)
+            logger.warning("another run published first; this run plans again on top of it (%s)", error)
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -163,7 +163,7 @@ def _attempt(run: Run, attempt: int, work: Work, record: Record) -> tuple[Commit
     if planned.parent and _stays(planned, results):
         record.counts = counts = reports.write(run, planned, results, work)
         return planned.parent, counts, False
-    # A later attempt needs another id: the data directory of the first one may already exist.
+    # A later attempt needs another id, because the data directory of the first one may already exist.
     snapshot_id = paths.attempt_id(run.run_id, str(attempt)) if attempt else run.run_id
     tags = paths.snapshot_dir(run.config.output.path, snapshot_id)
     with _timed("assemble", seconds):
@@ -182,7 +182,7 @@ def _attempt(run: Run, attempt: int, work: Work, record: Record) -> tuple[Commit
 
 
 def _stays(planned: Planned, results: DataFrame) -> bool:
-    """Whether the published table is the next one too, now that its rows were scored."""
+    """Return whether the next table equals the published one, after scoring."""
     counts = planned.counts
     if counts.removed or counts.reasons.get(Reason.NEW) or not counts.scored:
         return False
@@ -212,7 +212,7 @@ def _score(run: Run, planned: Planned, next_chunk: int) -> int:
     try:
         return chunks.score(job, planned.counts, config.limits.batch_bytes, next_chunk)
     finally:
-        with suppress(Exception):  # Spark has ended: an error of the chunks says why
+        with suppress(Exception):  # if Spark has ended, an error of the chunks tells why
             bundle.destroy()
 
 

@@ -1,7 +1,7 @@
-"""Texts in a script that the model's tokenizer was not trained on: counted before a run, and told after it.
+"""Texts in a script that the model's tokenizer was not trained on: they are counted and reported.
 
-Such a text is no error: its row is scored, by its photo and by [UNK] for each word. A run counts these rows where their
-texts are tokenized anyway (`text_unreadable` of `SCORE`). A plan tokenizes the texts of a sample alone.
+Such a text is no error. Its row is scored by its photo, and with [UNK] for each word. A run counts these rows when it
+tokenizes their texts (`text_unreadable` of `SCORE`). A plan tokenizes only the texts of a sample.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Rows to score whose texts a plan tokenizes, on the driver: 0.2 s. If 1 % of a catalog is unreadable, this sample says
-#: 0.6 to 1.4 %.
+#: Number of rows whose texts a plan tokenizes, on the driver. If 1 % of a catalog is unreadable, this sample shows 0.6
+#: to 1.4 %.
 SAMPLE_ROWS = 2_000
 
 
 def of_sample(run: Run, planned: Planned) -> tuple[int, int]:
-    """Count the texts of the first `SAMPLE_ROWS` rows to score, in the order of a hash of their id, and warn.
+    """Count the texts of the first `SAMPLE_ROWS` rows to score, in the order of a hash of the id, and warn.
 
     Returns:
-        The texts, and those that the tokenizer cannot read.
+        The number of texts, and of those that the tokenizer cannot read.
     """
     from pyspark.sql import functions as F
 
     if not planned.counts.to_score:
-        return 0, 0  # the catalog is not read again
+        return 0, 0  # without rows to score, the catalog need not be read again
     to_score = planned.rows.where(F.col("action") == F.lit(Action.SCORE.value)).select("product_id")
     sample = to_score.orderBy(F.xxhash64("product_id"), "product_id").limit(SAMPLE_ROWS)
     columns = (F.substring(name, 1, tokenizer.MAX_CHARACTERS).alias(name) for name in ("title", "description"))
@@ -45,11 +45,11 @@ def of_sample(run: Run, planned: Planned) -> tuple[int, int]:
 
 
 def warn(unreadable: int, of: str) -> None:
-    """Say what to do where texts are unreadable; `of` names what was looked at."""
+    """Log what to do about unreadable texts; `of` names the rows that were checked."""
     if unreadable:
         logger.warning(
             "the model's tokenizer cannot read %d of %s: more than half of their tokens are [UNK], as in a script that "
-            "it was not trained on. The model knows nothing of these words. Train a model on your own catalog: "
+            "it was not trained on. The model ignores these words. Train a model on your own catalog: "
             "`python -m training.train` trains a tokenizer on the titles and descriptions of its training set, unless "
             "the recipe has an initial_bundle",
             unreadable,

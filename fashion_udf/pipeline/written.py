@@ -1,4 +1,4 @@
-"""What Spark has written: data frames to a place below the output, and the facts of the files, found by Spark tasks."""
+"""Write data frames to a place below the output, and describe the written files by Spark tasks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fashion_udf.table.store import is_local, scheme
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-#: Hadoop's local file system writes a hidden `.crc` file beside each file, which tools that list a folder stumble over.
-#: Parquet has checksums of its own; a rotten byte fails the run that reads it.
+#: Hadoop's local file system writes a hidden `.crc` file beside each file, which confuses tools that list a folder.
+#: Parquet has its own checksums, so that a wrong byte is detected when it is read.
 _OF_LOCAL_FILES = {
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
@@ -29,12 +29,12 @@ _OF_LOCAL_FILES = {
 #: Schemes of stores that cannot rename.
 OBJECT_STORES = ("s3", "s3a")
 _CHECKED = {"parquet.page.write-checksum.enabled": "true"}
-#: A reader of the tables that `write` wrote.
+#: Options of a reader of the tables that `write` wrote.
 READ = {"parquet.page.verify-checksum.enabled": "true"}
 
 
 def write(rows: DataFrame, place: Location) -> None:
-    """Write rows as Parquet straight into a new directory; nothing is renamed afterwards."""
+    """Write rows as Parquet directly into a new directory. No file is renamed afterwards."""
     if scheme(place.output) in OBJECT_STORES:
         created_files.create(rows, place, {})
     else:
@@ -44,10 +44,10 @@ def write(rows: DataFrame, place: Location) -> None:
 def write_described(
     rows: DataFrame, place: Location, options: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[DataFile, ...]:
-    """Write rows as `write` does, and return the facts of the files, which Spark tasks find out.
+    """Write rows as `write` does, and return the facts of the files, which Spark tasks compute.
 
     Raises:
-        SnapshotError: a file that was written is no Parquet file.
+        SnapshotError: a written file is no Parquet file.
     """
     if scheme(place.output) in OBJECT_STORES:
         return created_files.create(rows, place, options)
@@ -73,8 +73,8 @@ def _described(place: Location, name: str) -> DataFile:
 
 
 def _by_hadoop(spark: SparkSession, place: Location, names: list[str]) -> list[DataFile]:
-    """Describe files that only Java opens: Spark reads each whole, and hands it to a Python worker."""
-    # A file is several times in memory on its way: few at a time.
+    """Describe files that only Java can open: Spark reads each file and passes it to a Python worker."""
+    # Several copies of a file are in memory at a time, so only few tasks run.
     tasks = max(1, min(len(names), spark.sparkContext.defaultParallelism // 4))
     uris = [f"{place.uri}/{name}" for name in names]
     content = spark.read.format("binaryFile").load(uris).select("path", "content").coalesce(tasks)

@@ -1,1 +1,1 @@
-"""A generated catalog to try the job on: drawn garments, and photos as broken as real ones get."""
+"""A generated catalog to try the job with: drawn garments, and broken photos as in real catalogs."""

@@ -1,4 +1,4 @@
-"""Pictures of shoes, bags and small goods for the sample catalog; `garments` lists them by category."""
+"""Pictures of shoes, bags and accessories for the sample catalog. `garments` lists them by category."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def casual_shoe(sketch: Sketch, look: Look, rng: np.random.Generator) -> None:
 def watch(sketch: Sketch, look: Look, rng: np.random.Generator) -> None:
     """A wrist watch from the front, strap open."""
     metal = GOLD if rng.random() < 0.3 else STEEL
-    # A title names the strap's colour, so steel bracelets come only where that is a grey or black.
+    # A title names the strap's colour, so a steel bracelet is drawn only if the colour is grey or black.
     bracelet = max(look.colour) - min(look.colour) < 10 and rng.random() < 0.7
     strap = Fabric(STEEL, shaded(STEEL, 0.7), "stripes", 0.035, 0.02) if bracelet else look.hard()
     band = [*curve((0.41, 0.3), (0.425, 0.15), (0.43, 0.04)), *curve((0.57, 0.04), (0.575, 0.15), (0.59, 0.3))]

@@ -1,4 +1,4 @@
-"""Photos as a real catalog has them on bad days: cut short, mislabelled, hostile, or merely unusual."""
+"""Broken photos, as in real catalogs: truncated, with a wrong type, malicious, or only unusual."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-#: Kinds in `odd_photos` that no decoder should turn into pixels; the others are good pictures in unusual files.
+#: Kinds of `odd_photos` that a decoder must refuse. The others are valid pictures in unusual files.
 UNREADABLE = (
     "empty",
     "jpeg-cut-after-2-bytes",
@@ -40,14 +40,14 @@ def jpeg(image: Image.Image, quality: int = 88) -> bytes:
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    """Encode in any format Pillow writes."""
+    """Encode in any format that Pillow writes."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
 def odd_photos(image: Image.Image) -> dict[str, bytes]:
-    """Name of the trouble -> photo bytes, all made from one RGB picture; the same picture gives the same bytes."""
+    """Return kind -> photo bytes, all made from one RGB picture. The same picture gives the same bytes."""
     return {**_cut_and_altered(image), **_not_photos(), **_unusual(image)}
 
 
@@ -63,7 +63,7 @@ def _cut_and_altered(image: Image.Image) -> dict[str, bytes]:
         "jpeg-cut-at-quarter": whole[: len(whole) // 4],
         "jpeg-cut-at-half": whole[: len(whole) // 2],
         "jpeg-cut-near-end": whole[: len(whole) * 9 // 10],
-        # 0xFFC4 announces a Huffman table, which the bytes that follow are not.
+        # 0xFFC4 announces a Huffman table, but other bytes follow.
         "jpeg-scan-overwritten": whole[: scan + 200] + b"\xff\xc4\x00\x20" + b"\xee" * 200 + whole[scan + 404 :],
         "png-cut-at-half": png[: len(png) // 2],
         "png-checksum-wrong": bytes(checksum),
@@ -93,7 +93,7 @@ def _unusual(image: Image.Image) -> dict[str, bytes]:
     cutout = image.convert("RGBA")
     cutout.putalpha(grey.point(lambda value: 0 if value > 240 else 255))
     frames = [image.rotate(angle, fillcolor="white") for angle in (0, 4, 8)]
-    # Stored lying on its side; the tag says to turn it a quarter clockwise for display.
+    # The picture is stored rotated; the tag tells viewers to rotate it by 90 degrees clockwise.
     exif = Image.Exif()
     exif[0x0112] = 6
     return {
@@ -115,7 +115,7 @@ def _unusual(image: Image.Image) -> dict[str, bytes]:
 
 
 def _png_header(width: int, height: int) -> bytes:
-    """A PNG of under 100 bytes that declares any size."""
+    """Return a PNG of less than 100 bytes that declares any size."""
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
         (b"IDAT", zlib.compress(bytes(16))),

@@ -1,4 +1,4 @@
-"""A generated catalog: drawn pictures of garments with titles and descriptions as shops write them."""
+"""A generated catalog: drawn pictures of garments, with titles and descriptions like those of shops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fashion_udf.samples.sketch import Colour, Look
 
 CATEGORIES: tuple[str, ...] = tuple(DRAWINGS)
 
-#: Invented names; any likeness to a shop or a brand is chance.
+#: Invented names, unrelated to any shop or brand.
 BRANDS = (
     "Nordwind",
     "Kastellan",
@@ -30,9 +30,9 @@ BRANDS = (
 )
 USAGES = ("casual", "casual", "casual", "formal", "sports", "party")
 SEASONS = ("Summer", "Winter", "Spring", "Fall")
-#: The share of products that nothing is written of.
+#: Share of products without a text.
 TEXTLESS = 0.04
-#: For whom, as titles and as descriptions say it.
+#: The customers, in titles and in descriptions.
 WHO = {"Men": "men", "Women": "women", "Boys": "boys", "Girls": "girls", "Unisex": "people"}
 PATTERN_WORDS = {
     "stripes": "Striped",
@@ -42,7 +42,7 @@ PATTERN_WORDS = {
     "diagonal": "Striped",
 }
 
-#: Category -> who it is sold to, and what titles call it.
+#: Category -> the customers, and its names in titles.
 TITLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Tshirts": (("Men", "Women", "Boys", "Girls"), ("T-shirt", "Tshirt", "Tee")),
     "Shirts": (("Men", "Women"), ("Shirt",)),
@@ -58,7 +58,7 @@ TITLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Belts": (("Men", "Women"), ("Belt", "Leather Belt")),
 }
 
-#: Colour name, as titles give it -> RGB.
+#: Colour name in titles -> RGB.
 COLOURS: dict[str, Colour] = {
     "Black": (32, 32, 36),
     "White": (244, 244, 242),
@@ -78,12 +78,12 @@ COLOURS: dict[str, Colour] = {
     "Turquoise": (54, 160, 166),
 }
 
-#: Shoes and small goods are trimmed in quiet colours; clothes take any other colour for a pattern.
+#: Shoes and accessories have accents in quiet colours. The patterns of clothes have any colour.
 GOODS = frozenset({"Casual Shoes", "Watches", "Handbags", "Heels", "Sunglasses", "Backpacks", "Belts"})
 DENIM = ("Blue", "Blue", "Navy Blue", "Black", "Grey")
 TRIMS = ("White", "White", "Black", "Beige", "Brown")
 
-#: Category -> the patterns it comes in; shoes and small goods are mostly plain.
+#: Category -> its patterns. Shoes and accessories are mostly plain.
 PATTERNS_OF: dict[str, tuple[str, ...]] = {
     "Tshirts": ("plain", "plain", "plain", "stripes"),
     "Shirts": ("plain", "checks", "pinstripes"),
@@ -95,26 +95,26 @@ PATTERNS_OF: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Product:
-    """One row of the catalog, with the true category where there is one."""
+    """A row of the catalog, with the true category if it has one."""
 
     product_id: str
     title: str | None
     description: str | None
-    image: bytes | None  # JPEG, except where `broken_products` says otherwise
+    image: bytes | None  # JPEG, except in `broken_products`
     category: str | None
 
 
 def products(count: int, seed: int) -> Iterator[Product]:
-    """Yield `count` well-formed products, categories in turn; the same seed yields the same products."""
+    """Yield `count` valid products, one category after the other. The same seed yields the same products."""
     rng = np.random.default_rng([seed, 0])
     for index in range(count):
         yield _product(f"p{index:06d}", CATEGORIES[index % len(CATEGORIES)], rng)
 
 
 def broken_products(seed: int) -> Iterator[Product]:
-    """Yield products with a photo or a text as they should not be; the id says what is wrong.
+    """Yield products with a broken photo or text. The id tells what is wrong.
 
-    Ids are neither null nor repeated, here or in `products`: those would rightly stop the job.
+    No id is null or repeated, here or in `products`, because such ids would stop the job.
     """
     rng = np.random.default_rng([seed, 1])
     colour, look = _look("Shirts", rng)
@@ -131,7 +131,7 @@ def broken_products(seed: int) -> Iterator[Product]:
 
 
 def _odd_texts(plain: Product) -> Iterator[tuple[str, str | None, str | None]]:
-    """Name, title and description of each odd text."""
+    """Yield name, title and description of each unusual text."""
     title, description = plain.title or "", plain.description
     yield "title-empty", "", description
     yield "title-and-description-none", None, None
@@ -160,7 +160,7 @@ def garment(category: str, rng: np.random.Generator, size: int = 224) -> Image.I
 
     Args:
         category: a name in `CATEGORIES`.
-        rng: every choice is taken from it.
+        rng: source of all random choices.
         size: width and height in pixels.
 
     Returns:
@@ -182,13 +182,13 @@ def _texts(product_id: str, category: str, colour: str, look: Look, rng: np.rand
     who, usage = _one(people, rng), _one(USAGES, rng)
     brand = _one(BRANDS, rng)
     words = [brand, who, colour, PATTERN_WORDS.get(look.pattern, "")]
-    # Some shops leave the kind of thing to the photo.
+    # Some shops do not name the kind of product in the title.
     words.append(_one(nouns, rng) if rng.random() < 0.85 else f"{usage.title()} {int(rng.integers(100, 9999))}")
     title = " ".join(word for word in words if word)
     season, year = _one(SEASONS, rng).lower(), int(rng.integers(2010, 2018))
     slots = {"brand": brand, "colour": colour.lower(), "usage": usage, "season": season, "year": str(year)}
     slots |= {"who": WHO[who], "number": str(1000 * year + len(title))}
-    # Draws of their own: the picture of a seed stays the same whatever is written of it.
+    # A separate generator, so that the texts do not change the picture of a seed.
     draws = random.Random(f"{product_id} {title}")
     if draws.random() < TEXTLESS:
         return Product(product_id, None, None, None, category)
@@ -200,11 +200,11 @@ def _one(choices: tuple[str, ...], rng: np.random.Generator) -> str:
 
 
 def _look(category: str, rng: np.random.Generator) -> tuple[str, Look]:
-    """The colour's name and the look."""
+    """Return the colour's name and the look."""
     names = DENIM if category == "Jeans" else tuple(COLOURS)
     name = _one(names, rng)
     near = TRIMS if category in GOODS else tuple(COLOURS)
-    # An accent of nearly the same brightness would not be seen.
+    # An accent of nearly the same brightness would not be visible.
     accents = tuple(other for other in near if abs(sum(COLOURS[other]) - sum(COLOURS[name])) > 150)
     pattern = _one(PATTERNS_OF.get(category, ("plain",)), rng)
     return name, Look(COLOURS[name], COLOURS[_one(accents, rng)], pattern)

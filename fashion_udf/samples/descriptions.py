@@ -1,13 +1,13 @@
-"""What shops write of a product beside its title: nothing, a few sentences, or HTML."""
+"""Descriptions like those of shops: none, a few sentences, or HTML."""
 
 from __future__ import annotations
 
 import html
 import random
 
-#: A sentence without a slot.
+#: A sentence without a placeholder.
 PLAIN = "Our workshop in the hills of Tarn finishes every one by hand."
-#: No sentence says what kind of product it is: that is in the title, or in the photo alone.
+#: No sentence names the kind of product, which is in the title or only in the photo.
 SENTENCES = (
     "Made for {usage} days, in a {colour} that goes with nearly everything.",
     "{brand} brings a quiet favourite back for {season}.",
@@ -39,11 +39,11 @@ _PAGES = (
 
 
 def description(slots: dict[str, str], draws: random.Random) -> str | None:
-    """Return a description in one of the ways that shops have; None for a product with a title alone.
+    """Return a random description; None for a product with only a title.
 
     Args:
-        slots: `brand`, `colour`, `number`, `season`, `usage`, `who` and `year`, as sentences name them.
-        draws: decides.
+        slots: values of the placeholders `brand`, `colour`, `number`, `season`, `usage`, `who` and `year`.
+        draws: source of all random choices.
     """
     way = draws.random()
     if way < 0.35:

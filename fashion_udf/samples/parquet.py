@@ -14,7 +14,7 @@ from PIL import Image
 from fashion_udf.samples.catalog import CATEGORIES, Product
 
 FILES = 4
-ROW_GROUP = 64  # rows; a reader holds one row group of photos at a time
+ROW_GROUP = 64  # rows; a reader has one row group of photos in memory at a time
 
 SAMPLE = pa.schema(
     [
@@ -28,7 +28,7 @@ SAMPLE = pa.schema(
 
 
 def write(rows: Sequence[Product], output: Path) -> list[Path]:
-    """Write the rows to `FILES` Parquet files, in turn, so that every file has its share of the broken ones."""
+    """Write the rows to `FILES` Parquet files in turn, so that every file has a share of the broken rows."""
     output.mkdir(parents=True, exist_ok=True)
     paths = [output / f"part-{number:05d}.parquet" for number in range(FILES)]
     for number, path in enumerate(paths):
@@ -38,7 +38,7 @@ def write(rows: Sequence[Product], output: Path) -> list[Path]:
 
 
 def contact_sheet(rows: Sequence[Product], across: int = 8, size: int = 160) -> Image.Image:
-    """The first `across` pictures of every category, one category a line: RGB, `size` pixels each."""
+    """Return a sheet of the first `across` pictures of every category, one category a line: RGB, `size` pixels each."""
     sheet = Image.new("RGB", (across * size, len(CATEGORIES) * size), "white")
     for line, category in enumerate(CATEGORIES):
         photos = [row.image for row in rows if row.category == category and row.image][:across]

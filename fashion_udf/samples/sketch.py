@@ -1,7 +1,7 @@
-"""A small sketch pad: shaded, patterned shapes in unit coordinates, drawn large and scaled down so edges are smooth.
+"""Draw shaded, patterned shapes in unit coordinates. They are drawn large and scaled down, for smooth edges.
 
-Points are (x, y) in [0, 1] with y downwards. The pad turns, scales and shifts them a little, so no two pictures of a
-kind are aligned.
+Points are (x, y) in [0, 1] with y downwards. A sketch rotates, scales and shifts them a little, so that no two pictures
+of a kind are aligned.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ STEEL: Colour = (176, 180, 186)
 GOLD: Colour = (206, 168, 92)
 INK: Colour = (28, 28, 32)
 
-OVERSAMPLING = 4  # drawn this many times larger, then averaged down
+OVERSAMPLING = 4  # the factor by which a picture is drawn larger
 
-#: Pattern name -> how much of the accent colour shows at (u, v), in periods. Both are float32[height, width].
+#: Pattern name -> function from (u, v), in periods, to the share of the accent colour. All are float32[height, width].
 PATTERNS: dict[str, Callable[[Plane, Plane], Plane]] = {
     "plain": lambda u, v: np.zeros_like(u),
     "stripes": lambda u, v: ((v % 1.0) < 0.45).astype(np.float32),
@@ -37,7 +37,7 @@ PATTERNS: dict[str, Callable[[Plane, Plane], Plane]] = {
 
 @dataclass(frozen=True)
 class Fabric:
-    """What a piece is made of: two colours, a pattern, and the pattern's period as a share of the picture."""
+    """A material: two colours, a pattern, and the pattern's period as a share of the picture."""
 
     colour: Colour
     accent: Colour = (255, 255, 255)
@@ -49,23 +49,23 @@ class Fabric:
 
 @dataclass(frozen=True)
 class Look:
-    """Colours and pattern of one garment; the title of a product names them."""
+    """Colours and pattern of a garment. The title of the product names them."""
 
     colour: Colour
     accent: Colour
     pattern: str = "plain"
 
     def fabric(self, period: float = 0.07, folds: float = 0.045) -> Fabric:
-        """The look as cloth."""
+        """Return the look as cloth."""
         return Fabric(self.colour, self.accent, self.pattern, period, folds)
 
     def hard(self, factor: float = 1.0) -> Fabric:
-        """The look's colour, `factor` times as bright, as a smooth material: leather, plastic."""
+        """Return the look's colour, `factor` times as bright, as a smooth material such as leather or plastic."""
         return Fabric(shaded(self.colour, factor), folds=0.03)
 
 
 def curve(*points: Point) -> list[Point]:
-    """Smooth open line through the points (a Catmull-Rom spline, 12 steps a segment)."""
+    """Return a smooth open line through the points (a Catmull-Rom spline, 12 steps a segment)."""
     padded = [points[0], *points, points[-1]]
     line: list[Point] = []
     for p0, p1, p2, p3 in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
@@ -81,31 +81,31 @@ def mirrored(half: Sequence[Point]) -> list[Point]:
 
 
 def reflected(points: Sequence[Point]) -> list[Point]:
-    """The points reflected in x = 0.5, in reverse order."""
+    """Return the points reflected in x = 0.5, in reverse order."""
     return [(1 - x, y) for x, y in reversed(points)]
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, start: float = 0.0, end: float = 360.0) -> list[Point]:
-    """Points on an ellipse or an arc of it; angles in degrees, clockwise from the right."""
+    """Return points on an ellipse or an arc of it. Angles are in degrees, clockwise from the right."""
     angles = np.radians(np.linspace(start, end, 73))
     return [(x + rx * math.cos(angle), y + ry * math.sin(angle)) for angle in angles]
 
 
 def rounded(left: float, top: float, right: float, bottom: float, radius: float) -> list[Point]:
-    """A rectangle with round corners."""
+    """Return a rectangle with round corners."""
     corners = [(right - radius, bottom - radius, 0), (left + radius, bottom - radius, 90)]
     corners += [(left + radius, top + radius, 180), (right - radius, top + radius, 270)]
     return [point for x, y, turn in corners for point in ellipse(x, y, radius, radius, turn, turn + 90)]
 
 
 def shaded(colour: Colour, factor: float) -> Colour:
-    """The colour made darker (factor < 1) or lighter (> 1)."""
+    """Return a darker (factor < 1) or lighter (factor > 1) colour."""
     red, green, blue = (min(255, max(0, round(channel * factor))) for channel in colour)
     return red, green, blue
 
 
 class Sketch:
-    """A transparent square to draw pieces on; `finish` puts them on a studio background."""
+    """A transparent square to draw on. `finish` adds a studio background."""
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self._size = size
@@ -117,7 +117,7 @@ class Sketch:
         self._shift = (float(rng.uniform(-0.025, 0.025)), float(rng.uniform(-0.02, 0.02)))
 
     def fill(self, points: Sequence[Point], fabric: Fabric, angle: float = 0.0, hole: Sequence[Point] = ()) -> None:
-        """Paint the inside of an outline with fabric; `angle` turns its pattern, in degrees; `hole` is left out."""
+        """Paint the inside of an outline, except `hole`, with fabric. `angle` rotates the pattern, in degrees."""
         mask = Image.new("L", (self._side, self._side))
         pen = ImageDraw.Draw(mask)
         pen.polygon(self._pixels(points), fill=255)
@@ -131,7 +131,7 @@ class Sketch:
         self._layer.paste(paint, box[:2], cut)
 
     def line(self, points: Sequence[Point], colour: Colour, width: float, opacity: float = 1.0) -> None:
-        """Draw a line of `width` (share of the picture) with round joints, only `opacity` of it covering."""
+        """Draw a line of `width` (share of the picture) with round joints and an `opacity` from 0 to 1."""
         mask = Image.new("L", (self._side, self._side))
         pixels = self._pixels(points)
         thickness = max(2, round(width * self._side))
@@ -154,7 +154,7 @@ class Sketch:
             pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=(*colour, 255))
 
     def finish(self) -> Image.Image:
-        """The picture: pieces over a soft shadow on a nearly white background, RGB, `size` pixels square."""
+        """Return the picture with a soft shadow on a nearly white background: RGB, `size` x `size` pixels."""
         side = self._side
         light = int(self._rng.integers(246, 256))
         ground = Image.new("RGB", (side, side), (light, light, light))
@@ -184,7 +184,7 @@ class Sketch:
     def _paint(
         self, mask: Image.Image, box: tuple[int, int, int, int], fabric: Fabric, angle: float
     ) -> NDArray[np.uint8]:
-        """Colour, pattern and light of one piece: uint8[height, width, 3]."""
+        """Return colour, pattern and light of a shape: uint8[height, width, 3]."""
         left, top, right, bottom = box
         rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32) / (self._side * fabric.period)
         turn = self._angle + math.radians(angle)
@@ -192,7 +192,7 @@ class Sketch:
         v = rows * math.cos(turn) - columns * math.sin(turn)
         accent = PATTERNS[fabric.pattern](u, v)[..., None]
         colour = np.asarray(fabric.colour, np.float32) * (1 - accent) + np.asarray(fabric.accent, np.float32) * accent
-        # Blurred at a quarter of the size: a sixteenth of the work, and nobody sees the difference in a blur.
+        # The blur is computed at a quarter of the size, which is faster and looks the same.
         small = mask.reduce(4).filter(ImageFilter.GaussianBlur(self._side * 0.018 / 4))
         blurred = small.resize((right - left, bottom - top), box=(left / 4, top / 4, right / 4, bottom / 4))
         inside = np.asarray(blurred, np.float32) / 255

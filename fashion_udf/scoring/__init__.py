@@ -1,1 +1,1 @@
-"""A batch of rows to a batch of scores, with no Spark, and the pandas UDF around that."""
+"""Score batches of rows, without Spark, and the pandas UDF that uses this."""

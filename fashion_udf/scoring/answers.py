@@ -1,4 +1,4 @@
-"""What the model says of rows, in the words of its labels: the columns of `SCORE` that follow from its outputs."""
+"""Convert the model's outputs to the columns of `SCORE` that depend on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Answers:
     """The labels and the calibration of a bundle for one precision."""
 
     def __init__(self, bundle: Bundle, precision: str, top_k: int) -> None:
-        """Read them; `top_k` is the number of categories in `top_categories`."""
+        """Read labels and calibration; `top_k` is the number of categories in `top_categories`."""
         self._calibration = bundle.manifest.calibration[precision]
         self._attributes = bundle.manifest.attributes
         self._taxonomy = bundle.taxonomy
@@ -29,12 +29,13 @@ class Answers:
     def columns(
         self, prediction: Prediction, modalities: Sequence[str], scored: NDArray[np.bool_]
     ) -> dict[str, list[Any]]:
-        """Return the columns that follow from the outputs of n rows, each with n values.
+        """Return the columns for the outputs of n rows, each with n values.
 
-        A row that is not `scored` has null everywhere, but abstains from category and family.
+        A row that is not `scored` has null in all columns, except for the decisions on category and family, which are
+        abstain.
 
-        A list of top categories or of attributes holds tuples, and an embedding is a `memoryview` of float32: Spark
-        converts these to Arrow in half the time of dicts and arrays.
+        A list of top categories or of attributes holds tuples, and an embedding is a `memoryview` of float32, because
+        Spark converts these to Arrow faster than dicts and arrays.
         """
         rows = np.flatnonzero(scored)
         chosen = Prediction(prediction.embedding[rows], prediction.logits[rows], prediction.attributes[rows])
@@ -74,7 +75,7 @@ class Answers:
 
 
 def _spread(values: Iterable[Any], rows: NDArray[np.intp], count: int, absent: str | None) -> list[Any]:
-    """Return `count` values: those given at their rows, and `absent` elsewhere."""
+    """Return `count` values: the given ones at their rows, and `absent` at the others."""
     column: list[Any] = [absent] * count
     for row, value in zip(rows.tolist(), values, strict=True):
         column[row] = value

@@ -1,4 +1,4 @@
-"""The results of a function over items, in order, computed ahead by threads: fetch photos while the engine works."""
+"""Compute the results of a function ahead by threads, in order: photos are fetched while the engine works."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Result = TypeVar("Result")
 def prefetch(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
 ) -> Generator[Result, None, None]:
-    """Yield `function(item)` for each item, in order; an exception is raised at the turn of its item.
+    """Yield `function(item)` for each item, in order. An exception is raised at the turn of its item.
 
     Args:
-        function: called by several threads at once.
-        items: read in the caller's thread, at most `ahead` items before their turn.
-        threads: number of threads that call the function. They end when the iterator is exhausted or closed. With 0 the
-            caller's thread calls it, when the result is asked for.
-        ahead: most results that wait, or are computed, while the caller uses one. Bounds the memory.
+        function: the function, which several threads call at the same time.
+        items: the items, read in the caller's thread, at most `ahead` items before their turn.
+        threads: number of threads that call the function. They end when the iterator is exhausted or closed. With 0,
+            the caller's thread calls the function at the turn of an item.
+        ahead: maximum of results that are computed or wait. It limits the memory.
     """
     if threads == 0:
         yield from map(function, items)

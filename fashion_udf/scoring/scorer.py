@@ -1,6 +1,6 @@
-"""A batch of catalog rows to a batch of scores, with no Spark: fetch, decode, tokenize, predict, interpret.
+"""Score a batch of catalog rows, without Spark: fetch, decode, tokenize, predict, interpret.
 
-A bad photo or an empty title is a status in its row. Only a failing engine raises.
+A bad photo or an empty title gives its row a status. Only a failing engine raises an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Decode = Callable[[bytes, int, int, int], Decoded]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to score; broadcast to every worker with the bundle."""
+    """Settings of scoring. They are broadcast to every worker with the bundle."""
 
     engine: str
     precision: str
@@ -45,18 +45,18 @@ class Settings:
     max_image_bytes: int
     max_image_pixels: int
     fetch_threads: int = 8  # see `Limits` in `config`
-    remote: Remote = Remote()  # where photos may be that are no local files
+    remote: Remote = Remote()  # settings of remote photos
 
 
 @dataclass(frozen=True)
 class _Photo:
-    """The facts of a fetched and decoded photo, or the reason why there is none."""
+    """A fetched and decoded photo, or the reason why there is none."""
 
     status: Status
     error: str | None
     identity: str | None
     sha256: str | None
-    unchanged: bool = False  # the bytes have the `known_sha256`: not decoded
+    unchanged: bool = False  # the bytes have the `known_sha256`, so the photo was not decoded
 
 
 _DAY = 24 * 60 * 60  # seconds
@@ -65,7 +65,7 @@ _NO_PHOTO = _Photo(Status.IMAGE_NONE, None, None, None)
 
 
 class Scorer:
-    """The model, ready to score; built once per Python worker and kept for all of its tasks."""
+    """The model, ready to score. A Python worker builds it once and uses it for all of its tasks."""
 
     def __init__(
         self,
@@ -76,15 +76,15 @@ class Scorer:
         threads: int = 0,
         decoders: int = 1,
     ) -> None:
-        """Take the parts that scoring needs.
+        """Set the parts of scoring.
 
         Args:
             bundle: labels, tokenizer, calibration and taxonomy.
-            settings: how to score.
+            settings: settings of scoring.
             predict: the bundle's model in an engine.
             decode: `photos.decode.decode`, or the same in the sandbox.
-            threads: fetch and decode the next photos while the engine works; 0: each photo at its turn.
-            decoders: threads that decode at a time: decoding takes a core, and 1 GB for a large photo.
+            threads: threads that fetch and decode the next photos while the engine works. 0 means no threads.
+            decoders: maximum of threads that decode at a time: each takes a core, and 1 GB for a large photo.
         """
         self._settings = settings
         self._predict = predict
@@ -96,7 +96,7 @@ class Scorer:
         self._tokenizer = tokenizer.tokenizer_from_bytes(bundle.files["tokenizer.json"])
         self._letters = tokenizer.tokens_with_letters(self._tokenizer)
         size = bundle.manifest.image.size
-        self._pixels = np.empty((settings.batch_size, size, size, 3), np.uint8)  # of one call of the engine
+        self._pixels = np.empty((settings.batch_size, size, size, 3), np.uint8)  # the pixels of one call of the engine
 
     def score(
         self,
@@ -106,11 +106,11 @@ class Scorer:
         known_sha256: Sequence[str | None] | None = None,
         known_since: Sequence[pd.Timestamp | None] | None = None,
     ) -> pd.DataFrame:
-        """Score rows; the result has the columns of `SCORE`, one row for each input row, in the same order.
+        """Score rows. The result has the columns of `SCORE`, with one row for each input row in the same order.
 
-        Photos are taken one at a time, so that an iterator may read each at its turn. A row is `unchanged`, and not
-        scored, if its photo has the bytes of its `known_sha256`, or its host says that it was not modified since
-        `known_since`. Tuples and memory views are for Spark (see `Answers.columns`).
+        Photos are read one at a time, so that an iterator may read each at its turn. A row is `unchanged` and not
+        scored if its photo has the sha256 `known_sha256`, or if its host answers that the photo was not modified since
+        `known_since`. For tuples and memory views, see `Answers.columns`.
         """
         texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
         token_ids = tokenizer.encode(self._tokenizer, texts)  # int32[n, t]
@@ -141,14 +141,14 @@ class Scorer:
         token_ids: NDArray[np.int32],
         has_text: NDArray[np.bool_],
     ) -> tuple[list[_Photo], Prediction]:
-        """Run the engine on full batches: rows with a photo as they come, then rows of text alone; others have NaN."""
+        """Run the engine on full batches: first rows with a photo, then rows with only a text. Other rows have NaN."""
         photo_rows: list[_Photo] = []
         widths = (self._manifest.embedding_size, len(self._manifest.labels) + 1, self._manifest.attribute_values)
         outputs = Prediction(*(np.full((len(has_text), width), np.nan, np.float32) for width in widths))
 
         def predict(rows: Sequence[int], pixels: NDArray[np.uint8], present: float) -> None:
             ids = token_ids[rows]
-            # Steps of the LSTM that are padding in every row cost time and change nothing.
+            # Columns that are padding in every row only cost time in the LSTM.
             ids = ids[:, : max(1, int((ids != 0).sum(axis=1).max()))]
             prediction = self._predict(pixels, np.full((len(rows), 1), present, np.float32), np.ascontiguousarray(ids))
             outputs.embedding[rows], outputs.logits[rows] = prediction.embedding, prediction.logits
@@ -194,7 +194,7 @@ class Scorer:
             data = encoded.photo_bytes(cell)
             sha256 = hashlib.sha256(data).hexdigest()
             identity = sha256 if data is cell else hashlib.sha256(cell).hexdigest()
-            if cell and encoded.is_nothing(cell):  # no bytes at all are what is left of a photo
+            if cell and encoded.is_nothing(cell):  # an empty cell counts as a damaged photo instead
                 return _Photo(Status.IMAGE_NONE, None, identity, None), None
         if sha256 == known_sha256:
             return _Photo(Status.OK, None, identity, sha256, unchanged=True), None
@@ -204,20 +204,20 @@ class Scorer:
         return _Photo(decoded.status, decoded.error, identity, sha256), decoded.pixels
 
 
-#: By 2 * (has a photo) + (has a text).
+#: Modality by 2 * (has a photo) + (has a text).
 _MODALITIES = tuple(kind.value for kind in (Modality.NONE, Modality.TEXT, Modality.IMAGE, Modality.BOTH))
 
 
 def _http_date(fetched_at: pd.Timestamp) -> str:
-    """Return the date that a host is asked about, a day before the photo was fetched: its clock may be another one.
+    """Return the date of a conditional request: a day before the photo was fetched, because clocks may differ.
 
-    As Spark hands a time over, it is in UTC and does not say so.
+    Times from Spark are in UTC, without a time zone.
     """
     return email.utils.formatdate(fetched_at.timestamp() - _DAY, usegmt=True)
 
 
 def _all_finite(outputs: Prediction) -> NDArray[np.bool_]:
-    """bool[n]: no output of the row is NaN or infinite."""
+    """Return bool[n]: whether all outputs of a row are finite."""
     arrays = np.column_stack([outputs.embedding, outputs.logits, outputs.attributes])
     return np.asarray(np.isfinite(arrays).all(axis=1), bool)
 

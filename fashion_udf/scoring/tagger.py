@@ -1,4 +1,4 @@
-"""Tags without Spark: one product, or a pandas data frame of them, scored in this process."""
+"""Tag one product, or a pandas data frame of products, in this process without Spark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fashion_udf.s3 import S3Settings
 from fashion_udf.schema import TAG
 from fashion_udf.scoring.scorer import Scorer, Settings
 
-#: Columns of a data frame that are read; those that it lacks count as null.
+#: Columns of a data frame that are read. Missing columns count as null.
 COLUMNS = ("title", "description", "image")
 
 
@@ -40,12 +40,12 @@ class Tagger:
         """Build the engine and run the golden rows of the bundle.
 
         Args:
-            bundle: of `load_bundle`.
+            bundle: the result of `load_bundle`.
             engine: `openvino` or `tensorflow`.
             precision: one that the bundle offers for the engine, or `auto`: the fastest of them on this CPU.
-            top_k: categories named in `top_categories`.
-            threads: CPU threads of the engine; all of them by default.
-            image_roots, image_hosts, s3: where photos named by a URI may be, as of `tag_udf`.
+            top_k: number of categories in `top_categories`.
+            threads: CPU threads of the engine. Default: all.
+            image_roots, image_hosts, s3: where photos may be, as for `tag_udf`.
 
         Raises:
             ConfigError: the engine is unknown, or the bundle does not offer the precision.
@@ -79,27 +79,27 @@ class Tagger:
         description: str | None = None,
         image: bytes | str | None = None,
     ) -> pd.DataFrame | dict[str, Any]:
-        """Tag one product, or every row of a data frame. A bad photo is a `status`, and never an error.
+        """Tag one product, or every row of a data frame. A bad photo gives a `status` and never an error.
 
         Args:
-            products: with any of the columns `title`, `description` and `image` (bytes, or a URI); others are not read.
-            title: of one product, if there is no data frame.
-            description: of the same product.
+            products: a data frame with any of the columns `title`, `description` and `image` (bytes, or a URI).
+            title: title of one product, without a data frame.
+            description: description of that product.
             image: bytes of its photo, or its URI.
 
         Returns:
-            The columns of the output table that follow from a product alone: `category`, `confidence`, `decision`,
-            `top_categories` (a list of `category` and `confidence`), `parent_category`, `parent_confidence`,
-            `parent_decision`, `novelty`, `attributes` (a list of `name`, `value`, `confidence` and `decision`),
-            `embedding` (float32[256], or None), `modality`, `status`, `error`, `image_sha256` and `model_version`. For
-            one product a dict, for a data frame another one with the same index.
+            A dict for one product; for a data frame, a data frame with the same index. The columns are those of the
+            output table that depend on a product alone: `category`, `confidence`, `decision`, `top_categories` (a list
+            of `category` and `confidence`), `parent_category`, `parent_confidence`, `parent_decision`, `novelty`,
+            `attributes` (a list of `name`, `value`, `confidence` and `decision`), `embedding` (float32[256], or None),
+            `modality`, `status`, `error`, `image_sha256` and `model_version`.
         """
         if products is None:
             one = pd.DataFrame({"title": [title], "description": [description], "image": [image]}, dtype=object)
             return {str(name): column.iloc[0] for name, column in self.tag(one).items()}
         columns = [values(products[name]) if name in products else [None] * len(products) for name in COLUMNS]
         tagged = tags(self._scorer.score(*columns), self._model_version)
-        # Spark takes tuples and memory views in half the time; people expect names and arrays.
+        # Scores have tuples and memory views, which are fast for Spark. People expect names and arrays.
         changed: dict[str, list[Any]] = {
             "embedding": [None if row is None else np.asarray(row) for row in tagged["embedding"]]
         }
@@ -114,10 +114,10 @@ class Tagger:
 
 
 def remote_of(image_hosts: Sequence[str], s3: Mapping[str, Any]) -> Remote:
-    """Return how photos are fetched from allowed hosts and from S3.
+    """Return the settings of remote photos.
 
     Raises:
-        ConfigError: a name of a host, or a setting of S3, is none.
+        ConfigError: the name of a host, or a setting of S3, is invalid.
     """
     hosts = validate(Input, {"path": "", "image_hosts": tuple(image_hosts)}, "image_hosts").image_hosts
     return Remote(hosts=hosts, s3=validate(S3Settings, s3, "s3"), seconds=Limits().image_timeout)
@@ -132,7 +132,7 @@ def usual_settings(
     image_roots: Sequence[str] = (),
     remote: Remote | None = None,
 ) -> Settings:
-    """Return settings with the limits that a job has where its configuration states none.
+    """Return settings with the default limits of a job.
 
     Raises:
         ConfigError: the engine is unknown, or the bundle does not offer the precision.
@@ -151,12 +151,12 @@ def usual_settings(
 
 
 def tags(scores: pd.DataFrame, model_version: str) -> pd.DataFrame:
-    """Return the columns of `TAG`, made of the columns of `SCORE`."""
+    """Return the columns of `TAG` from the columns of `SCORE`."""
     renamed = scores.rename(columns={"model_category": "category"})
     renamed["model_version"] = pd.Series([model_version] * len(scores), dtype=object)
     return pd.DataFrame(renamed, columns=TAG.names)
 
 
 def values(column: pd.Series) -> list[Any]:
-    """Return the values of a column; a value that pandas takes for missing (NaN, NA, NaT) is None."""
+    """Return the values of a column, with None for missing values (NaN, NA, NaT)."""
     return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]

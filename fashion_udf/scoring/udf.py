@@ -1,6 +1,6 @@
-"""Scoring as one scalar-iterator pandas UDF that returns one struct, so a row is scored once and no photo is sent back.
+"""Scoring as one scalar-iterator pandas UDF. It returns one struct, so that a row is scored once.
 
-The bundle is broadcast from the driver; a Python worker builds its `Scorer` at its first batch and keeps it for all its
+The driver broadcasts the bundle. A Python worker builds its `Scorer` at its first batch and uses it for all of its
 tasks (`spark.python.worker.reuse`).
 """
 
@@ -38,16 +38,16 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-#: What Spark says of a Python worker that is gone, alone or with its executor: a container is killed whole where its
-#: memory is exceeded.
+#: Texts of Spark's errors after the death of a Python worker, or of its executor: a container that exceeds its memory
+#: is killed with all its processes.
 _WORKER_DEATHS = ("Python worker exited unexpectedly", "Python worker failed", "ExecutorLostFailure")
-#: Scorers that a worker keeps, each with an engine of some hundred MB: of a run, with the sandbox and without.
+#: Maximum of scorers in a worker, each with an engine of some hundred MB: for a run, with and without the sandbox.
 _KEPT = 2
 
-#: A column of a data frame, by name or as an expression; None where the data frame has none.
+#: A column of a data frame, by name or as an expression; None if the data frame has no such column.
 Name: TypeAlias = "str | Column | None"
 
-#: The scorers of this worker, and what ends the child of each one's sandbox; the one used last stands last.
+#: The scorers of this worker, each with a function that ends the child of its sandbox, in the order of their last use.
 _scorers: dict[tuple[object, ...], tuple[Scorer, Callable[[], None]]] = {}
 
 
@@ -62,18 +62,18 @@ def score_udf(
 ) -> Callable[..., Column]:
     """Return a UDF that yields a struct with the fields of `SCORE`.
 
-    Its columns are title, description, photo, known_sha256 and known_since.
+    Its arguments are the columns title, description, photo, known_sha256 and known_since.
 
     Args:
         bundle: the verified bundle, broadcast once.
-        settings: how to score.
-        rows_done: grows by the rows of every finished task.
-        sandboxed: decode every photo in a child process, so that one which kills or hangs the decoder costs its row
-            alone.
-        batch_timeout: seconds after which a batch is taken for hung; the worker then dumps its stack and exits. In the
-            sandbox, where each photo has its own time limit, the seconds begin anew with each photo.
-        photos: in the catalog's files; the photo is then `parquet_photos.place()`, and rows come in the files' order.
-        requests: grow by the requests for photos, by name.
+        settings: settings of scoring.
+        rows_done: a counter of the rows of finished tasks.
+        sandboxed: decode every photo in a child process, so that a photo that kills or hangs the decoder fails one row.
+        batch_timeout: seconds after which a batch counts as hung. The worker then dumps its stack and exits. In the
+            sandbox, each photo has its own time limit, and the seconds start again with each photo.
+        photos: where the photos are in the catalog's files. The photo argument is then `parquet_photos.place()`, and
+            the rows are in the order of the files.
+        requests: counters of the requests for photos, by name.
     """
     from pyspark.sql.pandas.functions import pandas_udf
 
@@ -92,7 +92,7 @@ def tag_udf(
 ) -> Callable[..., Column]:
     """Return a UDF over (title, description, photo) that yields a struct with the fields of `TAG`.
 
-    Columns that are left out count as null. The arguments are those of `score_udf`.
+    Omitted columns count as null. The arguments are those of `score_udf`.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.functions import pandas_udf
@@ -111,7 +111,7 @@ def tag_udf(
 
 
 def _scored(
-    batches: Iterator[tuple[Any, ...]],  # each column a pandas series, a photo's place a data frame
+    batches: Iterator[tuple[Any, ...]],  # each column is a pandas series; the place of a photo is a data frame
     bundle: Bundle,
     settings: Settings,
     sandboxed: bool,
@@ -122,7 +122,7 @@ def _scored(
     scorer = _scorer(bundle, settings, sandboxed, batch_timeout)
     with nullcontext() if photos is None else parquet_photos.Reader(photos) as reader:
         for titles, descriptions, photo, *known in batches:
-            # Spark 3.5 and 4.0 kill no worker that stands still; a decoder or engine that hangs must not hang a night.
+            # Spark 3.5 and 4.0 do not end a worker that hangs in a decoder or engine, so the run would hang.
             faulthandler.dump_traceback_later(batch_timeout, exit=True)
             try:
                 bytes_or_uris = values(photo) if reader is None else reader.photos(photo)
@@ -133,10 +133,10 @@ def _scored(
 
 
 def sandboxed_if_needed(score: Callable[[bool], Result]) -> Result:
-    """Return `score(False)`; if a Python worker died of a photo, `score(True)`, to decode each in a child process.
+    """Return `score(False)`. If a Python worker died, return `score(True)`, which decodes in a child process.
 
     Raises:
-        FashionError: a worker raised it on purpose.
+        FashionError: a worker raised this error on purpose.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -150,14 +150,14 @@ def sandboxed_if_needed(score: Callable[[bool], Result]) -> Result:
             if sandboxed or not worker_died(error):
                 raise
             logger.warning(
-                "a Python worker died; scoring its rows once more with each photo decoded in a child process"
+                "a Python worker died; its rows are scored again, with each photo decoded in a child process"
             )
     raise AssertionError("the second attempt returns or raises")
 
 
 @contextmanager
 def own_errors() -> Iterator[None]:
-    """Raise what a Python worker raised on purpose in place of Spark's error around it."""
+    """Replace Spark's error by the `FashionError` that a Python worker raised on purpose."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
@@ -170,13 +170,13 @@ def own_errors() -> Iterator[None]:
 
 
 def own_error(error: Exception) -> FashionError | None:
-    """Return what a Python worker raised on purpose, which Spark wraps in the text of an exception of its own."""
+    """Return the `FashionError` of a Python worker from the text of Spark's exception; None for another exception."""
     found = re.search(r"fashion_udf\.errors\.(\w+): (.+)", str(error))
     return getattr(errors, found[1])(found[2]) if found else None
 
 
 def worker_died(error: Exception) -> bool:
-    """Whether a Python worker ended without an exception: a photo killed it, or its batch hung."""
+    """Return whether a Python worker ended without an exception: a photo killed it, or its batch hung."""
     return any(sign in str(error) for sign in _WORKER_DEATHS)
 
 
@@ -193,7 +193,7 @@ def _scorer(bundle: Bundle, settings: Settings, sandboxed: bool, batch_timeout: 
             close()
         on_gpu = take_gpu(context.resources()) and settings.engine == "tensorflow"
         predict = registry.create(settings.engine, bundle, settings.precision, threads=cores)
-        sandbox = SandboxedDecoder(min(TIMEOUT, batch_timeout / 2))  # starts no child before its first photo
+        sandbox = SandboxedDecoder(min(TIMEOUT, batch_timeout / 2))  # the child starts at the first photo
         decode = _watched(sandbox.decode, batch_timeout) if sandboxed else decode_photo
         threads = photo_threads(settings, sandboxed, on_gpu)
         _scorers[key] = Scorer(bundle, settings, predict, decode, threads, cores), sandbox.close
@@ -203,9 +203,9 @@ def _scorer(bundle: Bundle, settings: Settings, sandboxed: bool, batch_timeout: 
 
 
 def _watched(decode: Decode, batch_timeout: float) -> Decode:
-    """Return `decode` with the watchdog of the batch armed anew before each photo.
+    """Return `decode` with a restart of the batch's watchdog before each photo.
 
-    The sandbox ends a photo that hangs, so 64 photos that hang take 64 times as long as one, and none is left undone.
+    The sandbox ends each photo that hangs. So a batch of 64 such photos may take 64 times the limit of one photo.
     """
 
     def decode_in_time(data: bytes, size: int, max_bytes: int, max_pixels: int) -> Decoded:
@@ -216,9 +216,9 @@ def _watched(decode: Decode, batch_timeout: float) -> Decode:
 
 
 def take_gpu(resources: Mapping[str, ResourceInformation]) -> bool:
-    """Show TensorFlow the GPU that Spark gave to the task, and no other; return whether there is one.
+    """Restrict TensorFlow to the GPU that Spark assigned to the task; return whether there is one.
 
-    TensorFlow chooses its devices once per process, so a worker that Spark reuses keeps the GPU of its first task.
+    TensorFlow chooses its devices once per process, so that a reused worker keeps the GPU of its first task.
     """
     gpu = resources.get("gpu")
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu.addresses[0] if gpu else "-1"
@@ -226,9 +226,9 @@ def take_gpu(resources: Mapping[str, ResourceInformation]) -> bool:
 
 
 def photo_threads(settings: Settings, sandboxed: bool, on_gpu: bool) -> int:
-    """Return how many threads fetch and decode photos while the engine works; 0 where that only costs time.
+    """Return the number of threads that fetch and decode photos while the engine works; 0 if threads do not help.
 
-    Photos in the row need no fetching, and an engine on the task's cores leaves none to decode on. A child process that
-    decodes in the sandbox takes one photo after the other.
+    Photos in the row need no fetching, and an engine on the CPU leaves no core for decoding. The sandbox's child
+    process decodes one photo at a time.
     """
     return settings.fetch_threads if (settings.photo == "uri" or on_gpu) and not sandboxed else 0

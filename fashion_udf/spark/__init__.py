@@ -1,1 +1,1 @@
-"""Spark itself: the session with its pinned settings, and several queries at a time."""
+"""Spark: the session with its pinned settings, memory checks, and concurrent queries."""

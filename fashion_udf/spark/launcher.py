@@ -1,7 +1,7 @@
-"""spark-submit, which starts this process: what ends it ends this process too.
+"""Follow the launcher spark-submit: a SIGTERM that ends it ends this process too.
 
-Kubernetes sends SIGTERM to the first process of a container alone, and there that is spark-submit. It shuts Spark down,
-so that whatever this process asks of Spark fails in one way or another.
+Kubernetes sends SIGTERM only to the first process of a container, which is spark-submit. spark-submit then stops Spark,
+so that this process would fail with unrelated errors.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pathlib import Path
 
 from fashion_udf.errors import Stopped
 
-_SECONDS = 0.5  # between two looks; Spark's shutdown takes about two seconds
+_SECONDS = 0.5  # between two checks; Spark's shutdown takes about two seconds
 
 
 def follow() -> None:
-    """Send this process a SIGTERM when its launcher gets one, in a thread; does nothing without a launcher."""
-    if "PYSPARK_GATEWAY_PORT" in os.environ:  # as the launcher sets it
+    """Start a thread that sends this process a SIGTERM when its launcher gets one. Without a launcher, do nothing."""
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # the launcher sets it
         threading.Thread(target=_forward, args=(os.getppid(),), name="launcher", daemon=True).start()
 
 
 @contextmanager
 def ended() -> Iterator[None]:
-    """Raise `Stopped` where the body fails because the launcher got a SIGTERM a moment ago."""
+    """Raise `Stopped` if the block fails after the launcher got a SIGTERM."""
     try:
         yield
     except Exception as error:
@@ -38,9 +38,9 @@ def ended() -> Iterator[None]:
 
 
 def got_sigterm(process: int) -> bool:
-    """Whether a process is a JVM that ends by SIGTERM: then it has a thread of that name (on Linux)."""
+    """Return whether a process is a JVM that handles a SIGTERM: on Linux it then has a thread of that name."""
     names = []
-    with contextlib.suppress(OSError):  # no /proc on this system; or a thread ends meanwhile
+    with contextlib.suppress(OSError):  # the system has no /proc, or a thread ends meanwhile
         for path in Path(f"/proc/{process}/task").glob("*/comm"):
             names.append(path.read_text(errors="replace").strip())
     return "SIGTERM handler" in names

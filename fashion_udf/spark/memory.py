@@ -1,4 +1,4 @@
-"""Spark's memory: what a run needs of it is asked for before the night, and a run that died of it says so."""
+"""Spark's memory: check before a run that it is enough, and explain errors of a run that ran out of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-#: Bytes of the heap for everything else.
+#: Bytes of the heap for everything except photos.
 BESIDES = 300_000_000
 
-#: What says that memory was the cause, of Java, of Python workers and of containers that were killed.
+#: Texts of errors that are caused by memory: of Java, of Python workers, and of killed containers.
 _CAUSES = re.compile(
     r"java\.lang\.OutOfMemoryError[^\n]*|\bMemoryError\b[^\n]*|malloc of size \d+ failed|std::bad_alloc"
     r"|[^\n]*ExecutorLostFailure[^\n]*\b(?:code(?: is)? (?:52|137)|memory limits)\b[^\n]*"
 )
-#: What says that Spark's Java process has ended, for whatever reason.
+#: Texts of errors after the end of Spark's Java process, for any reason.
 _ENDED = re.compile(
     r"Answer from Java side is empty|SparkContext was shut ?down|a stopped SparkContext"
     r"|Error while sending or receiving|Error while receiving|^ConnectionRefusedError|^ConnectionResetError"
@@ -31,12 +31,12 @@ _ENDED = re.compile(
 
 @contextmanager
 def explained(spark: SparkSession) -> Iterator[None]:
-    """Turn an error of a body that died of too little memory into one line that names memory and the setting.
+    """Replace an error of the block that is caused by memory by one line that names the setting.
 
     Raises:
-        OutOfMemoryError: in place of Spark's error.
+        OutOfMemoryError: instead of Spark's error.
     """
-    setting = _setting(spark.sparkContext)  # asked now: later there may be no Spark to ask
+    setting = _setting(spark.sparkContext)  # read now, because Spark may have ended later
     try:
         yield
     except FashionError:
@@ -54,11 +54,11 @@ def require_heap(spark: SparkSession, row_group_bytes: int, held_bytes: int) -> 
 
     Args:
         spark: the session of the run.
-        row_group_bytes: of the photos of the largest row group; 0 if nobody knows.
-        held_bytes: that Spark holds while it reads them.
+        row_group_bytes: bytes of the photos in the largest row group; 0 if unknown.
+        held_bytes: bytes in memory while Spark reads these photos.
 
     Raises:
-        EnvironmentUnsupportedError: with the heap that is needed, and the setting.
+        EnvironmentUnsupportedError: the heap is too small. The message has the needed heap and the setting.
     """
     context = spark.sparkContext
     heap, tasks = _heap(context), _tasks(context)
@@ -68,27 +68,27 @@ def require_heap(spark: SparkSession, row_group_bytes: int, held_bytes: int) -> 
         raise EnvironmentUnsupportedError(
             f"Expected a Java heap of {needed / 1e9:.1f} GB: Spark itself reads the photos of this source, {tasks} row "
             f"groups of up to {row_group_bytes / 1e6:.0f} MB at a time. Received: {heap / 1e9:.1f} GB. "
-            f"Set {_key(context)}={-(-needed // 1_000_000_000)}g, write row groups of at most {most} MB, or give the "
-            "photos in Parquet files on a file system that the workers see, or as image_uri"
+            f"Set {_key(context)}={-(-needed // 1_000_000_000)}g, write row groups of at most {most} MB, or store the "
+            "photos in Parquet files on a file system that the workers can open, or as image_uri"
         )
 
 
 def reason(error: BaseException) -> str | None:
-    """Return what an error, or one that it came from, says of memory; None if it says nothing."""
+    """Return the text about memory in an error or its causes; None if there is none."""
     texts, seen = list[str](), set[int]()
     following: BaseException | None = error
     while following is not None and id(following) not in seen:
         seen.add(id(following))
         try:
             texts.append(f"{type(following).__name__}: {following}")
-        except Exception as silent:  # Java tells the text of its errors, if there is Java
+        except Exception as silent:  # the text of a Java error needs a running JVM
             texts.append(f"{type(silent).__name__}: {silent}")
         following = following.__cause__ or following.__context__
     for text in texts:
         if found := _CAUSES.search(text):
             return found[0].strip()[:300]
     if any(_ENDED.search(text) for text in texts):
-        return "Spark's Java process ended in the middle of the run, as it does when its memory is not enough"
+        return "Spark's Java process ended during the run, most often because of too little memory"
     return None
 
 
@@ -101,25 +101,25 @@ def _key(context: SparkContext) -> str:
 
 
 def _setting(context: SparkContext) -> str:
-    """Return the advice for who has too little memory."""
+    """Return the advice about the memory setting."""
     key = _key(context)
     present = f"{key} (now {context.getConf().get(key, '1g')})"
     if _is_local(context):
         return f"Raise {present}, before Spark starts: spark-submit --driver-memory 2g"
-    return f"Raise {present}, or spark.executor.memoryOverhead, which Python workers live in"
+    return f"Raise {present}, or spark.executor.memoryOverhead, which Python workers use"
 
 
 def _heap(context: SparkContext) -> int:
-    """Return the bytes of the heap that tasks run in."""
+    """Return the bytes of the heap of the tasks."""
     java = context._jvm
-    assert java is not None  # a classic session has one
+    assert java is not None  # a classic session has a JVM
     if _is_local(context):
         return int(java.java.lang.Runtime.getRuntime().maxMemory())
     return int(context._jsc.sc().conf().getSizeAsBytes("spark.executor.memory", "1g"))
 
 
 def _tasks(context: SparkContext) -> int:
-    """Return how many tasks run in one heap at a time."""
+    """Return the number of tasks that share a heap."""
     conf = context.getConf()
     cores = context.defaultParallelism if _is_local(context) else int(conf.get("spark.executor.cores", "1"))
     return max(1, cores // int(conf.get("spark.task.cpus", "1")))

@@ -1,4 +1,4 @@
-"""Several Spark queries at a time: a query of few rows leaves cores idle, as do its planning and committing."""
+"""Run several Spark queries at a time: a small query, its planning and its commit leave cores idle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-#: Seconds between two calls that cancel what still runs: a query has several jobs, and only those begun are cancelled.
+#: Seconds between two cancellations: a query has several jobs, and a cancellation only ends those that have started.
 _CANCEL_SECONDS = 1.0
 
 
@@ -19,15 +19,15 @@ def run_concurrently(context: SparkContext, name: str, queries: Iterable[Callabl
     """Return the results of the queries, in their order. After an error or a signal, running queries are cancelled.
 
     Args:
-        context: where the queries run.
-        name: of the queries on Spark's pages.
-        queries: started in this order.
-        at_most: queries that run at a time.
+        context: the Spark context.
+        name: name of the queries in Spark's UI.
+        queries: the queries, which start in this order.
+        at_most: maximum of queries at a time.
 
     Raises:
-        Exception: of the query that failed first, at once: no other query is waited for before the rest is cancelled.
+        Exception: the exception of the query that failed first. The other queries are cancelled immediately.
     """
-    group = str(uuid.uuid4())  # only these queries are cancelled, no others of the session
+    group = str(uuid.uuid4())  # the group limits the cancellation to these queries
 
     def grouped(query: Callable[[], Any]) -> Any:
         context.setJobGroup(group, name)
@@ -51,10 +51,10 @@ def run_concurrently(context: SparkContext, name: str, queries: Iterable[Callabl
 
 
 def _cancel(context: SparkContext, group: str, futures: Sequence[Future[Any]]) -> None:
-    """Cancel the jobs of a group until none of its queries goes on.
+    """Cancel the jobs of a group until all of its queries have ended.
 
-    Once is not enough: a query that is being planned starts its job after the cancellation. Spark itself may be gone
-    already, and the error that led here says why.
+    The cancellation is repeated, because a query that is being planned starts its job afterwards. If Spark has already
+    ended, the original error tells why.
     """
     while True:
         with contextlib.suppress(Exception):

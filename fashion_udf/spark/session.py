@@ -1,4 +1,4 @@
-"""The Spark session of a run, with the settings pinned that a result depends on."""
+"""The Spark session of a run. It pins the settings that a result depends on."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import DataFrame, SparkSession
 
-#: Session settings a result depends on; pinned so that a cluster's defaults cannot change what is published.
+#: Session settings that a result depends on. They are pinned, so that a cluster's defaults cannot change the table.
 PINNED = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.compression.codec": "zstd",
-    # A damaged source file must fail the run: with `true` Spark silently returns the part it could read.
+    # A damaged source file must fail the run. With `true`, Spark silently returns only the readable part.
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
-    # "007" in a partition directory's name would become the number 7.
+    # With inference, "007" in the name of a partition's directory would become the number 7.
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 
-#: Core settings, fixed when the context starts.
+#: Core settings, which are fixed when the context starts.
 STARTED_WITH = {
-    # The engine is built once per Python worker and kept for all of its tasks.
+    # A Python worker builds the engine once and uses it for all of its tasks.
     "spark.python.worker.reuse": "true",
-    # Version 2 publishes a task's files at task commit, so a task that dies while committing leaves part of them.
+    # With version 2, a task that dies during its commit leaves a part of its files.
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "1",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-    "spark.ui.showConsoleProgress": "false",  # the job prints its own progress, in rows
+    "spark.ui.showConsoleProgress": "false",  # the job shows its own progress in rows
 }
 
 
@@ -49,8 +49,8 @@ def start(app_name: str, store: S3Settings | None = None) -> SparkSession:
     """Create, or join, a classic Spark session with the pinned settings.
 
     Args:
-        app_name: shown by Spark.
-        store: where S3 is; None: for a command that has no configuration.
+        app_name: name of the application in Spark.
+        store: the settings of S3; None for a command without a configuration.
 
     Raises:
         EnvironmentUnsupportedError: pyspark is not installed, or `require_usable` refuses the session.
@@ -63,19 +63,20 @@ def start(app_name: str, store: S3Settings | None = None) -> SparkSession:
             f"Expected pyspark: run the job with spark-submit, or install 'fashion-udf[spark]'. Received: {error}"
         ) from error
     launcher.follow()
-    SparkContext._ensure_initialized()  # without Java a `SparkConf` knows nothing of what spark-submit was given
+    SparkContext._ensure_initialized()  # a `SparkConf` knows the arguments of spark-submit only with a JVM
     conf = SparkConf()
     if not conf.contains("spark.pyspark.python"):
-        # Spark starts workers with the `python3` of PATH, which may lack this library.
+        # By default Spark starts workers with the `python3` of PATH, which may lack this library.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
     hadoop = hadoop_settings(conf, store or S3Settings())
     settings = {**STARTED_WITH, **PINNED, **{f"spark.hadoop.{key}": value for key, value in hadoop.items()}}
     if not conf.contains("spark.log.level"):
-        # Spark's INFO is hundreds of lines: nobody would see the progress between them.
+        # At INFO, Spark logs hundreds of lines, which would hide the progress.
         settings["spark.log.level"] = "WARN"
     if tasks_share_the_driver(conf.get("spark.master") or "local"):
-        # Where the driver is the executor, Spark ends it at once when a task runs out of memory: nobody would tell why.
+        # Spark ends an executor when a task runs out of memory. If the driver is the executor, no message would explain
+        # it.
         settings["spark.executor.killOnFatalError.depth"] = "0"
     for key, value in settings.items():
         builder = builder.config(key, value)
@@ -85,17 +86,17 @@ def start(app_name: str, store: S3Settings | None = None) -> SparkSession:
 
 
 def hadoop_settings(conf: SparkConf, store: S3Settings) -> dict[str, str]:
-    """Return what Hadoop must know of S3, by key.
+    """Return Hadoop's settings for S3, by key.
 
-    A session has them for as long as `settings` sets them; one that `start` makes has them from the beginning. Where to
-    find credentials, and what `s3:` is, stays what the cluster says, if it says it.
+    A session of `start` has these settings from its start, another session while `settings` sets them. The cluster's
+    own settings for credentials and for `s3:` take precedence.
     """
     from pyspark import SparkContext
 
     hadoop = SparkContext._jvm.org.apache.hadoop  # type: ignore[union-attr]
     cluster = hadoop.conf.Configuration()
     found = s3.hadoop_settings(store, hadoop.util.VersionInfo.getVersion())
-    # Paths in catalogs begin with s3:, and Hadoop itself knows s3a: alone.
+    # Paths in catalogs start with s3:, and Hadoop only knows s3a:.
     found["fs.s3.impl"] = "org.apache.hadoop.fs.s3a.S3AFileSystem"
     for key in (s3.PROVIDERS, "fs.s3.impl"):
         sources = set(cluster.getPropertySources(key) or ())
@@ -108,8 +109,8 @@ def require_usable(spark: SparkSession) -> None:
     """Refuse a session that this project cannot work in.
 
     Raises:
-        EnvironmentUnsupportedError: its Spark is not 3.5 or 4.x, it is a Spark Connect one, its workers run another
-            Python, or its committer can leave part of a failed task's files.
+        EnvironmentUnsupportedError: the version of Spark is not 3.5 or 4.x, the session is one of Spark Connect, its
+            workers run another Python, or its committer can leave a part of a failed task's files.
     """
     require_supported_spark(spark.version)
     if not hasattr(spark, "_jsparkSession"):
@@ -120,13 +121,13 @@ def require_usable(spark: SparkSession) -> None:
     committer = spark.sparkContext.getConf().get("spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version", "1")
     if committer != "1":
         raise EnvironmentUnsupportedError(
-            "Expected spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version=1 (version 2 can leave part of a "
-            f"failed task's files behind). Received: {committer}"
+            "Expected spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version=1 (version 2 can leave a part of a "
+            f"failed task's files). Received: {committer}"
         )
 
 
 def _require_own_python(context: SparkContext) -> None:
-    """Refuse a local session whose workers run the `python3` of PATH where that is another one than the driver's."""
+    """Refuse a local session whose workers run another Python than the driver."""
     if not str(context.master).startswith("local") or context.pythonExec != "python3":
         return
     found = shutil.which("python3")
@@ -137,25 +138,25 @@ def _require_own_python(context: SparkContext) -> None:
         )
 
 
-#: Frames that `cached` keeps while `uncached_after` runs.
+#: Frames that `cached` has cached while `uncached_after` runs.
 _cached: ContextVar[list[DataFrame] | None] = ContextVar("cached", default=None)
 
 
 def cached(frame: DataFrame) -> DataFrame:
-    """Cache a frame, until the end of the `uncached_after` that this runs in."""
+    """Cache a frame until the end of the surrounding `uncached_after`."""
     if (frames := _cached.get()) is not None:
         frames.append(frame)
     return frame.persist()
 
 
 def tasks_share_the_driver(master: str) -> bool:
-    """Whether tasks run in the driver's own Java process: `local` and `local[...]`, not `local-cluster[...]`."""
+    """Return whether tasks run in the driver's Java process: `local` and `local[...]`, not `local-cluster[...]`."""
     return re.match(r"local(\[|$)", master) is not None
 
 
 @contextmanager
 def uncached_after() -> Iterator[None]:
-    """Unpersist what was `cached` in the body: a session that lives on must not fill with the rows of each run."""
+    """Unpersist the frames that were `cached` in the block, so that a long-lived session does not fill with rows."""
     frames: list[DataFrame] = []
     token = _cached.set(frames)
     try:
@@ -163,22 +164,22 @@ def uncached_after() -> Iterator[None]:
     finally:
         _cached.reset(token)
         for frame in frames:
-            with suppress(Exception):  # Spark has ended: an error of the body says why
+            with suppress(Exception):  # if Spark has ended, an error of the block tells why
                 frame.unpersist()
 
 
 @contextmanager
 def settings(spark: SparkSession, values: Mapping[str, str | int]) -> Iterator[None]:
-    """Set session settings while the body runs, and restore the old ones."""
+    """Set session settings while the block runs, and restore the old ones."""
     before = {key: spark.conf.get(key, None) for key in values}
     try:
         for key, value in values.items():
             spark.conf.set(key, value)
         yield
     except Stopped:
-        raise  # the process ends, and this thread may have left a call whose answer it would have to wait for
+        raise  # the process ends; restoring settings could wait for the answer of an interrupted call
     except BaseException:
-        with suppress(Exception):  # Spark may have ended: the error of the body says why
+        with suppress(Exception):  # if Spark has ended, the error of the block tells why
             _restore(spark, before)
         raise
     _restore(spark, before)
@@ -193,7 +194,7 @@ def _restore(spark: SparkSession, before: Mapping[str, str | None]) -> None:
 
 
 def require_supported_spark(version: str) -> None:
-    """Refuse Spark versions this project is not tested with.
+    """Refuse versions of Spark that this project is not tested with.
 
     Raises:
         EnvironmentUnsupportedError: `version` is not 3.5.x or 4.x.

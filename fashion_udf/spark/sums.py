@@ -1,4 +1,4 @@
-"""Sums by name that tasks add to and the driver reads, such as the requests of a run."""
+"""Sums by name, such as the requests of a run: tasks add to them, and the driver reads them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
 
 
 class _Sums:
-    """How Spark adds what tasks have: an `AccumulatorParam`, which is not imported where nothing needs Spark."""
+    """An `AccumulatorParam` that adds dicts. It does not inherit from Spark's class, so that no import is needed."""
 
     def zero(self, _: dict[str, int]) -> dict[str, int]:
-        """Return what a task begins with."""
+        """Return the initial value of a task."""
         return {}
 
     def addInPlace(self, first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
-        """Return the sums of both."""
+        """Return the sums of both dicts."""
         return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
 
 
 def sums(context: SparkContext) -> Accumulator[dict[str, int]]:
-    """Return sums that are empty; a task adds a dict of numbers to them.
+    """Return empty sums, to which a task adds a dict of numbers.
 
-    A task that Spark repeats adds again: what it did was done twice.
+    A repeated task adds again, because its requests were made again.
     """
     return context.accumulator({}, _Sums())  # type: ignore[arg-type]

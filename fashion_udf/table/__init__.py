@@ -1,1 +1,1 @@
-"""The tags table: snapshots, the log of commits that makes them count, and what looks after both."""
+"""The tags table: its snapshots, the log of commits that publishes them, and their maintenance."""

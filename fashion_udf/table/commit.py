@@ -1,7 +1,7 @@
-"""One commit of the snapshot log: the record, and its exact JSON.
+"""A commit of the snapshot log: the record, and its exact JSON.
 
-A log file is read as if a stranger had written it: size, digest, every name, number and type are checked, and the file
-must be byte for byte what `Commit.to_json` writes, so nothing in it can be read in two ways.
+A log file is untrusted input: size, digest, and every name, number and type are checked. The file must equal what
+`Commit.to_json` writes, byte for byte, so that it cannot be read in two ways.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from fashion_udf.errors import SnapshotError
 
 FORMAT = 1
 
-#: Bytes in one log file: room for 40,000 data files, and a bound on what a damaged log can make a reader load.
+#: Maximum of bytes in a log file: enough for 40,000 data files, and a limit for readers of a damaged log.
 MAX_COMMIT_BYTES = 8 * 1024 * 1024
 
-_ID = r"[A-Za-z0-9][A-Za-z0-9-]{0,79}"  # becomes a directory and a file name: no dots, separators or glob characters
+_ID = r"[A-Za-z0-9][A-Za-z0-9-]{0,79}"  # a directory and file name: no dots, separators or glob characters
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z"
 _VERSION = r"[A-Za-z0-9._:@+-]{1,200}"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.parquet"
 _SHA256 = r"[0-9a-f]{64}"
-_MAX_COUNT = 2**63 - 1  # what a Parquet row count and a file size can hold
+_MAX_COUNT = 2**63 - 1  # the maximum of a Parquet row count and of a file size
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class DataFile:
 
 @dataclass(frozen=True)
 class MadeFrom:
-    """What a table of similar products was made from.
+    """The inputs of a table of similar products.
 
     Attributes:
         tags: number of the commit of tags.
-        settings: hex sha256 of the settings; lists made with others are not brought up to date, but made anew.
+        settings: hex sha256 of the settings. Lists with other settings are not updated but computed again.
     """
 
     tags: int
@@ -54,17 +54,17 @@ class MadeFrom:
 
 @dataclass(frozen=True)
 class Commit:
-    """A numbered entry of the log; the highest number is the current snapshot.
+    """A numbered entry of the log. The highest number is the current snapshot.
 
     Attributes:
         number: 1 for the first commit, then one more each time.
-        snapshot_id: names the directory under `tags/data` and the files in it; a rollback names an older snapshot.
-        parent: number of the commit before; None for the first.
-        time: ISO 8601 in UTC, for people; order comes from `number` alone.
-        run_id: the run that made the commit; by this id a run recognises its own commit.
-        model_version: of the bundle that scored the snapshot.
-        files: every data file, in order of name.
-        made_from: of similar products; None for tags.
+        snapshot_id: name of the snapshot's directory under `tags/data`. A rollback names an older snapshot.
+        parent: number of the previous commit; None for the first.
+        time: ISO 8601 in UTC, for people. The order depends on `number` only.
+        run_id: id of the run that made the commit. A run recognises its own commit by this id.
+        model_version: version of the bundle that scored the snapshot.
+        files: all data files, in the order of their names.
+        made_from: the inputs of a table of similar products; None for tags.
     """
 
     number: int
@@ -78,12 +78,12 @@ class Commit:
 
     @property
     def is_rollback(self) -> bool:
-        """Whether the commit names an older snapshot: a run that publishes names the snapshot after itself."""
+        """Whether the commit names an older snapshot: a run that publishes gives the snapshot its own id."""
         return self.snapshot_id != self.run_id
 
     @property
     def rows(self) -> int:
-        """Rows in the snapshot."""
+        """Number of rows in the snapshot."""
         return sum(file.rows for file in self.files)
 
     @property
@@ -97,7 +97,7 @@ class Commit:
         return hashlib.sha256(_canonical(self._fields())).hexdigest()
 
     def to_json(self) -> bytes:
-        """The log file: canonical JSON (sorted keys, no spaces, ASCII) and a newline.
+        """Return the log file: canonical JSON (sorted keys, no spaces, ASCII) and a newline.
 
         Raises:
             SnapshotError: `parse` would refuse the record.
@@ -108,19 +108,19 @@ class Commit:
         if len(data) > MAX_COMMIT_BYTES:
             raise SnapshotError(
                 f"Expected a commit of at most {MAX_COMMIT_BYTES} bytes. Received: {len(data)} bytes for "
-                f"{len(self.files)} data files: write fewer, larger files"
+                f"{len(self.files)} data files. Write fewer, larger files"
             )
         return data
 
     def _fields(self) -> dict[str, Any]:
         fields = {"format": FORMAT, **asdict(self)}
-        if self.made_from is None:  # a commit of tags is written as release 0.1 wrote it
+        if self.made_from is None:  # a commit of tags has the format of release 0.1
             del fields["made_from"]
         return fields
 
 
 def parse(data: bytes, source: str) -> Commit:
-    """Read a log file; `source` names it in errors.
+    """Parse a log file. Errors name it by `source`.
 
     Raises:
         SnapshotError: `data` is not exactly what `Commit.to_json` writes.
@@ -137,7 +137,7 @@ def parse(data: bytes, source: str) -> Commit:
 
 
 def require_id(name: str, value: object) -> None:
-    """Refuse a run or snapshot id that could not safely become a file name.
+    """Refuse a run or snapshot id that is no safe file name.
 
     Raises:
         SnapshotError: `value` is not 1 to 80 letters, digits and hyphens.
@@ -147,16 +147,16 @@ def require_id(name: str, value: object) -> None:
 
 
 def utc_now() -> str:
-    """The time of a commit made now, in whole seconds."""
+    """Return the current time for a commit, in whole seconds."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def file_problems(files: Sequence[DataFile]) -> Iterator[str]:
-    """Broken rules of a list of data files: plain names in order, each once, and counts that can be."""
+    """Yield the problems of a list of data files: names must be plain, sorted and unique, and counts possible."""
     before = ""
     for file in files:
         if not _matches(_NAME, file.name) or file.name <= before:
-            yield f"data file name {str(file.name)[:100]!r} (expected a plain name that is greater than {before!r})"
+            yield f"data file name {str(file.name)[:100]!r} (expected a plain name after {before!r})"
             return
         before = file.name
         if not (_is_count(file.size) and _is_count(file.rows) and _matches(_SHA256, file.sha256)):
@@ -178,12 +178,12 @@ def _parse(data: bytes) -> tuple[Commit, str | None]:
     if not problem and digest != commit.digest:
         problem = f"digest {str(digest)[:64]!r} (the content's is {commit.digest})"
     if not problem and data != commit.to_json():
-        problem = "another spelling of the JSON than the one this library writes"
+        problem = "JSON in another form than this library writes"
     return commit, problem
 
 
 def _problems(commit: Commit) -> Iterator[str]:
-    """Broken rules, of those that writers and readers share; each rule may rely on the rules before it."""
+    """Yield the problems of a commit, for writers and readers. A rule may rely on the rules before it."""
     if not (_is_count(commit.number) and 1 <= commit.number <= 99_999_999):
         yield f"number {commit.number!r} (expected 1 to 99999999)"
     before = None if commit.number == 1 else commit.number - 1
@@ -197,7 +197,7 @@ def _problems(commit: Commit) -> Iterator[str]:
     ):
         if not _matches(pattern, text):
             yield f"{name} {str(text)[:100]!r}"
-    datetime.fromisoformat(commit.time)  # ValueError for the 31st of February
+    datetime.fromisoformat(commit.time)  # raises ValueError for the 31st of February
     if (source := commit.made_from) is not None:
         if not (_is_count(source.tags) and source.tags >= 1 and _matches(_SHA256, source.settings)):
             yield f"made_from {str(source)[:200]}"
@@ -213,4 +213,4 @@ def _matches(pattern: str, value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value <= _MAX_COUNT  # a bool is an int too
+    return type(value) is int and 0 <= value <= _MAX_COUNT  # `isinstance` would accept a bool

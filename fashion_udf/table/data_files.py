@@ -1,7 +1,7 @@
-"""The Parquet files of a snapshot or of a chunk: found where Spark wrote them, described, and compared with a commit.
+"""The Parquet files of a snapshot or of a chunk: list them, describe them, and compare them with a commit.
 
-Spark writes straight into the directory. What it leaves there beside its files (`_temporary`, `.crc`) is no data file,
-and of the data files those count that a commit or a manifest names.
+Spark writes directly into the directory. Its other files there (`_temporary`, `.crc`) are no data files. Only data
+files that a commit or a manifest names belong to the table.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fashion_udf.table.store import StoredFile
 from fashion_udf.table.stores import open_store
 
 _BLOCK = 1 << 20  # bytes read at a time
-#: What opening a link or a directory, or reading a part of a path that is a file, ends in.
+#: Errors of opening a link or a directory, or a path below a file.
 _NOT_PLAIN = (errno.ELOOP, errno.EINVAL, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
 def listed(place: Location) -> dict[str, StoredFile]:
-    """The data files of a directory by name, as the store lists them."""
+    """Return the data files of a directory by name, as the store lists them."""
     found = inside(place)
     return {
         name: file for name, file in found.items() if name.endswith(".parquet") and name[0] != "." and "/" not in name
@@ -34,11 +34,11 @@ def listed(place: Location) -> dict[str, StoredFile]:
 
 
 def describe(name: str, file: BinaryIO) -> DataFile:
-    """Read a data file whole, and return its facts under its plain name.
+    """Read a data file completely, and return its facts.
 
     Raises:
-        SnapshotError: it is no Parquet file.
-        OSError: it cannot be read.
+        SnapshotError: the file is no Parquet file.
+        OSError: the file cannot be read.
     """
     size, sha256 = _digest(file)
     return DataFile(name, size, _rows(name, file), sha256)
@@ -54,10 +54,10 @@ def described(place: Location) -> tuple[DataFile, ...]:
 
 
 def require_listed(output: str, commit: Commit, table: str = TAGS) -> None:
-    """Compare the names and sizes of a snapshot's files with its commit; no file is opened.
+    """Compare the names and sizes of a snapshot's files with its commit, without opening a file.
 
     Raises:
-        SnapshotError: files are missing or extra, or have another size; names each.
+        SnapshotError: files are missing, unexpected, or of another size. The message names each.
     """
     place = snapshot_dir(output, commit.snapshot_id, table)
     try:
@@ -75,10 +75,11 @@ def require_listed(output: str, commit: Commit, table: str = TAGS) -> None:
 
 
 def verify(output: str, commit: Commit, table: str = TAGS) -> None:
-    """Read a snapshot's data files back and compare them with its commit.
+    """Read a snapshot's data files and compare them with its commit.
 
     Raises:
-        SnapshotError: files are missing, extra, not plain files, or differ in size, sha256 or row count; names each.
+        SnapshotError: files are missing, unexpected, not plain files, or differ in size, sha256 or row count. The
+            message names each.
     """
     place = snapshot_dir(output, commit.snapshot_id, table)
     try:
@@ -95,7 +96,7 @@ def verify(output: str, commit: Commit, table: str = TAGS) -> None:
 
 
 def opened(output: str, commit: Commit, table: str = TAGS) -> Iterator[tuple[str, BinaryIO]]:
-    """Open a snapshot's data files, one after the other, each with its place; whoever takes one closes it.
+    """Open a snapshot's data files one after the other, and yield each with its place. The caller closes the files.
 
     Raises:
         SnapshotError: a file cannot be opened.
@@ -110,7 +111,7 @@ def opened(output: str, commit: Commit, table: str = TAGS) -> Iterator[tuple[str
 
 
 def inside(place: Location) -> dict[str, StoredFile]:
-    """What is below a directory by relative name, but what no reader looks at: a task may end after its job has."""
+    """Return the files below a directory by relative name, without Spark's temporary files."""
     prefix = f"{place.key}/"
     named = {file.key.removeprefix(prefix): file for file in place.store.list_files(place.key)}
     return {name: file for name, file in named.items() if name and not name.endswith("/") and name[0] != "_"}

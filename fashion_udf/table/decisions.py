@@ -1,10 +1,10 @@
-"""People's decisions of the review: create-only files in `<output>/overrides/`, the newest of each product counts.
+"""People's decisions from the review: create-only files in `<output>/overrides/`. The newest of each product counts.
 
-    overrides/<time>-<id>.json      what one reviewer decided at one time
-    overrides/part-<time>-<id>.json many of these in one file, by the nightly run; it names the files that it holds
+    overrides/<time>-<id>.json      decisions of one reviewer at one time
+    overrides/part-<time>-<id>.json many of these files, joined by the nightly run, with their names
 
-Nothing is ever written over. Readers skip a file that a part names, so it does not matter when it is removed, nor
-whether two runs made parts of the same files at once: a decision that is read twice is one.
+No file is ever overwritten. Readers skip a file that a part names, so that the time of its removal does not matter. Two
+runs may join the same files at the same time, because reading a decision twice has no effect.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from fashion_udf.table.stores import open_store
 logger = logging.getLogger(__name__)
 
 _FOLDER, _PART = "overrides", "part-"
-#: Decisions of a part: a file that is read in a moment. Parts with fewer are joined with what came since.
+#: Number of decisions from which a part is complete. A smaller part is joined with newer files.
 PART_DECISIONS = 20_000
 _MAX_BYTES = 256_000_000
-#: How often a listing is read again because files went into a part meanwhile.
+#: Maximum of listings that are read because files were joined meanwhile.
 _TRIES = 5
 
 
@@ -35,13 +35,13 @@ class Decided(BaseModel):
     """A person's decision on a product.
 
     Attributes:
-        product_id: of the product.
-        category: the person's; None: the decisions before are withdrawn.
+        product_id: id of the product.
+        category: the person's category. None withdraws the earlier decisions.
         before: the category that was published.
-        model_category: what the model says.
-        model_version: of the model that said so.
+        model_category: the model's category.
+        model_version: version of the model.
         by: name of the person.
-        at: when, in UTC with microseconds.
+        at: time of the decision, in UTC with microseconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,18 +59,16 @@ class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     decisions: tuple[Decided, ...]
-    holds: tuple[str, ...] = ()  # names of the files whose decisions these are
+    holds: tuple[str, ...] = ()  # names of the files that were joined
 
 
 @dataclass
 class Decisions:
-    """The decisions of an output, read as they come: files that were read are not read again."""
+    """The decisions of an output. Each file is read once."""
 
     store: Store
     _files: dict[str, _File] = field(default_factory=dict)
-    _last: tuple[list[str], list[Decided]] = field(
-        default_factory=lambda: ([], [])
-    )  # names of files, and what they hold
+    _last: tuple[list[str], list[Decided]] = field(default_factory=lambda: ([], []))  # content by file name
 
     def read(self) -> list[Decided]:
         """Return all decisions, oldest first.
@@ -88,9 +86,9 @@ class Decisions:
                         self._files[name] = self._file(name)
                 break
             except FileNotFoundError:
-                continue  # it went into a part since it was listed
+                continue  # the file was joined since it was listed
         else:
-            raise SnapshotError(f"Expected to read {_FOLDER}/. Received: files that vanish again and again")
+            raise SnapshotError(f"Expected to read {_FOLDER}/. Received: files that disappear again and again")
         self._files = {name: self._files[name] for name in names}
         held = {name for file in self._files.values() for name in file.holds}
         found = {decided for name, file in self._files.items() if name not in held for decided in file.decisions}
@@ -98,14 +96,14 @@ class Decisions:
         return self._last[1]
 
     def newest(self) -> dict[str, Decided]:
-        """Return the newest decision of each product; one without a category withdraws what was decided before."""
+        """Return the newest decision of each product. A decision without a category withdraws the earlier ones."""
         return {decided.product_id: decided for decided in self.read()}
 
     def add(self, decided: Sequence[Decided]) -> str:
-        """Keep decisions in a new file, and return its name.
+        """Write decisions to a new file, and return its name.
 
         Raises:
-            OSError: the store failed; the decisions may be kept all the same.
+            OSError: the store failed. The file may have been written nevertheless.
         """
         name = _new_name()
         while not self.store.create(f"{_FOLDER}/{name}", _bytes(_File(decisions=tuple(decided)))):
@@ -114,11 +112,11 @@ class Decisions:
         return name
 
     def compact(self) -> int:
-        """Join small files in parts, and remove them; returns how many files were joined.
+        """Join small files into parts, remove them, and return the number of joined files.
 
         Raises:
             SnapshotError: a file is damaged, or cannot be read.
-            OSError: the store failed; nothing is lost.
+            OSError: the store failed. No decision is lost.
         """
         self.read()
         held = {name for file in self._files.values() for name in file.holds}
@@ -129,7 +127,7 @@ class Decisions:
             decided = sorted({one for name in small for one in self._files[name].decisions}, key=_age)
             part = _File(decisions=tuple(decided), holds=tuple(small))
             if not self.store.create(f"{_FOLDER}/{_PART}{_new_name()}", _bytes(part)):
-                return 0  # the next night does
+                return 0  # the next night joins them
             held |= {*small}
         for name in held & self._files.keys():
             self.store.delete(f"{_FOLDER}/{name}")
@@ -145,32 +143,32 @@ class Decisions:
             raise
         except (OSError, ValidationError) as error:
             raise SnapshotError(
-                f"Expected decisions of people in {_FOLDER}/{name}. Received: {type(error).__name__}; "
-                "remove the file if what it held is lost"
+                f"Expected decisions of people in {_FOLDER}/{name}. Received: {type(error).__name__}. "
+                "Remove the file if it cannot be restored"
             ) from error
 
 
 def compact(output: str) -> None:
-    """Join the files of an output; a failure is a warning, as the next night does it."""
+    """Join the files of an output. A failure is only a warning, because the next night tries again."""
     try:
         Decisions(open_store(output)).compact()
     except (OSError, SnapshotError) as error:
-        logger.warning("the files of %s/ were not joined: %s; the next run does", _FOLDER, error)
+        logger.warning("the files of %s/ were not joined: %s. The next run tries again", _FOLDER, error)
 
 
 def categories(decided: Iterable[Decided]) -> dict[str, str]:
-    """Return the category of each product, the newest decision's; withdrawn ones are left out."""
+    """Return the category of each product by its newest decision, without withdrawn decisions."""
     newest = {one.product_id: one.category for one in sorted(decided, key=_age)}
     return {product_id: category for product_id, category in newest.items() if category}
 
 
 def now() -> datetime:
-    """The time in UTC."""
+    """Return the time in UTC."""
     return datetime.now(UTC)
 
 
 def _age(decided: Decided) -> tuple[datetime, str, str, str]:
-    # Clocks of two machines may agree to the microsecond: then the order is at least the same for every reader.
+    # Two decisions may have the same time. The other fields then give every reader the same order.
     return decided.at, decided.product_id, decided.by, decided.category or ""
 
 

@@ -1,13 +1,13 @@
-"""The table as a Delta table at `tags/data/`: a second log of the same data files, written from ours.
+"""The table as a Delta table at `tags/data/`: a Delta log of the same data files, derived from our log.
 
-Our log decides what is published. This one is derived from it, and can be made anew from it at any time. One commit of
-ours is one commit there, and its metadata has our number (`commit`) and the id of the snapshot (`snapshot_id`), because
-Delta's own version numbers are others: they begin at 0, with the commit that was the newest when the log was made.
+Our log decides what is published. The Delta log can be made from it at any time. Each of our commits is one Delta
+commit, whose metadata holds our number (`commit`) and the id of the snapshot (`snapshot_id`). Delta's version numbers
+differ: version 0 is the commit that was the newest when the Delta log was made.
 
-Two processes never write the same version: the one that is second fails (`max_commit_retries=0`) and looks again. Our
-log is read after theirs. So whoever wins writes a commit that is at least as new as the one before it.
+Two processes never write the same version: the second one fails (`max_commit_retries=0`) and reads both logs again. Our
+log is read after the Delta log, so that the process that succeeds never writes an older commit than the previous one.
 
-deltalake must not be used after a fork; all of this runs on the driver.
+deltalake must not be used after a fork, so all of this runs on the driver.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The name of the log; whoever reads the table as Delta names the directory above it.
+#: The name of the log. Readers of the Delta table use the path of the directory above it.
 LOG = "_delta_log"
 _DATA = f"{paths.TAGS}/data"
-#: So that no VACUUM of a reader removes files of our older snapshots. `expire` alone removes them.
+#: Prevents a reader's VACUUM from removing files of older snapshots. Only `expire` removes these.
 CONFIGURATION = {"delta.deletedFileRetentionDuration": "interval 36500 days"}
 #: A reader reads the last checkpoint, and at most this many commits after it.
 COMMITS_PER_CHECKPOINT = 10
-#: Times to look again after another process has written first.
+#: Maximum of attempts if other processes write first.
 ATTEMPTS = 20
 
 
 def exists(output: str) -> bool:
-    """Whether the table has a Delta log. Once made, the log follows every commit, whatever the configuration says."""
+    """Return whether the table has a Delta log. An existing log follows every commit, whatever the configuration is."""
     names = open_store(output).list_names(f"{_DATA}/{LOG}")
-    return any(name[:20].isdigit() for name in names)  # not what a process that died left of its first commit
+    return any(name[:20].isdigit() for name in names)  # a killed process may leave other files
 
 
 def require_package() -> None:
-    """Refuse to go on without the package.
+    """Check that deltalake is installed.
 
     Raises:
         EnvironmentUnsupportedError: deltalake is not installed.
@@ -66,7 +66,7 @@ def require_package() -> None:
 
 
 def require_usable(output: str) -> None:
-    """Refuse a Delta log that could never be written.
+    """Check that a Delta log can be written.
 
     Raises:
         ConfigError: the output is neither on local files nor on S3.
@@ -75,12 +75,12 @@ def require_usable(output: str) -> None:
     require_package()
     if not is_local(output) and scheme(output) not in ("s3", "s3a"):
         raise ConfigError(
-            f"Expected an output.path on local files or on S3, as publish.delta is true. Received: {output}"
+            f"Expected an output.path on local files or on S3, because publish.delta is true. Received: {output}"
         )
 
 
 def reconcile(output: str) -> None:
-    """Make the Delta log, if there is none, and write to it what it lacks of ours.
+    """Write the commits that the Delta log lacks, and create the log if there is none.
 
     Args:
         output: root of the output.
@@ -88,7 +88,7 @@ def reconcile(output: str) -> None:
     Raises:
         EnvironmentUnsupportedError: deltalake is not installed.
         InputError: nothing was published.
-        SnapshotError: our log is damaged, theirs is, or others wrote to theirs all the time.
+        SnapshotError: our log or the Delta log is damaged, or other processes wrote first at every attempt.
     """
     require_package()
     from deltalake.exceptions import DeltaError
@@ -100,7 +100,7 @@ def reconcile(output: str) -> None:
                 table, written = _write(output, table, commit), commit
             if commit is None:
                 return
-            problem: Exception = SnapshotError(f"other files than those of commit {commit.number}, just written")
+            problem: Exception = SnapshotError(f"other files than those of commit {commit.number}")
         except DeltaError as error:
             problem = error
             time.sleep(0.01 * attempt)
@@ -110,11 +110,11 @@ def reconcile(output: str) -> None:
 
 
 def readable(output: str, since: float) -> set[str]:
-    """Ids of the snapshots that a reader of the Delta table may have open.
+    """Return the ids of the snapshots that a reader of the Delta table may have open.
 
     Args:
         output: root of the output.
-        since: seconds since the epoch; a snapshot that a Delta commit after this time replaced is one of them.
+        since: seconds since the epoch. Snapshots that were current in the Delta log after this time are included.
 
     Raises:
         EnvironmentUnsupportedError: deltalake is not installed.
@@ -125,7 +125,7 @@ def readable(output: str, since: float) -> set[str]:
     require_package()
     found, replaced = set(), math.inf
     for version in _history(output, _open(output)):
-        # A commit without an id is somebody else's: its files may be those of our commit before it.
+        # A commit without an id comes from another program. Its files may be those of our previous commit.
         if "snapshot_id" in version:
             if replaced > since:
                 found.add(str(version["snapshot_id"]))
@@ -149,7 +149,7 @@ def _open(output: str) -> DeltaTable | None:
 
 
 def _history(output: str, table: DeltaTable | None) -> list[dict[str, Any]]:
-    """Return what each version says of itself, newest first."""
+    """Return the metadata of each version, newest first."""
     from deltalake.exceptions import DeltaError
 
     try:
@@ -159,7 +159,7 @@ def _history(output: str, table: DeltaTable | None) -> list[dict[str, Any]]:
 
 
 def _lacking(output: str, table: DeltaTable | None) -> Commit | None:
-    """Return the oldest commit of ours that the Delta log lacks; None if it names the files of the newest."""
+    """Return our oldest commit that the Delta log lacks; None if the Delta log has the newest."""
     head = snapshot.newest(output)
     if table is None:
         return head
@@ -175,7 +175,7 @@ def _lacking(output: str, table: DeltaTable | None) -> Commit | None:
 
 
 def _write(output: str, table: DeltaTable | None, commit: Commit) -> DeltaTable:
-    """Write one commit of ours to the Delta log as its next version, and return the table at that version."""
+    """Write one of our commits as the next version of the Delta log, and return the table at that version."""
     from deltalake import CommitProperties, DeltaTable, Schema
     from deltalake.transaction import AddAction, create_table_with_add_actions
 
@@ -205,7 +205,7 @@ def _write(output: str, table: DeltaTable | None, commit: Commit) -> DeltaTable:
 
 
 def _names(table: DeltaTable) -> list[str]:
-    """Return the names of the files of a version, below the root."""
+    """Return the names of the files of a version, relative to the root."""
     import pyarrow as pa
 
     return list(pa.table(table.get_add_actions(flatten=True)).column("path").to_pylist())

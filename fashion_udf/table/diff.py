@@ -1,6 +1,6 @@
-"""What changed between two snapshots of the tags table, read column by column with pyarrow; no Spark is needed.
+"""Compare two snapshots of the tags table, column by column with pyarrow, without Spark.
 
-A column that an older snapshot lacks counts as null. Rows are matched by `product_id`; embeddings are never read.
+A column that an older snapshot lacks counts as null. Rows are matched by `product_id`. Embeddings are not read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fashion_udf.schema import TAGS
 from fashion_udf.table import data_files
 from fashion_udf.table.commit import Commit
 
-#: Pairs of values that the text shows; the record holds all of them.
+#: Maximum of pairs of values in the text. The record holds all of them.
 SHOWN_PAIRS = 20
 
 Change = tuple[str | None, str | None, int]
@@ -28,7 +28,7 @@ Change = tuple[str | None, str | None, int]
 
 @dataclass(frozen=True)
 class Confidence:
-    """The rows that have a confidence in both snapshots: their number, the means, and how many rose and fell."""
+    """Rows with a confidence in both snapshots: their number, the means, and how many rose and fell."""
 
     rows: int
     mean_before: float | None
@@ -39,16 +39,16 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Diff:
-    """What changed from one commit's snapshot to another's.
+    """The changes from one commit's snapshot to another's.
 
     Attributes:
         before, after: numbers of the commits.
-        rows_before, rows_after: rows in each.
-        added, gone: rows of the later snapshot alone, and of the earlier one alone.
-        categories, statuses: (from, to, rows) of the rows in both with another value, most rows first.
-        confidence: of the rows in both.
+        rows_before, rows_after: number of rows in each.
+        added, gone: number of rows only in the later snapshot, and only in the earlier one.
+        categories, statuses: (from, to, rows) for rows in both whose value changed, the largest number first.
+        confidence: for rows in both.
         scored: rows in both that were scored again, by the reason in the later snapshot.
-        models: (model version, rows before, rows after), most rows after first.
+        models: (model version, rows before, rows after), the largest number after first.
         examples: "added", "gone" -> (product id,); "category" -> (product id, from, to); in the order of the files.
     """
 
@@ -67,16 +67,16 @@ class Diff:
 
 
 def diff(output: str, before: Commit, after: Commit, examples: int = 10) -> Diff:
-    """Compare the snapshots of two commits; at most `examples` rows of each kind are named.
+    """Compare the snapshots of two commits, and name at most `examples` rows of each kind.
 
-    Product ids are unique within a snapshot: the run checked its row ledger before it published.
+    Product ids are unique within a snapshot, because the gate `ledger` was checked before it was published.
 
     Raises:
-        SnapshotError: a data file is missing, or is not a table of tags.
+        SnapshotError: a data file is missing, or is no table of tags.
     """
     old, new = _Columns(output, before), _Columns(output, after)
     ids_old, ids_new = old.read("product_id"), new.read("product_id")
-    # place: int32[rows_after], where the row is in `old`, or -1
+    # place: int32[rows_after], index of the row in `old`, or -1
     place = pc.index_in(ids_new, value_set=ids_old).fill_null(-1).to_numpy()
     added, gone = place < 0, np.ones(len(ids_old), bool)
     at_old, at_new = pa.array(place[~added]), pa.array(np.flatnonzero(~added))
@@ -109,7 +109,7 @@ def diff(output: str, before: Commit, after: Commit, examples: int = 10) -> Diff
 
 
 def text(changes: Diff) -> str:
-    """The record as plain-text tables for a person; a part without changes has no table."""
+    """Return the record as tables of text. A part without changes has no table."""
     confidence = changes.confidence
     stayed = changes.rows_after - changes.added
     facts = [
@@ -142,7 +142,7 @@ def text(changes: Diff) -> str:
 
 
 class _Columns:
-    """The columns of a commit's data files. Each is read when asked for; rows are in the order of the files."""
+    """The columns of a commit's data files, each read when it is used. Rows are in the order of the files."""
 
     def __init__(self, output: str, commit: Commit) -> None:
         self._output, self._commit = output, commit
@@ -166,7 +166,7 @@ def _chunks(file: BinaryIO, path: str, name: str, kind: pa.DataType) -> list[pa.
 
 
 def _differs(old: pa.ChunkedArray, new: pa.ChunkedArray) -> pa.ChunkedArray:
-    """bool[n]: whether the values differ; null equals null and nothing else."""
+    """Return whether the values differ, as bool[n]. Null equals only null."""
     return pc.coalesce(pc.not_equal(old, new), pc.xor(old.is_null(), new.is_null()))
 
 

@@ -1,4 +1,4 @@
-"""The directories of runs and of data below an output, as its store lists them."""
+"""The directories of runs and of data below an output."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Removal:
     """A directory to remove.
 
     Attributes:
-        kind: a snapshot's data, data that no commit names, a run's staging, or a run's reports.
-        path: of the directory, relative to the output's root.
+        kind: a snapshot's data, data without a commit, a run's staging, or a run's reports.
+        path: path of the directory, relative to the output's root.
         since: when the directory was last in use (current, or written to), in seconds since the epoch.
         size: bytes in the directory.
-        commit: the newest commit that names the snapshot; None for what is no snapshot.
-        table: of the data.
+        commit: the newest commit that names the snapshot; None for other directories.
+        table: table of the data.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class Removal:
 
 
 def of_runs(output: str, parent: str, kind: Kind) -> Iterator[Removal]:
-    """The directories of runs under `parent`; a link, a file or a name that no run has is left alone."""
+    """Yield the directories of runs under `parent`. Links, files and other names are ignored."""
     store = open_store(output)
     for name in store.list_names(parent):
         try:
@@ -56,8 +56,8 @@ def of_runs(output: str, parent: str, kind: Kind) -> Iterator[Removal]:
 
 
 def _listed(output: str, prefix: str) -> tuple[list[StoredFile], bool]:
-    """What is under a prefix, and whether a part of it could not be listed: a live run removes files of its own."""
+    """Return the files under a prefix, and whether a part could not be listed, as when a running job removes files."""
     try:
         return open_store(output).list_files(prefix), False
     except OSError as error:
-        return [], error.errno != errno.ELOOP  # a link is no directory of a run
+        return [], error.errno != errno.ELOOP  # a run never makes its directory a link

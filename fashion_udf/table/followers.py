@@ -1,12 +1,12 @@
-"""What follows the log: `tags/current`, `tags/current.sql`, the table that `publish.table` names, and the Delta log.
+"""The followers of the log: `tags/current`, `tags/current.sql`, the table of `publish.table`, and the Delta log.
 
-A follower is compared with the newest commit, and mended, at the end of every run and of every command that commits. So
-a rollback, a refused table that a person accepts, or a metastore that did not answer leaves none behind for long. A
-failure to mend is a warning: the log alone decides what is published.
+Every run, and every command that commits, ends with an update of all followers to the newest commit. So a follower is
+not behind for long after a rollback, an accepted table, or a failure of a metastore. A failed update is only a warning,
+because the log alone decides what is published.
 
-The snapshot that a table of a metastore shows is pinned, because `expire` cannot ask the metastore. The pin is written
-before the table moves, and the pin of the old snapshot is removed after it. The pin names the table, so that a command
-without a configuration knows which table to move.
+The snapshot that a metastore's table shows is pinned, because `expire` cannot ask the metastore. The new pin is written
+before the table is updated, and the old pin is removed afterwards. The pin names the table, so that a command without a
+configuration knows which table to update.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ logger = logging.getLogger(__name__)
 
 
 def reconcile(output: str, spark: SparkSession, table: str | None, with_delta: bool = False) -> None:
-    """Make everything that follows the log show the newest commit, at the end of a run; never raises.
+    """Update all followers to the newest commit at the end of a run. This function never raises.
 
     Args:
-        output: root of the output, a local path.
+        output: root of the output.
         spark: a session whose catalog holds the table.
-        table: of `publish.table`; it is made where there is none. None: no table follows.
-        with_delta: of `publish.delta`; the Delta log is made where there is none.
+        table: the value of `publish.table`. The table is created if it does not exist. None means no table.
+        with_delta: the value of `publish.delta`. The Delta log is created if it does not exist.
     """
     try:
         commit = snapshot.current(output)
     except FashionError as error:
-        logger.warning("nothing that follows the log was mended: %s", error)
+        logger.warning("the followers of the log were not updated: %s", error)
         return
     if commit is not None:
         snapshot.update_pointer(output, commit)
@@ -50,18 +50,18 @@ def reconcile(output: str, spark: SparkSession, table: str | None, with_delta: b
 
 
 def mend_delta(output: str, create: bool = False) -> bool:
-    """Make the Delta log show the newest commit; returns whether it does. A failure is a warning.
+    """Update the Delta log to the newest commit, and return whether it shows it. A failure is a warning.
 
     Args:
-        output: root of the output, a local path.
-        create: make it where there is none.
+        output: root of the output.
+        create: create the log if it does not exist.
     """
     try:
         if not create and not delta.exists(output):
             return False
         delta.reconcile(output)
-    except Exception as error:  # deltalake has errors of its own, and those of Rust
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # deltalake colours its errors
+    except Exception as error:  # deltalake raises its own exceptions and Rust's
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # removes the colours of deltalake's messages
         reason = " ".join(plain.split())[:300]
         logger.warning("the Delta log stays behind (%s): run `jobs/snapshots.py repair --output %s`", reason, output)
         return False
@@ -69,7 +69,7 @@ def mend_delta(output: str, create: bool = False) -> bool:
 
 
 def tables_of(output: str) -> list[str]:
-    """The names of the tables of metastores that show a snapshot of this output, as the pins say.
+    """Return the names of the metastores' tables that show a snapshot of this output, from the pins.
 
     Raises:
         SnapshotError: a pin is damaged.
@@ -78,23 +78,21 @@ def tables_of(output: str) -> list[str]:
 
 
 def reconcile_tables(output: str, start: Callable[[], SparkSession]) -> list[str]:
-    """Move every table that shows a snapshot of this output to the newest one, after a command has committed.
-
-    The Delta log is one of them.
+    """Update every table that shows a snapshot of this output, the Delta log included, after a command has committed.
 
     Args:
-        output: root of the output, a local path.
-        start: returns a session; called if there is such a table, as a command starts no Spark without need.
+        output: root of the output.
+        start: returns a session. It is called only if there is such a table.
 
     Returns:
-        The names of the tables that show the newest snapshot now. Each of the others has a warning.
+        The names of the tables that show the newest snapshot now. A warning is logged for each of the others.
     """
     shown = [f"tags/data/{delta.LOG}"] if mend_delta(output) else []
     try:
         if not (tables := tables_of(output)):
             return shown
         spark = start()
-    except Exception as error:  # a damaged pin; no pyspark, no Java, a master that does not answer
+    except Exception as error:  # for example a damaged pin, no pyspark, no Java, or a master that does not answer
         reason = " ".join(str(error).split())[:300]
         logger.warning("the tables of publish.table stay behind (%s): %s", reason, _remedy(output))
         return shown
@@ -102,7 +100,7 @@ def reconcile_tables(output: str, start: Callable[[], SparkSession]) -> list[str
 
 
 def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:
-    """Move a table to the newest snapshot; returns whether it shows that one. A failure is a warning."""
+    """Update a table to the newest snapshot, and return whether it shows it. A failure is a warning."""
     try:
         while True:
             commit = snapshot.newest(output)
@@ -117,7 +115,7 @@ def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:
             if shown != directory and not metastore.point_to(spark, table, directory):
                 logger.warning("%s stays behind: %s", table, _remedy(output))
                 return False
-            # Another run may have published meanwhile. Whoever moves the table last also looks last.
+            # Another run may have published meanwhile. The process that updates the table last also checks last.
             if snapshot.newest(output) == commit:
                 _release_others(output, table, commit)
                 return True
@@ -127,15 +125,15 @@ def _move(output: str, spark: SparkSession, table: str, create: bool) -> bool:
 
 
 def _directory(output: str, commit: Commit) -> Path | str:
-    """The directory of a snapshot as Spark names it, so that it can be compared with what a table shows."""
+    """Return the directory of a snapshot as Spark names it, to compare it with that of a table."""
     found = paths.data_dir(output, commit)
     return found if isinstance(found, Path) else paths.snapshot_dir(output, commit.snapshot_id).uri
 
 
 def _pin_shown(output: str, table: str, shown: Path | str) -> None:
-    """Pin the snapshot that a table shows: release 0.1, which pinned none, may have moved it there."""
+    """Pin the snapshot that a table shows: release 0.1 updated tables without a pin."""
     if any(pin.table == table for pin in pins.pins(output).get(str(shown).rpartition("/")[2], ())):
-        return  # mostly so: the whole log is read only where it is not
+        return  # the usual case, in which the whole log need not be read
     commits = [commit for commit in snapshot.read_log(output) if _directory(output, commit) == shown]
     if commits and commits[-1].snapshot_id not in pins.expired(output):
         _pin(output, table, commits[-1])
@@ -149,7 +147,7 @@ def _release_others(output: str, table: str, shown: Commit) -> None:
 
 
 def _pin(output: str, table: str, commit: Commit) -> None:
-    # Part of a file's name: letters, digits and hyphens, whatever the table's name has.
+    # A part of a file name may only have letters, digits and hyphens, unlike the table's name.
     holder = f"table-{hashlib.sha256(table.encode()).hexdigest()[:16]}"
     pins.pin(output, commit, f"shown by {table}"[: pins.MAX_NOTE], holder, table)
 

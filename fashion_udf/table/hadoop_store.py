@@ -1,8 +1,8 @@
-"""A store on any file system that Hadoop has a driver for, by the JVM of Spark; a command without Spark starts one.
+"""A store on any file system that Hadoop has a driver for, by the JVM of Spark. A command without Spark starts a JVM.
 
-What decides is a rename without overwriting where the file system has one in a single step (HDFS, ABFS): a writer that
-dies leaves a temporary file then. Elsewhere it is `create(overwrite=false)`: object stores show an object when it is
-closed.
+If the file system has an atomic rename that does not overwrite (HDFS, ABFS), this rename creates an object; a killed
+writer leaves a temporary file. Otherwise `create(overwrite=false)` creates it: object stores show an object only when
+it is closed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from fashion_udf.table.store import Store, StoredFile
 
 logger = logging.getLogger(__name__)
 
-#: Schemes whose rename refuses a name that is taken, in one step.
+#: Schemes with an atomic rename that refuses an existing name.
 _RENAME_DECIDES = ("hdfs", "viewfs", "webhdfs", "swebhdfs", "abfs", "abfss")
-#: Bytes that cross from Java at a time.
+#: Bytes that are copied from Java at a time.
 _BUFFER = 4 << 20
-#: Java's exception -> the `errno` of ours; the outcome of every other failure is unknown.
+#: Java's exception -> our `errno`. The outcome of every other failure is unknown.
 _ERRORS = {
     "java.io.FileNotFoundException": errno.ENOENT,
     "org.apache.hadoop.fs.FileAlreadyExistsException": errno.EEXIST,
@@ -40,7 +40,7 @@ _lock = threading.Lock()
 
 
 def open_hadoop(root: str) -> Store:
-    """The store below a URI.
+    """Return the store below a URI.
 
     Raises:
         EnvironmentUnsupportedError: there is no pyspark, or no Java.
@@ -56,12 +56,12 @@ def open_hadoop(root: str) -> Store:
         replace_pointer=at.replace_pointer,
         delete=at.delete,
         delete_tree=at.delete_tree,
-        sync=lambda prefix, names: None,  # a file that Spark has closed is as durable as the file system makes it
+        sync=lambda prefix, names: None,  # the file system decides how durable a closed file is
     )
 
 
 def _java() -> tuple[Any, Any]:
-    """The gateway to the JVM of the Spark that runs, or to one of our own, and Hadoop's configuration in it."""
+    """Return the gateway to the JVM of the running Spark, or to a new JVM, and its Hadoop configuration."""
     try:
         from pyspark import SparkContext
         from pyspark.java_gateway import launch_gateway
@@ -75,11 +75,11 @@ def _java() -> tuple[Any, Any]:
         if not _bare:
             try:
                 gateway = SparkContext._gateway or launch_gateway()  # type: ignore[no-untyped-call]
-            except Exception as error:  # pyspark's own, for a Java that is not there
+            except Exception as error:  # pyspark raises its own exception without Java
                 raise EnvironmentUnsupportedError(
                     f"Expected Java, whose Hadoop reaches the output. Received: {error}"
                 ) from error
-            SparkContext._gateway, SparkContext._jvm = gateway, gateway.jvm  # a session that starts later uses it
+            SparkContext._gateway, SparkContext._jvm = gateway, gateway.jvm  # a later session uses the same JVM
             spark = gateway.jvm.org.apache.spark
             _bare[:] = gateway, spark.deploy.SparkHadoopUtil.get().newConfiguration(spark.SparkConf())
     return _bare[0], _bare[1]
@@ -112,7 +112,7 @@ class _Place:
                     each = listed.next()
                     key = str(each.getPath().toUri().getPath())[start:]
                     found.append(StoredFile(key, int(each.getLen()), each.getModificationTime() / 1000))
-                if not found:  # a directory without a file in it
+                if not found:  # a directory without files
                     time = self._system.getFileStatus(self._path(prefix)).getModificationTime() / 1000
                     found.append(StoredFile(f"{prefix}/", 0, time))
         except FileNotFoundError:
@@ -164,7 +164,7 @@ class _Place:
         listed = self.list_files(prefix)
         if any(file.time > since for file in listed):
             return False
-        # Manifests first: nobody takes a part of what they name for the whole.
+        # Manifests are deleted first, so that no reader finds a manifest without its files.
         for file in listed:
             if file.key.endswith(".json"):
                 self.delete(file.key)
@@ -183,7 +183,7 @@ class _Place:
             stream.close()
 
     def _write_beside(self, path: Any, data: bytes, options: Any) -> None:
-        """Write a temporary file whole, and give it its name: without an option, if that is free."""
+        """Write a temporary file and rename it. Without an option, the rename fails if the name exists."""
         beside = self._hadoop.fs.Path(path.getParent(), f".{path.getName()}.{uuid.uuid4().hex}.tmp")
         assert self._context is not None
         try:
@@ -200,7 +200,7 @@ class _Place:
 
 @contextmanager
 def _as_os_error(key: str) -> Iterator[None]:
-    """Raise what Java raises as the `OSError` that says the same."""
+    """Replace a Java exception by the equivalent `OSError`."""
     from py4j.protocol import Py4JJavaError
 
     try:

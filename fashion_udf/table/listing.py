@@ -1,4 +1,4 @@
-"""The facts of each commit, without opening its data files: for `list` and `show`."""
+"""Facts about each commit for `list` and `show`, without opening its data files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fashion_udf.table import paths, pins, snapshot
 from fashion_udf.table.commit import Commit
 
 _COLUMNS = ("number", "kind", "time", "rows", "bytes", "model", "snapshot")
-_MODEL_CHARACTERS = 12  # of a digest, as many as git shows at most; `show` prints all
+_MODEL_CHARACTERS = 12  # characters of the model version in `list`; `show` prints all
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A commit, whether its snapshot is the current one or has expired, and the notes of its pins."""
+    """A commit, whether its snapshot is current or has expired, and the notes of its pins."""
 
     commit: Commit
     directory: str
@@ -25,12 +25,12 @@ class Facts:
 
     @property
     def state(self) -> str:
-        """The state in words, such as `current, pinned: before the new model`."""
+        """The state as text, such as `current, pinned: before the new model`."""
         words = [word for word, holds in (("current", self.current), ("expired", self.expired)) if holds]
         return ", ".join(words + [f"pinned: {note}" if note else "pinned" for note in self.pins])
 
     def tree(self) -> dict[str, object]:
-        """Plain values by name, for JSON."""
+        """Return plain values by name, for JSON."""
         commit = self.commit
         return {
             "number": commit.number,
@@ -50,7 +50,7 @@ class Facts:
 
 
 def facts(output: str, commits: Sequence[Commit]) -> list[Facts]:
-    """The facts of commits of a table.
+    """Return the facts of commits of a table.
 
     Raises:
         SnapshotError: the newest commit, a pin or a tombstone is damaged; the message names the file.
@@ -70,7 +70,7 @@ def facts(output: str, commits: Sequence[Commit]) -> list[Facts]:
 
 
 def text(listed: Sequence[Facts]) -> str:
-    """A table, one commit a line."""
+    """Return a table of text, one commit a line."""
     trees = ({**fact.tree(), "model": fact.commit.model_version[:_MODEL_CHARACTERS]} for fact in listed)
     rows = [[tree[name] for name in _COLUMNS] for tree in trees]
     return console.table((*_COLUMNS, "state"), [[*row, fact.state] for row, fact in zip(rows, listed, strict=True)])

@@ -1,4 +1,4 @@
-"""A store on a local file system with hard links: whole files, forced to the disk, one winner for each name."""
+"""A store on a local file system with hard links: complete, durable files, and one winner for each name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import BinaryIO, cast
 from fashion_udf import files
 from fashion_udf.table.store import Store, StoredFile
 
-#: Prefix of a directory that is being removed: no run's id begins with it.
+#: Prefix of a directory that is being removed. No run id starts with it.
 REMOVED = ".expired-"
 
 
 def open_local(root: Path) -> Store:
-    """The store of a local directory."""
+    """Return the store of a local directory."""
     return Store(
         list_names=lambda prefix: _list_names(root, root / prefix),
         list_files=lambda prefix: _list_files(root, root / prefix),
@@ -34,10 +34,10 @@ def open_local(root: Path) -> Store:
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """Open a plain file for reading; a link, a pipe or a directory is refused.
+    """Open a plain file for reading. Links, pipes and directories are refused.
 
     Raises:
-        OSError: it is no plain file, or cannot be opened.
+        OSError: the path is no plain file, or cannot be opened.
     """
     # Without O_NOFOLLOW a link could lead out of the table; without O_NONBLOCK opening a named pipe would hang.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -59,13 +59,13 @@ def _list_names(root: Path, directory: Path) -> list[str]:
 
 
 def _list_files(root: Path, directory: Path) -> list[StoredFile]:
-    """List a tree, directories too; links are listed and not followed."""
+    """List a tree with its directories. Links are listed but not followed."""
     _require_no_link(root, directory)
     found = list[StoredFile]()
 
     def refuse(error: OSError) -> None:
         if error.filename != str(directory) or not isinstance(error, FileNotFoundError):
-            raise error  # a directory that cannot be listed is no empty directory
+            raise error  # os.walk would treat a directory that cannot be listed as empty
 
     for parent, _, names in os.walk(str(directory), onerror=refuse):
         below = os.path.relpath(parent, root)
@@ -77,7 +77,7 @@ def _list_files(root: Path, directory: Path) -> list[StoredFile]:
 
 
 def _require_no_link(root: Path, directory: Path) -> None:
-    # The root may be a link that the operator made; a directory of the table may not.
+    # The root may be a link, which the operator made. A directory of the table may not.
     below = len(directory.relative_to(root).parts)
     if any(each.is_symlink() for each in (directory, *directory.parents)[:below]):
         raise OSError(errno.ELOOP, "a link, which may lead out of the table", str(directory))
@@ -93,13 +93,13 @@ def _create(path: Path, data: bytes) -> bool:
     temporary = files.temporary(path)
     try:
         files.write_synced(temporary, data)
-        # A rename would replace the winner's file; a link to an existing name fails, on every POSIX file system.
+        # A rename would replace an existing file. A link to an existing name fails, on every POSIX file system.
         os.link(temporary, path)
     except FileExistsError:
         return False
     except OSError as error:
         if error.errno in (errno.EPERM, errno.ENOTSUP):
-            raise OSError(error.errno, "a commit needs hard links; this file system refused one", str(path)) from error
+            raise OSError(error.errno, "a commit needs hard links, which this file system lacks", str(path)) from error
         raise
     finally:
         files.discard(temporary)
@@ -119,7 +119,7 @@ def _replace_pointer(directory: Path, target: str, sql: bytes) -> None:
         os.replace(temporary, directory / "current")
     finally:
         files.discard(temporary)
-    files.replace_file(directory / "current.sql", sql)  # syncs the directory, and with it the link
+    files.replace_file(directory / "current.sql", sql)  # also syncs the directory with the link
 
 
 def _delete(path: Path) -> None:
@@ -129,7 +129,7 @@ def _delete(path: Path) -> None:
 
 
 def _delete_tree(root: Path, directory: Path, since: float) -> bool:
-    """Rename a directory in one step, so that nobody takes half of it for the whole, then remove it."""
+    """Rename a directory and then remove it, so that no reader finds it half removed."""
     if not os.path.lexists(directory):
         return True
     doomed = directory if directory.name.startswith(REMOVED) else directory.with_name(REMOVED + directory.name)
@@ -144,7 +144,7 @@ def _delete_tree(root: Path, directory: Path, since: float) -> bool:
 
 
 def newest_change(listed: list[StoredFile]) -> float:
-    """When a listed tree was changed last; minus infinity for nothing."""
+    """Return when a listed tree was last changed; minus infinity for an empty list."""
     return max((file.time for file in listed), default=-math.inf)
 
 

@@ -1,7 +1,7 @@
-"""The numbered log of a table's commits: read it whole and unaltered, and append to it with a known outcome.
+"""The numbered log of a table's commits: read and verify it, and append to it with a known outcome.
 
-An append lands, does not land, or its outcome is unknown. In doubt, the log is read back and the run's id is compared.
-If the outcome is still unknown, `append` raises `CommitUnknownError`. Nothing is ever deleted.
+An append succeeds, fails, or its outcome is unknown. If the outcome is unknown, the log is read and the run's id is
+compared. If it is still unknown, `append` raises `CommitUnknownError`. Nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def numbers(store: Store, table: str = paths.TAGS) -> list[int]:
-    """The commit numbers in the log, ascending; the oldest may have expired, but there are no gaps.
+    """Return the commit numbers in the log, ascending and without gaps.
 
     Raises:
         SnapshotError: a number is missing, a name is not a number, or the log cannot be listed.
@@ -41,7 +41,7 @@ def numbers(store: Store, table: str = paths.TAGS) -> list[int]:
 
 
 def read(store: Store, number: int, table: str = paths.TAGS) -> Commit:
-    """One commit.
+    """Return a commit.
 
     Raises:
         SnapshotError: its log file is missing, unreadable or damaged.
@@ -52,7 +52,7 @@ def read(store: Store, number: int, table: str = paths.TAGS) -> Commit:
 
 
 def find(store: Store, number: int, table: str = paths.TAGS) -> Commit | None:
-    """One commit, or None where the log has no such number.
+    """Return a commit; None if the log has no such number.
 
     Raises:
         SnapshotError: its log file is unreadable or damaged.
@@ -70,12 +70,12 @@ def find(store: Store, number: int, table: str = paths.TAGS) -> Commit | None:
 
 
 def append(store: Store, commit: Commit, table: str = paths.TAGS) -> Commit:
-    """Create the commit's log file; returns this run's commit as the log holds it.
+    """Create the commit's log file, and return this run's commit from the log.
 
     Raises:
-        CommitConflictError: another run holds the number.
-        CommitUnknownError: the store failed, and the commit may have landed or may land yet.
-        SnapshotError: the commit did not land.
+        CommitConflictError: another run has the number.
+        CommitUnknownError: the store failed, and the commit may exist or may still appear.
+        SnapshotError: the commit was not made.
     """
     failure: OSError | None = None
     try:
@@ -85,8 +85,8 @@ def append(store: Store, commit: Commit, table: str = paths.TAGS) -> Commit:
         failure = error
     reason = failure or "an existing file that cannot be read"
     unknown = CommitUnknownError(
-        f"Expected to learn whether commit {commit.number} landed. Received: {reason}; nothing was deleted: look for "
-        f"run {commit.run_id} in `jobs/snapshots.py list` before running again"
+        f"Expected to know whether commit {commit.number} was made. Received: {reason}. Nothing was deleted. Look for "
+        f"run {commit.run_id} in `jobs/snapshots.py list` before you run again"
     )
     try:
         stored = find(store, commit.number, table)
@@ -95,21 +95,23 @@ def append(store: Store, commit: Commit, table: str = paths.TAGS) -> Commit:
     if stored is not None:
         if stored.run_id != commit.run_id:
             raise conflict(commit.number, stored) from failure
-        logger.warning("commit %d landed, although the store answered: %s", commit.number, failure or "exists already")
+        logger.warning(
+            "commit %d was made, although the store answered: %s", commit.number, failure or "exists already"
+        )
         return stored
     if failure is None or isinstance(failure, (TimeoutError, ConnectionError)):
-        raise unknown from failure  # the store may still be applying it
+        raise unknown from failure  # the store may still write it
     raise SnapshotError(
         f"Expected to create {_key(commit.number, table)}. Received: {failure}; nothing was published"
     ) from failure
 
 
 def conflict(number: int, newest: Commit | None) -> CommitConflictError:
-    """The error of a run that began with another newest commit than the log has now."""
+    """Return the error of a run that started with another newest commit than the log has now."""
     head = f"commit {newest.number} of run {newest.run_id}" if newest else "an empty log"
     return CommitConflictError(
-        f"Expected to publish commit {number} on top of the snapshot this run began with. Received: {head} as the "
-        "newest; nothing of this run was published: run it again"
+        f"Expected to publish commit {number} on top of the snapshot at this run's start. Received: {head} as the "
+        "newest. Nothing of this run was published. Run it again"
     )
 
 

@@ -1,4 +1,4 @@
-"""A store in memory that fails on demand, for tests of what is built on stores."""
+"""A store in memory with injected failures, for tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fashion_udf.table.store import Store, StoredFile
 
 @dataclass(frozen=True)
 class Fault:
-    """One failure to inject: raise `error` before or after the operation takes effect."""
+    """A failure to inject: raise `error` before or after the operation takes effect."""
 
     when: Literal["before", "after"]
     error: OSError
@@ -23,13 +23,13 @@ class Fault:
 
 @dataclass
 class MemoryStore:
-    """An instance is a store factory: `STORES[""] = MemoryStore({3: Fault("after", TimeoutError("cut"))})`.
+    """A factory of stores: `STORES[""] = MemoryStore({3: Fault("after", TimeoutError("cut"))})`.
 
     Attributes:
         faults: by the number of the operation, counted from 1 over all functions.
         objects: content by key.
-        operations: what was called, in order, such as `create tags/log/00000001.json`.
-        times: when each object was written last, in seconds since the epoch.
+        operations: the operations in their order, such as `create tags/log/00000001.json`.
+        times: when each object was last written, in seconds since the epoch.
     """
 
     faults: Mapping[int, Fault] = field(default_factory=dict)
@@ -38,36 +38,36 @@ class MemoryStore:
     times: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, output: str) -> Store:
-        """The store; its content is shared by all stores made from this instance, whatever their `output`."""
+        """Return a store. All stores of this instance share their content, whatever their `output` is."""
         return Store(
             *(self.list_names, self.list_files, self.open, self.read, self.create, self.replace),
             *(self.replace_pointer, self.delete, self.delete_tree, self.sync),
         )
 
     def list_names(self, prefix: str) -> list[str]:
-        """Names directly under a prefix, sorted."""
+        """Return the names directly below a prefix, sorted."""
         with self._operation(f"list {prefix}"):
             under = (key.removeprefix(prefix + "/") for key in self.objects if key.startswith(prefix + "/"))
             return sorted({name.split("/")[0] for name in under})
 
     def list_files(self, prefix: str) -> list[StoredFile]:
-        """Everything under a prefix."""
+        """Return all objects below a prefix."""
         with self._operation(f"list_files {prefix}"):
             keys = sorted(key for key in self.objects if key.startswith(prefix + "/"))
             return [StoredFile(key, len(self.objects[key]), self.times[key]) for key in keys]
 
     def open(self, key: str) -> BinaryIO:
-        """An object as a file."""
+        """Return an object as a file."""
         with self._operation(f"open {key}"):
             return io.BytesIO(self._content(key))
 
     def read(self, key: str, limit: int) -> bytes:
-        """The first `limit` bytes of an object."""
+        """Return the first `limit` bytes of an object."""
         with self._operation(f"read {key}"):
             return self._content(key)[:limit]
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write an object that is not there yet; False where it is."""
+        """Create an object; return False if it exists."""
         with self._operation(f"create {key}"):
             if key in self.objects:
                 return False
@@ -75,7 +75,7 @@ class MemoryStore:
             return True
 
     def replace(self, key: str, data: bytes) -> None:
-        """Write an object anew."""
+        """Write an object, or replace it."""
         with self._operation(f"replace {key}"):
             self.write(key, data)
 
@@ -91,7 +91,7 @@ class MemoryStore:
             self.objects.pop(key, None)
 
     def delete_tree(self, prefix: str, since: float) -> bool:
-        """Remove everything under a prefix, unless it has changed."""
+        """Remove all objects below a prefix, unless one has changed."""
         with self._operation(f"delete_tree {prefix}"):
             keys = [key for key in self.objects if key.startswith(prefix + "/")]
             if any(self.times[key] > since for key in keys):
@@ -101,7 +101,7 @@ class MemoryStore:
             return True
 
     def sync(self, prefix: str, names: list[str]) -> None:
-        """Nothing is lost in a power cut that the whole store is not lost in."""
+        """Do nothing: a power cut loses the whole store."""
         with self._operation(f"sync {prefix}"):
             pass
 
@@ -111,7 +111,7 @@ class MemoryStore:
         return self.objects[key]
 
     def write(self, key: str, data: bytes) -> None:
-        """Write an object as another program does: this is no operation of the store."""
+        """Write an object as another program would: this counts as no operation."""
         self.objects[key], self.times[key] = data, time.time()
 
     @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""Move a catalog table (`publish.table`) to the directory of a snapshot, for readers who know a name and not a path.
+"""Point a table of a metastore (`publish.table`) to the directory of a snapshot, for readers who use a table's name.
 
-The commit is published already, so a failure here is a warning. A query that was planned before the move keeps the old
+The commit is already published, so that a failure here is only a warning. A query that was planned before keeps the old
 directory. An open session sees the new one after `REFRESH TABLE`, because Spark caches the files of a table.
 """
 
@@ -24,16 +24,16 @@ logger = logging.getLogger(__name__)
 
 
 def point_to(spark: SparkSession, table: str, directory: Path | str) -> bool:
-    """Make an external Parquet table show a snapshot's directory; the table is created where there is none.
+    """Point an external Parquet table to a snapshot's directory. The table is created if it does not exist.
 
     Args:
         spark: a session whose catalog holds the table.
-        table: `name`, `database.name` or `catalog.database.name`; the database must exist.
-        directory: of the snapshot, absolute; a URI where it is not local.
+        table: `name`, `database.name` or `catalog.database.name`. The database must exist.
+        directory: directory of the snapshot, an absolute path or a URI.
 
     Returns:
-        Whether the table moved. A failure is logged with the statement to run by hand, and is never raised: the
-        snapshot is published whatever a metastore does.
+        Whether the table shows the snapshot. A failure is logged with the statement to run by hand. It is not raised,
+        because the snapshot is already published.
 
     Raises:
         ConfigError: `table` is not a name.
@@ -62,7 +62,7 @@ def point_to(spark: SparkSession, table: str, directory: Path | str) -> bool:
 
 
 def shown_directory(spark: SparkSession, table: str) -> Path | str | None:
-    """The directory, or URI, that a table of the session's catalog shows; None if there is none, or nobody can tell.
+    """Return the directory or URI of a table in the session's catalog; None if it does not exist or is unknown.
 
     Raises:
         ConfigError: `table` is not a name.
@@ -80,12 +80,12 @@ def shown_directory(spark: SparkSession, table: str) -> Path | str | None:
     if not location or not location.startswith("file:"):
         return location
     path = Path(re.sub("^file:/*", "/", location))
-    # Spark shows the URI with its escapes or without them.
+    # Releases of Spark differ in whether this URI is escaped.
     return path if path.exists() else Path(unquote(str(path)))
 
 
 def quoted_name(table: str) -> str:
-    """A table's name as a Spark SQL identifier, each part in backticks.
+    """Return a table's name as a Spark SQL identifier, each part in backticks.
 
     Raises:
         ConfigError: the name has more than three parts, or an empty or unprintable part.
@@ -99,12 +99,12 @@ def quoted_name(table: str) -> str:
 
 
 def quoted_text(text: str) -> str:
-    """A Spark SQL string literal, for the default `spark.sql.parser.escapedStringLiterals=false`."""
+    """Return a Spark SQL string literal, for the default `spark.sql.parser.escapedStringLiterals=false`."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _add_columns(spark: SparkSession, name: str) -> None:
-    """Add the columns that a table of an older release lacks; they are read by name, so their place does not matter."""
+    """Add the columns that a table of an older release lacks. Their order does not matter: they are read by name."""
     held = set(spark.table(name).columns)
     if missing := [field for field in to_spark(TAGS).fields if field.name not in held]:
         columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in missing)
@@ -112,15 +112,15 @@ def _add_columns(spark: SparkSession, name: str) -> None:
 
 
 def _facts(spark: SparkSession, name: str) -> dict[str, str]:
-    """What Spark says of a table, by name; columns are among it."""
+    """Return Spark's description of a table, by name, with its columns."""
     described = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()
     return {row["col_name"]: row["data_type"] for row in described}
 
 
 def _problem(spark: SparkSession, name: str, location: str) -> str | None:
-    """The reason not to move an existing table, which may be somebody else's; None if there is no reason."""
+    """Return why an existing table, which may belong to somebody else, must not be changed; None if it may."""
     if SPARK_PATTERN.search(location):
-        return f"Spark would take {location} for a pattern; choose another output.path"
+        return f"Spark would read {location} as a pattern; choose another output.path"
     if not spark.catalog.tableExists(name):
         return None
     facts = _facts(spark, name)

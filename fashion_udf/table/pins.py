@@ -1,16 +1,16 @@
-"""Pins and tombstones, small files about snapshots: a pin keeps one, a tombstone says that one has expired.
+"""Pins and tombstones, small files about snapshots: a pin keeps a snapshot, a tombstone marks an expired one.
 
     <output>/tags/pins/<snapshot_id>.json              pin of a person, with a note
     <output>/tags/pins/<snapshot_id>.<run_id>.json     pin of a rollback, while it works
     <output>/tags/pins/<snapshot_id>.table-<id>.json   pin of a metastore's table, while it shows the snapshot
     <output>/tags/expired/<snapshot_id>.<id>.json      written by one call of expire before it removes any data
-    <output>/similar/expired/...                       the same of similar products, which nobody pins
+    <output>/similar/expired/...                       the same for similar products, which have no pins
 
 A call that keeps a snapshot writes the pin first and then looks for tombstones. A call that removes a snapshot writes
 the tombstone first and then looks for pins. So at least one of the two sees the other's file; whichever sees it removes
-its own and stops. A kept snapshot is never removed, and a removed one is never kept. A call of expire trusts only its
-own tombstone: the writer of another one may be about to remove it. The files of a dead process are on the safe side: a
-pin keeps its snapshot, and a tombstone refuses rollbacks.
+its own file and stops. A kept snapshot is never removed, and a removed one is never kept. A call of expire trusts only
+its own tombstone, because the writer of another one may be about to remove it. The files of a killed process are safe:
+a pin keeps its snapshot, and a tombstone refuses rollbacks.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 1
 
-#: Bytes in one pin or tombstone, and characters in a note.
+#: Maximum of bytes in a pin or tombstone, and of characters in a note.
 MAX_PIN_BYTES = 4096
 MAX_NOTE = 200
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A pin: the name of its file under `tags/pins`, and the note in it, which says why the snapshot is kept.
+    """A pin: the name of its file under `tags/pins`, and the note in it, which tells why the snapshot is kept.
 
-    `table` is the name of the metastore's table that shows the snapshot; None for other pins.
+    `table` is the name of the metastore's table that shows the snapshot. It is None for other pins.
     """
 
     name: str
@@ -49,27 +49,27 @@ class Pin:
 
 
 def pins(output: str, table: str = paths.TAGS) -> dict[str, list[Pin]]:
-    """Every pin, by the id of the snapshot.
+    """Return all pins, by the id of the snapshot.
 
     Raises:
-        SnapshotError: a pin has a strange name, is no plain file or is damaged; the message names it.
+        SnapshotError: a pin has an unexpected name, is no plain file, or is damaged. The message names it.
     """
     by_snapshot: dict[str, list[Pin]] = {}
     for name in _names(output, f"{table}/pins"):
-        if (tree := _read(output, f"{table}/pins/{name}")) is not None:  # else removed since it was listed
+        if (tree := _read(output, f"{table}/pins/{name}")) is not None:  # None if it was removed since the listing
             by_snapshot.setdefault(name.split(".")[0], []).append(Pin(name, tree["note"], tree.get("table")))
     return by_snapshot
 
 
 def pin(output: str, commit: Commit, note: str = "", holder: str | None = None, table: str | None = None) -> bool:
-    """Keep a commit's snapshot until `unpin`; False if it was pinned already.
+    """Keep a commit's snapshot until `unpin`. Return False if it was pinned already.
 
     Args:
         output: root of the output.
         commit: any commit that names the snapshot.
-        note: why, in at most `MAX_NOTE` printable characters.
+        note: the reason, in at most `MAX_NOTE` printable characters.
         holder: id of the run or table that needs the snapshot for a while; None for a person.
-        table: name of the metastore's table that shows the snapshot, if one holds the pin.
+        table: name of the metastore's table that shows the snapshot, if the pin is for a table.
 
     Raises:
         InputError: the note is too long or not printable.
@@ -90,12 +90,12 @@ def pin(output: str, commit: Commit, note: str = "", holder: str | None = None, 
 
 
 def unpin(output: str, commit: Commit, of_tables: bool = False) -> list[str]:
-    """Remove every pin of a commit's snapshot, a dead rollback's too; returns the names of the removed files.
+    """Remove the pins of a commit's snapshot, also those of killed rollbacks. Return the names of the removed files.
 
     Args:
         output: root of the output.
         commit: any commit that names the snapshot.
-        of_tables: the pins of a metastore's tables too. Else these stay: the tables' readers need the files.
+        of_tables: also remove the pins of metastores' tables, whose readers need the files.
 
     Raises:
         SnapshotError: a pin is damaged or cannot be removed.
@@ -118,7 +118,7 @@ def remove(output: str, held: Pin) -> None:
 
 @contextmanager
 def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
-    """Pin a snapshot while the body works with it; the pin stays if the outcome of the body is unknown.
+    """Pin a snapshot while the block runs. The pin stays if the outcome of the block is unknown.
 
     Raises:
         SnapshotError: the snapshot has expired, or the pin could not be written.
@@ -127,7 +127,7 @@ def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
     try:
         yield
     except CommitUnknownError:
-        raise  # the commit may still land, and then needs the snapshot: an unknown outcome deletes nothing
+        raise  # the commit may still appear and need the snapshot, so the pin stays
     except BaseException:
         _release(output, commit, run_id)
         raise
@@ -135,18 +135,18 @@ def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
 
 
 def write_tombstone(output: str, commit: Commit, holder: str, table: str = paths.TAGS) -> None:
-    """Write the tombstone of a commit's snapshot for the call of expire named `holder`.
+    """Write the tombstone of a commit's snapshot for the call of expire with the id `holder`.
 
     Raises:
         SnapshotError: the tombstone could not be written.
     """
     key = f"{table}/expired/{_name(commit, holder)}"
     if not _create(output, key, {"note": "", "number": commit.number}):
-        raise SnapshotError(f"Expected to create {key}. Received: an existing file; nothing was removed")
+        raise SnapshotError(f"Expected to create {key}. Received: an existing file. Nothing was removed")
 
 
 def remove_tombstone(output: str, commit: Commit, holder: str, table: str = paths.TAGS) -> None:
-    """Take back the tombstone of `holder`, who removed nothing.
+    """Remove the tombstone of the call of expire `holder`, which has removed no data.
 
     Raises:
         SnapshotError: the tombstone cannot be removed.
@@ -155,10 +155,10 @@ def remove_tombstone(output: str, commit: Commit, holder: str, table: str = path
 
 
 def expired(output: str, table: str = paths.TAGS) -> set[str]:
-    """Ids of the snapshots that have a tombstone.
+    """Return the ids of the snapshots with a tombstone.
 
     Raises:
-        SnapshotError: a tombstone has a strange name, is no plain file or is damaged; the message names it.
+        SnapshotError: a tombstone has an unexpected name, is no plain file, or is damaged. The message names it.
     """
     names = _names(output, f"{table}/expired")
     return {name.split(".")[0] for name in names if _read(output, f"{table}/expired/{name}") is not None}
@@ -168,19 +168,21 @@ def require_not_expired(output: str, commit: Commit) -> None:
     """Refuse a commit whose snapshot has expired.
 
     Raises:
-        SnapshotError: it has a tombstone.
+        SnapshotError: the snapshot has a tombstone.
     """
     if commit.snapshot_id in expired(output):
         raise SnapshotError(
             f"Expected a snapshot that is kept. Received: commit {commit.number}, whose snapshot {commit.snapshot_id} "
-            "has expired; `jobs/snapshots.py list` shows those that are kept"
+            "has expired. `jobs/snapshots.py list` shows the kept ones"
         )
 
 
 def _release(output: str, commit: Commit, run_id: str) -> None:
     try:
         _remove(output, f"{paths.TAGS}/pins/{_name(commit, run_id)}")
-    except SnapshotError as error:  # a snapshot kept too long is harmless; an error would hide how the rollback ended
+    except (
+        SnapshotError
+    ) as error:  # a snapshot that is kept too long is harmless; an error would hide the outcome of the rollback
         logger.warning("snapshot %s stays pinned: %s", commit.snapshot_id, error)
 
 
@@ -207,7 +209,7 @@ def _create(output: str, key: str, tree: dict[str, Any]) -> bool:
     try:
         return open_store(output).create(key, data)
     except OSError as error:
-        raise SnapshotError(f"Expected to create {key}. Received: {error}; nothing was removed") from error
+        raise SnapshotError(f"Expected to create {key}. Received: {error}. Nothing was removed") from error
 
 
 def _read(output: str, key: str) -> dict[str, Any] | None:
@@ -230,5 +232,5 @@ def _remove(output: str, key: str) -> None:
         open_store(output).delete(key)
     except OSError as error:
         raise SnapshotError(
-            f"Expected to remove {key}. Received: {error}; remove it by `jobs/snapshots.py unpin` or by hand"
+            f"Expected to remove {key}. Received: {error}. Remove it with `jobs/snapshots.py unpin` or by hand"
         ) from error

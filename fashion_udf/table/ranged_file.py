@@ -1,4 +1,4 @@
-"""A file that is read part by part, each part by a request to the store that has it."""
+"""A remote file that is read part by part, with one request to the store for each part."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, BinaryIO, cast
 def opened(
     read: Callable[[int, int], bytes], size: int, buffer: int, close: Callable[[], None] | None = None
 ) -> BinaryIO:
-    """Return a file of known size that can be read from any place.
+    """Return a seekable file of known size.
 
     Args:
-        read: (start, count) -> exactly so many bytes.
-        size: of the file, in bytes.
-        buffer: bytes that are asked for at a time.
+        read: (start, count) -> exactly `count` bytes.
+        size: bytes of the file.
+        buffer: bytes of a request.
         close: called once, when the file is closed.
     """
     return cast(BinaryIO, io.BufferedReader(_RangedFile(read, size, close), buffer))

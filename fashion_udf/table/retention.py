@@ -1,23 +1,25 @@
-"""Expire: remove old snapshots, the staging of dead runs, and old reports; what is unknown is never removed.
+"""Expire: remove old snapshots, the staging of killed runs, and old reports. Unknown files are never removed.
 
 A snapshot stays if it is current, pinned, among the newest `keep`, or was current within the last `older_than`
-seconds. Its age comes from the modification times of the log files: a run's id and the time in a commit come from
-clocks that may have jumped. A log file never counts as older than the log file before it.
+seconds. Its age comes from the modification times of the log files, because the clocks that made a run's id and the
+time in a commit may have been wrong. A log file never counts as older than the log file before it.
 
-Safe while others publish, pin, roll back and expire:
+`expire` is safe while other processes publish, pin, roll back and expire:
 
-- A publish names a new snapshot: it can end an old snapshot's time as the current one, and never begin it.
+- A publish names a new snapshot. It never makes an old snapshot current.
 - Only a rollback makes an old snapshot current. A rollback pins first and then looks for a tombstone. `expire` writes
   the tombstone first, then reads the pins and then the log again, before it removes anything. A rollback removes its
-  pin after its commit: where `expire` finds no pin, it finds the commit. So one of the two sees the other (see `pins`).
-- What a reader of the Delta table may have open stays: the Delta log is mended first, and the grace time begins when
-  it named other files.
+  pin after its commit, so that `expire` finds either the pin or the commit. So one of the two sees the other (see
+  `pins`).
+- Files that a reader of the Delta table may have open stay: the Delta log is updated first, and the grace time starts
+  when the Delta log names other files.
 - A tombstone stays after an interrupted removal. The next call finishes the removal, unless the snapshot is current,
-  pinned or in `grace`.
-- Of staging the manifests go first, or the directory is renamed first: nobody takes a part of it for the whole. A live
-  run touches `staging/<run_id>/alive`. A run that reads the staging of a dead run touches its `alive` file too.
-- Data that no commit names, of a lost race or of a run that was killed or refused, stays while its run has staging: no
-  run commits, and nobody accepts a refused table, without it.
+  pinned or within `grace`.
+- Staging is renamed first, or its manifests are removed first, so that no run uses a part of it. A running job touches
+  `staging/<run_id>/alive`. A run that reads the staging of a killed run touches that run's `alive` too.
+- Data without a commit stays while its run has staging: without staging, no run commits, and nobody can accept a
+refused
+  table.
 """
 
 from __future__ import annotations
@@ -48,12 +50,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Policy:
-    """What to keep: times in seconds, `keep` in snapshots, the current one included.
+    """What to keep. Times are in seconds.
 
     Attributes:
-        older_than: a snapshot and a run's reports are kept this long.
-        keep: this many of the newest snapshots are kept, however old.
-        grace: nothing younger is removed. A reader has this time to finish, and a run to use a dead run's staging.
+        older_than: how long a snapshot and a run's reports are kept.
+        keep: number of the newest snapshots that are kept at any age, with the current one.
+        grace: nothing younger is removed. Readers can finish within this time, and a run can use a killed run's
+            staging.
     """
 
     older_than: float = 30 * 86400
@@ -66,7 +69,7 @@ class Policy:
 
 
 def seconds(text: str) -> float:
-    """A time such as `90s`, `15m`, `24h` or `30d`.
+    """Return the seconds of a time such as `90s`, `15m`, `24h` or `30d`.
 
     Raises:
         InputError: the text has another form.
@@ -77,27 +80,26 @@ def seconds(text: str) -> float:
 
 
 def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Removal]:
-    """The directories that `expire` would remove; writes nothing.
+    """Return the directories that `expire` would remove. Nothing is written.
 
     Args:
         output: root of the output.
         policy: what to keep.
-        now: seconds since the epoch; the clock's by default.
+        now: seconds since the epoch. Default: the clock.
 
     Raises:
-        SnapshotError: the log, a pin or a tombstone is damaged, or a directory is a link. Then it is unknown what may
-            be removed, so nothing is.
+        SnapshotError: the log, a pin or a tombstone is damaged, or a directory is a link. Then nothing may be removed.
     """
     now = time.time() if now is None else now
     try:
         logs = {table: snapshot.read_log(output, table) for table in _TABLES}
         kept = {run for table, log in logs.items() for run in _publishers(output, table, log)}
         staging = list(directories.of_runs(output, paths.STAGING, "staging"))
-        # A run that has staging may be live, or a later run may still use its results.
+        # A run with staging may still be running, or a later run may still use its results.
         used = {removal.path.name.removeprefix(REMOVED) for removal in staging}
         kept |= used
         if retries := paths.newest_retries(output):
-            kept.add(retries.key.split("/")[1])  # quiet nights write no newer one
+            kept.add(retries.key.split("/")[1])  # nights without changes write no newer list
         runs = (run for run in directories.of_runs(output, paths.RUNS, "run") if run.path.name not in kept)
         old = now - max(policy.older_than, policy.grace)
         return [
@@ -112,19 +114,19 @@ def to_remove(output: str, policy: Policy, now: float | None = None) -> list[Rem
             *(removal for removal in runs if removal.since <= old),
         ]
     except OSError as error:
-        raise SnapshotError(f"Expected a readable table in {output}. Received: {error}; nothing was removed") from error
+        raise SnapshotError(f"Expected a readable table in {output}. Received: {error}. Nothing was removed") from error
 
 
 def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[Removal], list[str]]:
-    """Remove what `to_remove` lists; returns what was removed, and a line for each directory that could not be removed.
+    """Remove the directories of `to_remove`. Return the removed ones, and a message for each that could not be removed.
 
     Args:
         output: root of the output.
         policy: what to keep.
-        now: seconds since the epoch; the clock's by default.
+        now: seconds since the epoch. Default: the clock.
 
     Raises:
-        SnapshotError: as `to_remove` does; nothing was removed.
+        SnapshotError: as in `to_remove`. Nothing was removed.
     """
     removed, problems = [], []
     followers.mend_delta(output)
@@ -138,7 +140,7 @@ def expire(output: str, policy: Policy, now: float | None = None) -> tuple[list[
 
 
 def _publishers(output: str, table: str, log: list[Commit]) -> set[str]:
-    """The runs that published snapshots which have not expired."""
+    """Return the runs whose published snapshots have not expired."""
     expired = pins.expired(output, table)
     return {paths.run_of(commit.run_id) for commit in log if commit.run_id not in expired}
 
@@ -168,7 +170,7 @@ def _snapshots(output: str, table: str, log: list[Commit], policy: Policy, now: 
 
 
 def _last_current(output: str, table: str, log: list[Commit]) -> dict[int, float]:
-    """When each commit was last the current one, in seconds since the epoch; infinite for the newest."""
+    """Return when each commit was last current, in seconds since the epoch; infinity for the newest."""
     changed = {file.key.rpartition("/")[2]: file.time for file in open_store(output).list_files(f"{table}/log")}
     times = (changed[f"{commit.number:08d}.json"] for commit in log)
     ordered = list(itertools.accumulate(times, max))
@@ -176,7 +178,7 @@ def _last_current(output: str, table: str, log: list[Commit]) -> dict[int, float
 
 
 def _uncommitted(output: str, table: str, log: list[Commit], used: set[str]) -> Iterator[Removal]:
-    """The data directories that no commit names, of runs that have no staging any more."""
+    """Yield the data directories without a commit, of runs without staging."""
     named = {commit.snapshot_id for commit in log}
     for removal in directories.of_runs(output, f"{table}/data", "uncommitted"):
         name = removal.path.name
@@ -185,14 +187,14 @@ def _uncommitted(output: str, table: str, log: list[Commit], used: set[str]) -> 
 
 
 def _remove_snapshot(output: str, removal: Removal) -> bool:
-    """Remove the files that the commit names; False if the snapshot is pinned or current again."""
+    """Remove the files that the commit names. Return False if the snapshot is pinned or current again."""
     commit, table, store = removal.commit, removal.table, open_store(output)
     assert commit is not None
     try:
         listed = store.list_files(str(removal.path))
     except OSError as error:
-        raise SnapshotError(f"Expected a directory inside the table. Received: {error}; nothing was removed") from error
-    # The order matters, as the docstring of this file says: tombstone, pins, log.
+        raise SnapshotError(f"Expected a directory inside the table. Received: {error}. Nothing was removed") from error
+    # The order matters (see the docstring of this file): tombstone, pins, log.
     holder = paths.new_run_id()
     pins.write_tombstone(output, commit, holder, table)
     pinned = commit.snapshot_id in pins.pins(output, table)
@@ -204,14 +206,14 @@ def _remove_snapshot(output: str, removal: Removal) -> bool:
     if listed:
         for file in commit.files:
             store.delete(f"{removal.path}/{file.name}")
-        if data_files.inside(paths.snapshot_dir(output, commit.snapshot_id, table)):  # an unknown file is never removed
+        if data_files.inside(paths.snapshot_dir(output, commit.snapshot_id, table)):  # unknown files are never removed
             raise OSError(errno.ENOTEMPTY, "Directory not empty")
         store.delete_tree(str(removal.path), math.inf)
     return True
 
 
 def _remove_directory(output: str, removal: Removal) -> bool:
-    """Remove what is no snapshot; False if it was in use after all."""
+    """Remove a directory that is no snapshot. Return False if it is in use again."""
     name = removal.path.name
     if removal.kind == "uncommitted" and not name.startswith(REMOVED):
         log, staging = snapshot.read_log(output, removal.table), open_store(output).list_names(paths.STAGING)

@@ -1,4 +1,4 @@
-"""Roll back: make an older snapshot the current one again, by a new commit; nothing is copied or removed."""
+"""Roll back: make an older snapshot current again, by a new commit. Nothing is copied or removed."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fashion_udf.table.stores import open_store
 
 
 def rollback(output: str, number: int) -> Commit:
-    """Publish the snapshot of commit `number` once more, under the next number.
+    """Publish the snapshot of commit `number` again, under the next number.
 
-    The snapshot is pinned while it is verified and committed, so that `retention.expire` cannot remove it in between.
+    The snapshot is pinned while it is verified and committed, so that `retention.expire` cannot remove it meanwhile.
 
     Args:
-        output: root of the output, a local path.
-        number: of any commit in the log that names the snapshot to publish.
+        output: root of the output.
+        number: number of a commit that names the snapshot.
 
     Returns:
         The new commit, with a new run id and the old model version; or the newest commit, if it names that snapshot.
 
     Raises:
         InputError: there is no such commit.
-        SnapshotError: the snapshot has expired, or its files are not as committed; nothing is published.
-        CommitConflictError: another run published meanwhile; nothing is published.
-        CommitUnknownError: nobody can tell yet whether the commit landed.
+        SnapshotError: the snapshot has expired, or its files differ from the commit. Nothing was published.
+        CommitConflictError: another run published meanwhile. Nothing was published.
+        CommitUnknownError: it is unknown whether the commit was made.
     """
     head, target = snapshot.current(output), log.find(open_store(output), number)
     if head is None or target is None:

@@ -1,9 +1,8 @@
-"""A store on S3, or on what speaks its protocol, by boto3.
+"""A store on S3, or on a compatible store, by boto3.
 
-Whether a name is free is decided by the store alone: a PUT with `If-None-Match: *` creates the object or answers 412.
-Such a PUT is sent without boto3's own retries. After an answer that never came, the same PUT is sent again: a 412 then
-may mean that the first one landed, so what is there is read and compared. 409 says that another PUT of the name is
-under way, and nothing more.
+The store alone decides whether a name is free: a PUT with `If-None-Match: *` creates the object or returns 412. Such a
+PUT is sent without boto3's own retries. If there is no answer, the same PUT is sent again. A 412 may then mean that the
+first PUT succeeded, so the object is read and compared. 409 only means that another PUT of the name is in progress.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from fashion_udf.s3 import S3Settings
 from fashion_udf.table import ranged_file
 from fashion_udf.table.store import Store, StoredFile
 
-#: How often a create is sent before its outcome counts as unknown, and the longest wait between two, in seconds.
+#: Maximum of attempts to create an object, after which the outcome is unknown, and maximum of seconds between two.
 _TRIES, _LONGEST_WAIT = 7, 4.0
-#: Objects that one request deletes.
+#: Maximum of objects that one request deletes.
 _PAGE = 1000
-#: Bytes that are read at a time of an object that is opened.
+#: Bytes of a request for an open object.
 _BUFFER = 1 << 20
-#: Codes of answers -> the `errno` of the error; a body without a code, as HEAD's, has the status for a code.
+#: Error code -> `errno`. For an answer without a code, as that of HEAD, the HTTP status is the code.
 _ERRORS = {
     "NoSuchKey": errno.ENOENT,
     "404": errno.ENOENT,
@@ -43,18 +42,18 @@ _settings = S3Settings()
 
 
 def use(settings: S3Settings) -> None:
-    """Let every store that this process opens from now on be at the place that the settings say."""
+    """Use these settings for all stores that this process opens from now on."""
     global _settings
     _settings = settings
 
 
 def settings() -> S3Settings:
-    """The settings in use: a task on another machine is given them."""
+    """Return the settings in use, to pass them to tasks on other machines."""
     return _settings
 
 
 def open_s3(output: str) -> Store:
-    """The store of a bucket, or of a prefix in one."""
+    """Return the store of a bucket, or of a prefix in it."""
     at = _Place(output, _settings)
     return Store(
         list_names=at.list_names,
@@ -66,7 +65,7 @@ def open_s3(output: str) -> Store:
         replace_pointer=at.replace_pointer,
         delete=at.delete,
         delete_tree=at.delete_tree,
-        sync=lambda prefix, names: None,  # what S3 has acknowledged is durable
+        sync=lambda prefix, names: None,  # an acknowledged object of S3 is durable
     )
 
 
@@ -79,7 +78,7 @@ class _Place:
         self._settings = settings
 
     def list_names(self, prefix: str) -> list[str]:
-        # Not by a delimiter: some stores go on to list a prefix for a while after its last object was deleted.
+        # No delimiter: some stores still list a prefix for a while after its last object was deleted.
         below = (file.key[len(prefix) + 1 :] for file in self.list_files(prefix) if not file.key.endswith("/"))
         return sorted({name.split("/")[0] for name in below})
 
@@ -101,7 +100,7 @@ class _Place:
             with answer["Body"] as body:
                 data: bytes = body.read(limit)
         if len(data) != min(limit, answer["ContentLength"]):
-            raise ConnectionError(f"{key}: {len(data)} bytes of {answer['ContentLength']} came")
+            raise ConnectionError(f"{key}: received {len(data)} of {answer['ContentLength']} bytes")
         return data
 
     def create(self, key: str, data: bytes) -> bool:
@@ -115,7 +114,7 @@ class _Place:
                     write(**self._at(key), **self._settings.encryption)
                 return True
             except FileExistsError:
-                # Not `in_doubt`: somebody else was first. In doubt, the one who was first may be this call.
+                # Without a lost answer before, another writer was first. After one, this call may have been first.
                 return bool(in_doubt) and self.read(key, len(data) + 1) == data
             except (ConnectionError, TimeoutError) as error:
                 in_doubt = str(error)
@@ -137,7 +136,7 @@ class _Place:
         listed = self.list_files(prefix)
         if any(file.time > since for file in listed):
             return False
-        # Manifests first: nobody takes a part of what they name for the whole.
+        # Manifests are deleted first, so that no reader finds a manifest without its files.
         keys = sorted((file.key for file in listed), key=lambda key: not key.endswith(".json"))
         for start in range(0, len(keys), _PAGE):
             named = [{"Key": self._prefix + key} for key in keys[start : start + _PAGE]]
@@ -157,11 +156,11 @@ class _Place:
             try:
                 data = self._part(key, etag, start, count)
                 break
-            except (ConnectionError, TimeoutError):  # a failure while the body is read is not repeated by boto3
+            except (ConnectionError, TimeoutError):  # boto3 does not retry a failure while the body is read
                 if not tries_left:
                     raise
         if len(data) != count:
-            raise ConnectionError(f"{len(data)} bytes of {count} came")
+            raise ConnectionError(f"received {len(data)} of {count} bytes")
         return data
 
     def _part(self, key: str, etag: str, start: int, count: int) -> bytes:
@@ -182,7 +181,7 @@ class _Place:
 
 @contextmanager
 def _as_os_error(key: str) -> Iterator[None]:
-    """Raise what boto3 raises as the `OSError` that says the same; no message has a signature or a key in it."""
+    """Replace an exception of boto3 by the equivalent `OSError`. No message holds a signature or a secret."""
     from botocore import exceptions as boto
     from urllib3.exceptions import HTTPError
 

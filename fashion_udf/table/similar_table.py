@@ -1,4 +1,4 @@
-"""The published lists of similar products, for programs: seen only while the tags are of the same model."""
+"""The published lists of similar products, for programs. They are readable while the tags have the same model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fashion_udf.table.commit import Commit
 
 @dataclass(frozen=True)
 class Current:
-    """The lists that may be read now.
+    """The current lists.
 
     Attributes:
-        commit: of the lists.
-        tags_behind: commits of tags since the one that the lists were made from.
+        commit: the commit of the lists.
+        tags_behind: number of tags commits since the one that the lists were made from.
     """
 
     commit: Commit
@@ -32,17 +32,17 @@ def current(output: str) -> Current:
     """Return the newest lists.
 
     Raises:
-        InputError: there are none, or the current tags are of another model: embeddings of two models say nothing of
-            each other.
+        InputError: there are no lists, or the current tags have another model. Embeddings of two models cannot be
+            compared.
         SnapshotError: a log is damaged.
     """
     tags, commit = snapshot.newest(output), snapshot.current(output, paths.SIMILAR)
     if commit is None or commit.made_from is None:
-        raise InputError(f"Expected lists of similar products in {output}. Received: none; run `fashion-udf recommend`")
+        raise InputError(f"Expected lists of similar products in {output}. Received: none. Run `fashion-udf recommend`")
     if commit.model_version != tags.model_version:
         raise InputError(
-            f"Expected lists of the model of the current tags, {tags.model_version[:12]}. Received: of "
-            f"{commit.model_version[:12]}; run `fashion-udf recommend`"
+            f"Expected lists of the current tags' model, {tags.model_version[:12]}. Received: "
+            f"{commit.model_version[:12]}. Run `fashion-udf recommend`"
         )
     return Current(commit, tags.number - commit.made_from.tags)
 
@@ -50,7 +50,7 @@ def current(output: str) -> Current:
 def pairs(
     output: str, product_ids: Sequence[str] | None = None, missing: Literal["refuse", "leave out"] = "refuse"
 ) -> pa.Table:
-    """Return a row for each entry of the lists of some products, or of all: best first, in the order of `product_ids`.
+    """Return a row for each entry of the lists of some or all products: best first, in the order of `product_ids`.
 
     Args:
         output: root of the output.
@@ -61,7 +61,7 @@ def pairs(
         `product_id`, `position` (from 1), `similar_id`, `score`, `same_category`.
 
     Raises:
-        InputError: as `current`, or a product has no list and `missing` is "refuse"; names the first ten.
+        InputError: as in `current`, or a product has no list and `missing` is "refuse". Names the first ten.
     """
     found = current(output)
     chosen = None if product_ids is None else [("product_id", "in", list(product_ids) or [""])]
@@ -91,6 +91,6 @@ def _places(ids: pa.ChunkedArray, wanted: Sequence[str], all_of_them: bool) -> p
     if places.null_count and all_of_them:
         missing = [name for name, place in zip(wanted, places.to_pylist(), strict=True) if place is None]
         raise InputError(
-            f"Expected products that have a list. Received: {', '.join(map(repr, missing[:10]))}, which the lists lack"
+            f"Expected products with a list. Received: {', '.join(map(repr, missing[:10]))}, which have none"
         )
     return places.drop_null()

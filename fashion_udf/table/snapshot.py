@@ -1,4 +1,4 @@
-"""Publish and read snapshots of a table: of `tags`, or of another that is named.
+"""Publish and read snapshots of a table: `tags` by default, or `similar`.
 
     <output>/tags/data/<snapshot_id>/part-*.parquet                     immutable; names never repeat
     <output>/tags/log/00000042.json                                     one commit each, create-only
@@ -6,10 +6,10 @@
     <output>/tags/pins/, <output>/tags/expired/                         see `pins`
     <output>/staging/<run_id>/, <output>/runs/<run_id>/                 not for readers of the table
 
-A snapshot exists from the moment its log file does: files that no commit names do not exist for anybody. The highest
-number is the current one; `current` (a link where the store has links, else an object that names the snapshot) follows
-the log and is never read back. Nothing here deletes or replaces a file that a reader may have open: `retention` removes
-old snapshots.
+A snapshot exists as soon as its log file exists. Files that no commit names do not belong to the table. The highest
+number is the current snapshot. `current` (a link if the store has links, otherwise an object that names the snapshot)
+follows the log, and this library never reads it. This module never deletes or replaces a file that a reader may have
+open. `retention` removes old snapshots.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 def current(output: str, table: str = paths.TAGS) -> Commit | None:
-    """The newest commit; None where nothing was published.
+    """Return the newest commit; None if nothing was published.
 
     Raises:
-        SnapshotError: the log is damaged; the message names the file.
+        SnapshotError: the log is damaged. The message names the file.
     """
     store = open_store(output)
     numbers = log.numbers(store, table)
@@ -38,11 +38,11 @@ def current(output: str, table: str = paths.TAGS) -> Commit | None:
 
 
 def newest(output: str, table: str = paths.TAGS) -> Commit:
-    """The newest commit; there must be one.
+    """Return the newest commit, which must exist.
 
     Raises:
         InputError: nothing was published.
-        SnapshotError: the log is damaged; the message names the file.
+        SnapshotError: the log is damaged. The message names the file.
     """
     commit = current(output, table)
     if commit is None:
@@ -51,14 +51,14 @@ def newest(output: str, table: str = paths.TAGS) -> Commit:
 
 
 def numbered(output: str, number: int) -> Commit:
-    """The commit of a number.
+    """Return the commit with a number.
 
     Raises:
         InputError: there is no such commit.
-        SnapshotError: the log is damaged; the message names the file.
+        SnapshotError: the log is damaged. The message names the file.
     """
     last = newest(output).number
-    # An older commit is read only when it is asked for: a damaged one must not hide today's table.
+    # Older commits are not read, because a damaged one must not hide the current table.
     commit = log.find(open_store(output), number)
     if commit is None:
         raise InputError(f"Expected the number of a commit up to {last}. Received: {number}")
@@ -66,10 +66,10 @@ def numbered(output: str, number: int) -> Commit:
 
 
 def read_log(output: str, table: str = paths.TAGS) -> list[Commit]:
-    """Every commit, oldest first.
+    """Return all commits, oldest first.
 
     Raises:
-        SnapshotError: the log is damaged; the message names the file.
+        SnapshotError: the log is damaged. The message names the file.
     """
     store = open_store(output)
     return [log.read(store, number, table) for number in log.numbers(store, table)]
@@ -85,22 +85,22 @@ def publish(
     parent: Commit | None,
     made_from: MadeFrom | None = None,
 ) -> Commit:
-    """Make the Parquet files that Spark has written to `tags/data/<snapshot_id>/` the table's next snapshot.
+    """Publish the Parquet files that Spark has written to `tags/data/<snapshot_id>/` as the table's next snapshot.
 
     Args:
         output: root of the output.
-        snapshot_id, files: the directory, and every data file in it; the commit's run id is the same, so it lands once.
-        model_version: of the bundle that scored the rows.
-        expected_rows: of all files together.
-        parent: what `current` returned when the run began.
-        made_from: of a table of similar products, which is then published; None publishes tags.
+        snapshot_id, files: name of the directory, which is also the commit's run id, and all data files in it.
+        model_version: version of the bundle that scored the rows.
+        expected_rows: number of rows of all files together.
+        parent: the result of `current` when the run started.
+        made_from: inputs of a table of similar products, which is then published. None publishes tags.
 
     Returns the new commit, or the commit of an earlier, interrupted call of the same run.
 
     Raises:
-        SnapshotError: the files are not as described, or the store failed; nothing is published.
+        SnapshotError: the files differ from their description, or the store failed. Nothing was published.
         CommitConflictError: another run published on top of `parent` first.
-        CommitUnknownError: nobody can tell yet whether the commit landed; all files were kept.
+        CommitUnknownError: it is unknown whether the commit was made. All files were kept.
     """
     require_id("run_id", snapshot_id)
     store, table = open_store(output), paths.SIMILAR if made_from else paths.TAGS
@@ -118,14 +118,14 @@ def publish(
 
 
 def repair_pointer(output: str, table: str = paths.TAGS) -> Commit | None:
-    """Make `tags/current` and `tags/current.sql` name the newest commit again; returns that commit."""
+    """Make `tags/current` and `tags/current.sql` name the newest commit, and return that commit."""
     store = open_store(output)
     head = current(output, table)
     while head is not None:
         directory = paths.data_dir(output, head, table)
         sql = views.similar(directory, head.made_from) if head.made_from else view_sql(directory)
         store.replace_pointer(table, f"data/{head.snapshot_id}", sql.encode())
-        # The run that replaces the link last also looks last: a slow run cannot leave it on its own, older snapshot.
+        # The run that replaces the link last also checks last, so that a slow run cannot leave an older snapshot in it.
         if (newest := current(output, table)) == head:
             break
         head = newest
@@ -133,15 +133,15 @@ def repair_pointer(output: str, table: str = paths.TAGS) -> Commit | None:
 
 
 def view_sql(directory: Path | str) -> str:
-    """SQL of a DuckDB view on a snapshot's directory or URI. It may have any character except a backslash."""
+    """Return SQL of a DuckDB view on a snapshot's directory or URI, which may not have a backslash."""
     return f"CREATE OR REPLACE VIEW tags AS SELECT * FROM {views.parquet(directory)};\n"
 
 
 def update_pointer(output: str, commit: Commit, table: str = paths.TAGS) -> None:
-    """Run `repair_pointer` after a commit has landed. A failure is a warning: the table is published already."""
+    """Run `repair_pointer` after a commit. A failure is only a warning, because the table is already published."""
     try:
         repair_pointer(output, table)
-    except (OSError, SnapshotError) as error:  # the log decides what is published; the pointer is for people
+    except (OSError, SnapshotError) as error:  # only the log decides what is published
         logger.warning(
             "commit %d is published, but %s/current stays behind (%s): run `jobs/snapshots.py repair --output %s`",
             commit.number,
@@ -152,19 +152,19 @@ def update_pointer(output: str, commit: Commit, table: str = paths.TAGS) -> None
 
 
 def _require_durable(output: str, commit: Commit, expected_rows: int, table: str) -> None:
-    """Refuse files that are not all of the table, and force the others to the disk."""
+    """Refuse incomplete files, and force complete ones to the disk."""
     place = paths.snapshot_dir(output, commit.snapshot_id, table)
     if not commit.files:
-        raise SnapshotError(f"Expected at least one .parquet file in {place}. Received: none; nothing was published")
+        raise SnapshotError(f"Expected at least one .parquet file in {place}. Received: none. Nothing was published")
     if commit.rows != expected_rows:
         raise SnapshotError(
-            f"Expected {expected_rows} rows in {place}. Received: {commit.rows} rows in {len(commit.files)} files; "
-            "nothing was published"
+            f"Expected {expected_rows} rows in {place}. Received: {commit.rows} rows in {len(commit.files)} files. "
+            "Nothing was published"
         )
     data_files.require_listed(output, commit, table)
     try:
         open_store(output).sync(place.key, [file.name for file in commit.files])
     except OSError as error:
         raise SnapshotError(
-            f"Expected to force the files of {place} to the disk. Received: {error}; nothing was published"
+            f"Expected to force the files of {place} to the disk. Received: {error}. Nothing was published"
         ) from error

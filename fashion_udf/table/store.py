@@ -1,8 +1,8 @@
-"""What the table asks of a storage system, as a record of functions, and how places are named.
+"""The interface to a storage system, as a record of functions, and the names of places.
 
-Keys are relative to the output's root, parts joined by "/". `create` is the only operation that decides anything: of
-any number of writers of one key exactly one gets `True`. A store reports trouble as `OSError`; a `TimeoutError` or
-`ConnectionError` means that the operation may still be applied later, any other `OSError` that it has ended.
+Keys are relative to the output's root, with "/" between their parts. `create` decides races: of all writers of one key,
+exactly one gets `True`. A store raises `OSError` for a failure. A `TimeoutError` or `ConnectionError` means that the
+operation may still take effect later; any other `OSError` means that it has ended.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from fashion_udf.errors import ConfigError
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file as it is listed; a directory's key ends in "/", and object stores need not have any.
+    """An entry of a listing. The key of a directory ends in "/"; object stores may have no directories.
 
     Attributes:
-        key: relative to the output's root.
+        key: path relative to the output's root.
         size: bytes.
-        time: of its last change, in seconds since the epoch.
+        time: time of the last change, in seconds since the epoch.
     """
 
     key: str
@@ -34,21 +34,21 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Store:
-    """What the table needs of a storage system.
+    """The functions of a storage system.
 
     Attributes:
-        list_names: prefix -> the names directly under it, sorted; empty where the prefix does not exist.
-        list_files: prefix -> everything under it at any depth, sorted by key.
-        open: key -> the file, which can be read from any place.
-        read: (key, limit) -> at most `limit` bytes of a plain object; `FileNotFoundError` where there is none.
-        create: (key, data) -> True if this call created the object, whole and durable; False if one was there.
-        replace: (key, data) -> writes an object anew, or for the first time, in one atomic step.
+        list_names: prefix -> the names directly below it, sorted; empty if the prefix does not exist.
+        list_files: prefix -> all entries below it at any depth, sorted by key.
+        open: key -> the object as a seekable file.
+        read: (key, limit) -> at most `limit` bytes of a plain object; `FileNotFoundError` if it does not exist.
+        create: (key, data) -> True if this call created the object, complete and durable; False if it existed.
+        replace: (key, data) -> writes or replaces an object in one atomic step.
         replace_pointer: (prefix, target, sql) -> makes `prefix/current` name `target` (a path relative to `prefix`; a
-            link where the store has links) and `prefix/current.sql` hold `sql`, each in one atomic step.
-        delete: key -> removes an object, durably; nothing where there is none.
-        delete_tree: (prefix, since) -> removes everything under it, unless something changed after `since`, in seconds
-            since the epoch: then it returns False and leaves all of it.
-        sync: (prefix, names) -> what was written there, by whomever, survives a power cut.
+            link if the store has links) and `prefix/current.sql` hold `sql`, each in one atomic step.
+        delete: key -> removes an object durably; does nothing if it does not exist.
+        delete_tree: (prefix, since) -> removes all entries below it; if one changed after `since`, in seconds since the
+            epoch, it removes nothing and returns False.
+        sync: (prefix, names) -> makes files durable, whichever process wrote them.
     """
 
     list_names: Callable[[str], list[str]]
@@ -64,18 +64,18 @@ class Store:
 
 
 def scheme(output: str) -> str:
-    """The scheme of an output in lower case; empty for a plain path."""
+    """Return the scheme of an output in lower case; empty for a plain path."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", output)
     return match[1].lower() if match else ""
 
 
 def is_local(output: str) -> bool:
-    """Whether Python reaches the output by paths."""
+    """Return whether the output is a local path or a `file:` URI."""
     return scheme(output) in ("", "file")
 
 
 def local_path(output: str) -> Path:
-    """The absolute directory of a local output: a plain path, `file:/path` or `file:///path`; `%20` is not decoded.
+    """Return the absolute directory of a local output: a path, `file:/path` or `file:///path`, without decoding `%20`.
 
     Raises:
         ConfigError: `output` has another scheme, or names a host.
@@ -91,10 +91,10 @@ def local_path(output: str) -> Path:
 
 
 def root_uri(output: str) -> str:
-    """The output's root as Spark takes it: always with its scheme, so that `fs.defaultFS` decides nothing.
+    """Return the output's root for Spark, always with its scheme, so that `fs.defaultFS` has no effect.
 
     Raises:
-        ConfigError: `output` is empty, or a URI without an authority where one is needed.
+        ConfigError: `output` is empty, or a URI lacks its authority.
     """
     if is_local(output):
         return f"file://{local_path(output)}"

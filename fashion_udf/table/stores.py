@@ -2,7 +2,7 @@
 
 file, or no scheme   `local_store`
 s3, s3a              `s3_store`, by boto3
-any other            `hadoop_store`, by the JVM's Hadoop FileSystem: what Spark can write to, the table can be in
+any other            `hadoop_store`, by the JVM's Hadoop FileSystem: every file system that Spark can write to
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fashion_udf.table.store import Store, local_path, root_uri, scheme
 
 
 def open_store(output: str) -> Store:
-    """The store of an output location.
+    """Return the store of an output.
 
     Raises:
         ConfigError: `output` is no path and no URI.
@@ -34,5 +34,5 @@ def _hadoop(output: str) -> Store:
     return hadoop_store.open_hadoop(root_uri(output))
 
 
-#: Store factories by the scheme of the output location; "*": every other scheme.
+#: Store factories by the scheme of the output; "*" for every other scheme.
 STORES: dict[str, Callable[[str], Store]] = {"": _local, "file": _local, "s3": _s3, "s3a": _s3, "*": _hadoop}

@@ -1,4 +1,4 @@
-"""The published table for notebooks and programs: which snapshot is current, its rows, its history."""
+"""The published table for notebooks and programs: the current snapshot, its rows, its history."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class TagsTable:
-    """The tags table below an `output.path`. Every call looks at the log anew.
+    """The tags table below an `output.path`. Every call reads the log again.
 
     Examples:
         >>> import fashion_udf as fu
@@ -45,29 +45,29 @@ class TagsTable:
     """
 
     def __init__(self, output: str | Path, s3: S3Settings | None = None) -> None:
-        """Remember where the table is; nothing is read.
+        """Set the place of the table. Nothing is read.
 
         Args:
-            output: the `output.path` of the job that publishes it, a path or a URI.
-            s3: where S3 is, as `load_config(...).s3` says it; by default what the environment says.
+            output: the `output.path` of the job that publishes the table, a path or a URI.
+            s3: the settings of S3, such as `load_config(...).s3`. Default: those of the environment.
         """
         self._output = str(output)
         if s3 is not None:
             s3_store.use(s3)
 
     def __repr__(self) -> str:
-        """Name the table's place."""
+        """Return the table's place as text."""
         return f"TagsTable({self._output!r})"
 
     def current(self) -> Commit | None:
-        """The newest commit: `number`, `rows`, `snapshot_id`, `model_version`, `time`; None before the first night."""
+        """Return the newest commit: `number`, `rows`, `snapshot_id`, `model_version`, `time`; None if there is none."""
         return snapshot.current(self._output)
 
     def directory(self, number: int | None = None) -> Path | str:
-        """The directory of a snapshot's Parquet files, a URI where the output is not local: read `*.parquet` in it.
+        """Return the directory of a snapshot, to read `*.parquet` in it; a URI if the output is not local.
 
         Args:
-            number: of a commit; the newest by default.
+            number: number of a commit. Default: the newest.
 
         Raises:
             InputError: nothing was published, or there is no such commit.
@@ -76,16 +76,16 @@ class TagsTable:
         return paths.data_dir(self._output, self._commit(number))
 
     def to_spark(self, spark: SparkSession, number: int | None = None) -> DataFrame:
-        """The rows as a Spark data frame; raises as `directory` does."""
+        """Return the rows as a Spark data frame. Errors as in `directory`."""
         place = paths.snapshot_dir(self._output, self._commit(number).snapshot_id)
         return spark.read.schema(to_spark(TAGS)).parquet(place.uri)
 
     def to_pandas(self, columns: Sequence[str] | None = None, number: int | None = None) -> pd.DataFrame:
-        """The rows as a pandas data frame; raises as `directory` does.
+        """Return the rows as a pandas data frame. Errors as in `directory`.
 
         Args:
-            columns: which to read, all by default. A column that an older release did not write is null.
-            number: of a commit; the newest by default.
+            columns: the columns to read. Default: all. A column that an older release did not write is null.
+            number: number of a commit. Default: the newest.
         """
         commit = self._commit(number)
         names = list(TAGS.names if columns is None else columns)
@@ -95,28 +95,28 @@ class TagsTable:
         return frame
 
     def history(self) -> list[listing.Facts]:
-        """Every commit, oldest first, and whether its snapshot is the current one, has expired or is pinned."""
+        """Return all commits, oldest first, with the state of each: current, expired, pinned."""
         return listing.facts(self._output, snapshot.read_log(self._output))
 
     def similar(self, product_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """The published lists of similar products, a row for each pair, best first.
+        """Return the published lists of similar products, one row for each pair, best first.
 
         Args:
-            product_ids: whose lists, in this order; all of them by default.
+            product_ids: the products, in this order. Default: all.
 
         Returns:
-            `product_id`, `position` (from 1), `similar_id`, `score` and `same_category`. `attrs["tags_behind"]` counts
-            the commits of tags since the one that the lists were made from.
+            `product_id`, `position` (from 1), `similar_id`, `score` and `same_category`. `attrs["tags_behind"]` is the
+            number of tags commits since the one that the lists were made from.
 
         Raises:
-            InputError: there are no lists, the current tags are of another model, or a product has no list.
+            InputError: there are no lists, the current tags have another model, or a product has no list.
         """
         frame: pd.DataFrame = similar_table.pairs(self._output, product_ids).to_pandas()
         frame.attrs["tags_behind"] = similar_table.current(self._output).tags_behind
         return frame
 
     def diff(self, before: int, after: int) -> diff.Diff:
-        """What changed between the snapshots of two commits.
+        """Return what changed between the snapshots of two commits.
 
         Raises:
             InputError: nothing was published, or there is no such commit.
@@ -125,17 +125,17 @@ class TagsTable:
         return diff.diff(self._output, self._commit(before), self._commit(after))
 
     def rollback(self, number: int, spark: SparkSession | None = None) -> Commit:
-        """Make the snapshot of an older commit the current one, by a new commit; returns the new commit.
+        """Make the snapshot of an older commit current, by a new commit, and return the new commit.
 
         Args:
-            number: of the older commit.
-            spark: a session whose catalog holds the table of `publish.table`, which then shows the new commit too.
-                Without it, the next run moves the table.
+            number: number of the older commit.
+            spark: a session whose catalog holds the table of `publish.table`, to update it too. Without a session, the
+                next run updates the table.
 
         Raises:
             InputError: there is no such commit.
-            SnapshotError: the snapshot has expired, or its files are not as committed; nothing is published.
-            CommitConflictError: another run published meanwhile; nothing is published.
+            SnapshotError: the snapshot has expired, or its files differ from the commit. Nothing was published.
+            CommitConflictError: another run published meanwhile. Nothing was published.
         """
         commit = rollback.rollback(self._output, number)
         if spark is not None:
@@ -145,7 +145,7 @@ class TagsTable:
     def _commit(self, number: int | None) -> Commit:
         newest = snapshot.newest(self._output)
         commit = newest if number is None else snapshot.numbered(self._output, number)
-        # The current snapshot is never removed: a damaged tombstone of another one must not hide it.
+        # The current snapshot never expires, so its tombstone is not read: a damaged one must not hide the snapshot.
         if commit.snapshot_id != newest.snapshot_id:
             pins.require_not_expired(self._output, commit)
         return commit

@@ -9,10 +9,10 @@ from fashion_udf.table.commit import MadeFrom
 
 
 def similar(directory: Path | str, made_from: MadeFrom) -> str:
-    """SQL of the view `similar_products`: a row for each pair, best first by `position`.
+    """Return SQL of the view `similar_products`: one row for each pair, with `position` 1 for the best.
 
-    The view looks at the log of tags whenever it is read: it is empty while the current tags are of another model than
-    the lists, and `tags_behind` counts the commits of tags since the one that the lists were made from.
+    The view reads the log of tags at each query. It is empty while the current tags have another model than the lists.
+    `tags_behind` is the number of tags commits since the one that the lists were made from.
     """
     log = _quoted(_literal(str(directory).rsplit("/", 3)[0]) + "/tags/log/[0-9]*.json")
     read_log = f"read_json({log}, columns = {{number: 'BIGINT', model_version: 'VARCHAR'}})"
@@ -28,8 +28,8 @@ def similar(directory: Path | str, made_from: MadeFrom) -> str:
 
 
 def parquet(directory: Path | str) -> str:
-    """SQL that reads the files of a directory, whatever characters its path has."""
-    # A parent directory called env=prod would otherwise become a column.
+    """Return SQL that reads the files of a directory with any path."""
+    # Without this option, a parent directory such as env=prod would become a column.
     return f"read_parquet({_quoted(_literal(str(directory)) + '/*.parquet')}, hive_partitioning = false)"
 
 

@@ -53,7 +53,7 @@ def test_every_compression_is_told_by_its_bytes_whatever_the_name(tmp_path: Path
 def test_a_cut_file_names_its_compression_and_is_never_half_read(packed: dict[str, bytes]) -> None:
     for name, data in packed.items():
         with (
-            pytest.raises(UnpackError, match=f"^compressed with {name}, and damaged or cut"),
+            pytest.raises(UnpackError, match=f"^compressed with {name}, and damaged or truncated"),
             unpacked("c", data[: len(data) // 2]) as stream,
         ):
             stream.read()

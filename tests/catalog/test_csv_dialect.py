@@ -68,7 +68,7 @@ def test_the_encoding_is_found_out_by_its_mark_or_by_what_the_text_is_then(encod
 )
 def test_an_encoding_that_cannot_be_told_is_refused_until_it_is_given(encoding: str, text: str) -> None:
     data = (HEADER + f"1;{text};x\n").encode(encoding)
-    with pytest.raises(UndecidedError, match=r"cannot be told: set input\.csv\.encoding, such as cp1252"):
+    with pytest.raises(UndecidedError, match=r"in an unknown encoding: set input\.csv\.encoding, such as cp1252"):
         _rows(data)
     assert _rows(data, encoding=encoding) == [("1", text, "x")]
 

@@ -29,7 +29,7 @@ def test_json_numbers_are_strings_as_written(spark: SparkSession, tmp_path: Path
 
 def test_json_lines_that_are_no_objects_are_counted_and_named(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text('{"product_id": "1"}\n{"product_id":\nhello\n')
-    with pytest.raises(CatalogError, match=r"JSON object on every line. Received: 2 other lines: .*hello"):
+    with pytest.raises(CatalogError, match=r"JSON object on every line. Received: 2 bad lines: .*hello"):
         _rows(spark, tmp_path / "c.json", "product_id")
     (tmp_path / "c.json").write_text("hello\n")
     with pytest.raises(CatalogError, match=r"JSON object on every line. Received: .*c.json, which has none"):
@@ -40,7 +40,9 @@ def test_keys_that_differ_in_case_alone_are_refused_if_they_are_used(spark: Spar
     lines = ['{"product_id": "1", "title": "hat", "Colour": "x"}', '{"product_id": "2", "Title": "tie", "colour": "y"}']
     (tmp_path / "c.json").write_text("\n".join(lines))
     source = Input(path=str(tmp_path), format="json", columns=Columns(image=None))
-    with pytest.raises(CatalogError, match=r"one column of a name, .* Received: Title and title in .*. Rename one"):
+    with pytest.raises(
+        CatalogError, match=r"names that differ by more than case. Received: Title and title in .*. Rename one"
+    ):
         columns.read(spark, source)
     (tmp_path / "c.json").write_text(lines[0] + "\n" + lines[1].replace("Title", "title"))
     assert columns.read(spark, source).rows.count() == 2, "of columns that nobody uses nothing is lost"

@@ -65,7 +65,7 @@ def test_too_many_flips_are_refused_after_the_report(asked: list[Any], capsys: p
         "most of all 'c0' to 'Hats' 1, 'c1' to 'Hats' 1, 'c2' to 'Hats' 1, 'c3' to 'Hats' 1, 'c4' to 'Hats' 1"
     )
     assert refused.value.exit_code == 3
-    assert "of another category" in capsys.readouterr().out
+    assert "category changed" in capsys.readouterr().out
 
 
 def test_a_bundle_of_which_nothing_could_be_compared_is_refused() -> None:

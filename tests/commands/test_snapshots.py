@@ -81,7 +81,7 @@ _EXPIRE_ALL = ("expire", "--older-than", "0s", "--keep", 1, "--grace", "0s")
 
 def test_expire_prints_what_it_removes(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     planned = _run(capsys, *_EXPIRE_ALL, "--output", output, "--dry-run")
-    assert planned.endswith(" bytes would be removed; nothing was\n")
+    assert planned.endswith(" bytes would be removed (dry run)\n")
     assert (output / "tags/data/run-1").exists()
     done = _run(capsys, *_EXPIRE_ALL, "--output", output)
     assert done.split()[:4] == ["removed", "name", "days", "old"] and "snapshot  run-1" in done
@@ -99,7 +99,7 @@ def test_what_could_not_be_removed_is_an_error_after_the_table(
 ) -> None:
     (output / "tags/data/run-1/mine.txt").touch()
     with pytest.raises(
-        SnapshotError, match=r"remove all that is old. Received: .*run-1: .*not empty.*; run expire again"
+        SnapshotError, match=r"remove all old files. Received: .*run-1: .*not empty.*\. Run expire again"
     ):
         _run(capsys, *_EXPIRE_ALL, "--output", output)
     assert capsys.readouterr().out.endswith("0 bytes removed\n")

@@ -85,7 +85,7 @@ def test_a_bundle_elsewhere_is_read_where_its_version_is_given(folder: Path) -> 
 
 @pytest.mark.parametrize("reference", ["s3://bucket/models/v1", "hdfs://host/models/v1", "https://host/model"])
 def test_a_bundle_elsewhere_without_its_version_is_refused(folder: Path, reference: str) -> None:
-    with pytest.raises(BundleError, match=f"URI@<model_version>: .* Received: '{reference}'"):
+    with pytest.raises(BundleError, match=f"URI@<model_version>, .* Received: '{reference}'"):
         bundle.read(reference, _elsewhere(folder))
     with pytest.raises(BundleError, match="URI@<model_version>"):
         bundle.read(f"{reference}@{'0' * 64}")  # by nothing that could open it

@@ -171,7 +171,7 @@ def test_credentials_that_are_not_accepted_end_the_run_and_mark_no_row(
     with (
         s3_server.proxy.fault("error", status=400, code=code),
         pytest.raises(
-            CredentialsError, match=f"Expected credentials .* Received: {code}. What is done is kept"
+            CredentialsError, match=f"Expected credentials .* Received: {code}. Renew the credentials"
         ) as error,
     ):
         read(s3_server, uri)

@@ -69,7 +69,7 @@ def test_a_table_that_no_reader_opens_is_refused_whatever_anybody_accepts() -> N
     (broken,) = gates.broken(replace(EMPTY, bad_texts=2), 0, Gates())
     assert (broken.gate, broken.message) == (
         "texts",
-        "Expected every text in UTF-8. Received: 2 others, which no reader opens",
+        "Expected every text in UTF-8. Received: 2 invalid ones, which no reader opens",
     )
     assert broken.gate in gates.ABSOLUTE
 

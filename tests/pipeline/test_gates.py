@@ -61,7 +61,7 @@ def test_a_row_lost_or_doubled_is_refused_in_any_table(rows: int, ids: int) -> N
 
 def test_one_bad_embedding_is_refused() -> None:
     _refused(
-        r"Expected embeddings of 256 finite numbers and unit length\. Received: 1 others",
+        r"Expected embeddings of 256 finite numbers and unit length\. Received: 1 invalid ones",
         "embeddings",
         bad_embeddings=1,
     )
@@ -218,7 +218,7 @@ def test_people_may_withdraw_some_decisions_and_all_of_them_only_where_a_person_
     for before, withdrawn, share in ((200, 21, "10.5%"), (20, 6, "30.0%"), (1, 1, "100.0%")):
         _refused(
             r"Expected at most 10\.0% of people's decisions to be withdrawn \(gates\.max_withdrawn\)\. "
-            rf"Received: {re.escape(share)}: {withdrawn} of {before}; look whether overrides\.path holds all of them",
+            rf"Received: {re.escape(share)}: {withdrawn} of {before}\. Check that overrides\.path holds all decisions",
             "overrides",
             decided_before=before,
             withdrawn=withdrawn,

@@ -21,8 +21,8 @@ def test_a_line_names_the_hosts_and_one_the_schemes_that_are_not_read() -> None:
     )
     assert (places.in_files, places.in_s3) == (True, True)
     assert places.not_read(("cdn.example", "*.shop.example")) == [
-        "60 photos become image_forbidden, as input.image_hosts lacks their host: other.example:8443 (60)",
-        "17 photos become image_forbidden, as their scheme is not read: hdfs (9), ftp (8)",
+        "60 photos become image_forbidden, because input.image_hosts lacks their host: other.example:8443 (60)",
+        "17 photos become image_forbidden, because their scheme is not read: hdfs (9), ftp (8)",
     ]
     assert len(places.not_read(())) == 2
     assert PhotoPlaces({("s3a", ""): 1}).not_read(()) == []

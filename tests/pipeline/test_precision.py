@@ -70,7 +70,7 @@ def test_a_night_on_another_cpu_scores_nothing_again(
     cpu("avx2")
     with caplog.at_level(logging.INFO, logger="fashion_udf"):
         assert not tagging.tag(spark, _config(tmp_path)).published
-    assert "engine.precision auto is int8: the published table has rows of it" in caplog.text
+    assert "engine.precision auto is int8: the published table has it" in caplog.text
 
 
 def test_a_run_on_another_cpu_goes_on_with_what_a_killed_one_staged(

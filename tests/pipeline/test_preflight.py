@@ -64,22 +64,22 @@ def _config(folder: Path, path: str, **changes: Any) -> JobConfig:
         (
             "by-uri",
             {},
-            "Expected input.image_roots to name the directories of the photos, as the catalog has image_uri. ",
+            "Expected input.image_roots to name the directories of the photos, because the catalog has paths. ",
         ),
         (
             "by-uri",
             {"input__image_roots": ["{folder}/photos", "{folder}/foto"]},
-            "Expected directories in input.image_roots. Received: '{folder}/foto', of which there is none",
+            "Expected directories in input.image_roots. Received: '{folder}/foto', which do not exist",
         ),
         (
             "by-uri",
             {"input__image_roots": ["file:///no%20where"]},
-            "Expected directories in input.image_roots. Received: '/no where', of which there is none",
+            "Expected directories in input.image_roots. Received: '/no where', which do not exist",
         ),
         ("csv", {}, "Expected Parquet files. Received: {folder}/csv/part.csv ("),
         ("zipped", {"input__format": "json"}, "Expected a JSON object on every line. Received: {folder}/zipped/part."),
-        ("json", {"input__format": "csv"}, "part.json: it begins as Parquet or JSON does: set the format that the"),
-        ("par*", {"input__format": "csv"}, "part.parquet: it begins as Parquet or JSON does: set the format that the"),
+        ("json", {"input__format": "csv"}, "part.json: it starts like Parquet or JSON: set the format that the"),
+        ("par*", {"input__format": "csv"}, "part.parquet: it starts like Parquet or JSON: set the format that the"),
         (
             "parquet",
             {"overrides": {"path": "{folder}/csv"}},
@@ -168,9 +168,7 @@ def test_a_root_is_given_as_a_path_or_as_a_file_uri(tmp_path: Path) -> None:
 
 def test_an_output_that_may_not_be_written_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
-    with pytest.raises(
-        ConfigError, match=f"^Expected a directory for output.path that may be written to. .*{tmp_path}$"
-    ):
+    with pytest.raises(ConfigError, match=f"^Expected a writable directory for output.path. .*{tmp_path}$"):
         preflight.require_output(f"{tmp_path}/a/b")
 
 
@@ -228,7 +226,7 @@ def test_a_store_that_ignores_conditional_writes_is_refused_before_the_first_com
     if kind is MemoryStore:
         preflight.require_one_winner(directory)
         return
-    with pytest.raises(ConfigError, match=r"Expected a store .*If-None-Match.* Received: s3://bucket/out, which wrote"):
+    with pytest.raises(ConfigError, match=r"Expected a store .*If-None-Match.* Received: s3://bucket/out, which over"):
         preflight.require_one_winner(directory)
     memory.write("tags/log/00000001.json", b"{}")
     memory.operations.clear()

@@ -75,7 +75,7 @@ def test_a_gate_that_is_not_accepted_still_refuses(tmp_path: Path, accepted: lis
     told = "; ".join(f"[{gate.gate}] {gate.message}" for gate in missing)
     expected = (
         "Expected --accept for every gate that refused run r9, and none of ledger, embeddings, texts. "
-        f"Received: {json.dumps(accepted)}; still refused: {told}"
+        f"Received: {json.dumps(accepted)}. Still refused: {told}"
     )
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
         refused.publish(str(tmp_path), "r9", accepted)
@@ -85,7 +85,7 @@ def test_a_gate_that_is_not_accepted_still_refuses(tmp_path: Path, accepted: lis
 @pytest.mark.parametrize("gate", ["ledger", "embeddings"])
 def test_a_table_that_is_wrong_is_never_published(tmp_path: Path, gate: str) -> None:
     _refuse(tmp_path, FLIPS, Broken(gate, "wrong"))
-    with pytest.raises(InputError, match=rf"still refused: \[{gate}\] wrong$"):
+    with pytest.raises(InputError, match=rf"Still refused: \[{gate}\] wrong$"):
         refused.publish(str(tmp_path), "r9", ["flips", gate])
     assert snapshot.current(str(tmp_path)) is None
 
@@ -96,7 +96,7 @@ def test_a_table_made_on_top_of_an_older_one_is_not_published(tmp_path: Path) ->
     publish(tmp_path, ["newer"])
     expected = (
         "Expected commit 1 to be the newest, as when run r9 was refused. Received: 2. "
-        "Run the job again: it uses what that run has scored"
+        "Run the job again: it uses the results of that run"
     )
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
         refused.publish(str(tmp_path), "r9", ["flips"])

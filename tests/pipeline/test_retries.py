@@ -94,4 +94,4 @@ def test_a_list_that_is_empty_or_damaged_is_no_list(
     assert retries.read(spark, str(tmp_path)) is None and not caplog.messages
     part.write_bytes(b"PAR1")
     assert retries.read(spark, str(tmp_path)) is None
-    assert f"{part} is damaged and ignored: its photos are tried on as many nights again" in caplog.text
+    assert f"{part} is damaged and ignored: the count of nights starts again" in caplog.text

@@ -46,7 +46,9 @@ def test_an_id_is_kept_as_it_is_written(tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.parametrize("content", ["", "\n\r\n"])
 def test_a_file_of_no_ids_is_refused_for_it_does_not_mean_all_new_products(tmp_path: Path, content: str) -> None:
     (tmp_path / "ids").write_text(content)
-    with pytest.raises(ConfigError, match="^Expected one product id a line in --ids-file. Received: none in .*/ids$"):
+    with pytest.raises(
+        ConfigError, match="^Expected one product id on each line of --ids-file. Received: none in .*/ids$"
+    ):
         selection.ids("a", str(tmp_path / "ids"))
 
 
@@ -141,6 +143,6 @@ def test_an_unknown_status_is_refused_with_the_known_ones(spark: SparkSession, p
 
 
 def test_a_backfill_needs_a_published_table(spark: SparkSession, tmp_path: Path) -> None:
-    expected = "^Expected a published table to fill in. Received: none in .*/out. Run tag_catalog.py first$"
+    expected = "^Expected a published table. Received: none in .*/out. Run tag_catalog.py first$"
     with pytest.raises(InputError, match=expected):
         selection.select(spark, _config(tmp_path), Selection())

@@ -109,15 +109,15 @@ def test_the_text_tells_shares_flips_and_cost() -> None:
         {"decision_after": "review"}, {"category_after": "Hats", "model_version": "v0"}, {**ABSENT, "product_id": "x"}
     )
     assert shadow_report.text(found) == (
-        "bundle v2 by openvino int8, beside the rows as they are published\n"
-        "1 of 3 rows were published by another model than v1, the configuration's\n"
+        "bundle v2 with openvino int8, compared with the published rows\n"
+        "1 of 3 rows were published by another model than the configuration's, v1\n"
         "\n"
         "rows                             share\n"
         "----------------------------  -  -----------------\n"
         "sampled                       3  100.0%\n"
         "not compared: not_in_catalog  1  33.3%\n"
         "compared                      2  66.7%\n"
-        "of another category           1  50.0% of compared\n"
+        "category changed              1  50.0% of compared\n"
         "\n"
         "mean        before  after\n"
         "----------  ------  -----\n"
@@ -140,16 +140,16 @@ def test_the_text_tells_shares_flips_and_cost() -> None:
         "----  ----  ----  -------\n"
         "Tops  Hats     1  p1\n"
         "\n"
-        "categories of the present bundle alone\n"
-        "--------------------------------------\n"
+        "categories only of the present bundle\n"
+        "-------------------------------------\n"
         "Kites\n"
         "\n"
-        "categories of the new bundle alone\n"
-        "----------------------------------\n"
+        "categories only of the new bundle\n"
+        "---------------------------------\n"
         "Belts\n"
         "Caps\n"
         "\n"
-        "10.0 rows/s on 2 cores, with the start of the workers: a night that scores all 36000 rows takes 1 h 00 min on "
+        "10.0 rows/s on 2 cores, with the start of the workers: to score all 36000 rows takes 1 h 00 min on "
         "them, 2 h 00 min of one core\n"
     )
 
@@ -159,5 +159,5 @@ def test_the_text_shows_the_twenty_largest_flips_and_no_share_of_nothing() -> No
     assert len(found.flips) == 25
     assert [name in shadow_report.text(found) for name in ("c00", "c19", "c20")] == [True, True, False]
     nothing = shadow_report.text(_report(ABSENT, cost=Cost(36_000, 0, 5.0, 2)))
-    assert "of another category           0  - of compared\n" in nothing
+    assert "category changed              0  - of compared\n" in nothing
     assert nothing.endswith("nothing was scored\n")

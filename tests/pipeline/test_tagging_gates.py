@@ -78,7 +78,7 @@ def test_an_overrides_table_that_is_empty_or_short_withdraws_nothing_until_a_per
             tagging.tag(spark, _config(tmp_path, titles, **_overrides(tmp_path, left), **given))
         assert (
             "[overrides] Expected at most 10.0% of people's decisions to be withdrawn (gates.max_withdrawn). "
-            f"Received: {share}; look whether overrides.path holds all of them" in str(caught.value)
+            f"Received: {share}. Check that overrides.path holds all decisions" in str(caught.value)
         )
         assert _kites(tmp_path) == 10, "what people decided stays published"
     newest = max((tmp_path / "out" / "staging").iterdir())

@@ -127,8 +127,8 @@ def test_photos_of_s3_and_of_hosts_are_tagged_and_an_unchanged_night_fetches_non
     assert shop.requests(first) == {"s3_list": 1, "s3_get": 3, "http_get": 2}
     warned = [message for message in caplog.messages if "become image_forbidden" in message]
     assert warned == [
-        "1 photos become image_forbidden, as input.image_hosts lacks their host: cdn.example (1)",
-        "1 photos become image_forbidden, as their scheme is not read: ftp (1)",
+        "1 photos become image_forbidden, because input.image_hosts lacks their host: cdn.example (1)",
+        "1 photos become image_forbidden, because their scheme is not read: ftp (1)",
     ]
     assert "secret" not in caplog.text
     with server.proxy.recorded() as requests:
@@ -176,7 +176,7 @@ def test_a_token_that_expires_stops_the_run_and_the_next_one_goes_on(shop: Shop,
     with (
         server.proxy.fault("error", **expired, about=lambda request: request.operation == "get"),
         pytest.raises(
-            CredentialsError, match="Received: ExpiredToken. What is done is kept: renew them and run again$"
+            CredentialsError, match="ExpiredToken. Renew the credentials and run again; finished work is kept$"
         ),
     ):
         shop.night(uris)

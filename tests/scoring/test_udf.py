@@ -72,7 +72,7 @@ def test_rows_whose_worker_died_are_scored_once_more_in_the_sandbox(caplog: pyte
     assert (sandboxed_if_needed(score), tried, caplog.messages) == ("scores", [False], [])
     tried, score = _attempts(DIED, None)
     assert (sandboxed_if_needed(score), tried) == ("scores", [False, True])
-    assert "a Python worker died; scoring its rows once more with each photo decoded in a child process" in caplog.text
+    assert "a Python worker died; its rows are scored again, with each photo decoded in a child process" in caplog.text
 
 
 def test_what_no_sandbox_helps_against_is_raised() -> None:

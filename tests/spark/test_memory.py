@@ -44,7 +44,7 @@ LOST = "Lost task 0.3 in stage 1.0 (TID 7) (host executor 2): ExecutorLostFailur
         ("pyarrow.lib.ArrowMemoryError: malloc of size 268435456 failed", "malloc of size 268435456 failed. "),
         (f"{LOST} the running tasks) Reason: Command exited with code 137", "ExecutorLostFailure .* code 137"),
         (f"{LOST} the running tasks) Reason: Container killed for exceeding memory limits.", "exceeding memory limits"),
-        ("Job 3 cancelled because SparkContext was shut down", "Java process ended in the middle of the run"),
+        ("Job 3 cancelled because SparkContext was shut down", "Java process ended during the run"),
     ],
 )
 def test_a_run_that_died_of_memory_says_so_and_which_setting_helps(text: str, named: str) -> None:
@@ -91,7 +91,7 @@ def test_row_groups_that_do_not_fit_into_the_heap_are_refused_with_the_heap_that
     memory.require_heap(local, 70_000_000, 350_000_000)
     message = (
         r"^Expected a Java heap of 2\.9 GB: Spark itself reads the photos of this source, 2 row groups of up to 256 MB "
-        r"at a time\. Received: 1\.0 GB\. Set spark\.driver\.memory=3g, write row groups of at most 70 MB, or give "
+        r"at a time\. Received: 1\.0 GB\. Set spark\.driver\.memory=3g, write row groups of at most 70 MB, or store "
     )
     with pytest.raises(EnvironmentUnsupportedError, match=message):
         memory.require_heap(local, 256_000_000, 5 * 256_000_000)

@@ -112,11 +112,11 @@ HOSTILE: dict[str, tuple[Callable[[], Commit], str]] = {
     "an absolute name": (_file(name="/etc/passwd"), "data file name '/etc/passwd'"),
     "a hidden name": (_file(name=".part-00000.parquet"), r"data file name '\.part-00000\.parquet'"),
     "a name that readers do not look for": (_file(name="part-00000.orc"), r"data file name 'part-00000\.orc'"),
-    "names out of order": (_with(files=COMMIT.files[::-1]), "expected a plain name that is greater than .*-part-00001"),
+    "names out of order": (_with(files=COMMIT.files[::-1]), "expected a plain name after .*-part-00001"),
     "a name that is no string": (_file(name=["a"]), "data file name"),
     "a file twice": (
         _with(files=(COMMIT.files[0], COMMIT.files[0])),
-        "expected a plain name that is greater than .*-part-00000",
+        "expected a plain name after .*-part-00000",
     ),
     "a negative size": (_file(size=-1), "size, rows or sha256 of data file .*-part-00000"),
     "a true count": (_file(rows=True), "size, rows or sha256"),
@@ -163,9 +163,12 @@ def test_a_hostile_commit_is_refused_even_with_a_right_digest(case: str) -> None
         (b'{"format":' + b"9" * 5000 + b"}", "ValueError"),
         (b"\xff\xfe\x00", "UnicodeDecodeError|JSONDecodeError"),
         (b" " * (MAX_COMMIT_BYTES + 1), "more than 8388608 bytes"),
-        (COMMIT.to_json() + b"\n", "another spelling of the JSON"),
-        (json.dumps(json.loads(COMMIT.to_json()), indent=1).encode(), "another spelling of the JSON"),
-        (COMMIT.to_json().replace(b'"number":42', b'"number":42,"number":42'), "another spelling of the JSON"),
+        (COMMIT.to_json() + b"\n", "JSON in another form than this library writes"),
+        (json.dumps(json.loads(COMMIT.to_json()), indent=1).encode(), "JSON in another form than this library writes"),
+        (
+            COMMIT.to_json().replace(b'"number":42', b'"number":42,"number":42'),
+            "JSON in another form than this library writes",
+        ),
         (COMMIT.to_json().replace(b'"rows":10', b'"rows":11'), "digest '15329d1e"),
     ],
 )
@@ -189,7 +192,7 @@ def test_a_writer_is_held_to_the_same_rules() -> None:
 
 def test_a_commit_too_large_to_read_is_not_written() -> None:
     files = tuple(DataFile(f"part-{i:05d}.parquet", 1, 1, "a" * 64) for i in range(80_000))
-    with pytest.raises(SnapshotError, match="for 80000 data files: write fewer, larger files"):
+    with pytest.raises(SnapshotError, match="for 80000 data files. Write fewer, larger files"):
         dataclasses.replace(COMMIT, snapshot_id="s", files=files).to_json()
 
 

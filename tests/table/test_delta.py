@@ -159,7 +159,7 @@ def test_an_output_that_deltalake_cannot_write_to_is_refused_at_the_start(tmp_pa
     delta.require_usable(str(tmp_path))
     with pytest.raises(
         ConfigError,
-        match="Expected an output.path on local files or on S3, as publish.delta is true. Received: hdfs://shop",
+        match="Expected an output.path on local files or on S3, because publish.delta is true. Received: hdfs://shop",
     ):
         delta.require_usable("hdfs://shop/tags")
 

@@ -138,7 +138,7 @@ def test_unpin_leaves_what_a_table_shows_unless_a_person_insists(
     pins.pin(str(tmp_path / "out"), commit, "shown by shop.tags", "table-1", "shop.tags")
     _command(tmp_path, "unpin", "--number", 1)
     assert capsys.readouterr().out == (
-        "snapshot r1 is no longer pinned, but by shop.tags, which shows it: --all removes that pin too\n"
+        "snapshot r1 is no longer pinned, but shop.tags still shows and pins it: --all removes that pin too\n"
     )
     _command(tmp_path, "unpin", "--number", 1, "--all")
     assert capsys.readouterr().out == "snapshot r1 is no longer pinned\n" and not pins.pins(str(tmp_path / "out"))

@@ -79,7 +79,7 @@ def test_an_unreadable_log_is_a_snapshot_error(failing: Callable[..., object]) -
 
 def test_the_first_run_wins_and_the_second_is_told_by_whom() -> None:
     memory = _memory(_commit(1, "theirs"))
-    with pytest.raises(CommitConflictError, match="publish commit 1 .*Received: commit 1 of run theirs .*run it again"):
+    with pytest.raises(CommitConflictError, match="publish commit 1 .*Received: commit 1 of run theirs .*Run it again"):
         log.append(memory(""), _commit(1))
     assert log.read(memory(""), 1) == _commit(1, "theirs")
 
@@ -115,7 +115,7 @@ def test_a_definite_failure_without_a_commit_did_not_land() -> None:
 def test_a_request_that_may_still_arrive_is_unknown(error: OSError) -> None:
     memory = _memory(faults={1: Fault("before", error)})
     with pytest.raises(
-        CommitUnknownError, match=f"commit 1 landed. Received: {error}; nothing was deleted: look for run"
+        CommitUnknownError, match=f"commit 1 was made. Received: {error}. Nothing was deleted. Look for run"
     ):
         log.append(memory(""), _commit(1))
 
@@ -124,7 +124,7 @@ def test_a_request_that_may_still_arrive_is_unknown(error: OSError) -> None:
 def test_a_log_that_cannot_be_read_back_is_unknown(when: Literal["before", "after"]) -> None:
     faults = {1: Fault(when, OSError(5, "I/O error")), 2: Fault("before", OSError(5, "I/O error"))}
     memory = _memory(faults=faults)
-    with pytest.raises(CommitUnknownError, match="Expected to learn whether commit 1 landed. Received: .*I/O error"):
+    with pytest.raises(CommitUnknownError, match="Expected to know whether commit 1 was made. Received: .*I/O error"):
         log.append(memory(""), _commit(1))
     assert (KEY.format(1) in memory.objects) == (when == "after"), "unknown never deletes"
 

@@ -88,7 +88,7 @@ def test_a_directory_that_spark_takes_for_a_pattern_is_named(
     spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     assert not point_to(spark, table, tmp_path / name)
-    reason = f"Spark would take file:{tmp_path / name} for a pattern; choose another output.path"
+    reason = f"Spark would read file:{tmp_path / name} as a pattern; choose another output.path"
     assert any(reason in message for message in caplog.messages)  # `text` may be JSON, with the backslash escaped
     assert not spark.catalog.tableExists(table)
 

@@ -53,7 +53,7 @@ def test_a_note_that_would_break_a_line_is_refused(tmp_path: Path, first: Commit
 def test_a_snapshot_that_has_expired_is_not_pinned(tmp_path: Path, first: Commit) -> None:
     pins.write_tombstone(str(tmp_path), first, "expiry")
     assert pins.expired(str(tmp_path)) == {"one"}
-    with pytest.raises(SnapshotError, match="Received: commit 1, whose snapshot one has expired; .*list. shows those"):
+    with pytest.raises(SnapshotError, match="Received: commit 1, whose snapshot one has expired. .*list. shows the"):
         pins.pin(str(tmp_path), first)
     assert pins.pins(str(tmp_path)) == {}
 
@@ -79,7 +79,7 @@ def test_each_call_of_expire_takes_back_its_own_tombstone_only(tmp_path: Path, f
     pins.write_tombstone(str(tmp_path), first, "b")
     pins.remove_tombstone(str(tmp_path), first, "a")
     assert pins.expired(str(tmp_path)) == {"one"}
-    with pytest.raises(SnapshotError, match=r"create tags/expired/one\.b\.json\. Received: an existing file; nothing"):
+    with pytest.raises(SnapshotError, match=r"create tags/expired/one\.b\.json\. Received: an existing file. Nothing"):
         pins.write_tombstone(str(tmp_path), first, "b")
     pins.remove_tombstone(str(tmp_path), first, "b")
     assert pins.expired(str(tmp_path)) == set()

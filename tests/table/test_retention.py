@@ -329,11 +329,11 @@ def _move_out(path: Path) -> None:
     [
         (
             "tags/data/s1",
-            "s1: Expected a directory inside the table. Received: .* a link, .*s1'; nothing was removed",
+            "s1: Expected a directory inside the table. Received: .* a link, .*s1'. Nothing was removed",
         ),
-        ("tags/data", "Expected a readable table in .* Received: .* a link, which .*data.*'; nothing was removed"),
-        ("staging", "Expected a readable table in .* Received: .* a link, which .*staging'; nothing was removed"),
-        ("runs", "Expected a readable table in .* Received: .* a link, which .*runs'; nothing was removed"),
+        ("tags/data", "Expected a readable table in .* Received: .* a link, which .*data.*'. Nothing was removed"),
+        ("staging", "Expected a readable table in .* Received: .* a link, which .*staging'. Nothing was removed"),
+        ("runs", "Expected a readable table in .* Received: .* a link, which .*runs'. Nothing was removed"),
     ],
 )
 def test_nothing_is_removed_through_a_link(tmp_path: Path, name: str, message: str) -> None:

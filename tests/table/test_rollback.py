@@ -120,7 +120,7 @@ def test_an_unknown_outcome_keeps_the_snapshot_pinned(
     tmp_path: Path, first: Commit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: object) -> Commit:
-        raise CommitUnknownError("Expected to learn whether commit 3 landed.")
+        raise CommitUnknownError("Expected to know whether commit 3 was made.")
 
     monkeypatch.setattr(log, "append", unknown)
     with pytest.raises(CommitUnknownError):

@@ -89,7 +89,7 @@ def test_a_commit_that_is_never_answered_is_unknown_or_found(s3_server: S3Server
         if name == "answer lost":
             assert log.append(store, mine) == mine, "it landed at the first request, and was read back"
         else:
-            with pytest.raises(CommitUnknownError, match="nothing was deleted"):
+            with pytest.raises(CommitUnknownError, match="Nothing was deleted"):
                 log.append(store, mine)
             assert log.find(store, 1) is None
     assert fault.injected == s3_store._TRIES

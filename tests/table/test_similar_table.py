@@ -44,13 +44,13 @@ def test_the_table_gives_a_row_for_each_pair_in_the_order_that_is_asked_for(tmp_
     ]
     assert frame.attrs["tags_behind"] == 0 and len(TagsTable(tmp_path).similar()) == 3
     assert TagsTable(tmp_path).similar([]).empty
-    with pytest.raises(InputError, match="Expected products that have a list. Received: 'x', which the lists lack"):
+    with pytest.raises(InputError, match="Expected products with a list. Received: 'x', which have none"):
         TagsTable(tmp_path).similar(["a", "x"])
 
 
 def test_nobody_sees_lists_of_another_model_than_the_tags(tmp_path: Path) -> None:
     tags(tmp_path)
-    with pytest.raises(InputError, match="Expected lists of similar products in .* run `fashion-udf recommend`"):
+    with pytest.raises(InputError, match="Expected lists of similar products in .* Run `fashion-udf recommend`"):
         TagsTable(tmp_path).similar()
     published.publish(tmp_path, LISTS)
     tags(tmp_path)
@@ -58,7 +58,7 @@ def test_nobody_sees_lists_of_another_model_than_the_tags(tmp_path: Path) -> Non
     assert TagsTable(tmp_path).similar().attrs["tags_behind"] == 1
     tags(tmp_path, "m2")
     assert seen(tmp_path) == []
-    with pytest.raises(InputError, match="of the model of the current tags, m2. Received: of m1; run"):
+    with pytest.raises(InputError, match="of the current tags' model, m2. Received: m1. Run"):
         TagsTable(tmp_path).similar()
 
 

@@ -145,7 +145,7 @@ def test_a_run_id_cannot_climb_out(directory: Callable[[str, str], Path]) -> Non
 def test_commit_refuses_when_rows_are_missing(tmp_path: Path) -> None:
     before = publish(tmp_path, ["old"])
     files = written(tmp_path, ["1", "2"], ["3"], name="r")
-    with pytest.raises(SnapshotError, match=r"Expected 4 rows in .*/data/r\. Received: 3 rows in 2 files; nothing was"):
+    with pytest.raises(SnapshotError, match=r"Expected 4 rows in .*/data/r\. Received: 3 rows in 2 files. Nothing was"):
         snapshot.publish(str(tmp_path), "r", files, "v1", expected_rows=4, parent=before)
     assert snapshot.current(str(tmp_path)) == before
     assert len(list((tmp_path / "tags/data/r").glob("*.parquet"))) == 2, "what was written stays for inspection"

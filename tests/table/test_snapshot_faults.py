@@ -35,7 +35,7 @@ def test_any_failing_call_leaves_the_old_table_or_the_new_one(tmp_path: Path, nu
                 outcome = "landed"
             except CommitUnknownError as error:
                 outcome = "unknown"
-                assert re.search("Expected to learn whether commit .* nothing was deleted", str(error))
+                assert re.search("Expected to know whether commit .* Nothing was deleted", str(error))
             except FashionError as error:
                 outcome = "failed"
                 assert re.search(r"Expected .* Received: .*injected into", str(error)), error
@@ -77,7 +77,7 @@ def test_a_disk_that_fails_while_files_are_forced_to_it_publishes_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(SnapshotError, match="Expected to force the files .* No space left on device; nothing was"):
+        with pytest.raises(SnapshotError, match="Expected to force the files .* No space left on device. Nothing was"):
             publish(tmp_path, ["new"])
     assert snapshot.current(str(tmp_path)) == before
     assert publish(tmp_path, ["new"]).number == 2

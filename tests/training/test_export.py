@@ -88,7 +88,7 @@ def test_the_model_card_is_made_of_the_manifests_facts(exported: Bundle) -> None
         "- base_colour: Red, Navy Blue, Black",
         "| train | 8 |",
         "| openvino f32 | yes | 16 of 16 |",
-        "openvino int8 is not offered, for it was not measured: the export was given no training set.",
+        "openvino int8 is not offered, for it was not measured: the export had no training set.",
         *tiny_model.LABELS,
     ]:
         assert fact in card, fact

@@ -1,1 +1,1 @@
-"""Labelled rows: the split of each row, and the readers for training and for measuring."""
+"""Labelled rows: their split, and the readers for training and for measuring."""

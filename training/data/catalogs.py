@@ -1,4 +1,4 @@
-"""Several labelled catalogs as one: each product once, with what the split and the labels need, but no photo."""
+"""Join several labelled catalogs: each product once, with the columns for the split and the labels, without photos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ATTRIBUTES = ("gender", "base_colour", "season", "usage")
 _REQUIRED = ("product_id", "title", "category")
 _WORD = re.compile(r"[^\W_]+")
-#: Words of colours in titles: two titles that differ in these alone are of one product in two colours.
+#: Words of colours in titles. Two titles that differ only in these belong to one product in two colours.
 COLOURS = frozenset(
     "beige black blue bronze brown burgundy charcoal coffee copper cream fluorescent fuchsia gold golden gray "
     "green grey indigo ivory khaki lavender lime magenta maroon mauve melange metallic multi multicolor "
@@ -29,19 +29,19 @@ COLOURS = frozenset(
 
 
 def title_without_colours(title: str | None) -> str | None:
-    """Return a title's words in lower case, without those of colours; all of them where no other is left.
+    """Return a title's words in lower case, without words of colours, or all words if no other is left.
 
-    Titles of the same result are of one product or of its colour variants. None: the title is blank.
+    Titles with the same result belong to one product or to its colour variants. The result is None for a blank title.
     """
     words = _WORD.findall(unicodedata.normalize("NFKC", title or "").casefold())
     return " ".join([word for word in words if word not in COLOURS] or words) or normalised_title(title)
 
 
 def attribute_names(catalogs: Sequence[DataFrame], asked: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Return the attributes that are asked for or, without any, those of `ATTRIBUTES` that a catalog has.
+    """Return the requested attributes or, without a request, those of `ATTRIBUTES` that a catalog has.
 
     Raises:
-        CatalogError: no catalog has an attribute that is asked for.
+        CatalogError: no catalog has a requested attribute.
     """
     found = {column for catalog in catalogs for column in catalog.columns}
     if missing := sorted(set(asked or ()) - found):
@@ -53,18 +53,18 @@ def attribute_names(catalogs: Sequence[DataFrame], asked: Sequence[str] | None =
 
 
 def united(catalogs: Sequence[DataFrame], attributes: Sequence[str]) -> DataFrame:
-    """Return the labelled rows of all catalogs, in the columns that a training set is made of.
+    """Return the labelled rows of all catalogs, with the columns for a training set.
 
     Args:
-        catalogs: with `product_id`, `title`, `category`, and what there is of `description`, `image` and `attributes`.
+        catalogs: rows with `product_id`, `title`, `category` and, optionally, `description`, `image` and `attributes`.
         attributes: names of columns.
 
     Returns:
-        Columns `product_id`, `title`, `description`, `image` (null where there is none), `category`, `attributes` and
+        Columns `product_id`, `title`, `description`, `image` (null without a photo), `category`, `attributes` and
         `catalog`, the position of the row's catalog.
 
     Raises:
-        CatalogError: a catalog lacks a column, or has paths of photos instead of photos.
+        CatalogError: a catalog lacks a column, or has paths instead of photos.
     """
     from pyspark.sql import functions as F
 
@@ -79,18 +79,18 @@ def united(catalogs: Sequence[DataFrame], attributes: Sequence[str]) -> DataFram
 
 
 def products(rows: DataFrame, attributes: Sequence[str]) -> DataFrame:
-    """Return each product once. The first catalog that has it wins; attributes it lacks come from the next ones.
+    """Return each product once, from the first catalog that has it. The next catalogs fill in missing attributes.
 
     Returns:
-        Columns `product_id`, `catalog` (whose row it is), `copies` (in how many catalogs it is), `category`,
+        Columns `product_id`, `catalog` (of the row), `copies` (number of catalogs with the product), `category`,
         `normalised_title`, `colourless_title`, `image_sha256` and `attributes` (a JSON object).
 
     Raises:
-        CatalogError: a catalog has a product twice, or one without an id.
+        CatalogError: a catalog has a product twice, or a product without an id.
     """
     from pyspark.sql import functions as F
 
-    # Spark 4.1 and later take the annotations of a function for those of a pandas UDF.
+    # From Spark 4.1 on, a function with annotations would become a pandas UDF.
     normalised = F.udf(lambda title: normalised_title(title), "string")
     colourless = F.udf(lambda title: title_without_colours(title), "string")
     keys = rows.select(
@@ -99,7 +99,7 @@ def products(rows: DataFrame, attributes: Sequence[str]) -> DataFrame:
         colourless("title").alias("colourless_title"),
         F.sha2("image", 256).alias("image_sha256"),
         *attributes,
-    ).localCheckpoint()  # photos are read for it once
+    ).localCheckpoint()  # so that photos are read once
     _require_ids(keys)
     own = [F.min_by(name, "catalog").alias(name) for name in ("category", "normalised_title", "colourless_title")]
     values = [_first_known(name).alias(name) for name in attributes]
@@ -125,7 +125,7 @@ def _first_known(name: str) -> Column:
 
 
 def _column(catalog: DataFrame, name: str) -> Column:
-    """Return a column of strings, null where it is missing; blank labels are null too, and attributes are trimmed."""
+    """Return a column of strings, with null for missing values and blank labels. Attributes are trimmed."""
     from pyspark.sql import functions as F
 
     if name not in catalog.columns:
@@ -144,8 +144,8 @@ def _require_columns(catalog: DataFrame) -> None:
         )
     if "image_uri" in catalog.columns and "image" not in catalog.columns:
         raise CatalogError(
-            "Expected photos as bytes, as `fashion-udf import` writes with --images bytes. Received: image_uri alone; "
-            "drop the column to train on texts alone"
+            "Expected photos as bytes, as `fashion-udf import` writes with --images bytes. Received: only image_uri. "
+            "Drop the column to train on texts only"
         )
 
 

@@ -1,7 +1,7 @@
-"""Titles without the words that name a category: accuracy on them shows how much a photo adds.
+"""Remove the words that name a category from titles: the accuracy on such titles shows how much a photo adds.
 
-Most titles of a shop name the category ("Blue Jeans"), so a text classifier reads the answer. The words are taken from
-the category names mechanically, in singular and plural; no synonym is listed ("Tee" stays for "Tshirts").
+Most titles of a shop name the category ("Blue Jeans"), so that a text classifier reads the answer. The words come from
+the names of the categories, in singular and plural, without synonyms ("Tee" is not removed for "Tshirts").
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def forms(labels: Iterable[str]) -> frozenset[str]:
 
 
 def without(title: str, words: frozenset[str]) -> str:
-    """Return a title without `words`, whatever their case.
+    """Return a title without `words`, in any case.
 
-    A word stands between spaces, with or without punctuation: for `tshirts`, "T-shirts," is removed. Where only some
-    parts of it are in `words`, as in "Shirt/Blazer", those parts are removed and the others stay.
+    Words are separated by spaces, with or without punctuation: `tshirts` removes "T-shirts,". If only some parts of a
+    word are in `words`, as in "Shirt/Blazer", only those parts are removed.
     """
     kept = []
     for word in title.split():

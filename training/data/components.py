@@ -1,8 +1,8 @@
-"""Connected components of a graph, in Spark: no node is collected on the driver.
+"""Connected components of a graph, in Spark, without collecting nodes on the driver.
 
-The rounds are those of Kiveris et al., "Connected Components in MapReduce and Beyond" (2014). In each, every node's
-larger neighbours, then its smaller ones, are linked to the smallest of them. The number of rounds grows with the
-logarithm of the longest chain: a chain of a million nodes takes about twenty.
+The algorithm is that of Kiveris et al., "Connected Components in MapReduce and Beyond" (2014). Each round links every
+node's larger neighbours, and then its smaller ones, to the smallest of them. The number of rounds grows with the
+logarithm of the longest chain: a chain of a million nodes takes about twenty rounds.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MAX_ROUNDS = 50
-#: How large tables are joined. Spark sends a table through the driver if its compressed bytes are few: ids of millions
-#: of products compress to so few, and need all of a small driver's memory.
+#: Hint for joins of large tables. Spark broadcasts a table with few compressed bytes through the driver. Millions of
+#: ids compress that well, but would need all memory of a small driver.
 JOIN = "merge"
 
 
 def smallest_of_component(edges: DataFrame) -> DataFrame:
-    """Return for each node that has an edge to another one the smallest node that it is connected with.
+    """Return, for each node with an edge to another one, the smallest node of its component.
 
     Args:
         edges: two string columns, the nodes of each edge in any order.
@@ -36,7 +36,7 @@ def smallest_of_component(edges: DataFrame) -> DataFrame:
 
     one, other = (F.col(name) for name in edges.columns)
     links = edges.select(F.greatest(one, other).alias("node"), F.least(one, other).alias("to")).where("node != to")
-    links = links.distinct().localCheckpoint()  # without it, each round would compute all earlier ones again
+    links = links.distinct().localCheckpoint()  # otherwise each round would compute all earlier rounds again
     before = _digest(links)
     for _ in range(MAX_ROUNDS):
         links = _link_smaller(_link_larger(links)).localCheckpoint()
@@ -45,14 +45,14 @@ def smallest_of_component(edges: DataFrame) -> DataFrame:
             return links.withColumnRenamed("to", "smallest")
         before = after
     raise CatalogError(
-        f"Expected groups of products that share a photo or a title to be found in {MAX_ROUNDS} rounds. Received: "
-        f"links that still change ({before[0]}). Look for a title or a photo that stands for many products, such as a "
+        f"Expected to find the groups of products that share a photo or a title in {MAX_ROUNDS} rounds. Received: "
+        f"links that still change ({before[0]}). Look for a title or a photo that many products share, such as a "
         "placeholder, and remove it"
     )
 
 
 def _link_larger(links: DataFrame) -> DataFrame:
-    """Link the larger neighbours of every node to its smallest neighbour, or to the node where that is smaller."""
+    """Link the larger neighbours of every node to its smallest neighbour, or to the node if that is smaller."""
     from pyspark.sql import functions as F
 
     both = links.unionByName(links.select(F.col("to").alias("node"), F.col("node").alias("to")))
@@ -74,10 +74,10 @@ def _link_smaller(links: DataFrame) -> DataFrame:
 
 
 def _digest(links: DataFrame) -> tuple[int, int]:
-    """Return the number of links and a sum over all, which tell whether a round changed anything."""
+    """Return the number of links and a sum of their hashes, to detect whether a round changed anything."""
     from pyspark.sql import functions as F
 
-    # As a decimal: a sum of 64-bit hashes overflows.
+    # A decimal, because a sum of 64-bit hashes overflows.
     row = links.agg(F.count("*"), F.sum(F.xxhash64("node", "to").cast("decimal(20, 0)"))).first()
     assert row is not None  # an aggregate without groups has one row
     return int(row[0]), int(row[1] or 0)

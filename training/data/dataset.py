@@ -1,7 +1,7 @@
-"""A training set in Parquet: its columns, what they hold, and how its rows become model inputs.
+"""A training set in Parquet: its columns, their values, and the conversion of rows to model inputs.
 
-A folder with petastorm's own pickled metadata is refused before petastorm sees it (`training_batches`):
-`make_batch_reader` unpickles `_common_metadata`, so a foreign folder could run code.
+A folder with pickled metadata of petastorm is refused before petastorm reads it (`training_batches`):
+`make_batch_reader` unpickles `_common_metadata`, so that an untrusted folder could run code.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from fashion_udf.errors import CatalogError
 from fashion_udf.model.tokenizer import MAX_TOKENS, encode, tokenizer_from_bytes
 from fashion_udf.photos.decode import decode
 
-#: What `fashion-udf training-set` writes. No column is null: petastorm turns a null string into the word "None".
+#: The columns of `fashion-udf training-set`. No value is null: petastorm converts a null string to the word "None".
 TRAINING_SET = pa.schema(
     [
         pa.field("product_id", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),  # empty: no text
-        pa.field("image", pa.binary(), nullable=False),  # empty: no photo
+        pa.field("text", pa.string(), nullable=False),  # empty without a text
+        pa.field("image", pa.binary(), nullable=False),  # empty without a photo
         pa.field("category", pa.string(), nullable=False),
-        pa.field("attributes", pa.string(), nullable=False),  # a JSON object of strings; {}: none is known
+        pa.field("attributes", pa.string(), nullable=False),  # a JSON object of strings; {} if none is known
     ]
 )
 
-#: The category of a product of another kind than all categories: it is none of the labels.
+#: The category of a product that has none of the labels.
 OTHER = "other"
 
 #: A change of a text in training: (product id, text, category) -> text.
@@ -44,17 +44,16 @@ Edit = Callable[[str, str, str], str]
 #: The model's inputs, in its order.
 INPUTS = ("image", "image_present", "token_ids")
 
-#: What a batch holds: inputs by the names of `INPUTS`, label indexes int32[n], and indexes of attributes' values
-#: int32[n, A].
+#: A batch: inputs by the names of `INPUTS`, label indexes int32[n], and indexes of attributes' values int32[n, A].
 Batch = tuple[dict[str, NDArray[Any]], NDArray[np.int32], NDArray[np.int32]]
 
-#: An attribute's value needs this many rows: one row can hardly be learned from.
+#: Minimum of rows with a value of an attribute: one row is too few to learn from.
 _FEWEST_ROWS = 2
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A property of products beside their category, such as gender, and the values that the model tells apart."""
+    """A property of products beside their category, such as gender, and the values that the model predicts."""
 
     name: str
     values: tuple[str, ...]
@@ -62,7 +61,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How rows become model inputs, and categories and attributes become indexes."""
+    """How rows are converted to model inputs, and categories and attributes to indexes."""
 
     tokenizer: bytes
     labels: tuple[str, ...]  # without `OTHER`
@@ -71,26 +70,26 @@ class Preparation:
 
 
 def require_plain_parquet(folder: Path) -> list[Path]:
-    """Return the Parquet files of a split, refusing anything that petastorm would unpickle.
+    """Return the Parquet files of a split. Refuse files that petastorm would unpickle.
 
     Raises:
-        CatalogError: the folder is missing or empty, carries `_metadata`, `_common_metadata` or a footer key that
-            starts with `dataset-toolkit.`, or lacks a column of `TRAINING_SET`.
+        CatalogError: the folder is missing or empty, has `_metadata`, `_common_metadata` or a footer key that starts
+            with `dataset-toolkit.`, or lacks a column of `TRAINING_SET`.
     """
     files = sorted(folder.glob("*.parquet"))
     if not files:
         raise CatalogError(f"Expected Parquet files, as fashion-udf training-set writes them. Received: {folder}")
     for name in ("_metadata", "_common_metadata"):
         if (folder / name).exists():
-            raise CatalogError(f"Expected a plain Parquet folder: {name} may carry pickled code. Received: {folder}")
+            raise CatalogError(f"Expected a plain Parquet folder: {name} may hold pickled code. Received: {folder}")
     for file in files:
         schema = pq.read_schema(file)
         if any(key.startswith(b"dataset-toolkit.") for key in schema.metadata or {}):
             raise CatalogError(f"Expected no 'dataset-toolkit.' footer key: it holds pickled code. Received: {file}")
         if missing := [name for name in TRAINING_SET.names if name not in schema.names]:
             raise CatalogError(
-                f"Expected the columns {', '.join(TRAINING_SET.names)}. Received: {file} without {', '.join(missing)}; "
-                "write it again with fashion-udf training-set"
+                f"Expected the columns {', '.join(TRAINING_SET.names)}. Received: {file} without {', '.join(missing)}. "
+                "Write it again with fashion-udf training-set"
             )
     return files
 
@@ -108,8 +107,7 @@ def labels(folder: Path) -> tuple[str, ...]:
 def attribute_values(folder: Path) -> tuple[Attribute, ...]:
     """Return the attributes of a split by name, with their sorted values.
 
-    A value that a single row has is left out, and so is an attribute with fewer than two values: nothing can be told
-    apart there.
+    A value of a single row is left out, and so is an attribute with fewer than two values.
 
     Raises:
         CatalogError: a row's attributes are not a JSON object of strings.
@@ -131,7 +129,7 @@ def _counts(folder: Path, name: str) -> Counter[str]:
     return rows
 
 
-@lru_cache(maxsize=65536)  # most rows share theirs with many others
+@lru_cache(maxsize=65536)  # many rows have the same attributes
 def _attributes(text: str) -> Mapping[str, str]:
     try:
         read = json.loads(text)
@@ -152,7 +150,7 @@ def input_arrays(
     The function returns the arrays of `INPUTS` (uint8[n, s, s, 3], float32[n, 1], int32[n, 100]) and two more:
 
     - the label index int32[n]: K, the number of labels, for `OTHER`; -1 for a category that is not in `preparation`;
-    - the index of each attribute's value int32[n, A]; -1 for one that is not given or is not in `preparation`.
+    - the index of each attribute's value int32[n, A]; -1 for a value that is missing or not in `preparation`.
     """
     tokenizer = tokenizer_from_bytes(preparation.tokenizer)
     index = {label: position for position, label in enumerate((*preparation.labels, OTHER))}
@@ -172,7 +170,7 @@ def input_arrays(
             if decoded.pixels is not None:
                 pixels[row], present[row] = decoded.pixels, 1.0
         token_ids = encode(tokenizer, texts)
-        # Every batch has one width: each new width retraces the training step, which takes half a minute.
+        # All batches have the same width, because each new width retraces the training step.
         token_ids = np.pad(token_ids, ((0, 0), (0, MAX_TOKENS - token_ids.shape[1])))
         label = np.asarray([index.get(category, -1) for category in categories], np.int32)
         values = np.full((len(photos), len(values_of)), -1, np.int32)

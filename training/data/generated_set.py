@@ -1,4 +1,4 @@
-"""A training set of generated products: to check a host, not to learn from."""
+"""A training set of generated products, to check a host."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Labelled Parquet read by pyarrow, in file order: for measuring, which shuffles nothing and needs no TensorFlow.
+"""Read labelled Parquet with pyarrow, in file order, for measuring, which needs neither shuffling nor TensorFlow.
 
-Rows are read a few at a time: the photos of a large catalog do not fit in memory.
+Few rows are read at a time, because the photos of a large catalog do not fit in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def column(folder: Path, name: str) -> list[str]:
 
 
 def drawn(folder: Path, most: int) -> frozenset[str]:
-    """Return the ids of at most `most` products of a split: those whose ids have the smallest sha256."""
+    """Return the ids of at most `most` products of a split: those with the smallest sha256 of the id."""
     ids = column(folder, "product_id")
     return frozenset(sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:most])
 
@@ -38,7 +38,7 @@ def titles(texts: list[str]) -> list[str]:
 
 
 def attributes(folder: Path, known: Sequence[dataset.Attribute]) -> NDArray[np.int32]:
-    """Return the index of each attribute's value int32[n, A] of the rows of a split; -1: not known."""
+    """Return the index of each attribute's value int32[n, A] of the rows of a split; -1 if unknown."""
     places = [(each.name, {value: place for place, value in enumerate(each.values)}) for each in known]
     given = [json.loads(text) for text in column(folder, "attributes")]
     found = [[values.get(row.get(name, ""), -1) for name, values in places] for row in given]
@@ -54,17 +54,17 @@ def batches(
 ) -> Iterator[dataset.Batch]:
     """Read every row of a split once, in file order.
 
-    Batches go on from one file into the next: a `tf.function` is traced anew for each number of rows that it meets.
+    A batch may span several files, because a `tf.function` is traced again for each new number of rows.
 
     Args:
         folder: the split.
-        preparation: how rows become model inputs.
+        preparation: how rows are converted to model inputs.
         size: rows of a batch; the last batch may be smaller.
         edit: changes each text before it is tokenized.
-        product_ids: of the rows to read; None: all.
+        product_ids: ids of the rows to read; None means all.
 
     Returns:
-        Triples of inputs, label indexes and attributes, as `training.data.dataset.input_arrays` has them.
+        Triples of inputs, label indexes and attributes, as in `training.data.dataset.input_arrays`.
     """
     arrays = dataset.input_arrays(preparation)
     read = rows(folder, product_ids=product_ids)
@@ -79,7 +79,7 @@ def batches(
 
 
 def photos(folder: Path, product_ids: Set[str]) -> dict[str, bytes]:
-    """Return the photos of some products of a split; an absent photo is empty."""
+    """Return the photos of some products of a split. A missing photo is empty."""
     read = rows(folder, ["product_id", "image"], product_ids)
     return {row["product_id"]: row["image"] for row in read}
 
@@ -87,7 +87,7 @@ def photos(folder: Path, product_ids: Set[str]) -> dict[str, bytes]:
 def rows(
     folder: Path, columns: Sequence[str] = dataset.TRAINING_SET.names, product_ids: Set[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield every row of a split as a dict of `columns`, in file order; those of `product_ids` alone if it is given."""
+    """Yield the rows of a split, or only those of `product_ids`, as dicts of `columns`, in file order."""
     for file in dataset.require_plain_parquet(folder):
         for part in pq.ParquetFile(file).iter_batches(_ROWS, columns=list(columns)):
             yield from (row for row in part.to_pylist() if product_ids is None or row["product_id"] in product_ids)

@@ -1,4 +1,4 @@
-"""Drawn pictures that stand where a product's photo should be: cards, pages, screenshots, charts, codes."""
+"""Draw pictures that catalogs have instead of a product's photo: cards, pages, screenshots, charts, codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Box = tuple[float, float, float, float]
 
 
 def placeholder(rng: np.random.Generator, size: int) -> Image.Image:
-    """Draw a card that says that there is no photo, with or without a frame and a sign."""
+    """Draw a card with a text such as "No image", with or without a frame and a sign."""
     picture, draw = _canvas(size, _pale(rng))
     ink = _grey(rng, 60, 190)
     if rng.random() < 0.5:
@@ -34,7 +34,7 @@ def placeholder(rng: np.random.Generator, size: int) -> Image.Image:
 
 
 def logo(rng: np.random.Generator, size: int) -> Image.Image:
-    """Draw a card with letters of a shop, in or over a shape."""
+    """Draw a card with the letters of a shop, inside or above a shape."""
     picture, draw = _canvas(size, _pale(rng) if rng.random() < 0.6 else _colour(rng))
     shape = _one(rng, ("ellipse", "rectangle", "none"))
     box = _box(rng, size, rng.uniform(0.15, 0.35))
@@ -121,7 +121,7 @@ def size_table(rng: np.random.Generator, size: int) -> Image.Image:
 
 
 def bar_code(rng: np.random.Generator, size: int) -> Image.Image:
-    """Draw a code of bars or of squares."""
+    """Draw a bar code or a code of squares."""
     picture, draw = _canvas(size, (255, 255, 255))
     left, top, right, bottom = _box(rng, size, rng.uniform(0.08, 0.25))
     if rng.random() < 0.5:
@@ -139,7 +139,7 @@ def bar_code(rng: np.random.Generator, size: int) -> Image.Image:
 
 
 def shapes(rng: np.random.Generator, size: int) -> Image.Image:
-    """Draw circles, boxes and polygons of any colours over each other."""
+    """Draw overlapping circles, boxes and polygons of any colours."""
     picture, draw = _canvas(size, _colour(rng))
     for _ in range(int(rng.integers(2, 25))):
         kind, points = int(rng.integers(3)), rng.uniform(-0.1, 1.1, (int(rng.integers(3, 8)), 2)) * size
@@ -159,7 +159,7 @@ def _canvas(size: int, colour: tuple[int, ...]) -> tuple[Image.Image, ImageDraw.
 
 
 def _axes(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: int) -> tuple[float, float]:
-    """Draw a title and two axes; return where these meet."""
+    """Draw a title and two axes; return the origin."""
     left, bottom = size * rng.uniform(0.08, 0.18), size * rng.uniform(0.8, 0.92)
     ink = _grey(rng, 0, 120)
     _text(draw, _sentence(rng, 2), (size / 2, size * 0.05), size * 0.05, ink)
@@ -225,5 +225,5 @@ def _colour(rng: np.random.Generator) -> tuple[int, ...]:
 
 
 def _pale(rng: np.random.Generator) -> tuple[int, ...]:
-    """White, or nearly."""
+    """Return white, or a colour close to it."""
     return (255, 255, 255) if rng.random() < 0.5 else tuple(rng.integers(215, 256, 3).tolist())

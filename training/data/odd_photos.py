@@ -1,6 +1,7 @@
-"""Pictures that show no product, or no product that can be told: noise, cards, pages, charts, spoilt photos.
+"""Pictures without a recognisable product: noise, cards, pages, charts, damaged photos.
 
-A model that has seen photos of products alone takes anything for one. Half of the kinds are for judging alone.
+A model that was only trained on photos of products finds a product in every picture. Half of the kinds are held out
+from training, for measuring.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from PIL import Image, ImageFilter
 from . import odd_drawings
 
 Picture = NDArray[np.uint8]  # [size, size, 3]
-#: From draws, a size in pixels and photos of products to a picture.
+#: (random generator, size in pixels, photos of products) -> picture.
 _Maker = Callable[[np.random.Generator, int, Sequence[Picture]], Picture]
 
 
@@ -25,14 +26,14 @@ def odd_photos(
     photos: Sequence[Picture] | None = None,
     kinds: Sequence[str] | None = None,
 ) -> Iterator[Picture]:
-    """Yield pictures uint8[size, size, 3], the kinds in turn; the same arguments yield the same pictures.
+    """Yield pictures uint8[size, size, 3], one kind after the other. The same arguments yield the same pictures.
 
     Args:
-        count: how many.
-        seed: of the draws.
+        count: number of pictures.
+        seed: seed of the random generator.
         size: width and height in pixels.
-        photos: of products, uint8[h, w, 3] each; kinds that spoil a photo are left out where there is none.
-        kinds: names in `KINDS`; all of them by default.
+        photos: photos of products, uint8[h, w, 3] each. Without photos, kinds that change a photo are left out.
+        kinds: names in `KINDS`. Default: all.
 
     Raises:
         KeyError: a name is not in `KINDS`.
@@ -40,7 +41,7 @@ def odd_photos(
     """
     names = [name for name in (KINDS if kinds is None else kinds) if photos or KINDS[name] not in _SPOILING]
     if not names:
-        raise ValueError(f"Expected a kind of pictures, or photos of products to spoil. Received: {kinds} and no photo")
+        raise ValueError(f"Expected a kind of pictures, or photos of products to change. Received: {kinds}, no photo")
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         yield KINDS[names[number % len(names)]](rng, size, photos or ())
@@ -51,21 +52,21 @@ def _drawn(draw: Callable[[np.random.Generator, int], Image.Image]) -> _Maker:
 
 
 def _pixel_noise(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """Independent levels of each pixel, in grey or in colours."""
+    """Return random pixels, in grey or in colours."""
     channels = 3 if rng.random() < 0.5 else 1
     mean, deviation = rng.uniform(60, 200), rng.uniform(20, 100)
     return _eight_bit(rng.normal(mean, deviation, (size, size, channels)))
 
 
 def _smooth_noise(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """A few random levels, from 2 x 2 to a quarter of the size, enlarged to clouds."""
+    """Return random levels, from 2 x 2 to a quarter of the size, enlarged to smooth clouds."""
     cells = int(np.exp(rng.uniform(np.log(2), np.log(max(size // 4, 3)))))
     few = _eight_bit(rng.uniform(0, 256, (cells, cells, 3 if rng.random() < 0.7 else 1)))
     return np.asarray(Image.fromarray(few).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def _specks(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """One colour with black and white pixels."""
+    """Return one colour with black and white pixels."""
     picture = _flat(rng, size, photos).copy()
     share = rng.uniform(0.02, 0.6)
     drawn = rng.random((size, size))
@@ -75,7 +76,7 @@ def _specks(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> P
 
 
 def _streaks(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """Rows, or columns, of one colour each, as a broken screen has them."""
+    """Return rows or columns of one colour each, as on a broken screen."""
     thickness = int(rng.integers(1, max(size // 10, 2)))
     lines = rng.integers(0, 256, (-(-size // thickness), 1, 3)).repeat(thickness, axis=0)[:size]
     picture = np.broadcast_to(lines, (size, size, 3)).astype(np.uint8)
@@ -83,14 +84,14 @@ def _streaks(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> 
 
 
 def _flat(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """One colour; white, black and greys are the most usual ones."""
+    """Return one colour, most often white, black or grey."""
     draw = rng.random()
     colour = rng.integers(0, 256, 3) if draw < 0.6 else np.full(3, 255 if draw < 0.75 else rng.integers(0, 256))
     return np.broadcast_to(colour.astype(np.uint8), (size, size, 3)).copy()
 
 
 def _gradient(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """A straight or a round passage from one colour to another."""
+    """Return a linear or a radial gradient between two colours."""
     y, x = np.indices((size, size)) / size - 0.5
     angle = rng.uniform(0, 2 * np.pi)
     if rng.random() < 0.6:
@@ -101,7 +102,7 @@ def _gradient(rng: np.random.Generator, size: int, photos: Sequence[Picture]) ->
 
 
 def _pattern(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """Stripes, checks, dots or rings over the whole picture, as a sample of cloth or wallpaper has them."""
+    """Return stripes, checks, dots or rings over the whole picture, as on a sample of cloth."""
     y, x = np.indices((size, size)) * (2 * np.pi * rng.uniform(2, 20) / size)
     angle = rng.uniform(0, np.pi)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -117,7 +118,7 @@ def _pattern(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> 
 
 
 def _shuffled(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """A product's photo, cut into 16 to 100 squares that changed their places."""
+    """Return a product's photo, cut into 16 to 100 squares in random order."""
     cells = int(rng.integers(4, 11))
     side = -(-size // cells)
     photo = _resized(photos[int(rng.integers(len(photos)))], side * cells)
@@ -127,13 +128,13 @@ def _shuffled(rng: np.random.Generator, size: int, photos: Sequence[Picture]) ->
 
 
 def _blurred(rng: np.random.Generator, size: int, photos: Sequence[Picture]) -> Picture:
-    """A product's photo that is blurred until no shape is left."""
+    """Return a product's photo, blurred until no shape is visible."""
     photo = Image.fromarray(_resized(photos[int(rng.integers(len(photos)))], size))
     return np.asarray(photo.filter(ImageFilter.GaussianBlur(size * rng.uniform(0.12, 0.25))))
 
 
 def _blend(rng: np.random.Generator, share: NDArray[np.float64]) -> Picture:
-    """Mix two colours: `share` [size, size] of the second one, 0 to 1."""
+    """Mix two colours by `share` [size, size], the share of the second one from 0 to 1."""
     first, second = rng.integers(0, 256, (2, 3))
     return _eight_bit(first + share[..., None] * (second - first))
 
@@ -148,7 +149,7 @@ def _eight_bit(levels: NDArray[np.float64]) -> Picture:
     return np.broadcast_to(rounded, (*rounded.shape[:2], 3)).copy()
 
 
-#: By name. Neighbours are near to each other: of each two, one is for training and the other for judging.
+#: Kinds by name. Of each pair of similar neighbours, one is for training and the other for measuring.
 KINDS: dict[str, _Maker] = {
     "pixel noise": _pixel_noise,
     "specks": _specks,

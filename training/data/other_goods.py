@@ -1,6 +1,6 @@
-"""Titles of products that are no fashion, from other_goods.yaml: what a catalog may hold beside the known categories.
+"""Titles of products that are no fashion, from other_goods.yaml. A catalog may hold such products.
 
-Half of the kinds (nouns) are for judging alone: a title for training never has one of these.
+Half of the kinds (nouns) are held out for measuring: no title for training has one of these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 
 from .held_out import is_held_out
 
-#: How shops write a title, the more usual ways more often.
+#: How shops write a title. Usual ways are repeated.
 _CASES: tuple[Callable[[str], str], ...] = (
     *(lambda title: " ".join(word[:1].upper() + word[1:] for word in title.split()),) * 6,
     *(lambda title: title[:1].upper() + title[1:],) * 3,
@@ -24,17 +24,17 @@ _CASES: tuple[Callable[[str], str], ...] = (
 
 
 def nouns(held_out: bool = False) -> tuple[str, ...]:
-    """Return the kinds for training or, if `held_out`, those for judging."""
+    """Return the kinds for training or, if `held_out`, those for measuring."""
     return tuple(noun for noun, _ in _kinds(held_out))
 
 
 def titles(count: int, seed: int, held_out: bool = False) -> Iterator[str]:
-    """Yield titles, each of a kind drawn at random; the same seed yields the same titles.
+    """Yield titles of random kinds. The same seed yields the same titles.
 
     Args:
-        count: how many; a few in a thousand come more than once.
-        seed: of the draws.
-        held_out: of the kinds for judging instead of those for training.
+        count: number of titles. A few in a thousand are repeated.
+        seed: seed of the random generator.
+        held_out: use the kinds for measuring instead of those for training.
     """
     data, kinds = _data(), _kinds(held_out)
     for number in range(count):

@@ -1,7 +1,7 @@
-"""Rows of no category that join each epoch of training: odd pictures and titles of other goods.
+"""Outliers: rows without a known category that are added to each epoch: odd pictures and titles of other goods.
 
-A model that has seen its categories alone takes anything for one of these. The kinds that are for judging alone are
-never among them (see `held_out`).
+A model that was only trained on its categories assigns one of them to everything. The held-out kinds are never used
+here (see `held_out`).
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from fashion_udf.photos.decode import decode
 from . import dataset, odd_photos, other_goods
 from .odd_photos import Picture
 
-#: What the ids of these rows start with.
+#: Prefix of the ids of these rows.
 PREFIX = "outlier "
-_SPOILED = 64  # different product photos that odd pictures are made of
+_SPOILED = 64  # number of product photos that odd pictures are made of
 
 
 class Outliers(Section):
-    """How many of these rows join an epoch: pictures without text, and titles without a photo."""
+    """How many of these rows are added to an epoch: pictures without text, and titles without a photo."""
 
     photos: int = Field(0, ge=0)
     titles: int = Field(0, ge=0)
 
     @property
     def rows(self) -> int:
-        """Both together."""
+        """Number of rows of both kinds."""
         return self.photos + self.titles
 
 
 def outlier_rows(settings: Outliers, folder: Path, size: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one epoch, as `training.data.dataset.TRAINING_SET` has them; the same for the same arguments.
+    """Yield the rows of one epoch, with the columns of `TRAINING_SET`. The same arguments yield the same rows.
 
     Args:
-        settings: how many.
-        folder: the split whose photos are spoiled.
+        settings: the numbers of rows.
+        folder: the split whose photos are changed.
         size: side of the pictures, in pixels.
-        seed: of the draws.
+        seed: seed of the random generator.
     """
     empty = {"image": b"", "text": "", "category": dataset.OTHER, "attributes": "{}"}
     if settings.photos:
@@ -68,7 +68,7 @@ def _photos(folder: Path, size: int) -> Iterator[Picture]:
 
 
 def _bmp(picture: Picture) -> bytes:
-    """Encode without loss, in the least time."""
+    """Encode a picture without loss, in a format that is fast to write."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "BMP")
     return file.getvalue()

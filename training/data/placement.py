@@ -1,14 +1,14 @@
-"""Which split each product goes to: the fixed split, and what must not be trained on, or not judged with, beside it.
+"""Assign each product to a split, or leave it out.
 
     with a photo                   by the fixed split (`training.data.split`)
-    without a photo                trained on; left out where its title, or the title in another colour, is in
-                                   validation or test. With `split_text_only` by the fixed split too
-    other kind, held out           validation and test alone, half of the rows each, where the split did not say so;
-                                   left out where a training row has its photo or title
-    other kind, not held out       train alone; left out where the split says validation or test
+    without a photo                train; left out if its title, also in another colour, is in validation or test. With
+                                   `split_text_only` by the fixed split too
+    other kind, held out           validation and test, half of the rows each; left out if a training row has its photo
+                                   or title
+    other kind, not held out       train; left out if the fixed split is validation or test
 
-Rows of another kind in validation and test are therefore of kinds that were not trained on. Rows whose category is
-`OTHER` already do not say their kind, and are split as those of a category.
+So the rows of other kinds in validation and test have kinds that were not trained on. Rows with the category `OTHER`
+have no known kind, and are split like those of a category.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ BEYOND = "of validation, beyond its largest size"
 
 @dataclass(frozen=True)
 class Options:
-    """How products become rows of a training set."""
+    """How products are assigned to splits."""
 
     other: Collection[str] = ()  # categories that are written as `OTHER`
-    held_out_share: float = SHARE  # of these, for judging alone
-    split_text_only: bool = False  # whether rows without a photo are judged with, too
-    min_products: int = 1  # of a category
-    max_validation: int = 20_000  # rows
+    held_out_share: float = SHARE  # share of these that is held out
+    split_text_only: bool = False  # whether validation and test have rows without a photo
+    min_products: int = 1  # minimum of products of a category
+    max_validation: int = 20_000  # maximum of validation rows
 
 
 @dataclass(frozen=True)
@@ -54,38 +54,38 @@ class Kinds:
 
 
 def kinds(products: DataFrame, options: Options) -> Kinds:
-    """Return which categories are written as `OTHER`, by what they are for.
+    """Return which categories are written as `OTHER`: those for training, and the held-out ones.
 
     Raises:
-        CatalogError: a category that is asked for is in no catalog.
+        CatalogError: a requested category is in no catalog.
     """
     found = {row["category"] for row in products.select("category").distinct().collect()}
     if unknown := sorted(set(options.other) - found):
         raise CatalogError(f"Expected --other to name categories of the catalogs. Received: {', '.join(unknown)}")
-    # `OTHER` itself says nothing of the kind: its rows are split as those of a category.
+    # Rows of the category `OTHER` have no known kind: they are split like those of a category.
     named = sorted(set(options.other) - {OTHER})
     held_out = [name for name in named if is_held_out(name, options.held_out_share)]
     return Kinds([name for name in named if name not in held_out], held_out)
 
 
 def place(products: DataFrame, kinds: Kinds, options: Options) -> DataFrame:
-    """Return the products with `label` (the category or `OTHER`), `split` and `left_out` (the reason, else null).
+    """Return the products with `label` (the category or `OTHER`), `split` and `left_out` (the reason, or null).
 
     Args:
-        products: as `training.data.catalogs.products` gives them.
-        kinds: as `kinds` gives them.
-        options: how.
+        products: the result of `training.data.catalogs.products`.
+        kinds: the result of `kinds`.
+        options: how products are assigned.
 
     Raises:
-        CatalogError: no product has a photo, so that none is split, or the groups cannot be followed.
+        CatalogError: no product has a photo, or the groups of products are too large.
     """
     from pyspark.sql import functions as F
 
     candidates = products if options.split_text_only else products.where(F.col("image_sha256").isNotNull())
     if candidates.isEmpty():
         raise CatalogError(
-            "Expected a product with a photo: products without one are trained on alone, and nothing would be left to "
-            "judge with. Received: none; --split-text-only splits products without a photo too"
+            "Expected a product with a photo: products without one are only in train, and validation and test would "
+            "be empty. Received: none. --split-text-only splits products without a photo too"
         )
     base = split.assign(candidates).withColumnRenamed("split", "base")
     trained, held_out = F.col("category").isin(kinds.trained), F.col("category").isin(kinds.held_out)
@@ -105,7 +105,7 @@ def place(products: DataFrame, kinds: Kinds, options: Options) -> DataFrame:
 
 
 def _without_shared(placed: DataFrame) -> DataFrame:
-    """Leave out what would be both in train and in another split."""
+    """Leave out products that would be both in train and in another split."""
     from pyspark.sql import functions as F
 
     kept, has_photo = F.col("left_out").isNull(), F.col("image_sha256").isNotNull()
@@ -122,7 +122,7 @@ def _without_shared(placed: DataFrame) -> DataFrame:
 
 
 def _marked(products: DataFrame, taken: DataFrame, key: str, which: Column, reason: str) -> DataFrame:
-    """Set `left_out` of the products that are `which` and have a key of `taken`."""
+    """Set `left_out` of the products that match `which` and have a key in `taken`."""
     from pyspark.sql import functions as F
 
     keys = taken.where(F.col(key).isNotNull()).select(key).distinct().withColumn("is_taken", F.lit(True))
@@ -133,7 +133,7 @@ def _marked(products: DataFrame, taken: DataFrame, key: str, which: Column, reas
 
 
 def capped(placed: DataFrame, most: int) -> DataFrame:
-    """Leave out validation rows beyond the first `most` by the sha256 of their ids."""
+    """Leave out validation rows after the first `most`, in the order of the sha256 of their ids."""
     from pyspark.sql import functions as F
 
     validation = placed.where(F.col("left_out").isNull() & (F.col("split") == F.lit(split.VALIDATION)))

@@ -1,7 +1,7 @@
-"""Sentences with slots, read from a YAML file of the package: what a product's description may be made of.
+"""Sentences with slots from a YAML file of the package. They are the parts of generated descriptions.
 
-For each category the grammar leaves out every sentence, filling and keyword with a word of the category's name, so that
-a description names the category only where `naming` sentences are asked for. The file has these keys:
+For each category, the grammar leaves out every sentence, filling and keyword with a word of the category's name, so
+that a description names the category only in `naming` sentences. The file has these keys:
 
     slots      name -> fillings
     others     name of a slot -> phrase -> the categories that the phrase stands for
@@ -49,7 +49,7 @@ class Template:
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences of one language: those that say nothing of a category, and those that name another one."""
+    """Sentences of one language: those without a category, and those that name another category."""
 
     general: tuple[Template, ...]
     styling: tuple[Template, ...]
@@ -57,7 +57,7 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Phrases:
-    """What may be said of the products of one category."""
+    """Sentences, fillings and keywords for the products of one category."""
 
     own: frozenset[str]
     slots: Mapping[str, tuple[str, ...]]
@@ -67,7 +67,7 @@ class Phrases:
     codes: tuple[Template, ...]
 
     def render(self, template: Template, draws: random.Random, fixed: Mapping[str, str]) -> str:
-        """Fill a sentence. A slot named in `fixed` has that filling where it comes first; no filling comes twice."""
+        """Fill a sentence. A slot in `fixed` has that filling at its first occurrence; no filling is repeated."""
         values: list[str] = []
         for position, slot in enumerate(template.slots):
             if slot in fixed and slot not in template.slots[:position]:
@@ -81,7 +81,7 @@ class Phrases:
         return text[:1].upper() + text[1:]
 
     def code(self, draws: random.Random) -> str:
-        """Return an article number, a size or the like."""
+        """Return an article number, a size or a similar code."""
         text = self.render(draws.choice(self.codes), draws, {})
         if "#" not in text and "@" not in text:
             return text
@@ -97,7 +97,7 @@ class Grammar:
         self._phrases: dict[str | None, Phrases] = {}
 
     def phrases(self, category: str | None) -> Phrases:
-        """Return what may be said of a category's products; without a category no sentence names another one."""
+        """Return the phrases for a category. Without a category, no sentence names another one."""
         if category not in self._phrases:
             self._phrases[category] = self._select(category)
         return self._phrases[category]
@@ -146,7 +146,7 @@ def own_words(category: str) -> frozenset[str]:
 
 
 def names(own: frozenset[str], text: str) -> bool:
-    """Tell whether a text has one of the words: "T-shirt" has `tshirt` and `shirt`."""
+    """Return whether a text has one of the words: "T-shirt" has `tshirt` and `shirt`."""
     for word in text.casefold().split():
         parts = _WORD.findall(word)
         if "".join(parts) in own or not own.isdisjoint(parts):

@@ -1,7 +1,7 @@
-"""A product's text as many shops would write it, for training: augmented titles and descriptions.
+"""Text augmentation for training: titles and descriptions in the many ways in which shops write them.
 
-Every training row has a description from one artificial template. A model that has seen nothing else reads the template
-and fails on any other text. `augmented` changes a row's text at random each time it is called.
+The descriptions of the training rows come from one artificial template. A model that was only trained on these fails on
+any other text. `augmented` changes a row's text at random at each call.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from .sentence_grammar import ENGLISH, Grammar, Phrases, names
 _MOST_SENTENCES = 15
 _MOST_KEYWORDS = 14
 _IN_ENGLISH = 0.75  # the share of foreign descriptions; the others are in one other language each
-_ANYWHERE = 0.5  # the share of moved category words that stand in any sentence, not in one that names the category
-_MIXED = 0.5  # the share of foreign descriptions that keep the product's own one
+_ANYWHERE = 0.5  # the share of moved category words that go into any sentence instead of a `naming` sentence
+_MIXED = 0.5  # the share of foreign descriptions that also keep the product's own description
 
 
 class TextAugmentation(Section):
-    """How often a row's text is changed. Each is the share of rows, except `dropped_share`."""
+    """How often a row's text is changed. Each value is a share of rows, except `dropped_share`."""
 
     drop_description: float = Field(0.27, ge=0, le=1)  # no description
-    foreign_sentences: float = Field(0.58, ge=0, le=1)  # 1 to 15 sentences of a shop, instead of the own ones or mixed
+    foreign_sentences: float = Field(
+        0.58, ge=0, le=1
+    )  # 1 to 15 generated sentences, instead of the own ones or mixed with them
     unknown_words: float = Field(0.5, ge=0, le=1)  # half of the words of foreign sentences are made up
     keywords: float = Field(0.07, ge=0, le=1)  # a list of keywords instead of the description
     other_category: float = Field(0.25, ge=0, le=1)  # one more sentence, which names another category
@@ -41,7 +43,7 @@ class TextAugmentation(Section):
     sku: float = Field(0.18, ge=0, le=1)  # article numbers, sizes and the like
     shuffle: float = Field(0.1, ge=0, le=1)  # the title's words in another order
     drop_words: float = Field(0.12, ge=0, le=1)  # the title loses words
-    dropped_share: float = Field(0.3, ge=0, lt=1)  # of the title's words, where it loses some; one always stays
+    dropped_share: float = Field(0.3, ge=0, lt=1)  # share of the words that such a title loses; one always stays
 
     @model_validator(mode="after")
     def _one_kind_of_description(self) -> Self:
@@ -57,9 +59,9 @@ def grammar() -> Grammar:
 
 
 def editor(settings: TextAugmentation, seed: int) -> Callable[[str, str, str], str]:
-    """Return a function (product id, text, category) -> text, which draws the same for a product and a seed.
+    """Return a function (product id, text, category) -> text. A product and a seed always give the same text.
 
-    The first line of a text is its title, as `product_text` writes it.
+    The first line of a text is its title, as in `product_text`.
     """
 
     def edit(product_id: str, text: str, category: str) -> str:
@@ -77,12 +79,12 @@ def augmented(
     Args:
         title: the product's title.
         description: the product's description.
-        draws: decides; the same state gives the same text.
-        settings: how often what is changed.
+        draws: the random generator. The same state gives the same text.
+        settings: how often the text is changed.
         category: the product's category. Without it, no word moves into a sentence and no other category is named.
 
     Returns:
-        Title and description as `fashion_udf.model.tokenizer.product_text` joins them.
+        Title and description, joined by `fashion_udf.model.tokenizer.product_text`.
     """
     phrases = grammar().phrases(category)
     fixed = _fixed(title, phrases)
@@ -103,7 +105,7 @@ def augmented(
 
 
 def _fixed(title: str, phrases: Phrases) -> dict[str, str]:
-    """Return what the title says for the slots of a sentence. Its first word may be the brand."""
+    """Return fillings of slots from the title. Its first word may be the brand."""
     fixed: dict[str, str] = {}
     words = title.split()
     if phrases.own and words and words[0].isalpha() and not names(phrases.own, words[0]):
@@ -128,7 +130,7 @@ def _take_category(title: str, phrases: Phrases, fixed: dict[str, str]) -> str:
 def _description(
     description: str, phrases: Phrases, fixed: dict[str, str], draws: random.Random, settings: TextAugmentation
 ) -> list[str]:
-    """Return the description in pieces: the own one is one piece."""
+    """Return the pieces of the description. The product's own description is one piece."""
     kind, sentences = draws.random(), [description] if description.strip() else []
     language = ENGLISH
     if kind < settings.drop_description:
@@ -155,9 +157,9 @@ def _description(
 
 
 def _place_anywhere(words: str, sentences: list[str], description: str, draws: random.Random) -> bool:
-    """Half of the time put the words into a sentence that is not the own description; tell whether they were put.
+    """Put the words, in half of the calls, into a generated sentence, and return whether they were put.
 
-    Sentences that name a category are few here, and shops write many.
+    The grammar has few `naming` sentences, and shops write many others.
     """
     places = [at for at, sentence in enumerate(sentences) if sentence != description]
     if not places or draws.random() >= _ANYWHERE:
@@ -176,18 +178,18 @@ def _language(phrases: Phrases, draws: random.Random) -> str:
 
 
 def _foreign(phrases: Phrases, language: str, fixed: dict[str, str], draws: random.Random) -> list[str]:
-    """Return 1 to 15 different sentences, a few more often than many."""
+    """Return 1 to 15 different sentences. Small numbers are more frequent."""
     pool = phrases.languages[language].general
     count = min(1 + int(_MOST_SENTENCES * draws.random() ** 2), len(pool))
     return [phrases.render(template, draws, fixed) for template in draws.sample(pool, count)]
 
 
 def _with_unknown_words(sentence: str, own: frozenset[str], draws: random.Random) -> str:
-    """Put made-up words, which the tokenizer splits as it does words that training never saw, in place of half."""
+    """Replace half of the words by made-up ones, which the tokenizer splits like words that training never saw."""
     words = sentence.split()
     for at in range(len(words)):
         made_up = "".join(draws.choice(part) for _ in range(draws.randint(1, 3)) for part in _SYLLABLE)
-        if draws.random() < 0.5 and not names(own, made_up):  # "hat" and "sock" can come out too
+        if draws.random() < 0.5 and not names(own, made_up):  # a made-up word may be "hat" or "sock"
             words[at] = made_up
     return " ".join(words)
 
@@ -199,7 +201,7 @@ def _fewer(title: str, share: float, draws: random.Random) -> str:
 
 
 def _with_codes(title: str, sentences: list[str], phrases: Phrases, draws: random.Random) -> str:
-    """Add one or two codes: to the title, before, after or between its words, or to the description."""
+    """Add one or two codes, anywhere in the title or to the description."""
     for _ in range(draws.randint(1, 2)):
         code = phrases.code(draws)
         if sentences and draws.random() < 0.25:
@@ -221,7 +223,7 @@ def _written(sentences: list[str], draws: random.Random, settings: TextAugmentat
     return " ".join(sentences)
 
 
-#: Beginning, vowel and end of a syllable.
+#: Start, vowel and end of a syllable.
 _SYLLABLE = (
     ("", "b", "br", "c", "ch", "d", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "pl", "r", "s", "st", "t", "w"),
     ("a", "e", "i", "o", "u", "ea", "ou", "ai"),

@@ -1,9 +1,9 @@
 """The fixed split of labelled products into train, validation and test.
 
 The unit is a group: products connected by an identical photo (sha256) or the same normalised title, so that no test
-photo or title was seen in training (2,753 of the 7,687 products of the public catalog share a title). Within each
-category the groups are ordered by the sha256 of their smallest product id, and cut at 80 % and 90 % of the category's
-products. The rule and its constants never change: published accuracies of different releases stay comparable.
+photo or title was seen in training. Within each category, the groups are ordered by the sha256 of their smallest
+product id, and cut at 80 % and 90 % of the category's products. The rule and its constants never change, so that
+accuracies of different releases are comparable.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ VALIDATION_SHARE = 0.1
 
 
 def normalised_title(title: str | None) -> str | None:
-    """Return the title as the split compares it: NFKC, case folded, white space collapsed; None when blank."""
+    """Return the title for comparisons: NFKC, case folded, white space collapsed; None for a blank title."""
     words = unicodedata.normalize("NFKC", title or "").casefold().split()
     return " ".join(words) or None
 
 
 def assign(products: DataFrame) -> DataFrame:
-    """Assign every product to a split, without collecting any.
+    """Assign every product to a split, without collecting products on the driver.
 
     Args:
         products: string columns `product_id` (unique), `normalised_title`, `category` and `image_sha256`; title and
@@ -40,13 +40,13 @@ def assign(products: DataFrame) -> DataFrame:
         Columns `product_id` and `split`: `train`, `validation` or `test`.
 
     Raises:
-        CatalogError: the groups have chains of photos and titles that are too long to follow.
+        CatalogError: the groups have too long chains of photos and titles.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     grouped = _grouped(products).localCheckpoint()
-    # A group with several labels (wrong labels exist) counts for the category of its smallest id.
+    # A group with several labels (some labels are wrong) counts for the category of its smallest id.
     groups = grouped.groupBy("smallest").agg(
         F.count("*").alias("members"),
         F.max(F.when(F.col("product_id") == F.col("smallest"), F.col("category"))).alias("category"),
@@ -66,7 +66,7 @@ def assign(products: DataFrame) -> DataFrame:
 
 
 def digest(product_ids: Sequence[str], splits: Sequence[str]) -> str:
-    """Return a sha256 that pins an assignment, whatever the order of the rows."""
+    """Return a sha256 that identifies an assignment, for any order of the rows."""
     lines = sorted(f"{product_id},{split}\n" for product_id, split in zip(product_ids, splits, strict=True))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

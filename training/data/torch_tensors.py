@@ -1,14 +1,14 @@
-"""The tensors of a PyTorch weights file, read without PyTorch and without running what the file says.
+"""Read the tensors of a PyTorch weights file, without PyTorch and without running code of the file.
 
-A `.pth` file is a pickle: a program that may call anything. Its instructions are only looked at here, one by one, and
-those that lay out a dict of tensors are the only ones accepted.
+A `.pth` file is a pickle: a program that may call anything. This module only interprets its instructions, and accepts
+only those that describe a dict of tensors.
 
     magic number, protocol, system info   a pickle each
     tensors                               a pickle: name -> (storage key, offset, shape, strides)
-    keys of the storages                  a pickle: in the order of what follows
+    keys of the storages                  a pickle: in the order of the storages
     for each: number of elements (int64), then the values, little endian
 
-The format is that of `torch.save(..., _use_new_zipfile_serialization=False)`, which was the only one before 1.6.
+The format is that of `torch.save(..., _use_new_zipfile_serialization=False)`, the only one before PyTorch 1.6.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from fashion_udf.errors import InputError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-#: Kinds of storage that are accepted, by their dtype.
+#: Accepted types of storage -> dtype.
 _STORAGES = {"torch FloatStorage": "<f4", "torch LongStorage": "<i8"}
 _GLOBALS = ("collections OrderedDict", "torch._utils _rebuild_tensor_v2", *_STORAGES)
-_MAX_BYTES = 1 << 30  # of one tensor; a damaged file must not take the memory it asks for
+_MAX_BYTES = 1 << 30  # of a tensor: a damaged file must not use any amount of memory
 _MARK = object()
 
 
@@ -57,7 +57,7 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
     """Return every tensor of the file by its name.
 
     Raises:
-        InputError: the file is not of this format, or holds anything but tensors of float32 and int64.
+        InputError: the file has another format, or holds anything else than tensors of float32 and int64.
     """
     try:
         with path.open("rb") as file:
@@ -87,7 +87,7 @@ def _values(file: IO[bytes], dtype: str) -> NDArray[Any]:
 
 def _array(tensor: _Tensor, storages: dict[str, NDArray[Any]]) -> NDArray[Any]:
     values = storages[tensor.storage.key][tensor.offset :]
-    size = math.prod(tensor.shape)  # strides of 0 would make a large tensor of a small storage
+    size = math.prod(tensor.shape)  # strides of 0 could make a large tensor from a small storage
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True))
     if min((*tensor.shape, *tensor.strides, tensor.offset), default=0) < 0 or max(last + 1, size) > len(values):
         raise ValueError(f"a tensor of shape {tensor.shape} and strides {tensor.strides} in {len(values)} numbers")
@@ -96,7 +96,7 @@ def _array(tensor: _Tensor, storages: dict[str, NDArray[Any]]) -> NDArray[Any]:
 
 
 def _load(file: IO[bytes]) -> Any:
-    """Lay out one pickle from its instructions; each one that is not named here is refused."""
+    """Interpret the instructions of one pickle. All instructions that are not listed here are refused."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     argument: Any
@@ -145,7 +145,7 @@ def _pairs(items: list[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _apply(name: str, stack: list[Any]) -> None:
-    """Apply an instruction that takes something from the stack."""
+    """Apply an instruction that pops from the stack."""
     if name == "TUPLE":
         stack.append(tuple(_since_mark(stack)))
     elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
@@ -173,13 +173,13 @@ def _apply(name: str, stack: list[Any]) -> None:
         arguments, function = stack.pop(), stack.pop()
         stack.append(_called(function, arguments))
     elif name == "BUILD":
-        stack.pop()  # attributes of the dict, such as its version: not needed
+        stack.pop()  # attributes of the dict, such as its version, are not needed
     else:
         raise ValueError(f"the instruction {name}")
 
 
 def _called(function: Any, arguments: tuple[Any, ...]) -> Any:
-    """Return what one of the two calls of the format stands for; nothing is called."""
+    """Return the result of one of the two known calls, without calling anything."""
     if function == _Global("collections OrderedDict") and not arguments:
         return {}
     if function == _Global("torch._utils _rebuild_tensor_v2"):

@@ -1,6 +1,6 @@
-"""Labelled Parquet to shuffled batches of decoded photos and token ids, read by petastorm: an epoch of training.
+"""Read an epoch of training with petastorm: labelled Parquet to shuffled batches of decoded photos and token ids.
 
-The only file that names petastorm.
+Only this module uses petastorm.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _START = 20  # characters of a description
 
 @dataclass(frozen=True)
 class Shard:
-    """Which row groups a worker reads: every `count`th from `index`. The worker reads them again after the last one."""
+    """The row groups of a worker: every `count`th from `index`. After the last one, the worker starts again."""
 
     index: int = 0
     count: int = 1
@@ -56,23 +56,23 @@ def training_batches(
     photos: PhotoCache | None = None,
     outliers: Outliers = NO_OUTLIERS,
 ) -> tf.data.Dataset:
-    """Read one shuffled epoch of full batches, without its first `skip` ones.
+    """Read one shuffled epoch of full batches, without its first `skip` batches.
 
     Args:
         folder: the split.
-        preparation: how rows become model inputs.
-        batch_size: rows of a batch; the last batch is dropped if it is not full.
-        seed: of the order, and of the outliers.
-        shard: which part of the rows.
-        skip: batches.
+        preparation: how rows are converted to model inputs.
+        batch_size: rows of a batch. The last batch is dropped if it is not full.
+        seed: seed of the order, and of the outliers.
+        shard: the worker's part of the rows.
+        skip: number of batches to skip.
         edit: changes each text before it is tokenized.
-        photos: keeps decoded photos, of the size of `preparation`.
-        outliers: join the rows of the split.
+        photos: cache of decoded photos, of the size in `preparation`.
+        outliers: numbers of outliers that are added to the rows of the split.
 
     Returns:
         Triples of inputs (`image` uint8[n, s, s, 3], `image_present` float32[n, 1], `token_ids` int32[n, 100]), label
-        indexes int32[n] and attributes int32[n, A], as `input_arrays` has them, but for attributes that the text as it
-        is learned may spell out, in the row's own description: these are -1.
+        indexes int32[n] and attributes int32[n, A], as in `input_arrays`. The attributes are -1 if the text has the
+        row's own description, which may name them.
     """
     import tensorflow as tf
 
@@ -82,7 +82,7 @@ def training_batches(
         shares = [float(count(folder)), float(outliers.rows)]
         rows = tf.data.Dataset.sample_from_datasets([rows, made], shares, seed, stop_on_empty_dataset=False)
     rows = rows.shuffle(8192, seed=seed)  # encoded photos: about 64 MB at 8 KB each
-    if shard.count > 1:  # workers may have unequal numbers of row groups, and none may run dry before the others
+    if shard.count > 1:  # workers may have different numbers of row groups, but must have the same number of batches
         rows = rows.repeat()
     return _prepared(rows.batch(batch_size, drop_remainder=True).skip(skip), preparation, edit, photos)
 
@@ -98,12 +98,12 @@ def _rows(folder: Path, seed: int, shard: Shard) -> tf.data.Dataset:
     def batches() -> Iterator[dict[str, Any]]:
         _keep_freed_memory()
         with warnings.catch_warnings():
-            # petastorm 0.13 imports and calls interfaces that pyarrow 14 deprecates.
+            # petastorm 0.13 uses interfaces that pyarrow 14 deprecates.
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             from petastorm import make_batch_reader
 
-            # A single worker thread: with more, row groups arrive in any order and no seed repeats an epoch.
+            # One worker thread: with more, row groups arrive in any order, and a seed does not repeat an epoch.
             with make_batch_reader(
                 f"file://{folder.resolve()}",
                 schema_fields=TRAINING_SET.names,
@@ -114,11 +114,11 @@ def _rows(folder: Path, seed: int, shard: Shard) -> tf.data.Dataset:
                 cur_shard=shard.index if shard.count > 1 else None,
                 shard_count=shard.count if shard.count > 1 else None,
             ) as reader:
-                # The cleanup prints "Cache cleanup complete." on standard output, where results go. Nothing is cached.
+                # The cleanup would print to standard output, which is for results. Nothing is cached.
                 reader.cleanup_cache = lambda: None
                 received = 0
-                # Iterated twice, because petastorm can end too early: its pool checks that each row group handed out is
-                # read, then that all are handed out. Another thread may hand one out between the two checks.
+                # The reader is iterated twice, because it can end too early: its pool first checks that each assigned
+                # row group is read, and then that all are assigned. Another thread may assign one between the checks.
                 for batch in chain(reader, reader):
                     received += len(batch.product_id)
                     yield {name: np.asarray(getattr(batch, name), dtype=object) for name in TRAINING_SET.names}
@@ -142,12 +142,11 @@ def _outliers(settings: Outliers, folder: Path, size: int, seed: int, shard: Sha
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep the memory that TensorFlow frees, for the next step to use again.
+    """Let glibc keep the memory that TensorFlow frees, so that the next step uses it again.
 
-    TensorFlow's generator dataset sets M_TRIM_THRESHOLD to 128 KB when it is made. Without this function the memory of
-    each tensor then goes back to the system and is faulted in anew: 42,000 page faults a step instead of 2, and steps
-    of 0.37 s instead of 0.29 s (TensorFlow 2.21, 32 photos of 64 pixels, two cores). No environment variable helps:
-    TensorFlow's call comes later and wins.
+    TensorFlow's generator dataset sets M_TRIM_THRESHOLD to 128 KB. Without this function, the memory of each tensor
+    goes back to the system, and tens of thousands of page faults make each step slower (TensorFlow 2.21). An
+    environment variable does not help, because TensorFlow's call comes later.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
@@ -177,7 +176,7 @@ def _prepared(
 
 
 def _prepare(preparation: Preparation, edit: Edit | None, photos: PhotoCache | None) -> Callable[..., Any]:
-    """Return a function of the columns of `TRAINING_SET`, in bytes, to what a batch holds."""
+    """Return a function from the columns of `TRAINING_SET`, in bytes, to the arrays of a batch."""
     arrays = input_arrays(preparation)
 
     def prepare(ids: Any, texts: Any, images: Any, categories: Any, attributes: Any) -> tuple[NDArray[Any], ...]:
@@ -199,10 +198,10 @@ def _prepare(preparation: Preparation, edit: Edit | None, photos: PhotoCache | N
 
 
 def _tells(text: str, written: str) -> bool:
-    """Tell whether a text as it is learned has the start of the row's own description.
+    """Return whether an augmented text has the start of the row's own description.
 
-    A description often spells colour, season and use out. Attributes that are learned with it are read from it, and not
-    from the title and the photo.
+    A description often names colour, season and use. With it, the model would learn to read the attributes there and
+    not from the title and the photo.
     """
     own = text.partition("\n")[2][:_START]
     return bool(own) and own in written

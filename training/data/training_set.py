@@ -1,6 +1,6 @@
-"""Labelled catalogs to a training set: one folder of flat Parquet for each split.
+"""Write labelled catalogs as a training set: one folder of flat Parquet for each split.
 
-Nothing on the driver grows with the catalogs: ids, titles and photos stay on the executors.
+The driver's memory does not grow with the catalogs: ids, titles and photos stay on the executors.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .placement import Kinds, Options
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROW_GROUPS = 16  # per split, at least; petastorm needs one for each reader, eight for each is comfortable
-ROWS_PER_FILE = 50_000  # at most; photos of 20 KB make 1 GB
+ROW_GROUPS = 16  # minimum per split: petastorm needs one for each reader, and several are better
+ROWS_PER_FILE = 50_000  # maximum; 1 GB with photos of 20 KB
 
 
 @dataclass(frozen=True)
 class Written:
-    """The ledger of a training set: every labelled row of the catalogs is in it once."""
+    """Counts of a training set. Every labelled row of the catalogs is counted once."""
 
     rows: Mapping[str, int]  # split -> rows written
     rare: Mapping[str, int]  # category with too few products -> rows left out
@@ -40,17 +40,17 @@ class Written:
 def write(
     labelled: Sequence[DataFrame], output: Path, options: Options | None = None, attributes: Sequence[str] | None = None
 ) -> Written:
-    """Write one folder for each split; rows without a category are left out.
+    """Write one folder for each split. Rows without a category are left out.
 
     Args:
-        labelled: catalogs, as `training.data.catalogs.united` takes them.
+        labelled: catalogs, as for `training.data.catalogs.united`.
         output: a new directory.
-        options: how products become rows.
-        attributes: columns to keep as attributes; None: those of `catalogs.ATTRIBUTES` that there are.
+        options: how products are assigned to splits.
+        attributes: columns to keep as attributes. None means the existing ones of `catalogs.ATTRIBUTES`.
 
     Raises:
         InputError: `output` exists.
-        CatalogError: a column is missing, an id repeats, or nothing would be left to judge with.
+        CatalogError: a column is missing, an id is repeated, or validation and test would be empty.
     """
     from pyspark.sql import functions as F
 
@@ -87,7 +87,7 @@ def _counts(rows: DataFrame, column: str) -> dict[str, int]:
 
 
 def _write(rows: DataFrame, chosen: DataFrame, folder: Path) -> int:
-    """Write the rows of the chosen products, and return how many these are."""
+    """Write the rows of the chosen products, and return their number."""
     count = chosen.count()
     files = max(ROW_GROUPS, -(-count // ROWS_PER_FILE))
     part = as_training_set(rows.drop("category").join(chosen.hint(JOIN), ["product_id", "catalog"]))
@@ -96,7 +96,7 @@ def _write(rows: DataFrame, chosen: DataFrame, folder: Path) -> int:
 
 
 def as_training_set(rows: DataFrame) -> DataFrame:
-    """Select the columns of `TRAINING_SET`: an absent text or photo becomes an empty one."""
+    """Select the columns of `TRAINING_SET`. A missing text or photo becomes an empty one."""
     from pyspark.sql import functions as F
 
     # Spark 4.1 and later take the annotations of a function for those of a pandas UDF.

@@ -1,1 +1,1 @@
-"""What a model gets right: measures, tables, pictures and a page."""
+"""Evaluation of a model: measures, tables, pictures and a page."""

@@ -1,4 +1,4 @@
-"""What attributes are compared with: the most frequent value, and a classifier of titles without a neural network."""
+"""Baselines of attributes: the most frequent value, and a classifier of titles without a neural network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .baseline import Titles
 
 @dataclass(frozen=True)
 class LabelledTitles:
-    """Titles of n rows, and the index of each attribute's value int32[n, A]; -1: not known."""
+    """Titles of n rows, and the index of each attribute's value int32[n, A]; -1 if unknown."""
 
     titles: Sequence[str]
     attributes: NDArray[np.int32]
@@ -32,13 +32,13 @@ def accuracies(
     """Return, for each attribute, the accuracy on the rows of `test` whose value is known.
 
     Args:
-        train: what both are fitted to.
-        validation: what the regularisation is chosen on.
-        test: what is measured.
+        train: the rows to fit.
+        validation: the rows to choose the regularisation.
+        test: the rows to measure.
         values: the number of values of each attribute.
 
     Returns:
-        `most_frequent` and `titles` (TF-IDF and logistic regression); None where there is nothing to fit or to measure.
+        `most_frequent` and `titles` (TF-IDF and logistic regression); None without rows to fit or to measure.
     """
     return [_accuracy(train.of(at), validation.of(at), test.of(at), count) for at, count in enumerate(values)]
 

@@ -1,7 +1,6 @@
-"""The baseline, a classifier of titles without a neural network: TF-IDF of words and a logistic regression.
+"""The baseline: a classifier of titles with TF-IDF of words and a logistic regression.
 
-A published bundle must be better than the baseline. A text branch that is not better has learned nothing beyond counts
-of words.
+A published bundle must be better than the baseline, because otherwise its text branch only counts words.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from fashion_udf.errors import CatalogError
 
 logger = logging.getLogger(__name__)
 
-#: Inverse strengths of regularisation tried on the validation split. Of equally good ones the first is taken.
+#: Inverse strengths of regularisation to try on the validation split. The first of equally good ones is chosen.
 CHOICES = (1.0, 10.0, 100.0)
-#: Words of one letter too: the vectorizer's own pattern drops the "T" of "T Shirt".
+#: Words may have one letter: the vectorizer's default pattern drops the "T" of "T Shirt".
 _WORD = re.compile(r"\b\w+\b")
 
 
 @dataclass(frozen=True)
 class Titles:
-    """Labelled titles: n strings, and indexes of categories int32[n]; rows of a negative index are left out."""
+    """Labelled titles: n strings, and indexes of categories int32[n]. Rows with a negative index are ignored."""
 
     titles: Sequence[str]
     labels: NDArray[np.int32]
@@ -49,7 +48,7 @@ class Baseline:
     categories: int
 
     def probabilities(self, titles: Sequence[str]) -> NDArray[np.float64]:
-        """Return float64[n, K]; a category without a row in the training split has probability 0."""
+        """Return float64[n, K]. A category without a row in the training split has probability 0."""
         table = np.zeros((len(titles), self.categories))
         if len(titles) == 0:  # which the classifier refuses
             return table
@@ -58,10 +57,10 @@ class Baseline:
 
 
 def fit(train: Titles, validation: Titles, categories: int) -> Baseline:
-    """Fit on the training split for every C of `CHOICES`, and keep the one that is best on the validation split.
+    """Fit on the training split for every C of `CHOICES`, and keep the best one on the validation split.
 
     Raises:
-        CatalogError: the training titles hold no word, or fewer than two categories.
+        CatalogError: the training titles have no word, or fewer than two categories.
     """
     titles, labels = train.known()
     if len(np.unique(labels)) < 2 or not any(_WORD.search(title) for title in titles):

@@ -1,4 +1,4 @@
-"""Answers of a model as scoring would publish them, beside the labels of their rows."""
+"""Answers of a model, as scoring would publish them, with the labels of their rows."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .views import Seen, View
 class Answer:
     """One answer for each of m rows."""
 
-    labels: NDArray[np.int32]  # [m]; -1: not known
+    labels: NDArray[np.int32]  # [m]; -1 if unknown
     chosen: NDArray[np.int64]  # [m]
     confidence: NDArray[np.float64]  # [m]
     decision: NDArray[np.object_]  # [m], values of `Decision`
 
     @property
     def auto(self) -> NDArray[np.bool_]:
-        """Which answers pass without a person."""
+        """Return which answers are `auto`."""
         return np.asarray(self.decision == Decision.AUTO.value, bool)
 
     @property
     def hits(self) -> NDArray[np.bool_]:
-        """Which answers are the label; never one whose label is not known."""
+        """Return which answers equal the label. An answer with an unknown label is never a hit."""
         return np.asarray(self.chosen == self.labels, bool)
 
     def select(self, kept: NDArray[np.bool_]) -> Answer:
@@ -44,9 +44,9 @@ class Answer:
 class Decided:
     """The answers for the m rows that have the inputs of a view."""
 
-    known: NDArray[np.bool_]  # [m]: of a category that the model knows
+    known: NDArray[np.bool_]  # [m]: whether the model knows the row's category
     novelty: NDArray[np.float64]  # [m], 0 to 1
-    novel: NDArray[np.bool_]  # [m]: beyond the threshold
+    novel: NDArray[np.bool_]  # [m]: whether the novelty is above the threshold
     category: Answer
     parent: Answer
     attributes: Mapping[str, Answer]
@@ -65,14 +65,14 @@ class Decided:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What turns a model's outputs into answers: the facts of a bundle that `interpretation.interpret` takes."""
+    """The facts of a bundle that `interpretation.interpret` needs to turn outputs into answers."""
 
     taxonomy: Taxonomy
     attributes: Sequence[Attribute]
     calibration: Mapping[str, Calibration]  # of one precision, by modality
 
     def decide(self, seen: Seen, view: View) -> Decided:
-        """Return what scoring would publish of the rows of a view."""
+        """Return the answers that scoring would publish for the rows of a view."""
         labels, prediction = seen.of(view)
         modality, known = view.modality.value, labels >= 0
         told = interpretation.interpret(

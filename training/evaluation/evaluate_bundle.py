@@ -1,4 +1,4 @@
-"""One evaluation of a bundle on a split: every figure, and the rows that a person should look at."""
+"""Evaluate a bundle on a split: all figures, and the rows that a person should look at."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .robustness_forms import TITLE_ALONE
 from .tables import PUBLISHED
 from .views import AS_THEY_ARE, Seen, View
 
-#: A category with fewer labelled products than this can hardly be learned, nor measured.
+#: Minimum of labelled products of a frequent category. Rarer categories are hard to learn and to measure.
 FREQUENT = 10
 _SUREST, _SUSPICIOUS = 24, 12  # rows shown
 _UNTOLD = View(Modality.BOTH, TITLE_ALONE)
@@ -31,14 +31,14 @@ _UNTOLD = View(Modality.BOTH, TITLE_ALONE)
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, and how."""
+    """Options of an evaluation."""
 
     bundle: str
     data: Path
     split: str
     engine: str
     precision: str
-    neighbours: int  # 0: none, which saves a pass over the train split
+    neighbours: int  # 0 means none, without a pass over the train split
     baseline: bool
     titles: Path | None = None  # a CSV file of more titles
 
@@ -47,12 +47,12 @@ def evaluate(options: Options) -> Evaluation:
     """Read a bundle, run it on one split and measure it.
 
     The figures are `model`, `data`, those of `figures.measure`, `frequent` (by modality), `published`, `baseline`,
-    `attribute_baselines`, `novelty_scores`, `neighbours` and `titles`; None where they were left out.
+    `attribute_baselines`, `novelty_scores`, `neighbours` and `titles`; None for figures that were not requested.
 
     Raises:
         BundleError, ConfigError, EngineError: the bundle cannot be used, or not with this engine.
-        CatalogError: the training set is missing, or no row is of a category that the model knows.
-        InputError: the file of titles is wrong.
+        CatalogError: the training set is missing, or no row has a category that the model knows.
+        InputError: the file of titles has no titles or lacks a column.
     """
     more_titles = titles.read(options.titles) if options.titles else None
     products = Counter(name for part in split.SPLITS for name in labelled_rows.column(options.data / part, "category"))
@@ -151,7 +151,7 @@ def _evaluation(
 ) -> Evaluation:
     known = seen.select(seen.labels >= 0)
     told = {view: model.meaning.decide(known, view).category for view in AS_THEY_ARE if view in known.answers}
-    best, *_ = told  # with both inputs, where there are rows with both
+    best, *_ = told  # with both inputs, if a row has both
     answer = told[best]
     surest = _mistakes(model, known.select(known.has(best)), answer, mistakes.surest(answer, _SUREST))
     suspicious = _suspicious(model, known)
@@ -175,7 +175,7 @@ def _suspicious(model: EvaluatedModel, known: Seen) -> list[Mistake]:
     if not len(seen.labels):
         return []
     by_photo, by_text = (model.meaning.decide(seen, view).category for view in (photo, text))
-    # The confidence that is shown is the lower one of photo and text.
+    # The page shows the lower one of the confidences of photo and text.
     shown = replace(by_photo, confidence=np.minimum(by_photo.confidence, by_text.confidence))
     return _mistakes(model, seen, shown, mistakes.suspicious_labels(by_photo, by_text, _SUSPICIOUS))
 

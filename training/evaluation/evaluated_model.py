@@ -20,7 +20,7 @@ from .views import PHOTO, Row, Seen, View
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """A bundle in an engine, beside a training set."""
+    """A bundle in an engine, with a training set."""
 
     manifest: Manifest
     version: str
@@ -35,8 +35,8 @@ class EvaluatedModel:
         Args:
             split: the name of the split.
             seen_as: the views to run.
-            label: what progress says before the number of rows.
-            with_photo: leave out the rows without a photo.
+            label: text of the progress before the number of rows.
+            with_photo: skip rows without a photo.
         """
         rows = labelled_rows.rows(self.data / split)
         kept = (row for row in rows if row["image"]) if with_photo else rows
@@ -48,7 +48,7 @@ class EvaluatedModel:
         return views.run(self.predict, rows, self.preparation, seen_as, parents, label, total)
 
     def run_odd(self) -> Seen:
-        """Run the model over pictures that are no product."""
+        """Run the model over pictures without a product."""
         return views.run(self.predict, odd_rows.rows(self.manifest.image.size), self.preparation, [PHOTO])
 
 
@@ -70,7 +70,7 @@ def read(reference: str, data: Path, engine: str, precision: str) -> EvaluatedMo
 
 
 def preparation(model: Bundle) -> dataset.Preparation:
-    """Return how rows of a training set become inputs of a bundle's model."""
+    """Return how rows of a training set are converted to inputs of a bundle's model."""
     manifest = model.manifest
     return dataset.Preparation(
         model.files["tokenizer.json"],
@@ -81,5 +81,5 @@ def preparation(model: Bundle) -> dataset.Preparation:
 
 
 def meaning(model: Bundle, precision: str) -> Meaning:
-    """Return what a bundle says that the outputs of a precision mean."""
+    """Return the facts of a bundle that interpret the outputs of a precision."""
     return Meaning(model.taxonomy, model.manifest.attributes, model.manifest.calibration[precision])

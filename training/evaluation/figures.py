@@ -1,4 +1,4 @@
-"""Every figure of a model on the rows of a split that need no other model: of the card, the gate and the report."""
+"""The figures of a model on the rows of a split, for the model card, the release gate and the report."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .decided import Answer, Meaning
 from .robustness_forms import TITLE_ALONE
 from .views import AS_THEY_ARE, MISMATCHED, PHOTO, ROBUSTNESS, WITHOUT_DESCRIPTION, Seen, View, select
 
-#: All that `measure` needs of a split.
+#: The views of a split that `measure` needs.
 VIEWS = (*ROBUSTNESS, MISMATCHED)
-#: The form of the photo alone, in figures.
+#: The name of the form without a text in figures.
 NO_TEXT = "no_text"
 
-_DIGITS = 6  # of a figure that is written: the last ones of a sum may differ between processors
+_DIGITS = 6  # digits of a written figure: further digits may differ between CPUs
 
 
 def measure(seen: Seen, meaning: Meaning, odd: Seen | None = None) -> dict[str, Any]:
-    """Return the figures of a model. Rows of categories that the model does not know count for novelty alone.
+    """Return the figures of a model. Rows of categories that the model does not know only count for novelty.
 
     Args:
-        seen: the split, in `VIEWS` or some of them.
-        meaning: what the outputs mean.
-        odd: pictures that are no product, seen as `PHOTO`.
+        seen: the split, in all or some of `VIEWS`.
+        meaning: the facts that interpret the outputs.
+        odd: pictures without a product, in the view `PHOTO`.
 
     Returns:
         `rows` and `unknown_rows`; `as_given`, by modality, with all measures of classification; `forms` and `parents`,
@@ -48,7 +48,7 @@ def measure(seen: Seen, meaning: Meaning, odd: Seen | None = None) -> dict[str, 
 
 
 def classified(seen: Seen, view: View, meaning: Meaning) -> dict[str, Any]:
-    """Return all measures of classification of the rows of a view, with intervals of four."""
+    """Return all measures of classification of the rows of a view, four of them with intervals."""
     if view not in seen.answers:
         return {"rows": 0.0}
     labels, prediction = seen.of(view)
@@ -71,7 +71,7 @@ def _by_form(seen: Seen, meaning: Meaning, kind: str) -> dict[str, dict[str, Any
 
 
 def judged(answer: Answer) -> dict[str, Any]:
-    """Return the accuracy of answers with its interval, their calibration error, and what `auto` lets pass."""
+    """Return the accuracy of answers with its interval, their calibration error, and the figures of `auto`."""
     figures: dict[str, Any] = {"rows": float(len(answer.labels))}
     if len(answer.labels):
         figures["accuracy"] = float(answer.hits.mean())
@@ -90,7 +90,7 @@ def _attributes(seen: Seen, meaning: Meaning) -> dict[str, dict[str, Any]]:
 
 
 def _novelty(seen: Seen, meaning: Meaning, odd: Seen | None) -> dict[str, dict[str, Any]]:
-    """Return how unknown products are told from those of known categories, of which the titles stand alone."""
+    """Return how well unknown products are distinguished from known ones, with only the titles as texts."""
     table: dict[str, dict[str, Any]] = {}
     for view in WITHOUT_DESCRIPTION:
         if view not in seen.answers:
@@ -108,7 +108,7 @@ def _novelty(seen: Seen, meaning: Meaning, odd: Seen | None) -> dict[str, dict[s
 
 
 def compared_novelty(seen: Seen, meaning: Meaning) -> dict[str, dict[str, float]]:
-    """Return the AUROC of several scores of novelty by kind of unknown product; see `novelty.compared`."""
+    """Return the AUROC of several scores of novelty, by kind of unknown product (see `novelty.compared`)."""
     table = {}
     for view, unknown_view in [
         (View(Modality.TEXT, TITLE_ALONE), View(Modality.TEXT, TITLE_ALONE)),
@@ -127,7 +127,7 @@ def compared_novelty(seen: Seen, meaning: Meaning) -> dict[str, dict[str, float]
 
 
 def rounded(value: Any) -> Any:
-    """Return figures, nested or not, as they are written."""
+    """Return figures, nested or not, rounded for writing."""
     if isinstance(value, Mapping):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a figure would move if other rows of the same kind had been drawn."""
+"""Bootstrap intervals: how much a figure would change with another sample of rows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 DRAWS = 1000
 LEVEL = 0.95
 _SEED = 0
-_CHUNK = 100  # draws that are held at once
+_CHUNK = 100  # draws that are in memory at a time
 
 
 def classification(labels: NDArray[np.int32], predicted: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
-    """Return the interval of accuracy, and of precision, recall and F1 weighted by rows, by the percentile bootstrap.
+    """Return the intervals of accuracy, and of precision, recall and F1 weighted by rows, by the percentile bootstrap.
 
-    Rows are drawn with replacement; the same rows give the same intervals.
+    Rows are drawn with replacement. The same rows give the same intervals.
 
     Args:
         labels: int32[n], at least one row.
@@ -39,7 +39,7 @@ def classification(labels: NDArray[np.int32], predicted: NDArray[np.int64]) -> d
 
 
 def share(hits: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the interval of a share of rows bool[n], n > 0, by the same bootstrap: the hits of a draw are binomial."""
+    """Return the bootstrap interval of a share of rows bool[n], n > 0. The hits of a draw are binomial."""
     draws = np.random.default_rng(_SEED).binomial(len(hits), hits.mean(), DRAWS)
     return _interval(draws / len(hits))
 

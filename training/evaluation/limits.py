@@ -1,4 +1,4 @@
-"""What a release must reach: the section `release` of a recipe, and the figures that miss it."""
+"""The limits of a release: the section `release` of a recipe, and the figures that miss it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Limits(Section):
-    """Limits on the test split, for every precision that is offered.
+    """Limits on the test split, for every offered precision.
 
-    `accuracy` is the least accuracy by modality (both, image, text), with the text as the rows have it. `forms` is the
-    least accuracy by modality and form. `auto_precision` is the least precision of `auto` categories in each form,
-    `ece` the largest calibration error in each form, by modality; of both, titles without any word of the category are
-    left out, as calibration leaves these out. `auto_of_unknown` is the largest share of unknown
-    products, of any kind and modality, that are `auto`. `lost_points` is how many points of accuracy any form may lose
-    against the bundle that is replaced.
+    `accuracy` is the minimum accuracy by modality (both, image, text), with the original text. `forms` is the minimum
+    accuracy by modality and form. `auto_precision` is the minimum precision of `auto` categories in each form, `ece`
+    the maximum calibration error in each form, by modality; titles without any word of the category do not count for
+    these two, as in calibration. `auto_of_unknown` is the maximum share of unknown products of a kind and modality that
+    are `auto`. `lost_points` is the maximum of points of accuracy that a form may lose against the replaced bundle.
     """
 
     accuracy: dict[Modality, Share] = {}
@@ -44,11 +43,11 @@ class Limits(Section):
 
 
 def missed(limits: Limits, figures: Mapping[str, Any]) -> list[str]:
-    """Return what does not reach the limits, one sentence each.
+    """Return a sentence for each figure that misses its limit.
 
     Args:
-        limits: of a recipe.
-        figures: of `training.evaluation.figures.measure`.
+        limits: the limits of a recipe.
+        figures: the result of `training.evaluation.figures.measure`.
     """
     return [
         f"{name} is {'not measured' if value is None else format(value, '.4f')}, with a limit of {limit:g}"
@@ -58,7 +57,7 @@ def missed(limits: Limits, figures: Mapping[str, Any]) -> list[str]:
 
 
 def _judged(limits: Limits, figures: Mapping[str, Any]) -> Iterator[tuple[str, float | None, float, bool]]:
-    """Yield name, value, limit, and whether the limit is the least value and not the largest."""
+    """Yield name, value, limit, and whether the limit is a minimum (otherwise a maximum)."""
     for modality, limit in limits.accuracy.items():
         yield f"accuracy.{modality}", figures["as_given"].get(modality, {}).get("accuracy"), limit, True
     for modality, by_form in limits.forms.items():

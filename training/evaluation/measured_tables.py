@@ -1,4 +1,4 @@
-"""The tables of what `training.evaluation.figures.measure` returns: of an evaluation and of a model card."""
+"""Tables of the figures of `training.evaluation.figures.measure`, for an evaluation and for a model card."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _NOVELTY = {
 
 
 def tables(figures: Mapping[str, Any]) -> list[Table]:
-    """Return the tables of forms, parents, attributes and novelty, as far as there are figures."""
+    """Return the tables of forms, parents, attributes and novelty, if there are figures for them."""
     made = [
-        _by_form("Robustness", figures["forms"], "The same rows with their text in other forms. " + _INTERVAL),
-        _by_form("Parents", figures["parents"], "Whether the parent of the category is right. " + _INTERVAL),
+        _by_form("Robustness", figures["forms"], "The same rows with other forms of the text. " + _INTERVAL),
+        _by_form("Parents", figures["parents"], "The family of the category. " + _INTERVAL),
     ]
     if figures["attributes"]:
         made.append(_attributes(figures["attributes"], figures.get("attribute_baselines") or {}))
@@ -42,7 +42,7 @@ def tables(figures: Mapping[str, Any]) -> list[Table]:
     return made
 
 
-_INTERVAL = "The interval of the accuracy is a bootstrap's, of 95 %."
+_INTERVAL = "Intervals of accuracy: 95 % bootstrap."
 
 
 def _by_form(title: str, by_modality: Mapping[str, Mapping[str, Mapping[str, Any]]], note: str) -> Table:

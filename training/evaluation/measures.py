@@ -1,6 +1,6 @@
 """Figures of a classifier on labelled rows: pure functions of arrays.
 
-Labels are indexes of categories, never negative; the predicted category is the one of the largest score.
+Labels are indexes of categories and never negative. The predicted category has the highest score.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CALIBRATION_BINS = 15  # as in Guo et al. 2017
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows whose confidence lies within two borders."""
+    """Rows whose confidence is in one bin."""
 
     rows: int
     confidence: float  # mean
@@ -29,22 +29,22 @@ class Bin:
 
 @dataclass(frozen=True)
 class CategoryFigures:
-    """Figures of the rows of one category."""
+    """Figures of a category."""
 
     category: str
     rows: int
     precision: float
     recall: float
     f1: float
-    confusion: str  # the category that its wrong rows get most often; "" if no row is wrong
-    confused_rows: int  # wrong rows that get the category `confusion`
+    confusion: str  # the most frequent wrong prediction; "" if no row is wrong
+    confused_rows: int  # number of rows with that prediction
 
 
 def classification(labels: NDArray[np.int32], scores: NDArray[np.floating[Any]]) -> dict[str, float]:
-    """Return accuracy, top-3 accuracy, and precision, recall and F1, weighted by rows and as plain means (macro).
+    """Return accuracy, top-3 accuracy, and precision, recall and F1, weighted by rows and as means (macro).
 
-    Macro figures are means over the categories that have rows: a category without rows has no recall. If there is no
-    row at all, the number of rows is the only figure.
+    Macro figures are means over the categories with rows, because a category without rows has no recall. Without any
+    row, the number of rows is the only figure.
 
     Args:
         labels: int32[n].
@@ -69,9 +69,9 @@ def classification(labels: NDArray[np.int32], scores: NDArray[np.floating[Any]])
 def reliability(
     confidence: NDArray[np.float64], hits: NDArray[np.bool_], bins: int = CALIBRATION_BINS
 ) -> list[Bin | None]:
-    """Return accuracy and mean confidence in bins of equal width; None where no row falls into a bin.
+    """Return accuracy and mean confidence in bins of equal width; None for an empty bin.
 
-    A confidence on a border belongs to the bin below it, as in Guo et al. 2017.
+    A confidence on a border belongs to the lower bin, as in Guo et al. 2017.
     """
     at = _bin_of(confidence, bins)
     members = [at == number for number in range(bins)]
@@ -97,8 +97,8 @@ def calibration_error(
     Args:
         confidence: float64[n].
         hits: bool[n].
-        bins: of equal width.
-        weights: of each row float64[n]; None: all the same.
+        bins: number of bins of equal width.
+        weights: float64[n], weights of the rows. None means equal weights.
     """
     weights = np.ones(len(confidence)) if weights is None else weights
     gaps = np.bincount(_bin_of(confidence, bins), weights * (hits - confidence), minlength=bins)
@@ -106,9 +106,9 @@ def calibration_error(
 
 
 def answers(answer: Answer) -> dict[str, float]:
-    """Return the calibration error of answers, the share of them that are `auto`, and the precision of these.
+    """Return the calibration error of answers, the share of `auto`, and the precision of `auto`.
 
-    The precision is absent where no row is `auto`; if there is no row at all, every figure is absent.
+    The precision is absent if no row is `auto`. Without any row, every figure is absent.
     """
     if not len(answer.labels):
         return {}
@@ -118,7 +118,7 @@ def answers(answer: Answer) -> dict[str, float]:
 
 
 def confusion_matrix(labels: NDArray[np.int32], predicted: NDArray[np.int64], categories: int) -> NDArray[np.int64]:
-    """Return int64[K, K]: rows of a label (first axis) that got a category (second axis)."""
+    """Return int64[K, K]: number of rows by label (first axis) and predicted category (second axis)."""
     cells = labels.astype(np.int64) * categories + predicted
     return np.bincount(cells, minlength=categories**2).reshape(categories, categories)
 

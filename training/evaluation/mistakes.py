@@ -1,4 +1,4 @@
-"""Rows that a person should look at: the surest mistakes, and labels that are likely wrong."""
+"""Rows that a person should look at: the most confident mistakes, and probably wrong labels."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _PHOTO_SIZE = 224  # pixels
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row whose label is another category than the predicted one."""
+    """A row whose label differs from the predicted category."""
 
     product_id: str
     title: str
     label: str
     predicted: str
     confidence: float  # calibrated
-    photo: str  # a data URI, "" where there is none
+    photo: str  # a data URI, "" without a photo
 
 
 def surest(answer: Answer, count: int) -> NDArray[np.int64]:
-    """Return the positions of the wrong rows of highest confidence, surest first."""
+    """Return the positions of the wrong rows with the highest confidence, in descending order."""
     wrong = np.flatnonzero(~answer.hits)
     return wrong[np.argsort(-answer.confidence[wrong], kind="stable")][:count]
 
 
 def suspicious_labels(by_photo: Answer, by_text: Answer, count: int) -> NDArray[np.int64]:
-    """Return the positions of rows whose photo alone and text alone agree on another category than the label.
+    """Return the positions of rows whose photo alone and text alone predict the same category, but not the label.
 
-    Photo and text show different things. Where both contradict the label in the same way, the label deserves a look.
-    The surest rows come first, by the product of the two confidences.
+    Photo and text are independent evidence. If both contradict the label in the same way, the label is probably wrong.
+    The rows are in descending order of the product of the two confidences.
     """
     suspicious = np.flatnonzero((by_photo.chosen == by_text.chosen) & ~by_photo.hits)
     both = (by_photo.confidence * by_text.confidence)[suspicious]
@@ -55,7 +55,7 @@ def with_photos(rows: Sequence[Mistake], photos: Mapping[str, bytes]) -> list[Mi
 def data_uri(photo: bytes) -> str:
     """Return a photo as a JPEG in a data URI, or "" if it cannot be decoded.
 
-    The JPEG is encoded anew from the decoder's pixels: the catalog's own bytes never reach a browser.
+    The JPEG is encoded from the decoder's pixels, so that the catalog's bytes never reach a browser.
     """
     pixels = decode(photo, _PHOTO_SIZE).pixels
     if pixels is None:

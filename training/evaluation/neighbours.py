@@ -1,4 +1,4 @@
-"""What a product shares with the products whose embeddings are nearest to its own."""
+"""Properties that a product shares with the products of the nearest embeddings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..data.split import normalised_title
 
-_CHUNK = 512  # rows whose similarities are held at once
+_CHUNK = 512  # rows whose similarities are in memory at a time
 
 
 def shared(
@@ -18,16 +18,16 @@ def shared(
     properties: Mapping[str, tuple[NDArray[np.int32], NDArray[np.int32]]],
     count: int,
 ) -> dict[str, float]:
-    """Return the mean share of the nearest references, by cosine, that have a property of the query.
+    """Return the mean share of the nearest references, by cosine, that share a property with the query.
 
-    References with the query's own title are left out: colours and sizes of one product, and the query itself. Pairs of
-    which a property is not known do not count for it.
+    References with the query's title are ignored: the query itself, and other colours and sizes of it. Pairs with an
+    unknown property do not count for it.
 
     Args:
         queries: embeddings float32[n, d] of unit length, and n titles.
         references: the same of m products.
-        properties: name -> indexes int32[n] of the queries and int32[m] of the references; -1: not known.
-        count: how many neighbours; at most all references.
+        properties: name -> indexes int32[n] of the queries and int32[m] of the references; -1 if unknown.
+        count: number of neighbours, at most all references.
 
     Returns:
         The share for each property, and `last_score`, the mean cosine of the query and its farthest neighbour.

@@ -1,4 +1,4 @@
-"""How well a model tells products that it does not know from those that it does."""
+"""How well a model distinguishes unknown products from known ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fashion_udf.model.engines.prediction import Prediction
 from . import measures
 from .decided import Decided
 
-#: Share of unknown products in the mixture of which the calibration error is stated.
+#: Share of unknown products in the mixture for the calibration error.
 UNKNOWN_SHARE = 0.1
 
 
 def figures(known: Decided, unknown: Decided) -> dict[str, float]:
-    """Return how products of known categories and unknown ones are told apart, all of them seen in one modality.
+    """Return how well known and unknown products are distinguished in one modality.
 
-    `auroc` is the probability that an unknown product has more novelty than a known one. `mixture_ece` is the
-    calibration error on rows of which `UNKNOWN_SHARE` are unknown: no category of these is right.
+    `auroc` is the probability that an unknown product has a higher novelty than a known one. `mixture_ece` is the
+    calibration error on rows of which `UNKNOWN_SHARE` are unknown; every category is wrong for these.
     """
     rows = {"known_rows": float(len(known.novelty)), "unknown_rows": float(len(unknown.novelty))}
     if not all(rows.values()):
@@ -44,21 +44,21 @@ def figures(known: Decided, unknown: Decided) -> dict[str, float]:
 
 
 def auroc(known: NDArray[np.floating[Any]], unknown: NDArray[np.floating[Any]]) -> float:
-    """Return the area under the ROC curve of a score that is to be higher for unknown products."""
+    """Return the area under the ROC curve of a score that should be higher for unknown products."""
     labels = np.repeat([0, 1], [len(known), len(unknown)])
     return float(roc_auc_score(labels, np.concatenate([known, unknown])))
 
 
 def compared(known: Prediction, labels: NDArray[np.int32], unknown: Prediction, temperature: float) -> dict[str, float]:
-    """Return the AUROC of several scores of novelty, by name; the first is the one that is published.
+    """Return the AUROC of several scores of novelty, by name. The first one is published.
 
-    Centroids are of the known rows' own embeddings, by which the last score looks better than it is.
+    The centroids are computed from the same known rows, so that the last score looks better than it is.
 
     Args:
-        known: answers for rows of known categories.
+        known: outputs for rows of known categories.
         labels: their categories int32[n].
-        unknown: answers for unknown products.
-        temperature: of the categories' softmax.
+        unknown: outputs for unknown products.
+        temperature: temperature of the categories' softmax.
     """
     centroids = np.stack([known.embedding[labels == label].mean(axis=0) for label in np.unique(labels)])
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Rows whose picture is no product: of kinds that no training sees, so that a model is judged on what it never met."""
+"""Rows with a picture that shows no product, of kinds that training does not use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SEED = 1
 
 
 def rows(size: int) -> Iterator[dict[str, Any]]:
-    """Yield `COUNT` rows of a training set without a text, the same each time; `size` is of the pictures, in pixels."""
+    """Yield `COUNT` rows of a training set without a text, always the same. `size` is the pictures' size in pixels."""
     for number, picture in enumerate(odd_photos(COUNT, _SEED, size, kinds=HELD_OUT)):
         file = io.BytesIO()
         Image.fromarray(picture).save(file, "PNG")

@@ -1,7 +1,7 @@
 """The page of an evaluation: one HTML file that needs no other file and runs no script.
 
-Titles, labels and file names come from strangers: jinja2 escapes every value, photos and pictures are data URIs
-made here, and the page's own policy forbids scripts and any other address.
+Titles, labels and file names are untrusted. So jinja2 escapes every value, photos and pictures are data URIs that this
+project encodes, and the page's content security policy forbids scripts and other addresses.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def render(
     """Return the page.
 
     Args:
-        title: its heading.
+        title: the heading.
         facts: name -> value, below the heading.
-        tables: shown first.
-        categories: the table by category, shown last.
+        tables: the first tables.
+        categories: the table by category, at the end.
         pictures: heading -> PNG.
-        surest: wrong rows of highest confidence.
-        suspicious: rows whose label is likely wrong.
+        surest: wrong rows with the highest confidence.
+        suspicious: rows whose label is probably wrong.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__name__.rpartition(".")[0]),  # installed, training is called fashion_training
+        loader=jinja2.PackageLoader(__name__.rpartition(".")[0]),  # the installed package is named fashion_training
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,6 +1,6 @@
 """Pictures of an evaluation, as PNG: the confusion matrix and the reliability diagrams.
 
-Drawn on matplotlib's Figure itself, which needs no display and leaves no global state behind.
+They use matplotlib's Figure directly, which needs no display and no global state.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 110
-_CELL = 0.2  # inches: a label of 7 points stays legible
+_CELL = 0.2  # inches: enough for a legible label of 7 points
 _MARGIN = 3.0  # inches, for the labels
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
-    """Draw a confusion matrix: a darker cell holds a larger share of its label's rows; its number counts rows.
+    """Draw a confusion matrix. A darker cell has a larger share of its label's rows; its number counts rows.
 
     Args:
-        matrix: int64[K, K], labels by predicted categories; categories that are neither are left out.
+        matrix: int64[K, K], labels by predicted categories. Categories without rows are left out.
         names: the K categories.
     """
     shown = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
@@ -37,7 +37,7 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
     size = max(4.0, _CELL * len(shown)) + _MARGIN
     with _figure(size, size) as figure:
         axes = figure.add_subplot()
-        axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)  # by the root, for a single confusion to be seen
+        axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)  # the square root makes a single confusion visible
         labels = [_shortened(names[index]) for index in shown.tolist()]
         axes.set_xticks(range(len(shown)), labels, rotation=90, fontsize=7)
         axes.set_yticks(range(len(shown)), labels, fontsize=7)
@@ -54,7 +54,7 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
 
 
 def reliability(bins: Mapping[str, Sequence[measures.Bin | None]], errors: Mapping[str, float]) -> bytes:
-    """Draw a reliability diagram for each input: accuracy over confidence, and the rows behind each bar.
+    """Draw a reliability diagram for each input: accuracy over confidence, and the number of rows in each bin.
 
     Args:
         bins: title of a diagram -> bins of equal width from 0 to 1.
@@ -81,7 +81,7 @@ def _diagram(accuracy: Axes, rows: Axes, parts: Sequence[measures.Bin | None]) -
     accuracy.set(xlim=(0, 1), ylim=(0, 1))
     rows.bar(centres, [part.rows for _, part in filled], width, color="#9aa5b1", edgecolor="white")
     rows.set_yscale("symlog")
-    rows.yaxis.set_major_formatter("{x:.0f}")  # the scale's own is a formula
+    rows.yaxis.set_major_formatter("{x:.0f}")  # the default format is a formula
     rows.set_xlabel("confidence")
 
 
@@ -102,6 +102,6 @@ def _png(figure: Figure) -> bytes:
 
 
 def _shortened(name: str) -> str:
-    # White space such as a line break would move the labels of other rows.
+    # White space such as a line break would shift the labels of other rows.
     name = " ".join(name.split())
     return name if len(name) <= 32 else name[:31] + "…"

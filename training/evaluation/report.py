@@ -1,9 +1,9 @@
 """The files of an evaluation: figures as JSON, a table by category as CSV, pictures, and a page with all of these.
 
-    evaluation.json   every figure
-    categories.csv    a row per category
+    evaluation.json   all figures
+    categories.csv    one row per category
     confusion.png, reliability.png
-    index.html        all of the above, the surest mistakes and the likely wrong labels, in one file
+    index.html        all of the above, the most confident mistakes and probably wrong labels, in one file
 
 The same evaluation gives the same bytes of JSON and CSV.
 """
@@ -28,7 +28,7 @@ from .mistakes import Mistake
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was measured of a bundle on one split of K categories."""
+    """The results of a bundle on one split of K categories."""
 
     figures: Mapping[str, Any]  # plain JSON values, see `training.evaluation.evaluate_bundle.evaluate`
     names: Sequence[str]  # the K categories
@@ -56,7 +56,7 @@ def as_csv(evaluation: Evaluation) -> str:
 
 
 def write(folder: Path, evaluation: Evaluation) -> Path:
-    """Write all files into a folder, over those of an earlier report, and return the page."""
+    """Write all files into a folder, replace those of an earlier report, and return the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     errors = {name: row.get("ece", 0.0) for name, row in evaluation.figures["as_given"].items()}
     drawn = {

@@ -1,8 +1,8 @@
-"""Products' texts in the forms that shops write: how robust a model is to text that its training never had.
+"""The robustness set: texts of products in many forms that shops write, which training never had.
 
-The sentences are in robustness_sentences.yaml, which training does not read. All draws of a row come from its product
-id, and every form draws the ordinary description first: the forms with one have the same description, so that they
-differ in what they are named after alone.
+The sentences are in robustness_sentences.yaml, which training does not read. The random generator of a row depends on
+its product id, and every form draws the ordinary description first. So forms with a description have the same one, and
+differ only in the property of their name.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from fashion_udf.model.tokenizer import product_text
 from ..data import category_words
 from ..data.sentence_grammar import ENGLISH, Grammar, Template, own_words
 
-#: From title, description, category and draws to title and description.
+#: (title, description, category, random generator) -> (title, description).
 Form = Callable[[str, str, str, random.Random], tuple[str, str]]
 
-#: Forms that others name: the text as the row has it, and the title without a description.
+#: Forms that other modules use: the original text, the title alone, and the title without words of the category.
 AS_GIVEN, TITLE_ALONE, CATEGORY_MASKED = "as_given", "title_alone", "category_masked"
 
-SHORT, ORDINARY, LONG = (1, 14), (36, 44), (140, 160)  # words of a description, at least and at most
+SHORT, ORDINARY, LONG = (1, 14), (36, 44), (140, 160)  # minimum and maximum of words in a description
 
 
 @cache
@@ -115,7 +115,7 @@ def _other_category(title: str, description: str, category: str, draws: random.R
     return title, " ".join(sentences)
 
 
-#: By name, in the order of a report.
+#: Forms by name, in the order of a report.
 FORMS: dict[str, Form] = {
     TITLE_ALONE: _title_alone,
     AS_GIVEN: _as_given,
@@ -133,7 +133,7 @@ FORMS: dict[str, Form] = {
 
 
 def _sentences(category: str, draws: random.Random, least: int, most: int, count: int | None = None) -> list[str]:
-    """Return `count` sentences, or as many as it takes, of `least` to `most` words together."""
+    """Return `count` sentences, or as many as needed, with `least` to `most` words in total."""
     phrases = grammar().phrases(category)
     general = phrases.languages[ENGLISH].general
     kept: list[str] = []

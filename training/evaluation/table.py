@@ -12,7 +12,7 @@ _NONE = "-"
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown; the first column is text, the others are numbers unless `words` names them."""
+    """A table of formatted cells. The first column is text, the others are numbers unless `words` names them."""
 
     title: str
     columns: Sequence[str]
@@ -23,7 +23,7 @@ class Table:
     def as_text(self) -> str:
         """Return aligned lines: the columns, a rule below them, the rows, the note."""
         first, *others = zip(self.columns, *self.rows, strict=True)
-        # `console.table` moves numbers to the right. These cells are text: each figure has its own number of digits.
+        # Not `console.table`: these cells are text, because each figure has its own number of digits.
         padded = [[cell.rjust(max(map(len, column))) for cell in column] for column in others]
         head, *rows = zip(first, *padded, strict=True)
         return console.table(head, rows) + (f"{self.note}\n" if self.note else "")
@@ -35,12 +35,12 @@ class Table:
 
 
 def cell(value: float | None, key: str = "") -> str:
-    """Return a figure as it is shown, a dash where there is none; numbers of rows have no decimals."""
+    """Return a figure as text, or a dash for None. Numbers of rows have no decimals."""
     if value is None:
         return _NONE
     return f"{value:.0f}" if key == "rows" else f"{value:.4f}"
 
 
 def interval(bounds: Sequence[float] | None, before: str = "") -> str:
-    """Return an interval as it is shown, with `before` in front of it; nothing where there is none."""
+    """Return an interval as text, with `before` in front of it; an empty string for None."""
     return f"{before}({bounds[0]:.4f} to {bounds[1]:.4f})" if bounds else ""

@@ -1,4 +1,4 @@
-"""The tables of an evaluation, made from its figures once and shown twice: as plain text and in the page."""
+"""The tables of an evaluation, for the terminal and for the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import measured_tables
 from .measures import CALIBRATION_BINS, CategoryFigures
 from .table import Table, cell, interval
 
-#: Accuracy, precision, recall and F1 (weighted) as published for this task.
+#: Published accuracy, precision, recall and F1 (weighted) of this task.
 PUBLISHED: Mapping[str, Mapping[str, float]] = {
     "both": {"accuracy": 0.91, "precision": 0.90, "recall": 0.91, "f1": 0.905},
     "image": {"accuracy": 0.85, "precision": 0.83, "recall": 0.84, "f1": 0.835},
@@ -17,7 +17,7 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
 }
 BASELINE = "TF-IDF + logistic regression"
 
-#: Figure -> the head of its column.
+#: Figure -> the heading of its column.
 _WEIGHTED = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1"}
 _COLUMNS = {
     "rows": "rows",
@@ -33,10 +33,10 @@ _COLUMNS = {
 
 
 def tables(figures: Mapping[str, Any]) -> list[Table]:
-    """Return every table of an evaluation but the one by category.
+    """Return all tables of an evaluation except the table by category.
 
     Args:
-        figures: as `training.evaluation.evaluate_bundle.evaluate` collects them.
+        figures: the figures of `training.evaluation.evaluate_bundle.evaluate`.
     """
     frequent = figures["data"]["frequent_from"]
     made = [
@@ -81,12 +81,12 @@ def _all_note(figures: Mapping[str, Any]) -> str:
     data = figures["data"]
     note = (
         f"The {data['split']} split. macro: the mean over categories. ECE: expected calibration error, in "
-        f"{CALIBRATION_BINS} bins. auto: share of rows that the thresholds let pass without a person."
+        f"{CALIBRATION_BINS} bins. auto: share of rows with the decision auto."
     )
     if unknown := figures["unknown_rows"]:
-        note += f" {unknown} rows of categories that the model does not know are left out."
+        note += f" Without {unknown} rows of categories that the model does not know."
     if not data["split_of_the_model"]:
-        note += " The model was trained on another split of products: it may have seen these rows."
+        note += " The model was trained on another split of products and may have seen these rows."
     return note
 
 
@@ -97,10 +97,10 @@ def _comparison(figures: Mapping[str, Any]) -> Table:
         intervals = own.get("intervals", {})
         rows.append([name, *(f"{cell(own.get(key))}{interval(intervals.get(key), ' ')}" for key in _WEIGHTED)])
         rows.append([f"{name}, published", *(cell(published[key]) for key in _WEIGHTED)])
-    note = "Weighted by rows, with bootstrap intervals of 95 %. The published figures were not measured on this split."
+    note = "Weighted by rows, with 95 % bootstrap intervals. The published figures were not measured on this split."
     if baseline := figures["baseline"]:
         rows.append([BASELINE, *(cell(baseline.get(key)) for key in _WEIGHTED)])
-        note += f" The baseline reads titles alone, with C = {baseline['regularisation']:g}."
+        note += f" The baseline reads only titles, with C = {baseline['regularisation']:g}."
     return Table("Beside the published figures and a baseline", ["model", *_WEIGHTED.values()], rows, note)
 
 
@@ -109,8 +109,8 @@ def _neighbours(figures: Mapping[str, Any]) -> Table:
     rows = [[f"same {name.replace('_', ' ')}", cell(figures[name])] for name in names]
     rows.append(["score of the farthest", cell(figures.get("last_score"))])
     note = (
-        f"Means over a row's {figures['count']:.0f} nearest products of the train split, by cosine. Descriptions are "
-        "left out, and so are products of the row's own title."
+        f"Means over a row's {figures['count']:.0f} nearest products of the train split, by cosine, without "
+        "descriptions and without products of the same title."
     )
     return Table("Similar products", ["share or score", "mean"], rows, note)
 

@@ -1,4 +1,4 @@
-"""An evaluation of titles alone: a CSV file with the columns `title` and `category`."""
+"""Evaluation of titles from a CSV file with the columns `title` and `category`."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 
 def measure(model: EvaluatedModel, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return figures of the titles of the model's categories, and how the others are told from them (`novelty`).
+    """Return figures of the titles of the model's categories, and how well other titles are detected (`novelty`).
 
-    A title of a category that the model does not know is one of an unknown product.
+    A title with a category that the model does not know counts as an unknown product.
     """
     seen = model.run_rows(rows, [_VIEW], "titles: ran", len(rows))
     if _VIEW not in seen.answers:

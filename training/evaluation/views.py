@@ -1,6 +1,6 @@
-"""A model's answers for labelled rows, seen in several ways: by photo, by text or by both, the text in many forms.
+"""A model's outputs for labelled rows in several views: by photo, by text or by both, with many forms of the text.
 
-A photo is decoded once, whatever the number of forms.
+Each photo is decoded once for all forms.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from .robustness_forms import AS_GIVEN, FORMS, TITLE_ALONE, form_texts
 
 _BATCH = 32  # rows
 
-#: The form of a text that is the title of a product of another family: with the row's photo, an impossible product.
+#: The form whose text is the title of a product of another family: with the row's photo, it describes no product.
 ANOTHER_PRODUCT = "another_product"
 
-#: A row as `training.data.labelled_rows.rows` gives it: `product_id`, `text`, `image`, `category`, `attributes`.
+#: A row of `training.data.labelled_rows.rows`: `product_id`, `text`, `image`, `category`, `attributes`.
 Row = Mapping[str, Any]
 
 
 class View(NamedTuple):
-    """One way to see a row: which inputs, and the form of the text ("" for the photo alone)."""
+    """A view of a row: its inputs, and the form of the text ("" for the photo alone)."""
 
     modality: Modality
     form: str = ""
 
 
 PHOTO = View(Modality.IMAGE)
-#: Both inputs and either alone, with the text as the rows have it.
+#: Both inputs, and each one alone, with the original text.
 AS_THEY_ARE = (View(Modality.BOTH, AS_GIVEN), PHOTO, View(Modality.TEXT, AS_GIVEN))
 #: The robustness set: the photo alone, and every form of the text with the photo and without it.
 ROBUSTNESS = (PHOTO, *(View(modality, form) for form in FORMS for modality in (Modality.BOTH, Modality.TEXT)))
-#: How attributes are judged: a description may spell them out.
+#: Views for attributes, without a description, which may name them.
 WITHOUT_DESCRIPTION = (View(Modality.BOTH, TITLE_ALONE), PHOTO, View(Modality.TEXT, TITLE_ALONE))
-#: What is looked at after each epoch: forms cost little where there is no photo.
+#: Views after each epoch: the forms without a photo are cheap.
 IN_TRAINING = (*AS_THEY_ARE, *(view for view in ROBUSTNESS if view.modality is Modality.TEXT and view.form != AS_GIVEN))
 MISMATCHED = View(Modality.BOTH, ANOTHER_PRODUCT)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the model says of the m rows that have the inputs of a view."""
+    """The model's outputs for the m rows that have the inputs of a view."""
 
     rows: NDArray[np.int64]  # [m], positions among all rows
     prediction: Prediction  # of m rows
@@ -59,17 +59,17 @@ class Answers:
 
 @dataclass(frozen=True)
 class Seen:
-    """The n rows that a model was run on, and its answers by view; a view that no row has is absent."""
+    """The n rows that a model was run on, and its outputs by view. A view without rows is absent."""
 
     product_ids: Sequence[str]
     titles: Sequence[str]
     categories: Sequence[str]
-    labels: NDArray[np.int32]  # [n]; -1: of none of the categories that the model knows
-    attributes: NDArray[np.int32]  # [n, A]; -1: not known
+    labels: NDArray[np.int32]  # [n]; -1 for a category that the model does not know
+    attributes: NDArray[np.int32]  # [n, A]; -1 if unknown
     answers: Mapping[View, Answers]
 
     def of(self, view: View) -> tuple[NDArray[np.int32], Prediction]:
-        """Return the labels int32[m] and the answers of the rows that have the inputs of a view."""
+        """Return the labels int32[m] and the outputs of the rows that have the inputs of a view."""
         answers = self.answers[view]
         return self.labels[answers.rows], answers.prediction
 
@@ -91,7 +91,7 @@ class Seen:
         )
 
     def has(self, *views: View) -> NDArray[np.bool_]:
-        """Return bool[n]: which rows have the inputs of all of these views."""
+        """Return bool[n]: which rows have the inputs of all these views."""
         there = np.ones(len(self.labels), bool)
         for view in views:
             has_view = np.zeros(len(self.labels), bool)
@@ -120,12 +120,11 @@ def run(
 
     Args:
         predict: the model.
-        rows: with a photo or without one; rows without one are not run in views that need one.
-        preparation: how rows become model inputs.
-        views: the ways to see a row.
-        parents: category -> parent, for `MISMATCHED`; a category that is not in it is its own parent.
-        label: what progress, on standard error, says before the number of rows; "": nothing is shown.
-        total: number of rows, for progress.
+        rows: the rows. Rows without a photo are skipped in views that need one.
+        preparation, views: how rows are converted to model inputs; the views.
+        parents: category -> parent, for `MISMATCHED`. A missing category is its own parent.
+        label: text of the progress before the number of rows; "" shows no progress.
+        total: number of rows, for the progress.
     """
     look = _viewer(predict, preparation, views, parents or {})
     parts: dict[View, _Parts] = {view: _Parts() for view in views}
@@ -136,7 +135,9 @@ def run(
             label_of, attributes_of = look(batch, len(seen), parts)
             labels.append(np.where(label_of < len(preparation.labels), label_of, -1))
             attributes.append(attributes_of)
-            seen += [{**row, "image": b""} for row in batch]  # the photos of a large catalog do not fit in memory
+            seen += [
+                {**row, "image": b""} for row in batch
+            ]  # without photos: those of a large catalog do not fit in memory
             shown.update(len(seen))
     return Seen(
         product_ids=[row["product_id"] for row in seen],
@@ -149,9 +150,10 @@ def run(
 
 
 def accuracies(seen: Seen) -> dict[str, float]:
-    """Return the share of rows of known categories whose best category is the label, by modality and form.
+    """Return the accuracy on rows of known categories, by modality and form.
 
-    The text as rows have it is `both` and `text`, the photo alone is `image`, and another form `text.title_alone`.
+    The keys are `both` and `text` for the original text, `image` for the photo alone, and such as `text.title_alone`
+    for another form.
     """
     figures = {}
     for view in seen.answers:
@@ -165,7 +167,7 @@ def accuracies(seen: Seen) -> dict[str, float]:
 
 
 def summary(seen: Seen) -> dict[str, float]:
-    """Return the accuracies by modality with the text as rows have it, and `forms`, the mean of all other forms."""
+    """Return the accuracies by modality with the original text, and `forms`, the mean of all other forms."""
     found = accuracies(seen)
     plain = {name: value for name, value in found.items() if "." not in name}
     others = [value for name, value in found.items() if "." in name]
@@ -173,20 +175,20 @@ def summary(seen: Seen) -> dict[str, float]:
 
 
 def joined(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the predictions of several batches as one."""
+    """Return the outputs of several batches as one."""
     columns = zip(*((p.embedding, p.logits, p.attributes) for p in predictions), strict=True)
     return Prediction(*(np.concatenate(column) for column in columns))
 
 
 def select(prediction: Prediction, kept: NDArray[Any]) -> Prediction:
-    """Return the answers for some rows, chosen by bool[n] or by positions."""
+    """Return the outputs for some rows, chosen by bool[n] or by positions."""
     return Prediction(prediction.embedding[kept], prediction.logits[kept], prediction.attributes[kept])
 
 
 def texts_of(form: str, rows: Sequence[Row], parents: Mapping[str, str]) -> list[str]:
     """Return the text of each row in a form.
 
-    A row of another kind has no category to name: it gets the ordinary description in place of one that does.
+    A row without a known category gets the ordinary description instead of one that names the category.
     """
     made = []
     for position, row in enumerate(rows):
@@ -200,7 +202,7 @@ def texts_of(form: str, rows: Sequence[Row], parents: Mapping[str, str]) -> list
 
 
 def _title_of_another(position: int, rows: Sequence[Row], parents: Mapping[str, str]) -> str:
-    """Return the title of the next row of a known category with another parent; "" where there is none."""
+    """Return the title of the next row of a known category with another parent; "" if there is none."""
     family = parents.get(rows[position]["category"], rows[position]["category"])
     for row in [*rows[position + 1 :], *rows[:position]]:
         if row["category"] != dataset.OTHER and parents.get(row["category"], row["category"]) != family:
@@ -209,7 +211,7 @@ def _title_of_another(position: int, rows: Sequence[Row], parents: Mapping[str, 
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Yield rows with a photo and rows without one apart: the model runs on photos where there are some."""
+    """Yield batches of rows with a photo, and batches of rows without one."""
     waiting: dict[bool, list[Row]] = {True: [], False: []}
     for row in rows:
         group = waiting[bool(row["image"])]
@@ -227,7 +229,7 @@ def _viewer(
     forms = {view.form for view in views if view.form}
 
     def look(batch: list[Row], first: int, parts: dict[View, _Parts]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Run a batch in every view, into `parts`; return label indexes and attributes."""
+        """Run a batch in every view, add the outputs to `parts`, and return label indexes and attributes."""
         columns = ([row[name] for row in batch] for name in ("image", "text", "category", "attributes"))
         pixels, present, _, labels, attributes = arrays(*columns)
         blank = np.full((len(batch), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8)

@@ -1,6 +1,6 @@
-"""Random changes of a training batch: the photo's geometry, and which token ids the text keeps.
+"""Random changes of a training batch: of its photos and of its token ids.
 
-Stateless: the same seed gives the same batch, so a resumed run repeats what it lost.
+The changes depend only on the seed, so that a resumed run repeats the same batches.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from .recipe import Augmentation
 if TYPE_CHECKING:
     import tensorflow as tf
 
-MOST_WORDS = 50  # random ones that a text gets
-WHITE = 255.0  # the decoder pads photos with it
+MOST_WORDS = 50  # maximum of random words that are added to a text
+WHITE = 255.0  # the value with which the decoder pads photos
 
 
 def augment(
@@ -25,15 +25,15 @@ def augment(
     vocabulary_size: int,
     crop: tf.Tensor | float = 1.0,
 ) -> dict[str, tf.Tensor]:
-    """Flip, crop, shift, zoom, recolour and partly erase the photos of a batch; make some of its token ids random.
+    """Flip, crop, shift, zoom, recolour and partly erase the photos of a batch, and change some of its token ids.
 
     Args:
         inputs: `image` uint8[n, s, s, 3], `image_present` float32[n, 1], `token_ids` int32[n, t].
         seed: int32[2], different for every step and replica.
         augmentation: ranges of the changes.
         vocabulary_size: number of token ids.
-        crop: least share of a photo's area that is kept, a square anywhere in it, enlarged to the same size (Szegedy et
-            al. 2015). A garment of a small training photo is then as large as one at the size of scoring.
+        crop: minimum share of a photo's area in a random square, which is enlarged to the same size (Szegedy et al.
+            2015). So a garment of a small training photo is as large as in a photo of the size for scoring.
 
     Returns:
         Inputs of the same names, shapes and dtypes.
@@ -56,10 +56,9 @@ def augment(
 
 
 def _add_words(token_ids: tf.Tensor, seed: tf.Tensor, share: float, vocabulary_size: int) -> tf.Tensor:
-    """Add up to `MOST_WORDS` random token ids after the last one of a share of the texts.
+    """Add up to `MOST_WORDS` random token ids to the end of a share of the texts.
 
-    A model that sees the sentences of its training again and again learns them by heart, and reads any other word as a
-    sign of a category.
+    Otherwise a model memorises the sentences of its training and treats any other word as a sign of a category.
     """
     import tensorflow as tf
 
@@ -102,7 +101,7 @@ def _warp(image: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation, crop: t
 
 
 def _recolour(darkness: tf.Tensor, seed: tf.Tensor, most: float) -> tf.Tensor:
-    """Scale each channel of each photo by a factor of its own; white stays white."""
+    """Scale each channel of each photo by a random factor. White stays white."""
     import tensorflow as tf
 
     factors = tf.random.stateless_uniform([tf.shape(darkness)[0], 1, 1, 3], seed, 1.0 - most, 1.0 + most)
@@ -110,7 +109,7 @@ def _recolour(darkness: tf.Tensor, seed: tf.Tensor, most: float) -> tf.Tensor:
 
 
 def _erase(darkness: tf.Tensor, seed: tf.Tensor, most: float) -> tf.Tensor:
-    """Whiten one square of each photo, of a side up to `most` of the photo's, anywhere (Zhong et al. 2020)."""
+    """Whiten a random square of each photo, with a side of up to `most` of the photo's (Zhong et al. 2020)."""
     import tensorflow as tf
 
     rows, size = tf.shape(darkness)[0], tf.cast(tf.shape(darkness)[1], tf.float32)

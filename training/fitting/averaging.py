@@ -1,8 +1,7 @@
 """The running average of a run's weights, which is validated, checkpointed and released.
 
-The last weights of a small-batch run depend on its last few batches: one epoch apart, the accuracy by the photo alone
-moved by up to 20 points. Their exponential average does not (Polyak and Juditsky 1992). Running means and variances of
-the batch normalisations are averaged too, so that they belong to the averaged weights.
+The last weights of a run depend strongly on its last batches. Their exponential average does not (Polyak and Juditsky
+1992). Running means and variances of the batch normalisations are averaged too, so that they fit the averaged weights.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-#: Steps from one update to the next, for an update reads every weight. An epoch ends with one too.
+#: Steps between two updates, because an update reads every weight. An epoch ends with an update.
 EVERY = 10
 
 
 def updater(averaged: keras.Model, fitted: keras.Model, decay: float) -> Callable[[int], None]:
-    """Return a function of the total steps so far that moves the weights of `averaged` towards those of `fitted`.
+    """Return a function of the total number of steps that moves the weights of `averaged` towards those of `fitted`.
 
-    The first weights weigh little: the average is taken over a part of the steps so far (as TensorFlow's
-    `ExponentialMovingAverage` does with `num_updates`). No weight leaves its device.
+    Early weights have little influence: the average covers a part of the steps so far, as in TensorFlow's
+    `ExponentialMovingAverage` with `num_updates`. All weights stay on their device.
 
     Args:
-        averaged: a model with the weights of `fitted`, in the same order.
+        averaged: a model with the same weights as `fitted`, in the same order.
         fitted: the model that the steps change.
-        decay: per step.
+        decay: decay per step.
 
     Raises:
         ValueError: the models have different numbers of weights.

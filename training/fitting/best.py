@@ -1,6 +1,6 @@
-"""The best epoch of a run: its averaged weights, and how long ago it was.
+"""The best epoch of a run: its averaged weights, and the number of epochs since.
 
-An epoch is as good as the mean of its validation accuracies, with both inputs and with either alone.
+The score of an epoch is the mean of its validation accuracies with both inputs and with each one alone.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ FILE = "best.safetensors"  # its metadata names the epoch and the score
 
 
 def score(validation: Mapping[str, float]) -> float:
-    """Return the mean of an epoch's accuracies with both inputs and with either alone; other figures do not count."""
+    """Return the score of an epoch. Other validation figures do not count."""
     return float(np.mean([validation[name] for name in _MODALITIES if name in validation]))
 
 
 def epochs_since(history: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many epochs came after the best one, from the lines of `history.jsonl`; of equal ones the first."""
+    """Return the number of epochs after the best one (the first of equal ones), from the lines of `history.jsonl`."""
     scores = [score(line["validation"]) for line in history]
     return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
 
 
 def offer(directory: Path, epoch: int, validation: Mapping[str, float], model: keras.Model) -> None:
-    """Keep the weights of an epoch if it is better than the one that is kept."""
+    """Save the weights of an epoch if its score is better than the saved one."""
     from safetensors.numpy import save
 
     reached = score(validation)

@@ -1,8 +1,8 @@
-"""Temperatures and thresholds of each modality and precision, fitted on labelled rows that no weight was fitted to.
+"""Fit temperatures and thresholds of each modality and precision on the validation split.
 
-The forms of the robustness set count: a row is scored with whatever text a shop wrote. One form does not, that of
-titles without any word of the category: it shows how far a photo carries, and no shop writes its texts like that. The
-confidences are those that scoring publishes, and so are the thresholds.
+All forms of the robustness set are used, because shops write texts in many forms. The form of titles without any word
+of the category is an exception, because no shop writes such titles. The confidences and thresholds are the published
+ones.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from ..evaluation.robustness_forms import CATEGORY_MASKED
 from ..evaluation.views import ROBUSTNESS, WITHOUT_DESCRIPTION, Seen, View
 from .thresholds import Form, fit_novelty, fit_threshold
 
-#: What is fitted to.
+#: The views for fitting.
 FITTED = tuple(view for view in ROBUSTNESS if view.form != CATEGORY_MASKED)
-#: Below this a calibrated answer is more likely wrong than right: nothing is suggested.
+#: Below this confidence an answer is more likely wrong than right, and the decision is abstain.
 REVIEW_CONFIDENCE = 0.5
-#: Weight of unknown products among the rows that temperatures are fitted to, where the validation split has some.
+#: Weight of unknown products among the rows for fitting temperatures, if the validation split has unknown products.
 UNKNOWN_SHARE = 0.1
-#: Precision of attributes that are `auto`: a wrong colour is cheaper than a wrong category, and harder to tell.
+#: Precision of `auto` attributes: a wrong colour is less harmful than a wrong category, and harder to avoid.
 ATTRIBUTE_PRECISION = 0.95
 
 
@@ -41,19 +41,18 @@ def fit(
 ) -> dict[str, dict[str, Calibration]]:
     """Fit a calibration for every precision and modality.
 
-    No weight was fitted to the validation rows. One temperature is fitted to all of them, and the thresholds hold for
-    the confidences that scoring gives with it. Five folds, each with a temperature of its own, were tried: a fold with
-    a sure mistake had higher confidences than the others, and no threshold reached the target on a validation set
-    whose surest nine tenths held three mistakes.
+    No weight was fitted to the validation rows. One temperature is fitted to all of them, and the thresholds are fitted
+    to the confidences with this temperature. Cross-validation with five folds does not work here: each fold has its own
+    temperature, so that the confidences of different folds cannot be compared.
 
-    Each precision has temperatures of its own. The thresholds are the same for all, and keep in each what they promise:
-    with its own ones int8 decided otherwise than f32 on 3.4 % of the rows, most of which it was as sure of.
+    Each precision has its own temperatures. The thresholds are the same for all precisions and reach the target in
+    each: with separate thresholds, int8 and f32 would have different decisions for rows of equal confidence.
 
     Args:
-        validation: by precision, the validation split, seen in all views of `ROBUSTNESS`.
+        validation: by precision, the validation split in all views of `ROBUSTNESS`.
         taxonomy: the parents of the categories.
-        attributes: of the model.
-        target_precision: which categories and parents that are `auto` must have in each form.
+        attributes: the model's attributes.
+        target_precision: the precision that `auto` categories and parents must have in each form.
 
     Returns:
         By precision, a calibration for `both`, `image` and `text`.
@@ -78,7 +77,7 @@ def fit(
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which confidence on an answer is `auto`, and up to which novelty."""
+    """The minimum confidences of `auto`, and the maximum novelty."""
 
     category: float
     parent: float
@@ -93,9 +92,9 @@ def _thresholds(
 
     Args:
         decided: answers in each form and precision.
-        untold: answers where no description tells attributes.
-        attributes: of the model.
-        target: precision of categories and parents.
+        untold: answers without a description, which could name attributes.
+        attributes: the model's attributes.
+        target: target precision of categories and parents.
     """
     novelty = fit_novelty(np.concatenate([np.empty(0), *(part.novelty[part.known] for part in decided)]))
     return Thresholds(
@@ -124,14 +123,14 @@ def _with_thresholds(bare: Calibration, thresholds: Thresholds) -> Calibration:
 def _form(decided: Decided, answer: Answer, novelty: float) -> Form:
     confidence = np.where(decided.novelty <= novelty, answer.confidence, -1.0)
     labelled = decided.known & (answer.labels >= 0)
-    # An attribute of an unknown product, of which a label is known, is not wrong for that.
+    # A labelled attribute of an unknown product can be right.
     return Form(confidence[labelled], answer.hits[labelled], confidence[~decided.known & (answer.labels < 0)])
 
 
 def _temperatures(
     seen: Seen, forms: Sequence[View], plain: Sequence[View], taxonomy: Taxonomy, attributes: Sequence[Attribute]
 ) -> Calibration:
-    """Return a calibration of temperatures alone, by which nothing is novel and everything is `auto`."""
+    """Return a calibration with temperatures only: nothing is novel, and everything is `auto`."""
     categories = len(taxonomy.parents)
     labels, logits = [np.empty(0, np.int32)], [np.empty((0, categories + 1), np.float32)]
     for view in forms:
@@ -172,7 +171,7 @@ def _everything(temperature: float) -> Calibrated:
 
 
 def mixture(known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return weights float64[n] with which unknown products are `UNKNOWN_SHARE` of all rows; ones without either."""
+    """Return weights float64[n] that make unknown products `UNKNOWN_SHARE` of all rows; ones if a kind is missing."""
     weights = np.ones(len(known))
     if known.any() and not known.all():
         weights[~known] = known.sum() / (~known).sum() * UNKNOWN_SHARE / (1 - UNKNOWN_SHARE)
@@ -184,11 +183,11 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int32], weig
 
     Args:
         logits: float32[n, C].
-        labels: int32[n]; rows with -1 are left out.
+        labels: int32[n]; rows with -1 are ignored.
         weights: float64[n].
     """
     kept = labels >= 0
-    if not kept.any():  # nothing to fit to
+    if not kept.any():  # no row to fit
         return 1.0
     rows, weights = np.arange(int(kept.sum())), weights[kept]
 

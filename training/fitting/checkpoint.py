@@ -3,8 +3,8 @@
     checkpoints/00001234.safetensors   every variable of model and optimizer, after 1,234 steps
     checkpoints/00001234.json          the position in the run, and size and sha256 of the file above; written last
 
-Each file is written under another name, synced and renamed, so these names never hold half a file. The digest finds a
-file that a full disk or a copy cut short.
+Each file is written under a temporary name, synced and renamed, so that it is never incomplete under its name. The
+digest detects a file that was truncated by a full disk or a copy.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KEPT = 2
 
 
 class Position(BaseModel):
-    """How far a run is: its whole steps, those of the current epoch, and the loss and hits of that epoch so far."""
+    """The position of a run: all steps, those of the current epoch, and the loss and hits of that epoch so far."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,7 +41,7 @@ class Position(BaseModel):
     hits: float = 0.0  # rows of this epoch whose best category was right
 
     def after(self, steps: int, loss: float, hits: float) -> Position:
-        """Return the position some steps further; `loss` and `hits` are summed over these steps."""
+        """Return the position after further steps. `loss` and `hits` are sums over these steps."""
         return Position(
             total_steps=self.total_steps + steps,
             epoch=self.epoch,
@@ -64,7 +64,7 @@ def save(directory: Path, position: Position, variables: Sequence[keras.Variable
     """Write a checkpoint and remove all but the last `KEPT`.
 
     Raises:
-        OSError: it could not be written; the earlier ones are untouched.
+        OSError: it could not be written. The earlier checkpoints are unchanged.
     """
     from safetensors.numpy import save as to_bytes
 
@@ -75,7 +75,7 @@ def save(directory: Path, position: Position, variables: Sequence[keras.Variable
     replace_file(file, data)
     replace_file(file.with_suffix(".json"), manifest.model_dump_json().encode())
     kept = {path.stem for path in sorted(directory.glob("*.json"))[-KEPT:]}
-    for path in directory.iterdir():  # half-written files of a killed process too
+    for path in directory.iterdir():  # includes incomplete files of a killed process
         if path.stem not in kept:
             path.unlink()
 
@@ -84,10 +84,10 @@ def restore(directory: Path, variables: Sequence[keras.Variable]) -> Position:
     """Assign the newest complete checkpoint to `variables`.
 
     Returns:
-        Its position; the start where there is no complete checkpoint, and then nothing is assigned.
+        Its position. Without a complete checkpoint, nothing is assigned, and the position is the start.
 
     Raises:
-        ConfigError: the checkpoint is of other variables: the recipe or the library changed.
+        ConfigError: the checkpoint has other variables, because the recipe or the library changed.
     """
     from safetensors.numpy import load as from_bytes
 
@@ -101,8 +101,8 @@ def restore(directory: Path, variables: Sequence[keras.Variable]) -> Position:
         values = from_bytes(data)
         if {name: _shape(value) for name, value in values.items()} != {k: _shape(v) for k, v in named.items()}:
             raise ConfigError(
-                f"Expected checkpoint {path.stem} to hold the variables of this recipe. Received: others. "
-                "Finish the run with the recipe and the version it was started with, or choose another output"
+                f"Expected checkpoint {path.stem} to hold the variables of this recipe. Received: other variables. "
+                "Finish the run with the recipe and the version of its start, or choose another output"
             )
         for name, variable in named.items():
             variable.assign(values[name])
@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[_Manifest, bytes] | None:
 
 
 def _named(variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:
-    # Paths alone repeat: two dropout layers of one backbone may share theirs.
+    # Paths are not unique: two dropout layers of one backbone may have the same one.
     return {f"{position:04d} {variable.path}": variable for position, variable in enumerate(variables)}
 
 

@@ -1,4 +1,4 @@
-"""One epoch of training: the batches that are left of it, their steps, and what is read from the device meanwhile."""
+"""An epoch of training: its remaining batches, their steps, and the sums that are read from the device."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Writes named values by step.
 Scalars = Callable[[Mapping[str, float], int], None]
 
-#: Seconds from one reading of the sums to the next: each waits for the device.
+#: Seconds between two readings of the sums, because each waits for the device.
 READ_SECONDS = 1.0
 
 
@@ -39,10 +39,10 @@ class Trained:
 
     strategy: tf.distribute.Strategy
     model: keras.Model
-    averaged: keras.Model  # unfused, holds the running average of the weights; it is validated and released
+    averaged: keras.Model  # unfused, with the running average of the weights; it is validated and released
     optimizer: keras.optimizers.Optimizer
     loss_of: BatchLoss
-    word_head: keras.layers.Layer | None  # None where its weight in the recipe is 0
+    word_head: keras.layers.Layer | None  # None if its weight in the recipe is 0
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -53,7 +53,7 @@ class Trained:
 
 @dataclass
 class Epochs:
-    """What the epochs of a run share: the compiled step, the average of the weights, the decoded photos of a stage."""
+    """The parts that the epochs of a run share: the compiled step, the average of the weights, the decoded photos."""
 
     recipe: Recipe
     trained: Trained
@@ -64,7 +64,7 @@ class Epochs:
     _photos: PhotoCache | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """Compile."""
+        """Compile the step."""
         recipe, trained = self.recipe, self.trained
         self._products = dataset.count(recipe.data / "train")
         self._step = train_step(
@@ -73,7 +73,7 @@ class Epochs:
         self._average = averaging.updater(trained.averaged, trained.model, recipe.average_decay)
 
     def run(self, preparation: Preparation, stage: Stage, position: Position) -> tuple[Position, dict[str, float]]:
-        """Run the rest of an epoch of `stage`, with a checkpoint now and then.
+        """Run the rest of an epoch of `stage`, with checkpoints.
 
         Returns:
             The last position of the epoch, and its figures.
@@ -103,9 +103,9 @@ class Epochs:
     def _steps(
         self, batches: Any, steps: int, stage: Stage, position: Position, show: Callable[[Position], None]
     ) -> tuple[Position, float]:
-        """Take the steps up to `steps`; return the last position and the seconds that these waited for data.
+        """Run the steps up to `steps`; return the last position and the seconds of waiting for data.
 
-        The sums stay on the device: the host reads them once a second, before a checkpoint and at the end.
+        The sums stay on the device. The host reads them once a second, before a checkpoint and at the end.
         """
         import tensorflow as tf
 
@@ -132,7 +132,7 @@ class Epochs:
         return position, waited
 
     def _read(self, position: Position, taken: int, sums: tf.Tensor) -> Position:
-        """Return the position `taken` steps further."""
+        """Return the position after `taken` further steps."""
         added = dict(zip(SUMS, map(float, sums.numpy()), strict=True))
         if not math.isfinite(added["loss"]):
             raise ConfigError(
@@ -146,7 +146,7 @@ class Epochs:
         return position
 
     def _batches(self, preparation: Preparation, stage: Stage, position: Position) -> tf.distribute.DistributedDataset:
-        """Return the batches of an epoch that `position` has not seen: those an uninterrupted run would see."""
+        """Return the batches of an epoch after `position`: the same as in an uninterrupted run."""
         recipe, strategy = self.recipe, self.trained.strategy
         seed = recipe.seed + position.epoch
         edit = shop_text.editor(recipe.text_augmentation, seed) if recipe.text_augmentation else None

@@ -1,4 +1,4 @@
-"""What a model knows before its first step: a released bundle's weights, or those of a backbone."""
+"""The initial weights of a model: those of a released bundle, or of a backbone."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ logger = logging.getLogger(__name__)
 
 
 def require_tokenizer(initial: Bundle, vocabulary_size: int) -> None:
-    """Check that a run has the vocabulary of the bundle that it starts with.
+    """Check that a run has the vocabulary size of its initial bundle.
 
     Raises:
-        ConfigError: it has another.
+        ConfigError: the sizes differ.
     """
     if (given := initial.manifest.text.vocabulary_size) != vocabulary_size:
         raise ConfigError(
-            f"Expected vocabulary_size {given}, that of the initial_bundle, whose tokenizer the run takes over. "
+            f"Expected vocabulary_size {given}, as in the initial_bundle, whose tokenizer the run uses. "
             f"Received: {vocabulary_size}"
         )
 
 
 def take_over(model: keras.Model, initial: Bundle, preparation: Preparation) -> None:
-    """Assign a bundle's weights to a model; a head of other categories or attributes stays as it is, with fresh ones.
+    """Assign a bundle's weights to a model. A head with other categories or attributes keeps its new weights.
 
-    What was taken over is logged.
+    The assigned parts are logged.
 
     Args:
-        model: freshly built for `preparation`.
+        model: a new model for `preparation`.
         initial: a verified bundle with the same vocabulary.
-        preparation: of the run.
+        preparation: the preparation of the run.
 
     Raises:
-        BundleError: the bundle's weights are not those of our architecture.
+        BundleError: the bundle's weights do not fit our architecture.
     """
     from safetensors.numpy import load, save
 
@@ -62,9 +62,9 @@ def take_over(model: keras.Model, initial: Bundle, preparation: Preparation) -> 
     stored = {name: weight for name, weight in stored.items() if not name.startswith(heads)}
     load_weights(model, save({**stored, **own}))
     logger.info(
-        "photo branch, text branch and fusion are taken over from the bundle %s; %s",
+        "photo branch, text branch and fusion start with the weights of the bundle %s; %s",
         initial.model_version[:12],
-        "new are " + "; ".join(f"{name} ({what})" for name, what in fresh.items()) if fresh else "so are all heads",
+        "new heads: " + "; ".join(f"{name} ({what})" for name, what in fresh.items()) if fresh else "all heads too",
     )
 
 
@@ -72,11 +72,11 @@ def initialise_backbone(model: keras.Model, weights: str) -> None:
     """Assign weights to a model's EfficientNetB0.
 
     Args:
-        model: as built by `fashion_udf.model.architecture.build_model`.
+        model: a model of `fashion_udf.model.architecture.build_model`.
         weights: `none`, `imagenet`, or a file of Keras' EfficientNetB0 without top.
 
     Raises:
-        ConfigError: the weights cannot be had.
+        ConfigError: the weights cannot be loaded.
     """
     import keras
 
@@ -84,7 +84,7 @@ def initialise_backbone(model: keras.Model, weights: str) -> None:
         return
     try:
         source = keras.applications.EfficientNetB0(include_top=False, weights=weights, pooling="avg")
-    except Exception as error:  # a refused download, a wrong file: whatever Keras raises, the remedy is the same
+    except Exception as error:  # Keras may raise anything; the remedy is the same for a failed download or a wrong file
         raise ConfigError(
             "Expected backbone_weights to be 'none', a weights file, or 'imagenet' with a network to download it from. "
             f"Received: {weights!r} ({type(error).__name__})"
@@ -96,10 +96,10 @@ def initialise_backbone(model: keras.Model, weights: str) -> None:
 
 
 def fold_rescaling(backbone: keras.Model) -> None:
-    """Make the normalisation of pixels divide by the standard deviation, as it does with the layer that we lack.
+    """Make the normalisation of pixels divide by the standard deviation.
 
-    Keras' ImageNet weights hold the standard deviation where the variance belongs, so that normalising divides by its
-    root. A second layer, which is there for `weights="imagenet"` alone, divides by the root once more.
+    Keras' ImageNet weights have the standard deviation in place of the variance, so that the normalisation divides by
+    its root. With `weights="imagenet"`, Keras adds a second layer, which divides by the root again. Our model lacks it.
     """
     (layer,) = (layer for layer in backbone.layers if layer.name.startswith("normalization"))
     mean, deviation, *count = layer.get_weights()

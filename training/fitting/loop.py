@@ -18,19 +18,19 @@ from .strategy import any_worker, is_chief
 
 logger = logging.getLogger(__name__)
 
-#: Returns the accuracy by modality of the averaged model, on photos of one size.
+#: Returns the accuracies of the averaged model by modality, on photos of one size.
 Validate = Callable[[Preparation], Mapping[str, float]]
 
 
 def fit(recipe: Recipe, trained: Trained, preparation: Preparation, validate: Validate) -> None:
-    """Run the epochs that follow the last complete checkpoint in `recipe.output`.
+    """Run the epochs after the last complete checkpoint in `recipe.output`.
 
-    `trained.averaged` then has the weights that are released: of the last epoch, or of the best one.
+    Then `trained.averaged` has the weights to release: those of the last epoch, or of the best one.
 
-    Only the chief validates and writes; the other workers wait for the chief in their next step.
+    Only the chief validates and writes. The other workers wait for the chief in their next step.
 
     Raises:
-        ConfigError: a loss is not finite, or the checkpoint is of another recipe.
+        ConfigError: a loss is not finite, or the checkpoint belongs to another recipe.
     """
     directory, chief = recipe.output / "checkpoints", is_chief(trained.strategy)
     position = checkpoint.restore(directory, trained.variables)
@@ -68,7 +68,7 @@ def _stalled(directory: Path, patience: int) -> bool:
 
 @contextlib.contextmanager
 def _scalars(directory: Path | None) -> Iterator[Scalars]:
-    """Write named values by step for TensorBoard; into nothing where `directory` is None."""
+    """Yield a function that writes named values by step for TensorBoard; it does nothing if `directory` is None."""
     if directory is None:
         yield lambda values, step: None
         return

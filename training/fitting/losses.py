@@ -1,15 +1,15 @@
-"""The loss of a batch, from the features of its photos and texts: written with `keras.ops`, for any backend.
+"""The loss of a batch, from the features of its photos and texts. It uses `keras.ops`, for any backend.
 
-Each row is learned in up to four ways, which share the two branches, nearly all of the work:
+Each row is learned in up to four ways. They share the two branches, which are nearly all of the work:
 
     both      photo and text -> the category
     image     photo alone    -> the category
     text      text alone     -> the category
-    exchange  the photo of another row and the text -> "another kind" where the two are of different families, and the
-              category of the text within a family
+    exchange  the photo of another row and the text -> "another kind" if their families differ, otherwise the category
+              of the text
 
 The first three also learn the attributes, from the embedding, and which rows of the batch are alike. The exchange also
-keeps a model from trusting the photos that it knows by heart: a title tells a top from a T-shirt, a photo hardly does.
+prevents a model from relying on memorised photos: a title distinguishes a top from a T-shirt better than a photo.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from .word_head import word_loss
 if TYPE_CHECKING:
     import keras
 
-#: Cosines are divided by it before the softmax over the other rows (Khosla et al. 2020, "Supervised Contrastive
-#: Learning", use 0.1 too).
+#: Divisor of cosines before the softmax over the other rows (as in Khosla et al. 2020, "Supervised Contrastive
+#: Learning").
 SIMILARITY_TEMPERATURE = 0.1
-#: Each attribute that two rows of a category share multiplies by exp of this how much they count as alike.
+#: Each shared attribute multiplies the weight of two rows of a category by exp of this value.
 SHARED_ATTRIBUTE = 1.5
-#: The same product by its other inputs counts as much as this many products that share every attribute.
+#: The same product in another way counts like this many products that share every attribute.
 SAME_PRODUCT = 8.0
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What the rows of a batch are."""
+    """The targets of the rows of a batch."""
 
-    labels: Any  # int32[n], K for another kind than the K categories
-    attributes: Any  # int32[n, A], -1 where the value is not known or the text spells it out
+    labels: Any  # int32[n], K for "another kind"
+    attributes: Any  # int32[n, A], -1 if the value is unknown or the text may name it
 
 
 #: (photo features [n, p], text features [n, q], token ids int32[n, t], has a photo float32[n], targets) -> the loss
@@ -62,12 +62,12 @@ def batch_loss(
     """Return the loss of a batch.
 
     Args:
-        model: as built by `fashion_udf.model.architecture.build_model`.
+        model: a model of `fashion_udf.model.architecture.build_model`.
         recipe: weights of the parts, and the label smoothing.
-        families: int32[K], the family of each category: a photo and a text of one family may be of one product.
+        families: int32[K], the family of each category. A photo and a text of one family may show the same product.
         sizes: number of values of each attribute.
-        word_head: names the title's words by the photo alone (see `word_head`); None: not learned.
-        adjustment: float32[K + 1], added to the logits that are learned (see `logit_adjustment`).
+        word_head: predicts the title's words from the photo (see `word_head`); None without this task.
+        adjustment: float32[K + 1], added to the logits in training (see `logit_adjustment`).
     """
     import keras
     from keras import ops
@@ -94,7 +94,7 @@ def batch_loss(
 
 
 def _counted(weights: LossWeights, has_photo: Any, has_text: Any) -> list[Any]:
-    """Return how much each row counts in each of the four ways, float32[n] each."""
+    """Return the weight of each row in each of the four ways, float32[n] each."""
     from keras import ops
 
     alone = [weights.image * has_photo, weights.text * has_text]
@@ -120,9 +120,9 @@ def _beside_the_category(
     counted: Sequence[Any],
     present: Sequence[Any],
 ) -> Any:
-    """Return the weighted losses of the attributes and of which rows are alike, summed over the first three ways.
+    """Return the weighted losses of the attributes and of likeness, summed over the first three ways.
 
-    `counted` has float32[n] for each way: how much each row counts; `present`: 1 where a row has what the way needs.
+    `counted` has the weights float32[n] of the rows for each way. `present` is 1 if a row has the inputs of the way.
     """
     from keras import ops
 
@@ -140,14 +140,13 @@ def _beside_the_category(
 
 
 def logit_adjustment(counts: Sequence[int], tau: float) -> NDArray[np.float32]:
-    """Return what is added to the logits in training, so that rare categories are not passed over (Menon et al. 2021).
+    """Return the adjustment of the logits in training, so that rare categories are predicted too (Menon et al. 2021).
 
-    The logits then say how likely a product's photo and text are in a category, whatever the category's share.
-    Another kind than the categories has no share of its own: it counts as the mean row does.
+    The adjusted logits do not depend on the shares of the categories. "Another kind" counts like the mean row.
 
     Args:
-        counts: training rows of each category, each at least 1.
-        tau: 0 changes nothing, 1 takes the shares away.
+        counts: number of training rows of each category, at least 1.
+        tau: 0 has no effect; 1 removes the shares completely.
 
     Returns:
         float32[K + 1].
@@ -166,12 +165,12 @@ def cross_entropy(logits: Any, labels: Any, smoothing: float = 0.0) -> Any:
 
 
 def attribute_loss(logits: Any, attributes: Any, sizes: Sequence[int]) -> Any:
-    """Return float32[n]: the mean over all attributes of the cross-entropy, 0 where a value is not known.
+    """Return float32[n]: the mean over all attributes of the cross-entropy, 0 for an unknown value.
 
     Args:
         logits: float32[n, V], attribute by attribute.
-        attributes: int32[n, A]; -1: not known.
-        sizes: number of values of each attribute, V together.
+        attributes: int32[n, A]; -1 if unknown.
+        sizes: number of values of each attribute, V in total.
     """
     from keras import ops
 
@@ -185,16 +184,15 @@ def attribute_loss(logits: Any, attributes: Any, sizes: Sequence[int]) -> Any:
 
 
 def alike_loss(embedding: Any, present: Any, targets: Targets) -> Any:
-    """Return float32[m]: how far the cosines of a row's neighbours are from how much they have in common.
+    """Return float32[m]: the supervised contrastive loss (Khosla et al. 2020) of the embeddings.
 
-    A row's neighbours are the other rows of its category, the more so the more attributes are the same, and the same
-    product by other inputs. Cross-entropy of their shares with the softmax of the cosines, as in supervised contrastive
-    learning (Khosla et al. 2020).
+    The positives of a row are the other rows of its category, with a larger weight for each shared attribute, and the
+    same product in the other ways. The loss is the cross-entropy of these weights with the softmax of the cosines.
 
     Args:
         embedding: float32[m, d] of unit length, m = 3 n: n rows in each of three ways.
-        present: float32[m], 1 where the row has what the way needs.
-        targets: of the n rows.
+        present: float32[m], 1 if the row has the inputs of the way.
+        targets: the targets of the n rows.
     """
     from keras import ops
 
@@ -216,7 +214,7 @@ def alike_loss(embedding: Any, present: Any, targets: Targets) -> Any:
 
 
 def _differ_from_previous(families: Any) -> Any:
-    """Return bool[n]: whether the row before is of another family; another kind (-1) is of none."""
+    """Return bool[n]: whether the previous row has another family. "Another kind" (-1) has no family."""
     from keras import ops
 
     return (families != ops.roll(families, 1)) | (families < 0)

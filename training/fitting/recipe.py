@@ -17,8 +17,8 @@ from ..evaluation.limits import Limits
 class Stage(Section):
     """Some epochs at one photo size.
 
-    `share` is how much of the training rows an epoch takes. `crop` is the least share of a photo's area that is
-    cut out and enlarged to `image_size`; 1 is the whole photo.
+    `share` is the share of the training rows in an epoch. `crop` is the minimum share of a photo's area that is cut out
+    and enlarged to `image_size`; 1 means the whole photo.
     """
 
     image_size: int = Field(ge=32, le=1024)
@@ -34,10 +34,9 @@ class Stage(Section):
 class Augmentation(Section):
     """Random changes of a training row.
 
-    `shift`, `zoom` and `erase` are at most these shares of the photo's width; uncovered borders and the erased square
-    are white. `colour` is the largest relative change of a channel's distance from white. `word_dropout` is the
-    share of token ids that become the unknown one. `random_words` is the share of texts that get random token ids after
-    their last one.
+    `shift`, `zoom` and `erase` are maximum shares of the photo's width; uncovered borders and the erased square are
+    white. `colour` is the maximum relative change of a channel's distance from white. `word_dropout` is the share of
+    token ids that become the unknown one. `random_words` is the share of texts with random token ids at their end.
     """
 
     flip: bool = True
@@ -50,11 +49,11 @@ class Augmentation(Section):
 
 
 class LossWeights(Section):
-    """How much each way of seeing a row counts in the loss: with both inputs, the photo alone, the text alone.
+    """Weights of the parts of the loss: both inputs, the photo alone, the text alone.
 
     `exchange` is the weight of a text with the photo of another row, `attributes` of the attributes in each of the
-    three ways, `alike` of which rows are near one another (see `losses`), `words` of the title's words, named by the
-    photo alone (see `word_head`).
+    three ways, `alike` of the contrastive loss (see `losses`), and `words` of the title's words, predicted from the
+    photo (see `word_head`).
     """
 
     both: float = Field(1.0, ge=0)
@@ -67,7 +66,7 @@ class LossWeights(Section):
 
     @property
     def ways(self) -> float:
-        """Sum of the weights of what is learned of every row; the loss is divided by it."""
+        """Sum of the weights of the three ways, by which the loss is divided."""
         return self.both + self.image + self.text + self.words
 
     @model_validator(mode="after")
@@ -84,40 +83,40 @@ class Recipe(Section):
     output: Path
     seed: int = 7
     backbone_weights: str = "none"  # none, imagenet or a file
-    #: DIRECTORY@<model_version>: training starts with its weights and tokenizer; heads of other categories are new.
+    #: DIRECTORY@<model_version>: training starts with its weights and tokenizer. Heads with other categories are new.
     initial_bundle: str | None = Field(None, pattern=r"^.+@[0-9a-f]{64}$")
-    #: A file of families of categories, as conf/taxonomy.yaml; null: each category is its own family.
+    #: A file of families of categories, such as conf/taxonomy.yaml. Null: each category is its own family.
     taxonomy: Path | None = None
     vocabulary_size: int = Field(4096, ge=256, le=8000)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     warmup_epochs: float = Field(1.0, ge=0)
-    final_rate: float = Field(0.01, gt=0, le=1)  # of learning_rate, where the cosine ends
-    batch_norm_momentum: float = Field(0.99, gt=0, lt=1)  # of the backbone; Keras' EfficientNet has 0.99
+    final_rate: float = Field(0.01, gt=0, le=1)  # share of learning_rate at the end of the cosine
+    batch_norm_momentum: float = Field(0.99, gt=0, lt=1)  # of the backbone; 0.99 as in Keras' EfficientNet
     weight_decay: float = Field(1e-4, ge=0)
     average_decay: float = Field(0.995, ge=0, lt=1)  # per step, of the averaged weights, which are released
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     logit_adjustment: float = Field(0.0, ge=0)  # tau; 1: rare categories count as much as frequent ones
     dropout: float = Field(0.2, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
-    #: How texts are changed in training; null: they are not.
+    #: How texts are changed in training. Null: no change.
     text_augmentation: TextAugmentation | None = None
-    #: Rows of category `other` that join each epoch: odd pictures, and titles of other goods.
+    #: Rows of category `other` that are added to each epoch: odd pictures, and titles of other goods.
     outliers: Outliers = Outliers()
     loss_weights: LossWeights = LossWeights()
     stages: tuple[Stage, ...] = Field(min_length=1)
-    #: Rows of the validation after each epoch, drawn by their ids; null: all. Calibration draws 4,000.
+    #: Number of rows for the validation after each epoch, drawn by their ids. Null: all. Calibration draws 4,000.
     validation_rows: int | None = Field(None, ge=1)
-    keep: Literal["last", "best"] = "last"  # which epoch is released; best: by the mean of the validation accuracies
-    patience: int | None = Field(None, ge=1)  # epochs without a better one after which the run ends; null: never
+    keep: Literal["last", "best"] = "last"  # the epoch to release; best: by the mean of the validation accuracies
+    patience: int | None = Field(None, ge=1)  # number of epochs without a better one, then the run ends; null: no end
     checkpoint_minutes: float = Field(5.0, ge=0)  # 0: after every step
-    photo_cache_gb: float = Field(8.0, ge=0)  # of decoded photos, in a file in TMPDIR; 0: decoded anew in each epoch
+    photo_cache_gb: float = Field(8.0, ge=0)  # cache of decoded photos, in a file in TMPDIR; 0: no cache
     target_precision: float = Field(0.99, gt=0, lt=1)
-    #: What `training.export` demands of the bundle.
+    #: Limits that `training.export` checks.
     release: Limits = Limits()
 
     def rows(self, products: int) -> int:
-        """Return the rows of a whole epoch over a training split of `products`."""
+        """Return the number of rows of a whole epoch over a training split of `products`."""
         return products + self.outliers.rows
 
     @model_validator(mode="after")

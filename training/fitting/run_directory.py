@@ -2,8 +2,8 @@
 
 recipe.yaml, data.json  recipe and data of the run
 checkpoints/          to continue after an interruption
-history.jsonl         a line per epoch
-best.safetensors      weights of the best epoch, where the recipe keeps that one
+history.jsonl         one line per epoch
+best.safetensors      weights of the best epoch, if the recipe keeps the best one
 tensorboard/          loss, accuracy and rate by step
 weights.safetensors   half precision, by name
 tokenizer.json, labels.json, attributes.json, taxonomy.yaml, calibration.json, metrics.json
@@ -27,15 +27,15 @@ from fashion_udf.model.manifest import Calibration
 from ..data import dataset, split
 from .recipe import Recipe
 
-#: Keys that may change between the start of a run and its end: where its files are, and how often it is saved.
+#: Keys that may change when a run continues: where its files are, and how often it is saved.
 _FREE = ("data", "output", "checkpoint_minutes", "photo_cache_gb")
 
 
 def start(recipe: Recipe) -> None:
-    """Write down the recipe and the data of a run, or check that an interrupted run continues with the same ones.
+    """Write the recipe and the data of a run, or check that an interrupted run continues with the same ones.
 
     Raises:
-        ConfigError: the directory holds a run of another recipe or of other data.
+        ConfigError: the directory has a run with another recipe or other data.
     """
     make_directory(recipe.output)
     fixed = {key: value for key, value in recipe.model_dump(mode="json").items() if key not in _FREE}
@@ -47,7 +47,7 @@ def start(recipe: Recipe) -> None:
         earlier = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
         if other := sorted(key for key in {*earlier, *value} if earlier.get(key) != value.get(key)):
             raise ConfigError(
-                f"Expected the run in {recipe.output} to go on as it was started ({name}). "
+                f"Expected the run in {recipe.output} to continue with its first settings ({name}). "
                 f"Received: another {', '.join(other)}. Choose another output for another run"
             )
 
@@ -83,14 +83,14 @@ def write(
     calibration: Mapping[str, Calibration],
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write the files that the export reads. The weights are written last: their file says that the run is finished.
+    """Write the files for the export. The weights are last: their file marks a finished run.
 
     Args:
-        directory: of the run.
-        weights: in half precision.
+        directory: the run directory.
+        weights: the weights in half precision.
         preparation: tokenizer, categories and attributes.
         families: the content of `taxonomy.yaml`.
-        calibration: by modality.
+        calibration: the calibration by modality.
         metrics: figures of the test split.
     """
     replace_file(directory / "tokenizer.json", preparation.tokenizer)

@@ -1,4 +1,4 @@
-"""One training step that gives the same result on any number of replicas, and the optimizer it applies."""
+"""The training step, which gives the same result on any number of replicas, and its optimizer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-#: Largest norm of the gradient of all weights together, summed over replicas.
+#: Maximum norm of the gradient of all weights together, summed over replicas.
 CLIP_NORM = 1.0
-#: What a step adds up: the loss and the gradient's norm before it is clipped, one for each step, and right categories.
+#: Sums of a step: the loss, the number of right categories, and the gradient's norm before clipping.
 SUMS = ("loss", "hits", "gradient_norm")
 
 
@@ -29,10 +29,10 @@ def train_step(
 ) -> Any:
     """Return a compiled step over a distributed batch: (sums, seed, crop, inputs, labels, attributes) -> sums.
 
-    The sums are float32[3] and stay on the device: `SUMS` of the steps so far. The hits are of the rows' categories,
-    with both inputs. `seed` int32[2] is that of the random changes of the rows, `crop` float32[] as in `augment`. The
-    result does not depend on the number of replicas, but for the random changes and the parts of the loss that compare
-    the rows of a replica (see `losses`): a replica's loss is divided by the global batch.
+    The sums float32[3] are `SUMS` of the steps so far and stay on the device. The hits count categories that are right
+    with both inputs. `seed` int32[2] is the seed of the random changes, `crop` float32[] is that of `augment`. Except
+    for the random changes and for the parts of the loss that compare the rows of a replica (see `losses`), the result
+    does not depend on the number of replicas: a replica's loss is divided by the global batch size.
     """
     import tensorflow as tf
 
@@ -48,7 +48,7 @@ def train_step(
             loss, logits = loss_of(photo, text, token_ids, has_photo, Targets(labels, attributes))
             loss /= total
         gradients, norm = _summed_and_clipped(tape.gradient(loss, variables))
-        optimizer.apply([gradient / replicas for gradient in gradients], variables)  # sums over replicas once more
+        optimizer.apply([gradient / replicas for gradient in gradients], variables)  # `apply` sums over replicas again
         hits = tf.math.count_nonzero(tf.argmax(logits, 1, tf.int32) == labels, dtype=tf.float32)
         return tf.stack([loss, hits, norm / replicas])
 
@@ -61,7 +61,7 @@ def train_step(
 
 
 def _of_replica(seed: Any) -> Any:
-    """Return the seed int32[2] of this replica; in a replica's context."""
+    """Return the seed int32[2] of this replica. Call it in a replica's context."""
     import tensorflow as tf
 
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -69,7 +69,7 @@ def _of_replica(seed: Any) -> Any:
 
 
 def _branches(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Return the parts of the model before the fusion, from the photo and from the text."""
+    """Return the parts of the model before the fusion: for the photo and for the text."""
     import keras
 
     image, image_present, token_ids = model.inputs
@@ -78,10 +78,10 @@ def _branches(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 
 def _summed_and_clipped(gradients: Sequence[Any]) -> tuple[list[Any], Any]:
-    """Return the gradients summed over replicas and clipped together, and their norm before; in a replica's context."""
+    """Return the gradients, summed over replicas and clipped, and their norm before. Call it in a replica's context."""
     import tensorflow as tf
 
-    # Dense: the rows of an embedding that come twice in a batch would count one by one in the norm.
+    # Dense, because the norm of a sparse gradient would count repeated rows of an embedding separately.
     dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync > 1:
@@ -91,14 +91,16 @@ def _summed_and_clipped(gradients: Sequence[Any]) -> tuple[list[Any], Any]:
 
 
 def _photo_features(photo_branch: keras.Model, inputs: Any) -> Any:
-    """Return float[n, 1280], zero where there is no photo: the branch runs on the rows that have one.
+    """Return float[n, 1280], zero without a photo. The branch runs only on rows with a photo.
 
-    A row without a photo costs nothing, and its white square does not count in the batch's normalisation.
+    So a row without a photo costs no time, and its white square does not affect the batch normalisation.
     """
     import tensorflow as tf
 
     rows = tf.where(inputs["image_present"][:, 0] > 0)
-    rows = tf.cond(tf.size(rows) > 0, lambda: rows, lambda: tf.zeros([1, 1], tf.int64))  # no mean of nothing
+    rows = tf.cond(
+        tf.size(rows) > 0, lambda: rows, lambda: tf.zeros([1, 1], tf.int64)
+    )  # the branch needs at least one row
     taken = [tf.gather_nd(inputs[name], rows) for name in ("image", "image_present")]
     features = photo_branch(taken, training=True)
     count = tf.shape(inputs["image_present"], tf.int64)[0]
@@ -106,11 +108,13 @@ def _photo_features(photo_branch: keras.Model, inputs: Any) -> Any:
 
 
 def make_optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:
-    """Return AdamW with a warm-up and a cosine; biases and normalisations do not decay. The step clips gradients.
+    """Return AdamW with a warm-up and a cosine schedule, without decay of biases and normalisations.
+
+    The step clips the gradients.
 
     Args:
-        recipe: rates, and the stages that the schedule spans.
-        rows: of a whole epoch.
+        recipe: rates, and the stages of the schedule.
+        rows: number of rows of a whole epoch.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""Where a model trains: one device, several GPUs of a machine, or several machines."""
+"""Choose where a model trains: one device, several GPUs of a machine, or several machines."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A GPU computes in bfloat16 from this compute capability (NVIDIA Ampere). bfloat16 has float32's range, so losses need
-#: no scaling, as they would in float16.
+#: Compute capability from which a GPU computes in bfloat16 (NVIDIA Ampere). bfloat16 has the range of float32, so that
+#: losses need no scaling, unlike in float16.
 BFLOAT16_CAPABILITY = (8, 0)
-#: What NVIDIA's driver makes for each GPU, below /; the last one is WSL's.
+#: Files of NVIDIA's driver for a GPU, below /. The last one is for WSL.
 _GPU_FILES = ("proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*", "usr/lib/wsl/lib/nvidia-smi")
 
 
 def choose_strategy() -> tf.distribute.Strategy:
-    """Return the strategy of this process; the choice is logged.
+    """Return the strategy of this process. The choice is logged.
 
-    `MultiWorkerMirroredStrategy` where the environment variable TF_CONFIG names several workers, `MirroredStrategy`
-    where there are several GPUs (or logical CPU devices, for tests), else one device.
+    The strategy is `MultiWorkerMirroredStrategy` if the environment variable TF_CONFIG names several workers,
+    `MirroredStrategy` if there are several GPUs (or logical CPU devices, for tests), otherwise one device.
 
     Raises:
-        ConfigError: TF_CONFIG is not what TensorFlow documents.
+        ConfigError: TF_CONFIG has another format than TensorFlow documents.
     """
     import tensorflow as tf
 
@@ -52,17 +52,17 @@ def choose_strategy() -> tf.distribute.Strategy:
 
 
 def unused_gpu() -> str | None:
-    """Return what to do about an NVIDIA GPU of this machine that TensorFlow does not see; None where there is none.
+    """Return advice about an NVIDIA GPU of this machine that TensorFlow does not find; None if there is no such GPU.
 
-    Where CUDA_VISIBLE_DEVICES hides all GPUs there is nothing to do.
+    If CUDA_VISIBLE_DEVICES hides all GPUs, the result is None too.
     """
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
     if hidden or not (found := [str(path) for pattern in _GPU_FILES for path in sorted(Path("/").glob(pattern))]):
         return None
     return (
-        f"training runs on the CPU, though this machine has an NVIDIA GPU ({found[0]}): TensorFlow finds no CUDA. "
-        "Run .venv-training/bin/pip install '.[training-gpu]'; if it stays so, python -c 'import tensorflow' says why. "
-        "CUDA_VISIBLE_DEVICES=-1 trains on the CPU without this warning"
+        f"training runs on the CPU, although this machine has an NVIDIA GPU ({found[0]}): TensorFlow finds no CUDA. "
+        "Run .venv-training/bin/pip install '.[training-gpu]'. If this does not help, run "
+        "python -c 'import tensorflow'. CUDA_VISIBLE_DEVICES=-1 trains on the CPU without this warning"
     )
 
 
@@ -76,7 +76,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def any_worker(strategy: tf.distribute.Strategy, value: bool) -> bool:
-    """Return whether `value` is true in any worker: the same in all of them. Each worker must call this."""
+    """Return whether `value` is true in any worker. All workers must call this and get the same result."""
     import tensorflow as tf
 
     if strategy.cluster_resolver is None or not strategy.cluster_resolver.task_type:
@@ -95,12 +95,12 @@ def distribute(
     """Return batches of `batch_size` rows over all replicas.
 
     Args:
-        strategy: as chosen.
-        batch_size: of all replicas together.
+        strategy: the strategy.
+        batch_size: batch size of all replicas together.
         dataset_of: function of one replica's batch size, this worker's shard and the number of shards.
 
     Raises:
-        ConfigError: the batch cannot be shared equally.
+        ConfigError: the batch cannot be divided equally.
     """
     if batch_size % strategy.num_replicas_in_sync:
         raise ConfigError(
@@ -114,7 +114,7 @@ def distribute(
 
 
 def set_precision(policy: str | None = None) -> None:
-    """Set Keras' policy: by default bfloat16 with float32 weights where every GPU can; the choice is logged."""
+    """Set Keras' policy and log it. The default is bfloat16 with float32 weights if every GPU supports bfloat16."""
     import keras
     import tensorflow as tf
 

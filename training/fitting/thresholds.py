@@ -1,4 +1,4 @@
-"""Thresholds of confidence and novelty, from answers whose labels are known."""
+"""Fit thresholds of confidence and novelty on labelled answers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-#: Probability that the true precision is at least the lower bound (one-sided). At 0.9, three wrong labels among the
-#: surest 600 of 772 products forbade `auto` altogether.
+#: Probability that the true precision is at least the lower bound (one-sided). With a high level, such as 0.9, a few
+#: wrong labels of a small validation split would prevent `auto` altogether.
 CONFIDENCE_LEVEL = 0.5
-#: A threshold that no confidence reaches, for a target precision that could not be shown for any other threshold.
+#: A threshold that no confidence reaches, if no other threshold reaches the target precision.
 NEVER = 2.0
 #: Share of the products of known categories that may count as novel.
 NOVEL_KNOWN = 0.01
@@ -24,26 +24,24 @@ UNKNOWN_AUTO = 0.005
 class Form:
     """Answers in one form of the text: for rows of known categories, and for unknown products."""
 
-    confidence: NDArray[np.float64]  # [n]; below 0: never `auto`, whatever the threshold
+    confidence: NDArray[np.float64]  # [n]; negative for rows that are never `auto`
     hits: NDArray[np.bool_]  # [n]
-    unknown: NDArray[np.float64]  # [u], the confidence of unknown products
+    unknown: NDArray[np.float64]  # [u], confidences of unknown products
 
 
 def fit_novelty(novelty: NDArray[np.float64]) -> float:
-    """Return the threshold that at most `NOVEL_KNOWN` of known rows exceed; 1 where there is no row."""
+    """Return the threshold that at most `NOVEL_KNOWN` of known rows exceed; 1 without rows."""
     return float(np.quantile(novelty, 1 - NOVEL_KNOWN, method="higher")) if len(novelty) else 1.0
 
 
 def fit_threshold(forms: Sequence[Form], target: float) -> float:
-    """Return the lowest threshold from which on answers are right often enough in each form.
+    """Return the lowest threshold above which answers have the target precision in each form; `NEVER` if there is none.
 
-    A precision is shown where its lower bound (Clopper-Pearson's, one-sided at `CONFIDENCE_LEVEL`) is at least
-    `target`. It must be shown for all forms together, a row counting once and not once a form: the forms of a row are
-    right or wrong together. In each form the share of right answers must reach it: a form of which few rows are sure
-    cannot show more, and would forbid `auto` to all others. Of unknown products, at most `UNKNOWN_AUTO` may be let
-    pass; one product may, in every form, where they are few.
-
-    Returns `NEVER` where no threshold will do.
+    For all forms together, the lower bound of the precision (Clopper-Pearson, one-sided at `CONFIDENCE_LEVEL`) must
+    reach `target`. A row counts once, because its forms are mostly right or wrong together. In each single form, only
+    the share of right answers must reach `target`: a form with few confident rows has a low bound and would prevent
+    `auto` for all forms. At most `UNKNOWN_AUTO` of the unknown products may be `auto`; if they are few, one product in
+    each form.
     """
     values = np.unique(np.concatenate([np.empty(0), *(form.confidence for form in forms)]))
     candidates = values[values >= 0]
@@ -65,6 +63,6 @@ def _at_least(confidence: NDArray[np.float64], candidates: NDArray[np.float64]) 
 
 
 def _lower_bound(right: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the lower bound of a precision; 0 where nothing is right."""
+    """Return the lower bound of a precision; 0 if no answer is right."""
     bound = beta.ppf(1 - CONFIDENCE_LEVEL, np.maximum(right, 1e-9), taken - right + 1)
     return np.where(right > 0, bound, 0.0)

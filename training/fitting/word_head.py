@@ -1,9 +1,8 @@
-"""A second task in training: the photo alone names the words of its title.
+"""A second task in training: predict the words of the title from the photo.
 
-A category is one fact of a photo; the title's words name colour, kind, pattern and for whom the product is. A network
-without pretrained weights learns from these words what a few thousand category labels do not teach (Joulin et al. 2016,
-"Learning Visual Features from Large Weakly Supervised Data", whose loss this is). Only training has this head; a bundle
-does not.
+The title's words name colour, kind, pattern and customers, so that they teach more about a photo than its category.
+This helps a network without pretrained weights (Joulin et al. 2016, "Learning Visual Features from Large Weakly
+Supervised Data", with the same loss). Only training has this head; a bundle does not.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from fashion_udf.model.tokenizer import PADDING_ID, UNKNOWN_ID
 if TYPE_CHECKING:
     import keras
 
-#: Tokens of the text that count. A text begins with the title, whose words describe the photo; a description also has
+#: Number of tokens that count. A text starts with the title, whose words describe the photo. A description also has
 #: words about delivery and care.
 TITLE_TOKENS = 12
 
 
 def build_word_head(photo_features: int, vocabulary_size: int) -> keras.layers.Layer:
-    """Return a layer from the photo's features, float[n, photo_features], to one logit for each token id."""
+    """Return a layer from the photo's features, float[n, photo_features], to a logit for each token id."""
     import keras
 
     head = keras.layers.Dense(vocabulary_size, name="words")
@@ -30,10 +29,10 @@ def build_word_head(photo_features: int, vocabulary_size: int) -> keras.layers.L
 
 
 def word_loss(logits: Any, token_ids: Any) -> Any:
-    """Return the cross-entropy of the words of each row, all equally likely; 0 for a row without any.
+    """Return the cross-entropy of the words of each row, all with equal weight; 0 for a row without words.
 
     Args:
-        logits: float[n, v], as `build_word_head` gives them.
+        logits: float[n, v], the output of `build_word_head`.
         token_ids: int32[n, t].
 
     Returns:

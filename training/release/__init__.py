@@ -1,1 +1,1 @@
-"""A trained model to a bundle: golden rows, OpenVINO, int8, parity, the model card."""
+"""Make a bundle of a trained model: golden rows, OpenVINO, int8, parity, model card."""

@@ -1,4 +1,4 @@
-"""The engines and precisions that a bundle may offer, built and measured before any of them is offered."""
+"""Build and measure the engines and precisions that a bundle may offer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..evaluation import evaluated_model, odd_rows, views
 from ..evaluation.figures import VIEWS
 from ..evaluation.views import PHOTO, ROBUSTNESS, Seen
 
-#: What is measured, f32 first: engine -> precisions.
+#: Engine -> precisions to measure, f32 first.
 ENGINES = {"openvino": ("f32", "bf16", "int8"), "tensorflow": ("f32",)}
 #: The engine whose precisions are calibrated and measured on labelled rows.
 MEASURED = "openvino"
@@ -25,7 +25,7 @@ MEASURED = "openvino"
 
 @dataclass(frozen=True)
 class Candidates:
-    """Engines that run here, and why others do not. Keys are `<engine> <precision>`."""
+    """Engines that run on this host, and why others do not. Keys are `<engine> <precision>`."""
 
     predicts: Mapping[str, Predict]
     not_measured: Mapping[str, str]  # -> reason
@@ -33,7 +33,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Measured:
-    """The answers of one precision for the splits that no weight was fitted to, and for pictures of no product."""
+    """The outputs of one precision for validation and test, and for pictures without a product."""
 
     validation: Seen  # in all forms
     test: Seen  # in all forms, and with titles of other products
@@ -44,8 +44,8 @@ def build(candidate: Bundle, data: Path | None) -> Candidates:
     """Build every engine that can be measured.
 
     Args:
-        candidate: has the float IR; the int8 IR where the training set has photos.
-        data: a training set with the splits validation and test; without one, f32 alone is measured.
+        candidate: a bundle with the float IR, and with the int8 IR if the training set has photos.
+        data: a training set with the splits validation and test. Without it, only f32 is measured.
     """
     predicts, not_measured = {}, {}
     for engine, precisions in ENGINES.items():
@@ -59,7 +59,7 @@ def build(candidate: Bundle, data: Path | None) -> Candidates:
 
 
 def measure(candidates: Candidates, candidate: Bundle, data: Path) -> dict[str, Measured]:
-    """Return the answers of each precision of `MEASURED`, by precision."""
+    """Return the outputs of each precision of `MEASURED`."""
     parents = candidate.taxonomy.by_category
     preparation = evaluated_model.preparation(candidate)
     found = {}
@@ -78,11 +78,11 @@ def measure(candidates: Candidates, candidate: Bundle, data: Path) -> dict[str, 
 
 
 def _obstacle(precision: str, data: Path | None, candidate: Bundle) -> str | None:
-    """Return why a precision cannot be measured here, None where it can."""
+    """Return why a precision cannot be measured on this host; None if it can."""
     if precision == "f32":
         return None
     if data is None:
-        return "the export was given no training set"
+        return "the export had no training set"
     if precision == "bf16" and not has_bf16():
         return "the CPU of the export has no bf16"
     if precision == "int8" and f"{OPENVINO_IR[precision]}.xml" not in candidate.files:

@@ -1,4 +1,4 @@
-"""What a release states beside its weights, read from the directory of a finished run of `training.train`."""
+"""The facts of a release apart from its weights, from the directory of a finished run of `training.train`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a release states beside its weights."""
+    """The facts of a release apart from its weights."""
 
     name: str
     tokenizer: bytes
@@ -33,7 +33,9 @@ class Facts:
     image_size: int
     attributes: Mapping[str, Sequence[str]]  # name -> values
     families: Mapping[str, Sequence[str]]  # parent -> categories, as in taxonomy.yaml
-    calibration: Mapping[str, Mapping[str, Calibration]]  # precision -> modality; of what the export does not calibrate
+    calibration: Mapping[
+        str, Mapping[str, Calibration]
+    ]  # precision -> modality, for precisions that the export does not calibrate
     notice: str
     metrics: Mapping[str, Any]
     data: Mapping[str, Any]  # digest, and counts by split
@@ -43,11 +45,11 @@ class Facts:
 
 
 def read_run(directory: Path, name: str, stated: str = "") -> tuple[keras.Model, Facts]:
-    """Read what `training.train` left: the model with its weights, and the facts.
+    """Read a finished run: the model with its weights, and the facts.
 
     Args:
-        directory: of the run.
-        name: of the model.
+        directory: the run directory.
+        name: name of the model.
         stated: origin and licence of the data, for NOTICE.
 
     Raises:
@@ -87,7 +89,7 @@ def _calibration(path: Path) -> dict[str, Calibration]:
 
 
 def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    # A released bundle states how its model was trained, not on which machine.
+    # A released bundle tells how its model was trained, not on which machine.
     kept = {key: value for key, value in recipe.items() if key not in ("data", "output", "taxonomy")}
     kept["backbone_weights"] = Path(kept.get("backbone_weights", "none")).name
     if reference := kept.get("initial_bundle"):

@@ -1,4 +1,4 @@
-"""The release gate: a bundle that misses a limit of its recipe, or is worse than the bundle it replaces, is refused."""
+"""The release gate: it refuses a bundle that misses a limit of its recipe or is worse than the replaced bundle."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from .candidates import MEASURED
 
 
 def refuse(missed: list[str], kept: Path) -> NoReturn:
-    """Refuse a release whose bundle is kept in a directory.
+    """Refuse a release. Its bundle is kept in the directory `kept`.
 
     Raises:
-        BundleError: with every figure that is missed.
+        BundleError: always. The message has every missed limit.
     """
     raise BundleError(
-        "Expected the limits of the release to be reached (`release` in the recipe, --replaces). Received: "
-        f"{'; '.join(missed)}. The bundle is in {kept}: rename it to use it all the same"
+        "Expected the model to reach the limits of a release (`release` in the recipe, --replaces). Received: "
+        f"{'; '.join(missed)}. The bundle is in {kept}. Rename it to use it in spite of this"
     )
 
 
 def missed(allowed: Limits, metrics: Mapping[str, Any], offered: list[str]) -> list[str]:
-    """Return the limits that an offered precision misses; `metrics` has the figures of the test split by precision."""
+    """Return the missed limits of offered precisions. `metrics` has the figures of the test split by precision."""
     return [f"{name}: {text}" for name in offered for text in limits.missed(allowed, metrics[name])]
 
 
 def lost(reference: str, new: Seen, labels: tuple[str, ...], data: Path, points: float) -> list[str]:
-    """Return the forms in which a new model is worse than a bundle, by more than `points` of accuracy.
+    """Return the forms in which a new model is worse than a bundle by more than `points` of accuracy.
 
-    Both are compared in f32 on the rows of the test split whose category both know.
+    Both are compared in f32 on the rows of the test split whose category both models know.
 
     Args:
-        reference: the bundle that is replaced.
-        new: answers of the new model for the test split, in all forms.
+        reference: the bundle to replace.
+        new: outputs of the new model for the test split, in all forms.
         labels: the categories of the new model.
         data: the training set.
-        points: of accuracy that each form may lose.
+        points: points of accuracy that each form may lose.
 
     Raises:
         BundleError: the bundle cannot be read.
@@ -66,7 +66,7 @@ def lost(reference: str, new: Seen, labels: tuple[str, ...], data: Path, points:
         if 100 * (earlier - now) > points + 1e-9:
             name = f"{view.modality.value}.{view.form or NO_TEXT}"
             found.append(
-                f"{name} has an accuracy of {now:.4f}, where the bundle that is replaced has {earlier:.4f}, on "
+                f"{name} has an accuracy of {now:.4f}, and the replaced bundle has {earlier:.4f}, on "
                 f"{len(shared)} rows; it may lose {points:g} points"
             )
     return found
@@ -75,12 +75,12 @@ def lost(reference: str, new: Seen, labels: tuple[str, ...], data: Path, points:
 def _run(replaced: Bundle, data: Path) -> Seen:
     predict = registry.create(MEASURED, replaced, REFERENCE, threads=1)
     rows, total = labelled_rows.rows(data / "test"), dataset.count(data / "test")
-    label = "test, by the bundle that is replaced: ran"
+    label = "test, with the replaced bundle: ran"
     return views.run(predict, rows, evaluated_model.preparation(replaced), ROBUSTNESS, None, label, total)
 
 
 def _hits(seen: Seen, view: views.View, labels: tuple[str, ...]) -> dict[str, bool]:
-    """Return, by product id, whether the best category is the label, of rows of known categories."""
+    """Return, by product id, whether the best category is the label, for rows of known categories."""
     if view not in seen.answers:
         return {}
     known, prediction = seen.of(view)

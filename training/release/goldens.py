@@ -1,7 +1,7 @@
-"""The golden rows of a bundle: generated garments with titles, and the Keras model's answers for them.
+"""The golden rows of a bundle: generated garments with titles, and the Keras model's outputs for them.
 
-Many rows are drawn, and those are kept on which the model is decisive in every precision: there all precisions agree,
-so that a host may differ by little, and an engine that computes wrongly is seen.
+Many rows are generated. Rows on which the model is decisive in every precision are chosen, because all precisions agree
+on them. So a host may only differ a little, and an engine that computes wrongly is detected.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 ROWS = 16
 DRAWN = 128
 _BATCH = 32  # rows
-#: The least lead of the best category over the second, in every precision, on a row on which the model is decisive.
+#: Minimum lead of the best category over the second one, in every precision, for a decisive row.
 DECISIVE = 0.8
-#: Of every four rows two have photo and text, one has no text and one no photo: the rows run at start hold each twice.
+#: Of every four rows, two have photo and text, one has no text and one has no photo.
 _HAS_TEXT = (True, True, False, True)
 _HAS_PHOTO = (True, True, True, False)
 
@@ -39,11 +39,11 @@ def compute(model: keras.Model, manifest: Manifest, tokenizer: bytes, predicts: 
     """Run the Keras model on generated products.
 
     Args:
-        model: with the weights that are released.
-        manifest: gives photo size, labels and calibration.
+        model: a model with the released weights.
+        manifest: the manifest, for photo size, labels and calibration.
         tokenizer: the bundle's `tokenizer.json`.
-        predicts: the engines that the rows shall suit, by `<engine> <precision>`; what they answer in another
-            precision than f32 is expected of every host.
+        predicts: the engines, by `<engine> <precision>`. Their outputs in other precisions than f32 become the expected
+            outputs.
 
     Returns:
         A Parquet file of `ROWS` rows with the columns of `golden.SCHEMA`.
@@ -68,7 +68,7 @@ def compute(model: keras.Model, manifest: Manifest, tokenizer: bytes, predicts: 
 
 
 def _suited(expected: Prediction, others: Iterable[Prediction], inputs: Inputs, manifest: Manifest) -> list[int]:
-    """Return `ROWS` drawn rows: decisive ones first, then those that precisions agree on best, of many categories."""
+    """Return the indexes of `ROWS` rows of many categories: decisive rows first, then rows of the best agreement."""
     lead, best = _lead(expected, inputs, manifest)
     difference = np.zeros(len(lead))
     for other in others:
@@ -88,7 +88,7 @@ def _suited(expected: Prediction, others: Iterable[Prediction], inputs: Inputs, 
 
 
 def _lead(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return how far the best category leads the second one, and the best."""
+    """Return the lead of the best category over the second one, and the best category."""
     known = golden.interpreted(prediction, inputs, manifest).probabilities[:, :-1].astype(np.float64)
     second, first = np.sort(known, axis=1)[:, -2:].T
     return first - second, known.argmax(axis=1)
@@ -100,7 +100,7 @@ def _values(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> NDArr
 
 
 def _run(predict: Predict, inputs: Inputs) -> Prediction:
-    """Run a few rows at a time: those of a large model need much memory."""
+    """Run a few rows at a time, because a large model needs much memory."""
     parts = (slice(at, at + _BATCH) for at in range(0, len(inputs.pixels), _BATCH))
     return joined([predict(inputs.pixels[at], inputs.image_present[at], inputs.token_ids[at]) for at in parts])
 

@@ -1,10 +1,10 @@
-"""Swish to a hard swish of each channel's own scale and shift, before an OpenVINO graph is quantized.
+"""Replace swishes of an OpenVINO graph by hard swishes with a scale and shift for each channel, before quantization.
 
-Swish, x / (1 + exp(-x)), took a third of an int8 prediction: the products of the convolutions are in int8, but the
-exponential and the division of swish are not. The hard swish x * clip(x + 3, 0, 6) / 6 (Howard et al., "Searching for
-MobileNetV3", 2019) takes a tenth of that, but differs by up to 0.14. Here a channel gets c * hard_swish(a * x + b) + d
-that is nearest to its swish for the values it has in photos: 3 to 4 % of their spread, as much as int8 rounds by. a and
-b go into the convolution before; OpenVINO computes the rest with it.
+In int8, swish, x / (1 + exp(-x)), takes a large part of the time, because its exponential and division stay float. The
+hard swish x * clip(x + 3, 0, 6) / 6 (Howard et al., "Searching for MobileNetV3", 2019) is much faster, but differs by
+up to 0.14. So each channel gets the c * hard_swish(a * x + b) + d that is nearest to its swish on the values of photos.
+The difference is then about as large as the rounding of int8. a and b become part of the convolution before, and
+OpenVINO fuses the rest with it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from scipy.optimize import least_squares
 
 from fashion_udf.model.engines.openvino import load_openvino
 
-#: Maps with fewer channels are those of the stem and the first block, next to the pixels: alone they moved logits as
-#: much as all others together. Those with more have 7x7 places, and take little time.
+#: Numbers of channels of the maps to replace. Maps with fewer channels are close to the pixels and affect the logits
+#: too much. Maps with more channels are small and take little time.
 CHANNELS = range(33, 1000)
 PHOTOS = 150
-#: Of each map of each photo.
+#: Sampled places of each map of each photo.
 PLACES = 24
-#: Keeps a channel that hardly changes near the plain hard swish; 1 % of the usual error.
+#: Regularisation that keeps a nearly constant channel close to the plain hard swish.
 _TOWARDS_PLAIN = 1e-3
 
 _PLAIN = np.array([1.0, 0.0, 1.0, 0.0])
 
 
 def replace(graph: Any, rows: Sequence[Mapping[str, NDArray[Any]]]) -> None:
-    """Replace swishes of an `openvino.Model`, in place, in the order in which photos meet them.
+    """Replace swishes of an `openvino.Model`, in place, from the input to the output.
 
-    Each hard swish is fitted from the values that now reach it to the swish of the values that reached it before any
-    replacement. So a fit corrects what the earlier replacements changed.
+    Each hard swish is fitted so that its output for the current inputs is near the original swish of the original
+    inputs. So it also corrects errors of the earlier replacements.
 
     Args:
-        graph: with NCHW maps, and weights of its convolutions not yet quantized.
-        rows: inputs of the model by name, for one row each; `PHOTOS` of them are used.
+        graph: a model with NCHW maps and without quantized weights.
+        rows: inputs of the model by name, for one row each. `PHOTOS` of them are used.
     """
     from openvino import opset8
 
@@ -56,7 +56,7 @@ def replace(graph: Any, rows: Sequence[Mapping[str, NDArray[Any]]]) -> None:
 
 
 def fit(values: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return float64[4], a to d, with which c * hard_swish(a * values + b) + d is nearest to `targets`, both [n]."""
+    """Return float64[4], a to d, so that c * hard_swish(a * values + b) + d is nearest to `targets`; both are [n]."""
 
     def residuals(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         a, b, c, d = parameters
@@ -82,7 +82,7 @@ def _is_replaced(operation: Any) -> bool:
 def _values(
     graph: Any, swishes: Sequence[Any], rows: Sequence[Mapping[str, NDArray[Any]]]
 ) -> list[NDArray[np.float64]]:
-    """Return the inputs of each swish: float64[channels, values], at places that depend on the number of the row."""
+    """Return the inputs of each swish, float64[channels, values], at places that depend on the row's number."""
     openvino = load_openvino()
     part = openvino.Model([swish.input_value(0) for swish in swishes], graph.get_parameters())
     predict = openvino.Core().compile_model(part, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -91,6 +91,6 @@ def _values(
         for drawn_of_swish, maps in zip(drawn_values, predict(dict(row)).values(), strict=True):
             flat = maps[0].reshape(maps.shape[1], -1)
             places = np.random.default_rng(number).choice(flat.shape[1], min(PLACES, flat.shape[1]), replace=False)
-            # float64: a fit in float32 stops at once, because its steps are too small.
+            # float64, because the steps of a fit are too small for float32.
             drawn_of_swish.append(flat[:, places].astype(np.float64))
     return [np.concatenate(parts, axis=1) for parts in drawn_values]

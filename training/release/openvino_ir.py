@@ -1,4 +1,4 @@
-"""A Keras model to OpenVINO IR without loss, the same bytes each time."""
+"""Convert a Keras model to OpenVINO IR without loss. The same model gives the same bytes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _WITH_BODY = ("Loop", "TensorIterator")  # the LSTM
 def convert(model: keras.Model) -> dict[str, bytes]:
     """Convert a model whose weights are already rounded to half precision.
 
-    Through a SavedModel: Keras' own ONNX export of this model fails in OpenVINO. `openvino.convert_model` with
-    `compress_to_fp16` is not used: it multiplies each convolution's weights with its batch normalisation and rounds the
-    products, which moved embeddings by 1.5e-3 where the plain frontend, stored as below, stays within 1e-6.
+    The conversion uses a SavedModel, because OpenVINO cannot read Keras' ONNX export of this model.
+    `openvino.convert_model` with `compress_to_fp16` is not used: it multiplies each convolution's weights with its
+    batch normalisation and rounds the products, so that embeddings differ by more than the tolerance.
 
     Returns:
         `openvino/model.xml` and `openvino/model.bin`.
@@ -36,10 +36,11 @@ def convert(model: keras.Model) -> dict[str, bytes]:
 
 
 def serialize(graph: Any, name: str) -> dict[str, bytes]:
-    """Write an `openvino.Model`, changed in place, without loss.
+    """Serialize an `openvino.Model`, which is changed in place, without loss.
 
     Returns:
-        `<name>.xml` and `<name>.bin`: floats in half precision where that loses nothing, and no name of this process.
+        `<name>.xml` and `<name>.bin`, with floats in half precision if they are exact, and without names that depend on
+        this process.
     """
     _halve(graph)
     _number(graph)
@@ -50,7 +51,7 @@ def serialize(graph: Any, name: str) -> dict[str, bytes]:
 
 
 def _halve(graph: Any) -> None:
-    """Store constants in half precision where that loses nothing; the engine widens them when it compiles the graph."""
+    """Store constants in half precision if they are exact. The engine converts them back when it compiles the graph."""
     from openvino import Type, opset8
 
     for operation in graph.get_ordered_ops():
@@ -58,14 +59,14 @@ def _halve(graph: Any) -> None:
             _halve(operation.get_function())
         if operation.get_type_name() != "Constant" or operation.get_element_type() != Type.f32:
             continue
-        with np.errstate(over="ignore"):  # an infinity is a loss too
+        with np.errstate(over="ignore"):  # an infinity counts as inexact
             half = operation.data.astype(np.float16)
         if np.array_equal(half.astype(np.float32), operation.data):
             operation.output(0).replace(opset8.convert(opset8.constant(half), "f32").output(0))
 
 
 def _number(graph: Any) -> None:
-    """Rename operations: the converter's names hold counters of this process. Inputs and outputs keep theirs."""
+    """Rename operations, except inputs and outputs: the converter's names have counters of this process."""
     for position, operation in enumerate(graph.get_ordered_ops()):
         operation.set_friendly_name(f"{operation.get_type_name()}_{position}")
         if operation.get_type_name() in _WITH_BODY:

@@ -1,14 +1,13 @@
-"""Which engines and precisions a bundle may offer: each is measured, and refused ones keep their figures too.
+"""Decide which engines and precisions a bundle offers. The figures of refused ones are kept too.
 
-f32 is compared with the Keras model on the golden rows: values within 1e-3, and the same category on each.
+f32 is compared with the Keras model on the golden rows: values within 1e-3, and the same category on each row.
 
 bf16 and int8 are compared with f32 of the same engine on all rows of validation and test, in every form of the text.
-With photo and text, as most products are scored, at least 99.5 % of the rows must keep their category, and accuracy may
-fall by 0.3 points at most. With the photo alone and with the text alone the same figures are measured and stated, but
-decide nothing: the photo alone is a model's weakest input, with many rows between two categories. Stated too is how
-many rows keep their decision, each precision with its own calibration. On the golden rows, bf16 and int8 must stay
-within `golden.REDUCED_LIMIT`: a host is checked with these rows before it scores, and a larger difference would look
-like a broken engine.
+With photo and text, at least 99.5 % of the rows must keep their category, and accuracy may fall by at most 0.3 points.
+The same figures for the photo alone and for the text alone are reported without a limit: by the photo alone, many rows
+are between two categories. The share of rows that keep their decision is reported too, each precision with its own
+calibration. On the golden rows, bf16 and int8 must stay within `golden.REDUCED_LIMIT`, because these rows check a host
+before it scores, and a larger difference would look like a broken engine.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from .candidates import MEASURED, Candidates, Measured
 
 logger = logging.getLogger(__name__)
 
-SAME_TOP1 = 0.995  # share of rows, at least
-ACCURACY_LOSS = 0.003  # at most
+SAME_TOP1 = 0.995  # minimum share of rows
+ACCURACY_LOSS = 0.003  # maximum
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which engines may be offered, and why. Keys of `parity` and `not_measured` are `<engine> <precision>`."""
+    """The offered engines, and the reasons. Keys of `parity` and `not_measured` are `<engine> <precision>`."""
 
     offered: dict[str, list[str]] = field(default_factory=dict)  # engine -> precisions
     parity: dict[str, Parity] = field(default_factory=dict)
@@ -50,15 +49,15 @@ def compare(candidate: Bundle, candidates: Candidates, measured: Mapping[str, Me
     """Compare every candidate.
 
     Args:
-        candidate: has golden rows and the calibration of each precision.
-        candidates: the engines that run here.
-        measured: answers for labelled rows by precision.
+        candidate: a bundle with golden rows and the calibration of each precision.
+        candidates: the engines that run on this host.
+        measured: outputs for labelled rows by precision.
     """
     comparison = Comparison(not_measured=dict(candidates.not_measured))
     for key, predict in candidates.predicts.items():
         engine, precision = key.split()
         if precision != REFERENCE and REFERENCE not in comparison.offered.get(engine, []):
-            reason = f"{engine} {REFERENCE}, which it is compared with, is not offered"
+            reason = f"{engine} {REFERENCE}, the reference, is not offered"
             comparison.not_measured[key] = reason
             continue
         facts = _on_golden_rows(predict, candidate)
@@ -80,7 +79,7 @@ def compare(candidate: Bundle, candidates: Candidates, measured: Mapping[str, Me
 def agreement(
     reference: Measured, reduced: Measured, reference_meaning: Meaning, reduced_meaning: Meaning
 ) -> dict[str, Agreement]:
-    """Return, by modality, how answers of a reduced precision compare with those of f32 on the same rows and forms."""
+    """Return, by modality, the comparison of a reduced precision with f32 on the same rows and forms."""
     counts = {modality: np.zeros(5, np.int64) for modality in (Modality.BOTH, Modality.IMAGE, Modality.TEXT)}
     for seen, other in ((reference.validation, reduced.validation), (reference.test, reduced.test)):
         for view in ROBUSTNESS:

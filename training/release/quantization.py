@@ -1,13 +1,14 @@
-"""The float OpenVINO IR to an int8 one, by NNCF's post-training quantization.
+"""Quantize the float OpenVINO IR to int8, by NNCF's post-training quantization.
 
-    1. batch normalisation is folded into the convolutions before it, which halves the operations that are quantized;
-    2. most swishes become hard swishes (`training.release.hard_swish`);
-    3. 300 rows of the train split that have a photo show which values each operation takes, with both inputs and with
-       either alone;
+    1. batch normalisation is folded into the convolutions before it, so that fewer operations are quantized;
+    2. most swishes are replaced by hard swishes (`training.release.hard_swish`);
+    3. 300 rows of the train split with a photo show the range of values of each operation, with both inputs and with
+       each one alone;
     4. the convolutions get int8 weights and inputs; the first one, the squeeze-and-excite gates, the text branch and
-       all that follows the pooling stay float.
+       everything after the pooling stay float.
 
-On one machine the same run gives the same bytes. Another CPU may give others: it computes the values of steps 2 and 3.
+On one machine, the same run gives the same bytes. Another CPU may give other bytes, because the values of steps 2 and 3
+are computed on it.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from . import hard_swish, openvino_ir
 CALIBRATION_ROWS = 300  # NNCF's default
 _SEED = 0
 
-# The token embedding, the two dense layers, and what makes the embedding one of unit length: they take no time. Photo
-# features are far larger than text's, and one scale for all components moved embeddings of text alone by up to 0.25.
+# The token embedding, the two dense layers, and the normalisation of the embedding. They take little time. The features
+# of photos are much larger than those of texts, so that one scale for all would change the embeddings of texts.
 _FLOAT = ["Gather", "MatMul", "Multiply", "ReduceSum", "Power", "Minimum"]
 
 #: Inputs of the model by name, for one row.
@@ -42,10 +43,10 @@ Row = Mapping[str, NDArray[Any]]
 
 
 def load_nncf() -> Any:
-    """Import NNCF with its telemetry switched off, and its messages in the log of this process.
+    """Import NNCF without telemetry, and with its messages in the log of this process.
 
-    NNCF reports its use through `openvino_telemetry`, which `load_openvino` makes look missing. It writes its messages
-    to standard output, where results go, and gives its own class to every logger that is created after the import.
+    NNCF reports its use through `openvino_telemetry`, which `load_openvino` makes look missing. By default NNCF writes
+    its messages to standard output, and gives its own class to every logger that is created after the import.
     """
     load_openvino()
     logger_class = logging.getLoggerClass()
@@ -60,10 +61,10 @@ def load_nncf() -> Any:
 
 
 def calibration_rows(folder: Path, preparation: dataset.Preparation) -> list[Row]:
-    """Draw rows of a split, at most `CALIBRATION_ROWS` and the same each time; by turns with one input taken away.
+    """Draw at most `CALIBRATION_ROWS` rows of a split, always the same: with both inputs, and with each one alone.
 
-    Only rows with a photo are drawn, and a row whose photo is taken away keeps its pixels: the model multiplies their
-    features by zero. White pixels would narrow the ranges that are measured for photos.
+    Only rows with a photo are drawn. A row without its photo as input keeps the pixels, whose features the model
+    multiplies by zero, because white pixels would narrow the measured ranges of photos.
     """
     arrays = dataset.input_arrays(preparation)
     rows: list[Row] = []
@@ -79,7 +80,7 @@ def calibration_rows(folder: Path, preparation: dataset.Preparation) -> list[Row
 
 
 def _drawn(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield rows of a split that have a photo, drawn at random, a few hundred at a time."""
+    """Yield random rows of a split with a photo, reading a few hundred at a time."""
     files = [str(file) for file in dataset.require_plain_parquet(folder)]
     order = np.random.default_rng(_SEED).permutation(dataset.count(folder))
     table = pads.dataset(files, format="parquet")
@@ -93,19 +94,19 @@ def quantize(ir: Mapping[str, bytes], rows: Sequence[Row]) -> dict[str, bytes]:
     """Quantize the float IR.
 
     Args:
-        ir: has `openvino/model.xml` and `openvino/model.bin`.
-        rows: as `calibration_rows` gives them.
+        ir: files with `openvino/model.xml` and `openvino/model.bin`.
+        rows: the result of `calibration_rows`.
 
     Returns:
         `openvino/model_int8.xml` and `openvino/model_int8.bin`.
     """
-    from openvino._offline_transformations import apply_moc_transformations  # as NNCF does: it has no public name
+    from openvino._offline_transformations import apply_moc_transformations  # NNCF uses it too; it has no public name
 
     name = OPENVINO_IR["f32"]
     graph = load_openvino().Core().read_model(ir[f"{name}.xml"], ir[f"{name}.bin"])
     apply_moc_transformations(graph, cf=True)
     hard_swish.replace(graph, rows)
-    apply_moc_transformations(graph, cf=True)  # their scales before go into the convolutions
+    apply_moc_transformations(graph, cf=True)  # folds scales into the convolutions
     return openvino_ir.serialize(_quantized(graph, rows), OPENVINO_IR["int8"])
 
 
@@ -116,7 +117,7 @@ def _quantized(graph: Any, rows: Sequence[Row]) -> Any:
             graph,
             nncf.Dataset(rows),
             subset_size=len(rows),
-            # Swish is not symmetric: its outputs begin at -0.28.
+            # Swish is not symmetric: its minimum is -0.28.
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(
                 types=_FLOAT,
@@ -125,18 +126,17 @@ def _quantized(graph: Any, rows: Sequence[Row]) -> Any:
                 validate=False,
             ),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                # AVX2 adds two products in 16 bits: with all 8 bits of the weights the sum can be cut off.
+                # AVX2 adds two products in 16 bits, so that the sum may overflow with 8 bits of the weights.
                 overflow_fix=nncf.OverflowFix.ENABLE,
             ),
         )
 
 
 def _reads_pixels(graph: Any) -> list[str]:
-    """Return the names of the convolutions that read the three colours.
+    """Return the names of the convolutions that read the three colours. They stay float.
 
-    Their inputs are 0 to 255, near 255 in the white round a product, and the mean colour is in the bias: a weight that
-    is rounded moves a channel of all that follows. By the photo alone, 84 % of 128 validation rows kept the category of
-    f32 with int8 weights here, and 96 % with float ones.
+    Their inputs are mostly near 255, the white background, and the mean colour is in the bias. So a rounded weight
+    shifts a channel of all following layers.
     """
     return [
         operation.get_friendly_name()
@@ -146,7 +146,7 @@ def _reads_pixels(graph: Any) -> list[str]:
 
 
 def _sums_of_states(graph: Any) -> list[str]:
-    """Return the names of the sums over the LSTM's states [n, t, u], which make padding small: they are no maps."""
+    """Return the names of the sums over the LSTM's states [n, t, u], which mask padding."""
     return [
         operation.get_friendly_name()
         for operation in graph.get_ops()
@@ -155,11 +155,10 @@ def _sums_of_states(graph: Any) -> list[str]:
 
 
 def _gates(graph: Any) -> list[tuple[str, str]]:
-    """Return the names of each average over a photo's places, and of the product that its values end in.
+    """Return the names of each average over a photo's places, and of the product that follows. They stay float.
 
-    All but one are squeeze-and-excite gates; the last gives the photo's features. They take no time, being of one value
-    a channel, and each scales a whole channel. By the photo alone, 91.5 % of 352 validation rows kept the category of
-    f32 with them in int8, and 96.6 % with them float.
+    All but one are squeeze-and-excite gates; the last one gives the photo's features. They have one value per channel,
+    so that they take little time, but an error scales a whole channel.
     """
     gates = []
     for operation in graph.get_ops():

@@ -1,4 +1,4 @@
-"""Weights as they are released: half precision, and a model that computes with exactly the rounded weights."""
+"""Released weights: half precision, and a model that computes with the rounded weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def round_to_half(model: keras.Model) -> bytes:
     for name, variable in weights_by_name(model).items():
         value = np.asarray(variable)
         if value.dtype == np.float32:
-            with np.errstate(over="ignore"):  # the BundleError below names the weight
+            with np.errstate(over="ignore"):  # the error below names the weight
                 value = value.astype(np.float16)
             if not np.isfinite(value).all():
                 raise BundleError(

@@ -1,1 +1,1 @@
-"""Engines that run a bundle's model, each in one file; `registry` chooses one by name and proves it on this host."""
+"""Engines that run a bundle's model, one file each. `registry` chooses one by name and checks it on this host."""

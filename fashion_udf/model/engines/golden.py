@@ -1,9 +1,9 @@
-"""Golden rows: inputs with known outputs, run by every engine before it scores anything.
+"""Golden rows: inputs with known outputs, which every engine runs before it scores anything.
 
-Golden rows pass the decoder and the tokenizer like catalog rows. So a host on which the decoder, the tokenizer or the
-engine differs is detected before it scores a product. Each precision has expected outputs of its own: those of f32 are
-Keras', those of bf16 and int8 are the engine's at export. Two CPUs with other int8 instructions differ by an eighth of
-what int8 and f32 differ by, so that a faulty kernel is seen where a comparison with f32 would take it for rounding.
+Golden rows pass through the decoder and the tokenizer, as catalog rows do. So a host whose decoder, tokenizer or engine
+computes differently is detected before it scores a product. Each precision has its own expected outputs: for f32 those
+of Keras, for bf16 and int8 those of the engine at export. CPUs with different int8 instructions differ much less from
+each other than int8 from f32. So this comparison detects a faulty kernel that a comparison with f32 would not.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from fashion_udf.model.manifest import REFERENCE, Manifest
 from fashion_udf.photos import decode
 from fashion_udf.schema import Modality
 
-#: Largest difference of a calibrated probability or an embedding component that f32 may show, at export and on a host.
+#: Maximum difference of a calibrated probability or an embedding component in f32, at export and on a host.
 F32_TOLERANCE = 1e-3
-#: How far bf16 and int8 may be from f32 at export.
+#: Maximum difference of bf16 and int8 from f32 at export.
 REDUCED_LIMIT = 0.25
-#: On a host, bf16 and int8 may differ from their own outputs by this share of how far they were from f32 at export.
+#: On a host, bf16 and int8 may differ from their own expected outputs by this share of their difference from f32.
 _HOST_SHARE = 0.25
-_REDUCED_FLOOR = 0.003  # room for the rounding of another CPU if the export measured almost no difference
-START_ROWS = 8  # run when an engine starts; the export arranges that they hold every modality
+_REDUCED_FLOOR = 0.003  # the minimum that is allowed, for the rounding of another CPU
+START_ROWS = 8  # rows that run when an engine starts; they hold every modality
 
 SCHEMA = pa.schema(
     [
         pa.field("precision", pa.string(), nullable=False),
         pa.field("text", pa.string()),
-        pa.field("image", pa.binary()),  # PNG of the model's size: lossless, and never resized
+        pa.field("image", pa.binary()),  # PNG of the model's size: lossless, and not resized
         pa.field("category", pa.string(), nullable=False),
         pa.field("embedding", pa.list_(pa.float32()), nullable=False),
         pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # [K + 1], calibrated as f32
@@ -53,7 +53,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Inputs:
-    """Rows as the model takes them (see `Predict`)."""
+    """Rows as inputs of the model (see `Predict`)."""
 
     pixels: NDArray[np.uint8]
     image_present: NDArray[np.float32]
@@ -62,7 +62,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Differences:
-    """How far a prediction is from the expected one, row by row."""
+    """Differences of a prediction from the expected one, by row."""
 
     largest: NDArray[np.float64]  # [n], of probabilities and embedding components; NaN if one is NaN
     same_top1: NDArray[np.bool_]  # [n]
@@ -72,7 +72,7 @@ def read(bundle: Bundle, precision: str = REFERENCE) -> pa.Table:
     """Read the bundle's golden rows of one precision.
 
     Raises:
-        BundleError: they are no Parquet file with the columns of `SCHEMA`, or are fewer than `START_ROWS`.
+        BundleError: the file is no Parquet file with the columns of `SCHEMA`, or has fewer rows than `START_ROWS`.
     """
     try:
         table = pq.read_table(io.BytesIO(bundle.files["golden.parquet"]))
@@ -90,10 +90,10 @@ def read(bundle: Bundle, precision: str = REFERENCE) -> pa.Table:
 def prepare(
     texts: Sequence[str | None], pictures: Sequence[bytes | None], tokenizer_json: bytes, manifest: Manifest
 ) -> Inputs:
-    """Decode and tokenize rows as scoring does; a row without a photo gets white pixels that the model ignores.
+    """Decode and tokenize rows as scoring does. A row without a photo gets white pixels, which the model ignores.
 
     Raises:
-        BundleError: this version of the library prepares rows in another way than the model was trained with.
+        BundleError: the model was trained with another preparation than this version of the library has.
         EngineError: a golden photo does not decode on this host.
     """
     reader = tokenizer.tokenizer_from_bytes(tokenizer_json)
@@ -105,7 +105,7 @@ def prepare(
             "Use the version of fashion-udf that trained it, or train it again"
         )
     if reader.get_vocab_size() > manifest.text.vocabulary_size:
-        # Some engines would read an id past the embedding's last row from other memory.
+        # For an id after the embedding's last row, some engines would read unrelated memory.
         raise BundleError(
             f"Expected tokenizer.json with at most {manifest.text.vocabulary_size} ids. "
             f"Received: {reader.get_vocab_size()}. Export the bundle again"
@@ -124,7 +124,7 @@ def prepare(
 
 
 def interpreted(prediction: Prediction, inputs: Inputs, manifest: Manifest) -> Interpretation:
-    """Return what a prediction means, calibrated as f32 whatever the precision; each category is its own family."""
+    """Interpret a prediction, with the calibration of f32 for every precision. Each category is its own family."""
     modalities = [
         _modality(bool(photo), bool(words.any())).value
         for photo, words in zip(inputs.image_present[:, 0], inputs.token_ids, strict=True)
@@ -140,7 +140,7 @@ def to_parquet(
     inputs: Inputs,
     manifest: Manifest,
 ) -> bytes:
-    """Return the file `golden.parquet`: rows as `prepare` takes them, and what is expected of them by precision."""
+    """Return the file `golden.parquet`: the inputs of `prepare`, and the expected outputs by precision."""
     parts = []
     for precision, prediction in predictions.items():
         meaning = interpreted(prediction, inputs, manifest)
@@ -160,10 +160,10 @@ def to_parquet(
 
 
 def differences(predict: Predict, bundle: Bundle, rows: int | None = None, precision: str = REFERENCE) -> Differences:
-    """Run the first `rows` golden rows (all if None) and compare with the outputs that are expected of a precision.
+    """Run the first `rows` golden rows (None: all) and compare with the expected outputs of a precision.
 
     Raises:
-        BundleError: the golden rows are of a model of another size.
+        BundleError: the golden rows belong to a model of another size.
     """
     table = read(bundle, precision).slice(0, rows)
     texts, pictures = table["text"].to_pylist(), table["image"].to_pylist()
@@ -185,12 +185,12 @@ def differences(predict: Predict, bundle: Bundle, rows: int | None = None, preci
 
 
 def tolerance(manifest: Manifest, engine: str, precision: str) -> float:
-    """Return how far a host's values may be from the golden rows of its precision.
+    """Return the maximum difference of a host's values from the expected ones of its precision.
 
-    CPUs with other int8 or bf16 instructions round in another way, by less than the precision does.
+    CPUs with other int8 or bf16 instructions round differently, but by less than the precision itself.
 
     Raises:
-        BundleError: the manifest states no difference for the precision, or one above `REDUCED_LIMIT`.
+        BundleError: the manifest has no difference for the precision, or one above `REDUCED_LIMIT`.
     """
     if precision == REFERENCE:
         return F32_TOLERANCE
@@ -207,11 +207,11 @@ def require(predict: Predict, bundle: Bundle, engine: str, precision: str) -> No
     """Run the golden rows on this host.
 
     Raises:
-        EngineError: a value differs by more than `tolerance`, or a category; the message names host and CPU.
+        EngineError: a value differs by more than `tolerance`, or a category differs. The message names host and CPU.
     """
     allowed = tolerance(bundle.manifest, engine, precision)
     outcome = differences(predict, bundle, START_ROWS, precision)
-    # Written so that NaN fails.
+    # The comparison is written so that NaN fails.
     if not (outcome.same_top1.all() and (outcome.largest <= allowed).all()):
         raise EngineError(
             f"Expected {engine} {precision} to reproduce the golden rows of model {bundle.model_version[:12]} within "

@@ -18,10 +18,10 @@ from fashion_udf.model.manifest import OPENVINO_IR
 def load_openvino() -> Any:
     """Import openvino with its telemetry switched off.
 
-    `import openvino` starts a thread that reports the import over the network, and writes two files to `~/intel`,
-    unless `openvino_telemetry` is missing (seen with strace, openvino 2026.4.1). The documented refusal, the command
-    `opt_in_out --opt_out`, writes a file to the home directory of each host; a library has no setting, so the package
-    is made to look missing.
+    `import openvino` starts a thread that reports the import over the network and writes files to `~/intel`, unless
+    `openvino_telemetry` is missing (openvino 2026.4.1). The documented command `opt_in_out --opt_out` would write a
+    file to the home directory of each host, and there is no setting for a library. So the package is made to look
+    missing.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # the documented way to block an import
     import openvino
@@ -30,7 +30,7 @@ def load_openvino() -> Any:
 
 
 def has_bf16() -> bool:
-    """Return whether this CPU computes in bf16."""
+    """Return whether this CPU has bf16 instructions."""
     return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -39,11 +39,11 @@ def build(bundle: Bundle, precision: str, threads: int) -> Predict:
 
     Args:
         bundle: a verified bundle with the IR of `precision`.
-        precision: `f32`, `bf16`, or `int8`; what is not quantized in the int8 IR runs as f32.
+        precision: `f32`, `bf16`, or `int8`. Layers of the int8 IR that are not quantized run as f32.
         threads: CPU threads of one prediction.
 
     Raises:
-        EngineError: bf16 is asked of a CPU without it.
+        EngineError: the precision is bf16 and the CPU has no bf16 instructions.
     """
     openvino = load_openvino()
     _require_cpu(precision)
@@ -54,13 +54,13 @@ def build(bundle: Bundle, precision: str, threads: int) -> Predict:
         model,
         "CPU",
         {
-            # Of what is float; without it, CPUs with bf16 would use that.
+            # The precision of float layers. Without the hint, CPUs with bf16 would use bf16.
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "EXECUTION_MODE_HINT": "ACCURACY",
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": threads,
-            # Every Python worker of a host would pin itself to the same first cores.
+            # With pinning, all Python workers of a host would use the same first cores.
             "ENABLE_CPU_PINNING": False,
         },
     )
@@ -77,7 +77,7 @@ def build(bundle: Bundle, precision: str, threads: int) -> Predict:
 
 def _require_cpu(precision: str) -> None:
     if precision == "bf16" and not has_bf16():
-        # OpenVINO would compute in f32 there without a word, and one table would hold rows of two precisions.
+        # OpenVINO would silently compute in f32, and one table would hold rows of two precisions.
         raise EngineError(
             f"Expected a CPU with bf16 for engine.precision bf16. Received: host {platform.node()} without it. "
             "Keep this host out of the job, or choose another precision"

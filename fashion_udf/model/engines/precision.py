@@ -1,4 +1,4 @@
-"""Which precision to run: chosen once, on the driver, so that one table never holds rows of two precisions."""
+"""Choose the precision once, on the driver, so that one table never holds rows of two precisions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 
-#: The precisions that are faster than f32 where a CPU has one of these instructions (Linux' names), the fastest first:
-#: one thread of a CPU with all of them scored 131 rows a second in int8, 97 to 101 in bf16 and 64 in f32.
+#: The precisions that are faster than f32 if the CPU has one of these instructions (names of Linux), the fastest first.
 _INSTRUCTIONS = {
     "int8": {"avx512_vnni", "avx_vnni", "amx_int8"},
     "bf16": {"avx512_bf16", "amx_bf16"},
@@ -21,9 +20,9 @@ _INSTRUCTIONS = {
 
 
 def choose(engine: str, bundle: Bundle) -> str:
-    """Return the fastest precision that the bundle offers for an engine and this host's CPU has instructions for.
+    """Return the fastest precision that the bundle offers for an engine and that this host's CPU supports.
 
-    The answer is f32 if there is none. The choice and its reason are logged.
+    The result is f32 if there is none. The choice and its reason are logged.
     """
     offered, flags = bundle.manifest.engines.get(engine, []), cpu_flags()
     for precision, instructions in _INSTRUCTIONS.items():
@@ -39,7 +38,7 @@ def choose(engine: str, bundle: Bundle) -> str:
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """Return the instruction sets of this host's CPU by Linux' names; none if the system does not list them."""
+    """Return the instruction sets of this host's CPU by Linux' names; empty if the system does not list them."""
     try:
         match = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     except OSError:  # not Linux

@@ -1,6 +1,7 @@
-"""Engines: a bundle to a predict function. Chosen by name; every one runs the bundle's golden rows before use.
+"""Build an engine by name: it turns a bundle into a predict function, after it has run the bundle's golden rows.
 
-Importing this package loads no framework: that happens when an engine is built, in the process that uses it.
+Importing this package loads no framework. The process that uses an engine loads its framework when it builds the
+engine.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from fashion_udf.model.engines import golden, openvino, tensorflow
 from fashion_udf.model.engines.precision import AUTO, choose
 from fashion_udf.model.engines.prediction import Predict
 
-#: name -> function of a bundle, a precision and a number of threads.
+#: Name -> function of a bundle, a precision and a number of threads.
 ENGINES: dict[str, Callable[[Bundle, str, int], Predict]] = {"openvino": openvino.build, "tensorflow": tensorflow.build}
 
 
 def create(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
-    """Build an engine and prove it on this host.
+    """Build an engine and run its golden rows on this host.
 
     Args:
         name: a key of `ENGINES`.
@@ -38,7 +39,7 @@ def create(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
 
 
 def resolve_precision(name: str, bundle: Bundle, precision: str) -> str:
-    """Return the precision to run: `precision`, or for `auto` the fastest for this host. To be called on the driver.
+    """Return the precision to run; for `auto`, the fastest on this host. Call it on the driver.
 
     Raises:
         ConfigError: the name is unknown, or the bundle does not offer the precision.
@@ -49,7 +50,7 @@ def resolve_precision(name: str, bundle: Bundle, precision: str) -> str:
 
 
 def require_offered(name: str, bundle: Bundle, precision: str) -> None:
-    """Check a choice of engine without building it: on the driver, before anything is read.
+    """Check the choice of an engine without building it: on the driver, before anything is read.
 
     Raises:
         ConfigError: the name is unknown, or the bundle does not offer the precision.
@@ -65,7 +66,7 @@ def require_offered(name: str, bundle: Bundle, precision: str) -> None:
 
 
 def build(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
-    """Build an engine, without golden rows: for the export, which measures the engines before any is offered.
+    """Build an engine without running golden rows: the export measures engines before a bundle offers them.
 
     Raises:
         EnvironmentUnsupportedError: the engine's package is not installed.
@@ -79,7 +80,7 @@ def build(name: str, bundle: Bundle, precision: str, threads: int) -> Predict:
         raise EnvironmentUnsupportedError(
             f"Expected the {name} package: pip install 'fashion-udf[{name}]'. Received: {error}"
         ) from error
-    except Exception as error:  # whatever a framework raises on a model that it cannot run
+    except Exception as error:  # a framework may raise anything if it cannot run a model
         raise EngineError(
             f"Expected {name} to start with model {bundle.model_version[:12]}. "
             f"Received: {type(error).__name__}: {' '.join(str(error).split())[:500]}"

@@ -27,11 +27,11 @@ def build(bundle: Bundle, precision: str, threads: int) -> Predict:
     Args:
         bundle: a verified bundle.
         precision: `f32`.
-        threads: CPU threads within and across operations; kept as they are where TensorFlow already runs.
+        threads: CPU threads within and across operations. If TensorFlow already runs, its threads stay as they are.
 
     Raises:
-        BundleError: a weight is missing, extra or of another shape than the architecture's.
-        EnvironmentUnsupportedError: Keras runs on another backend.
+        BundleError: a weight is missing, unexpected, or of another shape than the architecture's.
+        EnvironmentUnsupportedError: Keras uses another backend.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
@@ -70,9 +70,10 @@ def _signature() -> list[Any]:
 
 
 def weights_by_name(model: keras.Model) -> dict[str, keras.Variable]:
-    """Return every variable of the model by its path, the same for each model built in a process.
+    """Return every variable of the model by its path. The paths are the same for each model of a process.
 
-    Keras numbers EfficientNet's unnamed layers, so a second model has `normalization_1/mean`: the number is dropped.
+    Keras numbers EfficientNet's unnamed layers, so that a second model has `normalization_1/mean`. The number is
+    removed.
     """
     named = {re.sub(r"^(normalization|rescaling)_\d+/", r"\1/", weight.path): weight for weight in model.weights}
     if len(named) != len(model.weights):
@@ -84,7 +85,7 @@ def load_weights(model: keras.Model, content: bytes) -> None:
     """Assign the weights of a safetensors file to a model, by name.
 
     Raises:
-        BundleError: a weight is missing, extra, or differs in shape.
+        BundleError: a weight is missing, unexpected, or differs in shape.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -115,7 +116,7 @@ def _configure(threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         for gpu in tf.config.list_physical_devices("GPU"):
-            # Two tasks share a GPU: by default the first would take all of its memory.
+            # Two tasks may share a GPU. By default the first one would take all of its memory.
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:
         logger.info("TensorFlow already runs in this process: its threads and GPU memory stay as they are")

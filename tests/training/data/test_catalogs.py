@@ -112,6 +112,6 @@ def test_a_catalog_with_paths_of_photos_is_refused(spark: SparkSession) -> None:
     with pytest.raises(CatalogError) as raised:
         catalogs.united([frame], [])
     assert str(raised.value) == (
-        "Expected photos as bytes, as `fashion-udf import` writes with --images bytes. Received: image_uri alone; drop "
-        "the column to train on texts alone"
+        "Expected photos as bytes, as `fashion-udf import` writes with --images bytes. Received: only image_uri. "
+        "Drop the column to train on texts only"
     )

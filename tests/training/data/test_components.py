@@ -62,6 +62,6 @@ def test_a_search_that_does_not_end_says_what_to_look_for(spark: SparkSession, m
     with pytest.raises(CatalogError) as raised:
         components.smallest_of_component(_frame(spark, [*zip(chain, chain[1:], strict=False)]))
     assert str(raised.value) == (
-        "Expected groups of products that share a photo or a title to be found in 1 rounds. Received: links that still "
-        "change (19). Look for a title or a photo that stands for many products, such as a placeholder, and remove it"
+        "Expected to find the groups of products that share a photo or a title in 1 rounds. Received: links that still "
+        "change (19). Look for a title or a photo that many products share, such as a placeholder, and remove it"
     )

@@ -293,7 +293,7 @@ def test_a_training_set_of_an_earlier_release_is_to_be_written_again(tmp_path: P
         dataset.count(tmp_path)
     assert str(raised.value) == (
         "Expected the columns product_id, text, image, category, attributes. Received: "
-        f"{tmp_path / 'part.parquet'} without attributes; write it again with fashion-udf training-set"
+        f"{tmp_path / 'part.parquet'} without attributes. Write it again with fashion-udf training-set"
     )
 
 
@@ -301,7 +301,7 @@ def test_a_training_set_of_an_earlier_release_is_to_be_written_again(tmp_path: P
 def test_a_folder_with_metadata_that_petastorm_would_unpickle_is_refused(tmp_path: Path, name: str) -> None:
     path = _rows(tmp_path / "train", product_id=["a"], text=["t"], image=[b""], category=["c"])
     (path / name).write_bytes(b"PAR1")
-    with pytest.raises(CatalogError, match=f"Expected a plain Parquet folder: {name} may carry pickled code. Received"):
+    with pytest.raises(CatalogError, match=f"Expected a plain Parquet folder: {name} may hold pickled code. Received"):
         dataset.require_plain_parquet(path)
 
 

@@ -37,7 +37,7 @@ def test_kinds_come_in_turn_and_those_that_spoil_a_photo_need_one() -> None:
     with pytest.raises(ValueError) as raised:
         next(odd_photos.odd_photos(1, 1, 32, kinds=["blurred photo"]))
     assert str(raised.value) == (
-        "Expected a kind of pictures, or photos of products to spoil. Received: ['blurred photo'] and no photo"
+        "Expected a kind of pictures, or photos of products to change. Received: ['blurred photo'], no photo"
     )
 
 

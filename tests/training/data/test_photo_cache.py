@@ -75,7 +75,7 @@ def test_without_space_nothing_is_kept_and_the_log_says_so(
     monkeypatch.setattr(photo_cache.os, "posix_fallocate", full)
     with caplog.at_level(logging.WARNING):
         cache = PhotoCache(SIZE, 2, 10**6)
-    assert "decoded photos are not kept, no space for 2 of 16 pixels: [Errno 28] No space left" in caplog.text
+    assert "decoded photos are not cached: no space for 2 of 16 pixels ([Errno 28] No space left" in caplog.text
     assert [cache.decode("a", _photo(1)) is not None for _ in range(2)] == [True, True]
     assert decoded == {_photo(1): 2}
 

@@ -109,8 +109,8 @@ def test_a_catalog_of_texts_is_split_only_if_asked_to(spark: SparkSession) -> No
     with pytest.raises(CatalogError) as raised:
         placement.place(frame, placement.kinds(frame, Options()), Options())
     assert str(raised.value) == (
-        "Expected a product with a photo: products without one are trained on alone, and nothing would be left to "
-        "judge with. Received: none; --split-text-only splits products without a photo too"
+        "Expected a product with a photo: products without one are only in train, and validation and test would "
+        "be empty. Received: none. --split-text-only splits products without a photo too"
     )
 
 

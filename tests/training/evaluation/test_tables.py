@@ -35,7 +35,7 @@ def test_published_figures_and_the_baseline_stand_beside_ours_with_their_interva
     ]
     assert table.rows[0][1] == "0.5000 (0.2500 to 0.7500)"
     assert table.rows[1][1:] == ["0.9100", "0.9000", "0.9100", "0.9050"]
-    assert table.note.endswith("The baseline reads titles alone, with C = 10.")
+    assert table.note.endswith("The baseline reads only titles, with C = 10.")
     without = _table("Beside the published figures and a baseline", baseline=None)
     assert len(without.rows) == 6 and "baseline reads" not in without.note
 
@@ -65,9 +65,9 @@ def test_more_titles_are_shown_if_there_were_some() -> None:
 def test_the_note_names_left_out_rows_and_a_foreign_split() -> None:
     data = {**figures()["data"], "split_of_the_model": False}
     note = _table("All rows", data=data, unknown_rows=3).note
-    assert "3 rows of categories that the model does not know are left out." in note
-    assert "trained on another split of products: it may have seen these rows." in note
-    assert "left out" not in _table("All rows").note and "another split" not in _table("All rows").note
+    assert "Without 3 rows of categories that the model does not know." in note
+    assert "trained on another split of products and may have seen these rows." in note
+    assert "Without" not in _table("All rows").note and "another split" not in _table("All rows").note
 
 
 def test_a_category_has_its_products_and_its_commonest_confusion() -> None:

@@ -62,7 +62,7 @@ def test_with_the_same_categories_and_attributes_all_weights_are_the_bundle_s(
         taken, kept = _taken_over(initial, LABELS, ATTRIBUTES)
     assert {"lstm", "token_embedding", "fusion", "classifier", "attributes", "stem_conv"} <= taken and not kept
     assert caplog.messages == [
-        "photo branch, text branch and fusion are taken over from the bundle 0123456789ab; so are all heads"
+        "photo branch, text branch and fusion start with the weights of the bundle 0123456789ab; all heads too"
     ]
 
 
@@ -73,8 +73,8 @@ def test_with_other_categories_the_classifier_is_new_and_the_rest_the_bundle_s(
         taken, kept = _taken_over(initial, ("Boots", "Hats", "Shirts", "Shoes"), ATTRIBUTES)
     assert kept == {"classifier"} and {"attributes", "fusion", "stem_conv"} <= taken
     assert caplog.messages == [
-        "photo branch, text branch and fusion are taken over from the bundle 0123456789ab; "
-        "new are classifier (4 categories, of which the bundle has 2)"
+        "photo branch, text branch and fusion start with the weights of the bundle 0123456789ab; "
+        "new heads: classifier (4 categories, of which the bundle has 2)"
     ]
 
 
@@ -98,7 +98,7 @@ def test_other_attributes_have_a_new_head(
         _, kept = _taken_over(initial, LABELS, attributes)
     assert kept == new
     named = ", ".join(attribute.name for attribute in attributes) or "none"
-    assert caplog.messages[0].endswith(f"; new are attributes ({named})")
+    assert caplog.messages[0].endswith(f"; new heads: attributes ({named})")
 
 
 def test_another_vocabulary_than_the_bundle_s_is_refused(initial: Any) -> None:
@@ -106,7 +106,7 @@ def test_another_vocabulary_than_the_bundle_s_is_refused(initial: Any) -> None:
     with pytest.raises(ConfigError) as raised:
         initial_weights.require_tokenizer(initial, 4096)
     assert str(raised.value) == (
-        "Expected vocabulary_size 64, that of the initial_bundle, whose tokenizer the run takes over. Received: 4096"
+        "Expected vocabulary_size 64, as in the initial_bundle, whose tokenizer the run uses. Received: 4096"
     )
 
 

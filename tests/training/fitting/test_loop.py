@@ -133,5 +133,7 @@ def test_another_recipe_in_the_same_directory_is_refused(tmp_path: Path) -> None
     process = _start(data, run, {})
     _, log = process.communicate()
     assert process.returncode == 2
-    assert f"error: Expected the run in {run} to go on as it was started (recipe.yaml). Received: another " in log
+    assert (
+        f"error: Expected the run in {run} to continue with its first settings (recipe.yaml). Received: another " in log
+    )
     assert "Choose another output for another run" in log

@@ -30,7 +30,7 @@ def test_a_run_goes_on_with_the_same_recipe_from_another_place(tmp_path: Path) -
 def test_another_recipe_is_refused_by_the_names_of_its_changed_keys(tmp_path: Path) -> None:
     data = training_set.write(tmp_path / "data")
     run_directory.start(_recipe(data, tmp_path / "run"))
-    expected = r"as it was started \(recipe.yaml\). Received: another dropout, seed. Choose another output"
+    expected = r"with its first settings \(recipe.yaml\). Received: another dropout, seed. Choose another output"
     with pytest.raises(ConfigError, match=expected):
         run_directory.start(_recipe(data, tmp_path / "run", seed=8, dropout=0.5))
 
@@ -41,7 +41,7 @@ def test_another_training_set_is_refused(tmp_path: Path) -> None:
     (data / "test").rename(data / "other")
     (data / "train").rename(data / "test")
     (data / "other").rename(data / "train")
-    with pytest.raises(ConfigError, match=r"as it was started \(data.json\). Received: another counts, digest"):
+    with pytest.raises(ConfigError, match=r"with its first settings \(data.json\). Received: another counts, digest"):
         run_directory.start(_recipe(data, tmp_path / "run"))
 
 

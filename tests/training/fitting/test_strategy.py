@@ -81,9 +81,9 @@ def test_a_gpu_that_tensorflow_does_not_see_is_named_with_what_to_do(
         strategy.choose_strategy()
     (record,) = [record for record in caplog.records if record.name == strategy.__name__]
     assert record.getMessage() == (
-        f"training runs on the CPU, though this machine has an NVIDIA GPU ({gpu_file}): TensorFlow finds no CUDA. "
-        "Run .venv-training/bin/pip install '.[training-gpu]'; if it stays so, python -c 'import tensorflow' says why. "
-        "CUDA_VISIBLE_DEVICES=-1 trains on the CPU without this warning"
+        f"training runs on the CPU, although this machine has an NVIDIA GPU ({gpu_file}): TensorFlow finds no CUDA. "
+        "Run .venv-training/bin/pip install '.[training-gpu]'. If this does not help, run "
+        "python -c 'import tensorflow'. CUDA_VISIBLE_DEVICES=-1 trains on the CPU without this warning"
     )
 
 

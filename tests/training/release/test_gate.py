@@ -44,8 +44,7 @@ def test_a_form_may_lose_the_points_of_the_limit_and_no_more(replaced: None) -> 
     new = seen([0] * 9 + [2], [0] * 7 + [1, 1, 2])
     assert gate.lost("builtin", new, LABELS, Path(), 12.0) == []
     assert gate.lost("builtin", new, LABELS, Path(), 11.0) == [
-        "text.html has an accuracy of 0.7778, where the bundle that is replaced has 0.8889, on 9 rows; it may lose 11 "
-        "points"
+        "text.html has an accuracy of 0.7778, and the replaced bundle has 0.8889, on 9 rows; it may lose 11 points"
     ]
 
 
@@ -62,7 +61,7 @@ def test_every_precision_that_is_offered_must_reach_the_limits() -> None:
 
 
 def test_what_is_missed_is_refused_with_every_figure_and_the_way_out() -> None:
-    with pytest.raises(BundleError, match=r"Received: first; second\. The bundle is in build/b\.refused: rename it"):
+    with pytest.raises(BundleError, match=r"Received: first; second\. The bundle is in build/b\.refused: Rename it"):
         gate.refuse(["first", "second"], Path("build/b.refused"))
 
 

@@ -132,9 +132,9 @@ def test_without_a_training_set_f32_alone_is_measured(
         comparison = compare(model, None)
     assert (comparison.offered, built) == ({"openvino": ["f32"]}, ["f32"])
     assert comparison.not_measured == dict.fromkeys(
-        ["openvino bf16", "openvino int8"], "the export was given no training set"
+        ["openvino bf16", "openvino int8"], "the export had no training set"
     )
-    assert "openvino int8 is not measured, so it is not offered: the export was given no training set" in caplog.text
+    assert "openvino int8 is not measured, so it is not offered: the export had no training set" in caplog.text
 
 
 def test_every_row_of_validation_and_test_is_compared_in_every_form(
@@ -176,5 +176,5 @@ def test_nothing_is_compared_with_an_f32_that_is_not_offered(
     comparison = compare(model, data)
     assert comparison.offered == {}
     assert comparison.not_measured == dict.fromkeys(
-        ["openvino bf16", "openvino int8"], "openvino f32, which it is compared with, is not offered"
+        ["openvino bf16", "openvino int8"], "openvino f32, the reference, is not offered"
     )
