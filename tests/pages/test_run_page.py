@@ -175,6 +175,8 @@ def test_a_browser_shows_it_at_every_width_and_axe_finds_nothing_wrong(
     page.goto(file.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert browsers.accessibility_problems(page) == []
+    page.emulate_media(media="print")
+    assert browsers.accessibility_problems(page) == [], "printed"
     assert page.title().startswith("Run 2026-11-27 02:00 UTC")
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     context.close()
