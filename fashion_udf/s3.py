@@ -146,9 +146,8 @@ def error_code(error: Exception) -> str:
     return str(answer.get("Error", {}).get("Code") or type(error).__name__)
 
 
-def credentials_error(error: Exception) -> CredentialsError | None:
-    """Return what to raise in place of an error that other credentials would mend; None for any other error."""
-    code = error_code(error)
+def credentials_error(code: str) -> CredentialsError | None:
+    """Return what to raise for a code (see `error_code`) that other credentials would mend; None for any other one."""
     if code not in (*EXPIRED, *_NOT_ACCEPTED, *_NO_CREDENTIALS):
         return None
     return CredentialsError(
