@@ -237,14 +237,15 @@ def test_a_host_that_is_down_is_not_waited_for_by_each_photo(
     clock = _Clock()
     monkeypatch.setattr(attempts, "time", clock)
     monkeypatch.setattr(attempts.random, "uniform", lambda least, most: most)
-    monkeypatch.setattr(attempts, "PATIENCE", 2)
+    monkeypatch.setattr(attempts, "PATIENCE", 2.5)
+    monkeypatch.setattr(attempts, "PROBE", 1)
     monkeypatch.setattr(attempts, "ATTEMPTS", 4)
     with faulty(server, "reset") as (proxy, url):
         found = [web_photos.read(url, remote(proxy.port, seconds=60), 10_000) for _ in range(20)]
         asked = len(proxy.requests)
         clock.sleep(attempts.PROBE)
         web_photos.read(url, remote(proxy.port, seconds=60), 10_000)
-    # Pauses of 0.2, 0.4 and 0.8 s: with the second photo 2 s are over, and the third one's only request is a probe.
+    # Pauses of 0.2, 0.4 and 0.8 s: the second photo ends after 2.8 s, and the third one's only request is a probe.
     assert [photo.error for photo in found[:2]] == ["connection failed: ProtocolError"] * 2
     assert {photo.error for photo in found[2:]} == {"no answer for more than 2 seconds"}
     assert (asked, len(proxy.requests) - asked) == (9, 1), "four for each photo are 80"
