@@ -88,7 +88,7 @@ def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None
     from pyspark.sql import functions as F
 
     tags = snapshot.newest(config.output.path)
-    rows, _ = comparable.compared(TagsTable(config.output.path).to_spark(spark, tags.number), tags.model_version)
+    rows, _, _ = comparable.compared(TagsTable(config.output.path).to_spark(spark, tags.number), tags.model_version)
     if labels is not None:
         table = user_tables.read(spark, "--labels", labels, ("product_id", "category"), ("product_id", "category"))
         user_tables.require_once(table, "product_id", "--labels")

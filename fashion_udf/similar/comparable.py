@@ -36,8 +36,8 @@ class LeftOut:
     no_category: int = 0
 
 
-def compared(tags: DataFrame, model_version: str) -> tuple[DataFrame, LeftOut]:
-    """Return the rows that can be compared, and how many cannot.
+def compared(tags: DataFrame, model_version: str) -> tuple[DataFrame, int, LeftOut]:
+    """Return the rows that can be compared, how many can, and how many cannot.
 
     Args:
         tags: rows of a snapshot.
@@ -50,8 +50,8 @@ def compared(tags: DataFrame, model_version: str) -> tuple[DataFrame, LeftOut]:
         .when(F.col("model_version") != F.lit(model_version), "other_model")
         .when(F.col("category").isNull(), "no_category")
     )
-    counted = tags.select(cause.alias("cause")).where(F.col("cause").isNotNull()).groupBy("cause").count().collect()
-    return tags.where(cause.isNull()), LeftOut(**{row["cause"]: row["count"] for row in counted})
+    counted = {row["cause"]: row["count"] for row in tags.groupBy(cause.alias("cause")).count().collect()}
+    return tags.where(cause.isNull()), counted.pop(None, 0), LeftOut(**counted)
 
 
 def categories(rows: DataFrame) -> list[str]:
