@@ -10,9 +10,8 @@ import pandas as pd
 
 from fashion_udf.catalog import columns
 from fashion_udf.config import JobConfig
-from fashion_udf.pages import small_photos
 from fashion_udf.pages.run_page import TEXT, Product
-from fashion_udf.photos import parquet_photos
+from fashion_udf.photos import parquet_photos, small_photos
 from fashion_udf.photos.parquet_photos import PhotoColumn
 from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.pipeline import photo_places
