@@ -3,7 +3,7 @@
 Neighbours are searched in the whole catalog, whatever their category. Each finding is ranked; a person decides.
 
     mislabelled.parquet   product_id, category, suggested, votes, own_votes, score
-    duplicates.parquet    product_id, other_id, score, same_photo
+    duplicates.parquet    product_id, other_id, score, same_photo, detail, colour
     outliers.parquet      product_id, category, nearest
 """
 
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from fashion_udf import files
+from fashion_udf.config import JobConfig
 from fashion_udf.errors import InputError
-from fashion_udf.similar import comparable, join, large_pools, planning, search, user_tables, writing
+from fashion_udf.similar import comparable, duplicates, join, large_pools, planning, search, user_tables, writing
 from fashion_udf.similar.selection import Rules
 from fashion_udf.similar.settings import RecommendConfig, Table
 from fashion_udf.table import snapshot
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Neighbours that vote on a product's category.
 VOTERS = 10
-#: Least score of two products that may be the same one.
-DUPLICATE = 0.98
 
 
 @dataclass(frozen=True)
@@ -44,18 +43,20 @@ class Findings:
 def audit(
     spark: SparkSession,
     config: RecommendConfig,
+    job: JobConfig,
     target: Path,
     labels: Table | None = None,
-    duplicate: float = DUPLICATE,
+    near: float = duplicates.NEAR,
 ) -> Findings:
     """Write what looks wrong in the current tags to a new directory.
 
     Args:
         spark: the session.
         config: `output`, `columns` and `item_group`: pairs of one item group are no duplicates.
+        job: whose catalog has the photos.
         target: the directory.
         labels: a table of product_id and category, the shop's own; by default the categories of the tags.
-        duplicate: least score of two products that may be the same one.
+        near: least score of two products whose photos are compared.
 
     Raises:
         InputError: the directory is there already, or there is no tags table.
@@ -75,7 +76,7 @@ def audit(
     pairs = _pairs(spark.read.parquet((target / "neighbours").resolve().as_uri()), products)
     for name, frame in (
         ("mislabelled", mislabelled(pairs)),
-        ("duplicates", duplicates(pairs, duplicate)),
+        ("duplicates", duplicates.confirmed(spark, job, duplicates.candidates(pairs, near), target / "photos")),
         ("outliers", outliers(pairs)),
     ):
         pq.write_table(large_pools.arrow(frame), target / f"{name}.parquet")
@@ -114,18 +115,6 @@ def mislabelled(pairs: DataFrame) -> DataFrame:
     wrong = judged.where((F.col("best.suggested") != F.col("category")) & (F.col("best.votes") > F.lit(VOTERS // 2)))
     ranked = wrong.orderBy((F.col("best.votes") - F.col("own_votes")).desc(), F.col("best.score").desc(), "product_id")
     return ranked.select("product_id", "category", "best.suggested", "best.votes", "own_votes", "best.score")
-
-
-def duplicates(pairs: DataFrame, least: float) -> DataFrame:
-    """Return pairs of products that may be the same one, each once, surest first."""
-    from pyspark.sql import functions as F
-
-    same = pairs.where((F.col("score") >= F.lit(least)) | F.col("same_photo"))
-    first, second = F.least("product_id", "similar_id"), F.greatest("product_id", "similar_id")
-    each = same.groupBy(first.alias("product_id"), second.alias("other_id")).agg(
-        F.max("score").alias("score"), F.max("same_photo").alias("same_photo")
-    )
-    return each.orderBy(F.col("same_photo").desc(), F.col("score").desc(), "product_id", "other_id")
 
 
 def outliers(pairs: DataFrame, most: int = 1_000) -> DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,8 +92,13 @@ def night(old: list[Product], made: Made, new: list[Product], kept: Rules, most:
     return by_id(lists.found_before(after)), len(searched)
 
 
-def shown(made: Made, k: int) -> dict[str, list[tuple[object, object]]]:
-    return {name: [(entry["similar_id"], entry["score"]) for entry in row["entries"][:k]] for name, row in made.items()}
+def assert_lists_of_a_full_run(made: Made, rows: list[Product], kept: Rules, most: int) -> None:
+    """The first k entries are those of a full run, and those in reserve are the next ones, as many as are left."""
+    expected = full(rows, kept, most)
+    assert made.keys() == expected.keys()
+    for name, row in made.items():
+        ours, theirs = ([(each["similar_id"], each["score"]) for each in of["entries"]] for of in (row, expected[name]))
+        assert ours[: kept.k] == theirs[: kept.k] and ours == theirs[: len(ours)], name
 
 
 @given(st.data())
@@ -111,7 +117,7 @@ def test_nights_end_with_the_lists_of_a_full_run(data: st.DataObject) -> None:
         following += [blocks.product(f"new-{draws.integers(10**6)}", draws) for _ in range(draws.integers(3))]
         made, _ = night(rows, made, following, kept, most)
         rows = following
-        assert shown(made, kept.k) == shown(full(rows, kept, most), kept.k)
+        assert_lists_of_a_full_run(made, rows, kept, most)
 
 
 def test_most_lists_of_a_quiet_night_are_not_searched_anew() -> None:
@@ -123,7 +129,22 @@ def test_most_lists_of_a_quiet_night_are_not_searched_anew() -> None:
     following = [Product(row.product_id, rows[0].vector) if number < 3 else row for number, row in enumerate(rows)]
     made, anew = night(rows, made, following, kept, 10)
     assert anew == 2  # the first product stays as it is
-    assert shown(made, 5) == shown(full(following, kept, 10), 5)
+    assert_lists_of_a_full_run(made, following, kept, 10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lists_that_are_not_whole_take_only_what_beats_their_last_entry(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    rows = [Product(f"p{number:03d}", blocks.product("", draws).vector) for number in range(150)]
+    kept, most = Rules(3), 6
+    made = full(rows, kept, most)
+    for number in range(3):
+        following = [row for row in rows if draws.random() > 0.03]
+        following += [Product(f"n{number}{place}", blocks.product("", draws).vector) for place in range(4)]
+        made, searched = night(rows, made, following, kept, most)
+        rows = following
+        assert searched < 60
+        assert_lists_of_a_full_run(made, rows, kept, most)
 
 
 def test_a_product_that_nothing_goes_with_keeps_its_empty_list() -> None:
