@@ -65,18 +65,11 @@ def audit(
     search.require_faiss()
     if target.exists():
         raise InputError(f"Expected a new directory for the findings. Received: {target}, which is there")
-    products = _products(spark, config, labels)
-    rules, planned = Rules(VOTERS, same_photo=True), planning.plan(*join.counts(products), config.exact_limit)
-    divided, products = large_pools.divide(products, planned, rules, config.exact_limit, config.recall)
-    pools = planning.numbered(divided)
-    with writing.followed(spark, pools) as done:
-        found = join.searched(products, pools, rules, VOTERS, done)
-        files.make_directory(target)
-        found.write.parquet((target / "neighbours").resolve().as_uri())
-    pairs = _pairs(spark.read.parquet((target / "neighbours").resolve().as_uri()), products)
+    pairs = _neighbours(spark, config, target, _products(spark, config, labels))
+    may_be = duplicates.candidates(pairs, near)
     for name, frame in (
         ("mislabelled", mislabelled(pairs)),
-        ("duplicates", duplicates.confirmed(spark, job, duplicates.candidates(pairs, near), target / "photos")),
+        ("duplicates", duplicates.confirmed(spark, job, may_be, target / "photos")),
         ("outliers", outliers(pairs)),
     ):
         pq.write_table(large_pools.arrow(frame), target / f"{name}.parquet")
@@ -84,18 +77,33 @@ def audit(
     return Findings(target, counts)
 
 
+def _neighbours(spark: SparkSession, config: RecommendConfig, target: Path, products: DataFrame) -> DataFrame:
+    """Search the neighbours of all products, in the directory; returns what `_pairs` does."""
+    rules, planned = Rules(VOTERS, same_photo=True), planning.plan(*join.counts(products), config.exact_limit)
+    divided, products = large_pools.divide(products, planned, rules, config.exact_limit, config.recall)
+    pools = planning.numbered(divided)
+    with writing.followed(spark, pools) as done:
+        found = join.searched(products, pools, rules, VOTERS, done)
+        files.make_directory(target)
+        found.write.parquet((target / "neighbours").resolve().as_uri())
+    return _pairs(spark.read.parquet((target / "neighbours").resolve().as_uri()), products)
+
+
 def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None) -> DataFrame:
     """Return the products under the labels that are judged, all in one pool."""
     from pyspark.sql import functions as F
 
     tags = snapshot.newest(config.output.path)
-    rows, _, _ = comparable.compared(TagsTable(config.output.path).to_spark(spark, tags.number), tags.model_version)
+    table = TagsTable(config.output.path).to_spark(spark, tags.number)
+    rows = comparable.compared(table, tags.model_version).rows
     if labels is not None:
         table = user_tables.read(spark, "--labels", labels, ("product_id", "category"), ("product_id", "category"))
         user_tables.require_once(table, "product_id", "--labels")
         rows = rows.drop("category").join(table.where("category <> ''"), on="product_id")
     settings = config.model_copy(update={"scope": "anywhere", "filters": (), "at_most": {}})
-    return comparable.products(spark, settings, rows, {}).withColumn("query", F.lit(True))
+    # All are in one pool, whatever their category.
+    judged = [row["category"] for row in rows.select("category").distinct().collect()]
+    return comparable.products(spark, settings, rows, judged, {}).withColumn("query", F.lit(True))
 
 
 def mislabelled(pairs: DataFrame) -> DataFrame:

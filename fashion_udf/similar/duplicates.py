@@ -34,7 +34,7 @@ Batches = Iterable[pa.RecordBatch]
 #: Least score of two products whose photos are compared.
 NEAR = 0.93
 #: Least agreement of detail, and largest difference of colour (of 255), of photos that are one: docs/similar.md.
-DETAIL, COLOUR = 0.8, 16.0
+DETAIL, COLOUR = 0.75, 6.0
 #: Photos that a worker takes at a time, and details that it keeps: 1.5 MB each.
 _PHOTOS, _KEPT = 64, 200
 _COMPARED = pa.schema(

@@ -189,13 +189,12 @@ def _compared(
         entering.append(others.drop_columns("own"))
         count += pc.sum(pc.list_value_length(others["entries"])).as_py() or 0
         if count > MOST_ENTRIES:
-            logger.info("%d or more entries may enter lists: all lists are searched", count)
             return own, None
     return own, pa.concat_tables(entering)
 
 
 def _floors(step: Step) -> NDArray[np.float32]:
-    """Return the table of floors that `repair` describes: four bytes or eight for each product of the last lists."""
+    """Return the table of floors that `repair` describes: four to eight bytes for each product of the last lists."""
     from pyspark.sql import functions as F
 
     size = 1 << max(0, step.last.rows - 1).bit_length()
@@ -231,10 +230,8 @@ def _with_empty(found: pa.Table, ids: pa.Array) -> pa.Table:
 
 def _files(ids: pa.ChunkedArray, new: pa.Array, count: int) -> pa.Array:
     """Return the number of the file that each new product's list is added to; -1 for another product."""
-    is_new = pc.is_in(ids, value_set=new).to_pylist()
-    numbers = [
-        zlib.crc32(name.encode()) % count if added else -1 for name, added in zip(ids.to_pylist(), is_new, strict=True)
-    ]
+    added = set(new.to_pylist())
+    numbers = [zlib.crc32(name.encode()) % count if name in added else -1 for name in ids.to_pylist()]
     return pa.array(numbers, pa.int32())
 
 

@@ -155,10 +155,10 @@ def _start(spark: SparkSession, config: RecommendConfig, run_id: str, tags: Comm
     search.require_faiss()
     related = scopes.related(spark, config)
     table = TagsTable(config.output.path).to_spark(spark, tags.number)
-    rows, compared, left_out = comparable.compared(table, tags.model_version)
-    products = comparable.products(spark, config, rows, related)
+    found = comparable.compared(table, tags.model_version)
+    products = comparable.products(spark, config, found.rows, found.categories, related)
     parent = snapshot.current(config.output.path, paths.SIMILAR)
-    counts = Counts(tags.rows, compared, left_out)
+    counts = Counts(tags.rows, found.count, found.left_out)
     return Run(spark, config, run_id, tags, parent, related, products, counts)
 
 
