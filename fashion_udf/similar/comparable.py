@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -98,17 +99,12 @@ def products(
     rows, columns = with_columns(spark, config, rows)
     pools = scopes.pools(config.scope, related, categories)
     shared = [columns[name].cast("string") for name in config.same]
-    known = F.lit(True)
-    for column in shared:
-        known = known & column.isNotNull()
-
-    def named(pool: Column) -> Column:
-        return F.concat_ws(_BETWEEN, pool, *shared)
+    known = reduce(lambda all_known, column: all_known & column.isNotNull(), shared, F.lit(True))
 
     group = columns[config.item_group].cast("string") if config.item_group else F.lit(None).cast("string")
-    nowhere = F.array().cast("array<string>")
+    nowhere, named = F.array().cast("array<string>"), partial(F.concat_ws, _BETWEEN)
     in_pools = {key: F.array(*map(F.lit, names)).cast("array<string>") for key, names in pools.held.items()}
-    held = F.transform(_looked_up(in_pools, "array<string>"), named)
+    held = F.transform(_looked_up(in_pools, "array<string>"), lambda pool: named(pool, *shared))
     searched = _looked_up({key: F.lit(pool) for key, pool in pools.searched.items()}, "string")
     frame = rows.select(
         "product_id",
@@ -118,7 +114,7 @@ def products(
         group.alias("item_group"),
         F.array(*(columns[name].cast("string") for name in config.at_most)).cast("array<string>").alias("caps"),
         F.array(*(_number(columns[name]) for name in config.ratios)).cast("array<double>").alias("numbers"),
-        F.when(known & searched.isNotNull(), named(searched)).alias("searched"),
+        F.when(known & searched.isNotNull(), named(searched, *shared)).alias("searched"),
         F.when(known & _fine(config, columns), F.coalesce(held, nowhere)).otherwise(nowhere).alias("held"),
     )
     return frame.withColumn("fingerprint", F.xxhash64(*frame.columns))

@@ -48,7 +48,7 @@ MOST_SHARE, MOST = 0.1, 50_000
 FEW = 1_000
 #: Entries that may enter lists: 150 MB on the driver and in each worker.
 MOST_ENTRIES = 3_000_000
-#: Products that a task compares at a time: 100 MB of embeddings.
+#: Products compared at a time: 100 MB of embeddings.
 PART = 100_000
 
 
@@ -150,9 +150,8 @@ def found(step: Step, changed: Changes, target: Location) -> Night | None:
     if len(anew):
         if len(anew) > MOST:
             return None
-        rows = large_pools.arrow(
-            step.present.join(_named(step.spark, anew), on="product_id").select(*arriving.column_names)
-        )
+        again = step.present.join(_named(step.spark, anew), on="product_id")
+        rows = large_pools.arrow(again.select(*arriving.column_names))
         searched = pa.concat_tables([arriving, rows])
         own = pa.concat_tables([own, _compared(step, rows, {}, target / "anew")[0]])
     whole = _with_empty(own, repair.ids_of(searched))
@@ -180,7 +179,7 @@ def _compared(
     rows = step.present.select(*products.COLUMNS, "held", "searched", place)
     found = rows.mapInArrow(_comparing(arriving, step.rules, step.most), to_spark(repair.COMPARED))
     written.write(found, target)
-    own, entering, count = lists.FOUND.empty_table(), [lists.FOUND.empty_table()], 0
+    own, entering, count = (nothing := lists.FOUND.empty_table()), [nothing], 0
     for name in data_files.listed(target):
         with target.store.open(f"{target.key}/{name}") as file:
             part = pq.read_table(file).cast(repair.COMPARED)
@@ -189,8 +188,8 @@ def _compared(
         entering.append(others.drop_columns("own"))
         count += pc.sum(pc.list_value_length(others["entries"])).as_py() or 0
         if count > MOST_ENTRIES:
-            return own, None
-    return own, pa.concat_tables(entering)
+            break
+    return own, pa.concat_tables(entering) if count <= MOST_ENTRIES else None
 
 
 def _floors(step: Step) -> NDArray[np.float32]:
