@@ -98,5 +98,6 @@ class RecommendConfig(Section):
         Where a table lies is none of it; what it says of a product is in the product's fingerprint.
         """
         tree = self.model_dump(mode="json", exclude={"output", "compatible", "columns", "s3"})
+        tree["format"] = 2  # of the published lists: older ones lack what a night needs
         tree["related"] = {category: sorted(others) for category, others in related.items()}
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
