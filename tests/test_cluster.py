@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+import pyspark
+import pytest
 
 from fashion_udf.samples import catalog
 from fashion_udf.table import paths, snapshot
 from tests.submit import REPOSITORY, submit
 
 
+@pytest.fixture
+def unpacked_archives_are_removed() -> Iterator[None]:
+    """Remove what the workers of `local-cluster` leave in Spark's own directory: 0.6 GB for each executor."""
+    work = Path(pyspark.__file__).parent / "work"
+    before = set(work.glob("*"))
+    yield
+    for application in set(work.glob("*")) - before:
+        shutil.rmtree(application)
+
+
+@pytest.mark.usefixtures("unpacked_archives_are_removed")
 def test_executors_with_a_bare_python_score_from_the_archive(tmp_path: Path) -> None:
     subprocess.run(["make", "dist"], cwd=REPOSITORY, check=True, capture_output=True)
     with tarfile.open(REPOSITORY / "dist" / "env.tar.gz") as archive:

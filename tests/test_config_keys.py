@@ -30,7 +30,6 @@ from fashion_udf.pipeline.audit import Audit
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.scoring import udf
 from fashion_udf.scoring.scorer import Scorer
-from fashion_udf.table.stores import open_store
 from tests import small_bundle
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ def paged(spark: SparkSession, settings: JobConfig, _: pytest.MonkeyPatch) -> Fa
     """A night with its page."""
     outcome = run_report.tag(spark, settings)
     figures = json.loads((Path(settings.output.path) / "runs" / outcome.run_id / "figures.json").read_text())
-    queue = review_queue.read(open_store(settings.output.path))
+    queue = review_queue.read(settings.output.path)
     alone = [queue.row(row)["image_alone"] for row in range(len(queue))]
     return {"cost": figures["cost"]["per_million_rows"], "scored alone": sum(family is not None for family in alone)}
 

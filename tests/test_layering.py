@@ -47,6 +47,7 @@ _GROUND = (
     "fashion_udf.schema",
     "fashion_udf.files",
     "fashion_udf.progress",
+    "fashion_udf.repeated",
     "fashion_udf.console",
     "fashion_udf.sections",
     "fashion_udf.s3",

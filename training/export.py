@@ -162,6 +162,7 @@ def _missed(
 
 
 def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str, bytes]:
+    """Return the int8 IR; no file where the training set has no photo."""
     digest = run_directory.describe(data)["digest"]
     if digest != facts.data["digest"]:
         # The model may have been trained on rows of this training set's test split.
@@ -171,6 +172,9 @@ def _quantized(files: Mapping[str, bytes], facts: Facts, data: Path) -> dict[str
         )
     preparation = dataset.Preparation(facts.tokenizer, facts.labels, facts.image_size)
     rows = quantization.calibration_rows(data / "train", preparation)
+    if not rows:
+        logger.warning("int8 is left out: it is calibrated on photos, and no row of %s has one", data / "train")
+        return {}
     logger.info("int8 is calibrated on %d rows of %s", len(rows), data / "train")
     return quantization.quantize(files, rows)
 

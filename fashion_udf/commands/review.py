@@ -18,11 +18,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from fashion_udf import cli
+from fashion_udf.commands import job_options
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.pages import review_app, review_queue
 from fashion_udf.pages.claims import Claims
 from fashion_udf.pages.review_photos import Photos
 from fashion_udf.pages.reviewing import Review
+from fashion_udf.pages.similar_products import SimilarProducts
 from fashion_udf.table.decisions import Decisions
 from fashion_udf.table.stores import open_store
 
@@ -32,7 +34,7 @@ ADDRESS = "127.0.0.1"
 def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> None:
     """Serve the page until Ctrl-C; `arguments` defaults to the command line's."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
+    job_options.add(parser)
     parser.add_argument("--port", type=int, default=0, help="of this machine's own address (default: a free one)")
     parser.add_argument("--name", default=None, help="of the reviewer, as decisions record it (default: the user's)")
     options = parser.parse_args(arguments)
@@ -42,18 +44,19 @@ def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> Non
         raise EnvironmentUnsupportedError(
             f"Expected starlette and uvicorn: install 'fashion-udf[review]'. Received: {error}"
         ) from error
+    job_options.use_s3(options)
     store, token = open_store(options.output), secrets.token_urlsafe(24)
-    queue = review_queue.read(store)
+    queue = review_queue.read(options.output)
     claims = Claims(store, queue.run_id, secrets.token_hex(8))
     review = Review(queue, Decisions(store), claims, options.name or getpass.getuser())
     listening = _listen(options.port)
     url = f"http://{ADDRESS}:{listening.getsockname()[1]}/{token}/"
-    sys.stdout.write(f"{len(queue)} products wait, of run {queue.run_id}. Open {url}\nCtrl-C ends the review.\n")
+    other = "" if queue.published else " (the run that made the published table left no queue)"
+    sys.stdout.write(f"{len(queue)} products wait, of run {queue.run_id}{other}. Open {url}\nCtrl-C ends the review.\n")
     sys.stdout.flush()
     # Its own log would hold addresses, and with them the token.
-    settings = uvicorn.Config(
-        review_app.app(review, Photos(queue), token), log_level="warning", access_log=False, server_header=False
-    )
+    made = review_app.app(review, Photos(queue.reading), SimilarProducts(options.output, queue), token)
+    settings = uvicorn.Config(made, log_level="warning", access_log=False, server_header=False)
     logging.getLogger("uvicorn.access").disabled = True
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more when it has ended
         uvicorn.Server(settings).run([listening])

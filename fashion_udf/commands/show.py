@@ -8,15 +8,22 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from fashion_udf import cli, config, console
-from fashion_udf.config import JobConfig
+from fashion_udf import cli, console
+from fashion_udf.commands import job_options
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
-from fashion_udf.table import s3_store
 from fashion_udf.table.paths import TAGS, Location
 from fashion_udf.table.store import is_local
+from fashion_udf.table.tags_table import TagsTable
 
+if TYPE_CHECKING:
+    import duckdb
+
+VIEW = f"{TAGS}/current.sql"
 _MAX_VIEW_BYTES = 100_000
+#: What the queries read.
+COLUMNS = ("product_id", "category", "confidence", "status", "decision", "modality")
 #: The queries, by heading.
 QUERIES = {
     "Products by category and status": """\
@@ -41,26 +48,28 @@ LIMIT 10;""",
 def main(arguments: Sequence[str] | None = None, prog: str = "show_tags.py") -> None:
     """Print each query of `QUERIES` and its result. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description="Show what is in the current snapshot.")
-    parser.add_argument("--output", required=True, help="the output.path of the job that published the table")
-    parser.add_argument("--config", metavar="FILE", help="YAML file of that job, for its section s3")
+    job_options.add(parser)
     options = parser.parse_args(arguments)
-    if options.config:
-        s3_store.use(config.load(JobConfig, options.config).s3)
-    view = Location(options.output, f"{TAGS}/current.sql")
+    job_options.use_s3(options)
     if is_local(options.output):
-        sys.stdout.write(f"The view `tags` of the current snapshot: duckdb -init {shlex.quote(str(view))}\n")
-    for heading, sql in QUERIES.items():
-        columns, rows = _query(view, sql)
-        sys.stdout.write(f"\n{heading}\n\n{sql}\n\n{console.table(columns, rows)}")
+        view = shlex.quote(str(Location(options.output, VIEW)))
+        sys.stdout.write(f"The view `tags` of the current snapshot: duckdb -init {view}\n")
+    with _tags(options.output) as connection:
+        for heading, sql in QUERIES.items():
+            result = connection.execute(sql)
+            columns = [column[0] for column in result.description]
+            sys.stdout.write(f"\n{heading}\n\n{sql}\n\n{console.table(columns, result.fetchall())}")
 
 
-def _query(view: Location, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
+def _tags(output: str) -> duckdb.DuckDBPyConnection:
+    """Return a connection in which `tags` is the current snapshot."""
     try:
         import duckdb
     except ImportError as error:
         raise EnvironmentUnsupportedError(
             f"Expected duckdb: install 'fashion-udf[dev]', or use another Parquet reader. Received: {error}"
         ) from error
+    view = Location(output, VIEW)
     try:
         definition = view.store.read(view.key, _MAX_VIEW_BYTES).decode("utf-8")
     except OSError as error:
@@ -68,7 +77,9 @@ def _query(view: Location, sql: str) -> tuple[list[str], list[tuple[object, ...]
             f"Expected a published tags table in --output. Received: {error}; if there are commits, "
             "run `jobs/snapshots.py repair`"
         ) from error
-    with duckdb.connect() as connection:
+    connection = duckdb.connect()
+    if is_local(output):
         connection.execute(definition)
-        result = connection.execute(sql)
-        return [column[0] for column in result.description], result.fetchall()
+    else:  # DuckDB would download an extension, which would not know where the S3 of the configuration is
+        connection.register("tags", TagsTable(output).to_pandas(COLUMNS))
+    return connection

@@ -25,8 +25,8 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from fashion_udf import cli, config, console
-from fashion_udf.config import JobConfig
+from fashion_udf import cli, console
+from fashion_udf.commands import job_options
 from fashion_udf.errors import SnapshotError
 from fashion_udf.pipeline import refused
 from fashion_udf.spark import session
@@ -38,8 +38,7 @@ from fashion_udf.table.rollback import rollback
 def main(arguments: Sequence[str] | None = None, prog: str = "snapshots.py") -> None:
     """Run one subcommand. `arguments` defaults to those of the command line."""
     options = _parser(prog).parse_args(arguments)
-    if options.config:
-        s3_store.use(config.load(JobConfig, options.config, config.parse_overrides(options.set)).s3)
+    job_options.use_s3(options)
     sys.stdout.write(COMMANDS[options.command][0](options))
 
 
@@ -199,9 +198,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add = {}
     for name, (_, text) in COMMANDS.items():
         subcommand = subcommands.add_parser(name, help=text, description=text)
-        subcommand.add_argument("--output", required=True, help="the output.path of the job that publishes the table")
-        subcommand.add_argument("--config", metavar="FILE", help="YAML file of that job, for its section s3")
-        subcommand.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
+        job_options.add(subcommand)
         add[name] = subcommand.add_argument
     for name in ("list", "show", "diff"):
         add[name]("--json", action="store_true", help="print JSON, for programs")

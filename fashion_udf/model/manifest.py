@@ -167,6 +167,13 @@ class Manifest(_Part):
         """Number of values of all attributes: V, the width of the model's output `attributes`."""
         return sum(len(attribute.values) for attribute in self.attributes)
 
+    @property
+    def knows_photos(self) -> bool:
+        """Whether the model was measured on photos; it was not where no row of its training set had one."""
+        facts = self.metrics.get(REFERENCE)
+        forms = facts.get("forms") if isinstance(facts, dict) else None
+        return not isinstance(forms, dict) or bool({Modality.BOTH.value, Modality.IMAGE.value} & forms.keys())
+
     def required_files(self) -> set[str]:
         """Return the names of the files that this model needs."""
         graphs = {OPENVINO_IR[precision] for precision in self.engines.get("openvino", []) if precision in OPENVINO_IR}

@@ -29,6 +29,7 @@ LEAST = 0.6
 LEAD = 0.2
 #: The columns that this file adds.
 FACTS = ("image_alone", "image_confidence", "text_alone", "text_confidence")
+_KNOWN = "fingerprint string, image_alone string, image_confidence float, text_alone string, text_confidence float"
 
 
 def with_facts(spark: SparkSession, config: JobConfig, catalog: Catalog, waiting: DataFrame, run_id: str) -> DataFrame:
@@ -47,15 +48,15 @@ def with_facts(spark: SparkSession, config: JobConfig, catalog: Catalog, waiting
     if known is None:
         known = waiting.limit(0).select("fingerprint", *(_null(name) for name in FACTS))
     readable = "image_uri" in catalog.rows.columns or catalog.photos is not None
-    both = waiting.where(F.col("modality") == F.lit(Modality.BOTH.value))
-    todo = both.join(known.select("fingerprint"), on="fingerprint", how="left_anti")
-    first = both.limit(config.pages.scored_alone).select("product_id")
-    ids = todo.join(first, on="product_id", how="left_semi").select("product_id", "fingerprint").toPandas()
+    first = waiting.where(F.col("modality") == F.lit(Modality.BOTH.value)).limit(config.pages.scored_alone)
+    # What is known is of rows that waited, and so is small enough to be sent to every task.
+    todo = first.join(F.broadcast(known.select("fingerprint")), on="fingerprint", how="left_anti")
+    ids = (todo if readable else todo.limit(0)).select("product_id", "fingerprint").toPandas()
     found = known
-    if readable and len(ids):
+    if len(ids):
         frame = spark.createDataFrame(ids.astype(object), "product_id string, fingerprint string")
         found = known.unionByName(scored_alone(spark, config, catalog, frame, len(ids)).select(*known.columns))
-    one_each = found.dropDuplicates(["fingerprint"])
+    one_each = F.broadcast(found.dropDuplicates(["fingerprint"]))
     return waiting.join(one_each, on="fingerprint", how="left").withColumn("suspect", suspect())
 
 
@@ -114,7 +115,8 @@ def _known(spark: SparkSession, config: JobConfig, run_id: str) -> DataFrame | N
     store = open_store(config.output.path)
     for name in reversed([name for name in store.list_names("runs") if name < run_id]):
         if "queue.json" in store.list_names(f"runs/{name}"):
-            queue = spark.read.parquet((paths.run_dir(config.output.path, name) / "queue.parquet").uri)
+            place = paths.run_dir(config.output.path, name) / "queue.parquet"
+            queue = spark.read.schema(_KNOWN).parquet(place.uri)
             return queue.where(F.col("image_alone").isNotNull()).select("fingerprint", *FACTS)
     return None
 

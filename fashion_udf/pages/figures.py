@@ -41,6 +41,17 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Suspects:
+    """Products that wait, whose photo alone shows one family and whose text alone says another, and a few ids."""
+
+    suspect: str  # photo or text: which of the two is likely wrong
+    image: str
+    text: str
+    rows: int
+    examples: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Unsure:
     """A product of a category that the model is least sure of."""
 
@@ -124,6 +135,8 @@ class RunFigures:
         remedy: the command that goes on after a refusal or a failure; None after a success.
         message: of `outcome.json`: the whole error.
         number: of the commit that is current after the run; None if nothing was ever published.
+        suspects: the largest groups of products whose photo or text is likely wrong.
+        suspect_rows: all such products that wait, by what is likely wrong.
         histogram: rows by confidence, `BARS` bars from 0 to 1; None if no table was made.
         history: the last runs, this one included, oldest first.
         missing: parts of the page that could not be made, and why.
@@ -138,6 +151,8 @@ class RunFigures:
     funnel: Sequence[Step] = ()
     changed: int = 0
     pairs: Sequence[Pair] = ()
+    suspects: Sequence[Suspects] = ()
+    suspect_rows: Mapping[str, int] = field(default_factory=dict)
     failures: Sequence[Failure] = ()
     decisions: Mapping[str, int] = field(default_factory=dict)
     modalities: Mapping[str, int] = field(default_factory=dict)

@@ -29,12 +29,13 @@ class Report:
 
 
 def read(store: Store, most: int) -> list[Report]:
-    """Return the reports of the last runs, oldest first."""
+    """Return the reports of the last runs, oldest first, without those that published similar products."""
     run_ids = [name for name in store.list_names("runs") if not name.startswith(".")][-most:]
     keys = [f"runs/{run_id}/{name}.json" for run_id in run_ids for name in ("outcome", "metrics")]
     with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="reports") as pool:
         trees = [*pool.map(lambda key: tree(store, key), keys)]
-    return [Report(run_id, *trees[2 * place : 2 * place + 2]) for place, run_id in enumerate(run_ids)]
+    found = [Report(run_id, *trees[2 * place : 2 * place + 2]) for place, run_id in enumerate(run_ids)]
+    return [report for report in found if "compared" not in _mapping(report.outcome.get("counts"))]
 
 
 def tree(store: Store, key: str) -> dict[str, Any]:
@@ -58,11 +59,12 @@ def line(report: Report) -> FormerRun:
         return count / rows if rows else None
 
     code = outcome.get("exit_code")
+    scored = _count(_mapping(outcome.get("counts")).get("scored"))
     return FormerRun(
         run_id=report.run_id,
         exit_code=code if isinstance(code, int) else 1,
         rows=rows,
-        scored=_count(_mapping(outcome.get("counts")).get("scored")),
+        scored=scored if code in (0, 3) else None,  # after another end it is what the plan wanted
         auto=share(decisions.get("auto", 0)),
         review=share(decisions.get("review", 0)),
         abstain=share(decisions.get("abstain", 0)),

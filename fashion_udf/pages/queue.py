@@ -21,12 +21,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fashion_udf.catalog import columns
 from fashion_udf.catalog.columns import Catalog
 from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle as bundles
 from fashion_udf.pages import alone
-from fashion_udf.photos.parquet_photos import FILE, ROW
+from fashion_udf.pages.products import PRODUCTS
 from fashion_udf.pipeline import written
 from fashion_udf.schema import EMBEDDING_SIZE, TAGS, CategorySource, Decision, to_spark
 from fashion_udf.table import paths
@@ -35,8 +34,8 @@ from fashion_udf.table.stores import open_store
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-#: Rows of the queue, and characters of a description in it.
-MOST, DESCRIPTION = 100_000, 4_000
+#: Rows of the queue.
+MOST = 100_000
 #: Rows of a group of near rows, about, and most directions whose signs make groups.
 _GROUP_ROWS, _MOST_DIRECTIONS = 24, 14
 
@@ -57,32 +56,44 @@ QUEUE = pa.schema(
         pa.field("text_confidence", pa.float32()),
         pa.field("suspect", pa.string()),  # photo or text: which of them is likely wrong; null where they agree
         pa.field("worth", pa.float64()),
-        pa.field("title", pa.string()),
-        pa.field("description", pa.string()),
-        pa.field("image_uri", pa.string()),
-        pa.field(FILE, pa.string()),  # the catalog's file that holds the photo, and the row's place in it
-        pa.field(ROW, pa.int64()),
+        *(PRODUCTS.field(name) for name in PRODUCTS.names[1:]),
     ]
 )
 
 
-def write(spark: SparkSession, config: JobConfig, run_id: str, table: DataFrame, previous: DataFrame | None) -> None:
-    """Write the queue of a table that a run has published.
+def waiting(table: DataFrame, rows: int, previous: DataFrame | None) -> DataFrame:
+    """Return the rows of a table that wait for a person, at most `MOST`, the worthiest first.
+
+    Args:
+        table: the rows of a run, with the columns of `TAGS`.
+        rows: how many these are.
+        previous: the rows published before, if another model had scored them.
+    """
+    return _ranked(_waiting(table, rows, previous)).limit(MOST).localCheckpoint()
+
+
+def write(
+    spark: SparkSession, config: JobConfig, run_id: str, catalog: Catalog, waiting: DataFrame, products: DataFrame
+) -> DataFrame:
+    """Write the queue of a table that a run has made, and return it as it is written.
 
     Args:
         spark: the session.
         config: of the run.
         run_id: of the run; its reports get the queue.
-        table: the published rows, with the columns of `TAGS`.
-        previous: the rows published before, if another model had scored them.
+        catalog: of the run.
+        waiting: as `waiting` returns it.
+        products: what pages show, with the columns of `PRODUCTS`.
     """
-    catalog = columns.read(spark, config.input)
-    waiting = _ranked(_waiting(table, previous)).limit(MOST).localCheckpoint()
+    from pyspark.sql import functions as F
+
     facts = alone.with_facts(spark, config, catalog, waiting, run_id)
-    rows = _with_texts(facts, catalog).withColumn("worth", worth())
+    # A product that the catalog lacks by now stays without text; of an id that is there twice one is taken.
+    texts = products.join(F.broadcast(waiting.select("product_id")), on="product_id", how="left_semi")
+    rows = facts.join(texts.dropDuplicates(["product_id"]), on="product_id", how="left").withColumn("worth", worth())
     # Sorted at last: photo and text that disagree come first. One file: the review reads it whole.
     target = paths.run_dir(config.output.path, run_id) / "queue.parquet"
-    ordered = rows.select(*QUEUE.names).orderBy(rows["worth"].desc(), "product_id").coalesce(1)
+    ordered = rows.select(*QUEUE.names).repartition(1).sortWithinPartitions(rows["worth"].desc(), "product_id")
     written.write(ordered, target)
     reading = {
         "image_roots": list(config.input.image_roots),
@@ -93,6 +104,7 @@ def write(spark: SparkSession, config: JobConfig, run_id: str, table: DataFrame,
         "labels": sorted(bundles.read(config.bundle).labels),
     }
     open_store(config.output.path).replace(f"runs/{run_id}/queue.json", json.dumps(reading).encode())
+    return spark.read.schema(to_spark(QUEUE)).parquet(target.uri)
 
 
 def worth() -> Column:
@@ -105,14 +117,14 @@ def worth() -> Column:
     return uncertain * (F.lit(1.0) + F.log2(F.greatest("alike", F.lit(1)))) + disagree + others
 
 
-def _waiting(table: DataFrame, previous: DataFrame | None) -> DataFrame:
+def _waiting(table: DataFrame, count: int, previous: DataFrame | None) -> DataFrame:
     """Return the rows that wait, with what the other rows of the table say of them."""
     from pyspark.sql import functions as F
 
     by_model = F.col("category_source") != F.lit(CategorySource.OVERRIDE.value)
     waits = (F.col("decision") != F.lit(Decision.AUTO.value)) & by_model
     named = [name for name in QUEUE.names if name in TAGS.names]
-    near = table.select(*named, _group(table.count())(F.col("embedding")).alias("near"), waits.alias("waits"))
+    near = table.select(*named, _group(count)(F.col("embedding")).alias("near"), waits.alias("waits"))
     groups = near.groupBy("near", "category").agg(
         F.sum(F.col("waits").cast("long")).alias("alike"), F.sum((~F.col("waits")).cast("long")).alias("sure")
     )
@@ -159,24 +171,3 @@ def _group(rows: int) -> Callable[[Column], Column]:
         return groups
 
     return pandas_udf(group, "long")  # type: ignore[call-overload, no-any-return]
-
-
-def _with_texts(waiting: DataFrame, catalog: Catalog) -> DataFrame:
-    """Add title, description and the photo's place from the catalog; a product that it lacks by now stays without."""
-    from pyspark.sql import functions as F
-
-    types = {field.name: field.dataType for field in to_spark(QUEUE).fields}
-    source = catalog.rows
-    uri = "image_uri" if "image_uri" in source.columns else None
-    place = catalog.photos is not None
-    texts = source.select(
-        "product_id",
-        "title",
-        F.substring("description", 1, DESCRIPTION).alias("description"),
-        (F.col(uri) if uri else F.lit(None).cast("string")).alias("image_uri"),
-        *((F.col(name) if place else F.lit(None)).cast(types[name]).alias(name) for name in (FILE, ROW)),
-    )
-    # The ids are few, so the catalog is read once and not moved. An id that is there twice was rejected.
-    ids = waiting.select("product_id")
-    found = texts.join(F.broadcast(ids), on="product_id", how="left_semi").dropDuplicates(["product_id"])
-    return waiting.join(found, on="product_id", how="left")

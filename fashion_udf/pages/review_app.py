@@ -8,24 +8,27 @@ POST /<token>/api/decide      [{product_id, category}, ...]
 POST /<token>/api/skip        {index}
 POST /<token>/api/undo
 GET  /<token>/api/export.csv
+GET  /<token>/api/similar/<index>    products most like a row
 GET  /<token>/photo/<index>?size=640
+GET  /<token>/similar/<index>?size=160    photo of a similar product
 """
 
 from __future__ import annotations
 
-import json
-import secrets
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, fields
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from fashion_udf.errors import FashionError, InputError
+from fashion_udf.pages import guard
 from fashion_udf.pages.review_photos import SIZES, Photos
-from fashion_udf.pages.review_queue import Filters
+from fashion_udf.pages.review_queue import Filters, PhotoPlace, photo_place
 from fashion_udf.pages.reviewing import Review
+from fashion_udf.pages.similar_products import SimilarProducts
+from fashion_udf.repeated import repeated
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -36,24 +39,16 @@ if TYPE_CHECKING:
 MOST_ROWS = 60
 #: Seconds between two looks at what others decide and hold.
 REFRESH = 5.0
-_MAX_BODY = 200_000
 _STATIC = {"review.js": "text/javascript", "review.css": "text/css"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
-def app(review: Review, photos: Photos, token: str) -> Starlette:
+def app(review: Review, photos: Photos, similar: SimilarProducts, token: str) -> Starlette:
     """Return the application.
 
     Args:
         review: of one person.
-        photos: of the queue.
+        photos: of the queue's products.
+        similar: of the queue; read when the application starts.
         token: the first part of every address; without it everything is 404.
     """
     from starlette.applications import Starlette
@@ -61,59 +56,37 @@ def app(review: Review, photos: Photos, token: str) -> Starlette:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
 
-    views = _Views(review, photos)
+    views = _Views(review, photos, similar)
     routes = [
         Route("/{token}/", views.page),
         Route("/{token}/static/{name}", views.static),
         Route("/{token}/api/queue", views.queue),
         Route("/{token}/api/next", views.next),
-        Route("/{token}/api/decide", _with_body(views.decide), methods=["POST"]),
-        Route("/{token}/api/skip", _with_body(views.skip), methods=["POST"]),
-        Route("/{token}/api/undo", _with_body(views.undo), methods=["POST"]),
+        Route("/{token}/api/decide", guard.with_body(views.decide), methods=["POST"]),
+        Route("/{token}/api/skip", guard.with_body(views.skip), methods=["POST"]),
+        Route("/{token}/api/undo", guard.with_body(views.undo), methods=["POST"]),
         Route("/{token}/api/export.csv", views.export),
+        Route("/{token}/api/similar/{index:int}", views.similar),
         Route("/{token}/photo/{index:int}", views.photo),
+        Route("/{token}/similar/{index:int}", views.similar_photo),
     ]
     return Starlette(
         routes=routes,
         # Another name in the Host header is a page elsewhere whose address was bent to this machine.
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
-            Middleware(_Guard, token=token),
+            Middleware(guard.Guard, token=token),
         ],
         exception_handlers={FashionError: _refused, OSError: _failed},
-        lifespan=lambda _: _refreshed(review, photos),
+        lifespan=lambda _: _running(review, photos, similar),
     )
-
-
-class _Guard:
-    """Answer 404 to an address without the token, and add the headers that keep the page to itself."""
-
-    def __init__(self, app: Callable[..., Awaitable[None]], token: str) -> None:
-        self._app, self._token = app, token
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        from starlette.responses import PlainTextResponse
-
-        async def with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                given = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
-                message["headers"] = [*message["headers"], *given]
-            await send(message)
-
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        first = scope["path"].split("/")[1]
-        known = secrets.compare_digest(first.encode(), self._token.encode())
-        inner = self._app if known else PlainTextResponse("Expected the address that `fashion-udf review` printed", 404)
-        await inner(scope, receive, with_headers)
 
 
 class _Views:
     """What the addresses answer; each runs in a thread of its own."""
 
-    def __init__(self, review: Review, photos: Photos) -> None:
-        self._review, self._photos = review, photos
+    def __init__(self, review: Review, photos: Photos, similar: SimilarProducts) -> None:
+        self._review, self._photos, self._similar = review, photos, similar
 
     def page(self, _: Request) -> Response:
         from starlette.responses import HTMLResponse
@@ -172,39 +145,34 @@ class _Views:
         attached = {"Content-Disposition": 'attachment; filename="decisions.csv"'}
         return Response(self._review.export(), media_type="text/csv; charset=utf-8", headers=attached)
 
+    def similar(self, request: Request) -> Response:
+        from starlette.responses import JSONResponse, PlainTextResponse
+
+        index = request.path_params["index"]
+        if index >= len(self._review.queue):
+            return PlainTextResponse("Expected a row of the queue", 404)
+        return JSONResponse(self._similar.of(index))
+
     def photo(self, request: Request) -> Response:
+        index, rows = request.path_params["index"], self._review.queue.rows
+        return self._jpeg(photo_place(rows, index) if index < rows.num_rows else None, request)
+
+    def similar_photo(self, request: Request) -> Response:
+        return self._jpeg(self._similar.photo(request.path_params["index"]), request)
+
+    def _jpeg(self, place: PhotoPlace | None, request: Request) -> Response:
         from starlette.responses import PlainTextResponse, Response
 
-        index, size = request.path_params["index"], request.query_params.get("size", "")
-        if index >= len(self._review.queue) or size not in map(str, SIZES):
-            return PlainTextResponse(f"Expected a row of the queue, and a size of {SIZES}", 404)
-        found = self._photos.jpeg(index, int(size))
+        size = request.query_params.get("size", "")
+        if place is None or size not in map(str, SIZES):
+            return PlainTextResponse(f"Expected a product of this review, and a size of {SIZES}", 404)
+        found = self._photos.jpeg(place, int(size))
         return PlainTextResponse("no photo", 404) if found is None else Response(found, media_type="image/jpeg")
 
     def _answer(self, tree: dict[str, Any]) -> Response:
         from starlette.responses import JSONResponse
 
         return JSONResponse({**tree, "progress": asdict(self._review.progress())})
-
-
-def _with_body(view: Callable[[Any], Response]) -> Callable[[Request], Awaitable[Response]]:
-    """Read a JSON body of bounded size, and run the view in a thread."""
-
-    async def answer(request: Request) -> Response:
-        from starlette.concurrency import run_in_threadpool
-
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > _MAX_BODY:
-                raise InputError(f"Expected at most {_MAX_BODY} bytes. Received: more")
-        try:
-            tree = json.loads(body or b"null")
-        except ValueError as error:
-            raise InputError(f"Expected JSON. Received: {error}") from error
-        return await run_in_threadpool(view, tree)
-
-    return answer
 
 
 def _refused(_: Request, error: Exception) -> Response:
@@ -224,20 +192,16 @@ def _file(folder: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def _refreshed(review: Review, photos: Photos) -> AsyncIterator[None]:
-    """Look at what others do while the application runs."""
-    ended = threading.Event()
+async def _running(review: Review, photos: Photos, similar: SimilarProducts) -> AsyncIterator[None]:
+    """Read the similar products, and look at what others do while the application runs."""
 
     def follow() -> None:
-        while not ended.wait(REFRESH):
-            with suppress(FashionError, OSError):  # the next look may succeed, and a decision says what is wrong
-                review.refresh()
+        with suppress(FashionError, OSError):  # the next look may succeed, and a decision says what is wrong
+            review.refresh()
 
-    follower = threading.Thread(target=follow, name="refresh", daemon=True)
-    follower.start()
+    threading.Thread(target=similar.read, name="similar", daemon=True).start()
     try:
-        yield
+        with repeated(follow, REFRESH, "refresh"):
+            yield
     finally:
-        ended.set()
-        follower.join()
         photos.close()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fashion_udf.errors import CatalogError
 from fashion_udf.pages import small_photos
-from fashion_udf.pages.review_queue import Queue
+from fashion_udf.pages.review_queue import PhotoPlace
 from fashion_udf.photos import parquet_photos
 from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
 from fashion_udf.photos.photo import Remote
@@ -28,31 +28,31 @@ _DECODERS = 2  # at a time: each takes a core
 class Photos:
     """The photos of a queue; may be called by several threads."""
 
-    def __init__(self, queue: Queue) -> None:
-        """Remember the queue; nothing is opened before the first photo."""
-        self._queue = queue
-        self._column, self._remote = _column(queue.reading), _remote(queue.reading)
-        self._kept: OrderedDict[tuple[int, int], bytes | None] = OrderedDict()
+    def __init__(self, reading: Mapping[str, Any]) -> None:
+        """Remember what photos are read with, `Queue.reading`; nothing is opened before the first photo."""
+        self._reading = reading
+        self._column, self._remote = _column(reading), _remote(reading)
+        self._kept: OrderedDict[tuple[PhotoPlace, int], bytes | None] = OrderedDict()
         self._lock = threading.Lock()
         self._free = threading.Semaphore(_DECODERS)
         self._decoders: list[SandboxedDecoder] = []
 
-    def jpeg(self, row: int, size: int) -> bytes | None:
-        """Return the photo of a row; None where there is none, or it cannot be had from this machine."""
+    def jpeg(self, place: PhotoPlace, size: int) -> bytes | None:
+        """Return a photo; None where there is none, or it cannot be had from this machine."""
         with self._lock:
-            if (row, size) in self._kept:
-                self._kept.move_to_end((row, size))
-                return self._kept[row, size]
+            if (place, size) in self._kept:
+                self._kept.move_to_end((place, size))
+                return self._kept[place, size]
         with self._free:
             with self._lock:
                 decoder = self._decoders.pop() if self._decoders else SandboxedDecoder(small_photos.SECONDS)
             try:
-                photo = self._made(row, size, decoder)
+                photo = self._made(place, size, decoder)
             finally:
                 with self._lock:
                     self._decoders.append(decoder)
         with self._lock:
-            self._kept[row, size] = photo
+            self._kept[place, size] = photo
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return photo
@@ -64,16 +64,15 @@ class Photos:
                 decoder.close()
             self._decoders.clear()
 
-    def _made(self, row: int, size: int, decoder: SandboxedDecoder) -> bytes | None:
-        rows = self._queue.rows
-        if (uri := rows["image_uri"][row].as_py()) is not None:
-            return small_photos.jpeg(uri, size, decoder, self._queue.reading.get("image_roots", ()), self._remote)
-        place = {name: [rows[name][row].as_py()] for name in (FILE, ROW, "product_id")}
-        if self._column is None or place[ROW][0] is None:
+    def _made(self, place: PhotoPlace, size: int, decoder: SandboxedDecoder) -> bytes | None:
+        if place.image_uri is not None:
+            return small_photos.jpeg(place.image_uri, size, decoder, self._reading.get("image_roots", ()), self._remote)
+        if self._column is None or place.row is None:
             return None
+        row = pd.DataFrame({FILE: [place.file], ROW: [place.row], "product_id": [place.product_id]})
         try:
             with parquet_photos.Reader(self._column) as reader:
-                return small_photos.jpeg(next(reader.photos(pd.DataFrame(place))), size, decoder)
+                return small_photos.jpeg(next(reader.photos(row)), size, decoder)
         except CatalogError:
             return None  # the catalog is elsewhere, or was written anew since the night
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,36 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fashion_udf.errors import InputError
+from fashion_udf.pages import former_runs
 from fashion_udf.pages.queue import QUEUE
+from fashion_udf.photos.parquet_photos import FILE, ROW
+from fashion_udf.table import paths, snapshot
 from fashion_udf.table.store import Store
+from fashion_udf.table.stores import open_store
 
 #: Rows of one category that one reviewer takes at a time.
 CELL_ROWS = 8
 _MAX_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class PhotoPlace:
+    """Where the photo of a product is: a URI, or a file of the catalog and the row's place in it."""
+
+    product_id: str
+    image_uri: str | None
+    file: str | None
+    row: int | None
+
+    @property
+    def known(self) -> bool:
+        """Whether the review can look for it: a photo that Spark alone reads has no place."""
+        return self.image_uri is not None or self.row is not None
+
+
+def photo_place(rows: pa.Table, index: int) -> PhotoPlace:
+    """Return the place of a row's photo, of the columns of `products.PRODUCTS`."""
+    return PhotoPlace(*(rows[name][index].as_py() for name in ("product_id", "image_uri", FILE, ROW)))
 
 
 @dataclass(frozen=True)
@@ -40,15 +64,17 @@ class Queue:
 
     Attributes:
         run_id: of the run that wrote it.
+        published: whether that run made the published table.
         rows: columns of `QUEUE`.
         labels: categories of the model, sorted.
         reading: what photos are read with: `queue.json`.
         cells: int[n], the cell of each row.
     """
 
-    def __init__(self, run_id: str, rows: pa.Table, reading: Mapping[str, Any]) -> None:
+    def __init__(self, run_id: str, rows: pa.Table, reading: Mapping[str, Any], published: bool = True) -> None:
         """Index the rows."""
         self.run_id, self.rows, self.reading = run_id, rows.combine_chunks(), reading
+        self.published = published
         self.labels = sorted({*reading.get("labels", ()), *pc.unique(rows["category"]).drop_null().to_pylist()})
         self.place = {product_id: row for row, product_id in enumerate(rows["product_id"].to_pylist())}
         self._columns = {name: _codes(rows[name]) for name in ("category", "status", "decision", "suspect")}
@@ -90,21 +116,27 @@ class Queue:
         """What a reviewer sees of a row."""
         found = {name: self.rows[name][index].as_py() for name in QUEUE.names}
         top = [dict(entry) for entry in found.pop("top_categories") or ()][:5]
-        place = ("image_uri", "file", "row", "fingerprint")
-        has_photo = found["image_uri"] is not None or found["row"] is not None
-        shown = {name: value for name, value in found.items() if name not in place}
-        return {**shown, "index": index, "top": top, "has_photo": has_photo}
+        hidden = ("image_uri", FILE, ROW, "fingerprint")
+        shown = {name: value for name, value in found.items() if name not in hidden}
+        return {**shown, "index": index, "top": top, "has_photo": photo_place(self.rows, index).known}
 
 
-def read(store: Store) -> Queue:
-    """Read the newest queue of an output.
+def read(output: str) -> Queue:
+    """Read the queue of the published table; where the run that made it left none, the newest one of another run.
+
+    A run that was refused leaves a queue too, which counts once a person has published its table.
+
+    Args:
+        output: root of the output.
 
     Raises:
         InputError: no run has written one, or it cannot be read.
+        SnapshotError: the log of the table is damaged.
     """
-    for run_id in reversed(store.list_names("runs")):
-        if "queue.json" not in store.list_names(f"runs/{run_id}"):
-            continue
+    store, commit = open_store(output), snapshot.current(output)
+    published = paths.run_of(commit.snapshot_id) if commit else None
+    run_ids = [published] if published and _has_queue(store, published) else _of_published_runs(store)
+    for run_id in run_ids:
         try:
             folder = f"runs/{run_id}/queue.parquet"
             names = [name for name in store.list_names(folder) if name.endswith(".parquet") and name[0] not in "._"]
@@ -113,10 +145,24 @@ def read(store: Store) -> Queue:
             reading = json.loads(store.read(f"runs/{run_id}/queue.json", _MAX_BYTES))
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise InputError(f"Expected a review queue in runs/{run_id}. Received: {error}") from error
-        return Queue(run_id, rows, reading)
+        return Queue(run_id, rows, reading, run_id == published)
     raise InputError(
         "Expected a review queue in --output: `fashion-udf tag` writes one when it publishes. Received: none in runs/"
     )
+
+
+def _of_published_runs(store: Store) -> Iterator[str]:
+    """The runs with a queue, newest first, without those that were refused."""
+    for run_id in reversed(store.list_names("runs")):
+        if (
+            _has_queue(store, run_id)
+            and former_runs.tree(store, f"runs/{run_id}/outcome.json").get("exit_code", 0) == 0
+        ):
+            yield run_id
+
+
+def _has_queue(store: Store, run_id: str) -> bool:
+    return "queue.json" in store.list_names(f"runs/{run_id}")
 
 
 def _nullable() -> pa.Schema:

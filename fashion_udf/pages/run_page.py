@@ -163,6 +163,7 @@ def quoted(*words: str) -> str:
 def products_shown(figures: RunFigures) -> list[str]:
     """Return the ids of the products whose photos the page shows, the ones seen first at the head."""
     ids = [product_id for pair in figures.pairs for product_id in pair.examples]
+    ids += [product_id for suspects in figures.suspects for product_id in suspects.examples]
     for place in range(LEAST_SURE):
         for category in figures.categories[:CATEGORIES]:
             ids += [one.product_id for one in category.least_sure[place : place + 1]]

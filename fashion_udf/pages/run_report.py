@@ -11,34 +11,24 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fashion_udf import errors
 from fashion_udf.config import JobConfig
-from fashion_udf.pages import (
-    claims,
-    former_runs,
-    inputs,
-    prometheus,
-    queue,
-    run_page,
-    run_words,
-    table_figures,
-    thumbnails,
-)
+from fashion_udf.pages import claims, former_runs, inputs, prometheus, run_page, run_words
 from fashion_udf.pages.figures import Acceptance, Category, Cost, RunFigures, Unsure
+from fashion_udf.pages.made_table import MadeTable
 from fashion_udf.pages.run_page import Product
-from fashion_udf.pipeline import planning, refused, tagging
+from fashion_udf.pipeline import refused, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.pipeline.outcome import Outcome
-from fashion_udf.schema import TAGS
-from fashion_udf.spark import parallel, session
+from fashion_udf.spark import session
 from fashion_udf.table import paths, snapshot
 from fashion_udf.table.paths import Location
 from fashion_udf.table.stores import open_store
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
 
@@ -136,50 +126,40 @@ class _Page:
         products: dict[str, Product] = {}
         if figures.exit_code in (0, 3):  # after any other end, Spark may have ended too
             with session.settings(self.spark, tagging.session_settings(self.spark, self.config)):
-                figures = self._with_tables(figures)
-                self._tried("the review queue", self._write_queue, None)
-                self._tried("old claims of rows", lambda: claims.remove_old(self.store, time.time()), 0)
-                products = self._tried(
-                    "photos", lambda: thumbnails.read(self.spark, self.config, run_page.products_shown(figures)), {}
-                )
+                figures, products = self._with_table(figures)
+            self._tried("old claims of rows", lambda: claims.remove_old(self.store, time.time()), 0)
         table = str(self._table() or "") or None
         figures = run_words.with_words(figures, self.config, self.report.outcome, table, self._gates())
         return replace(figures, missing=tuple(self.missing)), products
 
-    def _with_tables(self, figures: RunFigures) -> RunFigures:
+    def _with_table(self, figures: RunFigures) -> tuple[RunFigures, dict[str, Product]]:
         place = self._table()
-        if place is None or not self.report.metrics.get("rows"):
-            return figures  # nothing was published, and no table was made
-        table = planning.read(self.spark, [place], TAGS)
-        directory = paths.run_dir(self.config.output.path, self.run_id)
-
-        def of_run(name: str) -> DataFrame:
-            return self.spark.read.parquet((directory / f"{name}.parquet").uri)
-
-        parts: list[tuple[str, Callable[[], Any], Any]] = [
-            ("confidences", lambda: table_figures.histogram(table), None),
-            ("least sure products", lambda: table_figures.least_sure(table), {}),
-            ("changes", lambda: table_figures.changed_pairs(of_run("changes")), (0, [])),
-            ("failures", lambda: table_figures.failures(of_run("failures")), []),
-        ]
-        queries = [lambda part=part: self._tried(*part) for part in parts]
-        made = parallel.run_concurrently(self.spark.sparkContext, "page of the run", queries, len(parts))
-        histogram, least_sure, (changed, pairs), failures = made
-        categories = self._categories(least_sure)
-        return replace(
-            figures, histogram=histogram, categories=categories, changed=changed, pairs=pairs, failures=failures
+        made_one = self.outcome is None or self.outcome.published
+        rows = self.report.metrics.get("rows")
+        if place is None or not made_one or not rows:
+            return figures, {}
+        table = MadeTable(self.spark, self.config, self.run_id, place, rows, self._previous(), self._tried)
+        made = table.figures()
+        figures = replace(
+            figures,
+            histogram=made.histogram,
+            categories=self._categories(made.least_sure),
+            changed=made.changed,
+            pairs=made.pairs,
+            failures=made.failures,
+            suspects=made.suspects,
+            suspect_rows=made.suspect_rows,
         )
+        return figures, self._tried("photos", lambda: table.photos(run_page.products_shown(figures)), {})
 
-    def _write_queue(self) -> None:
-        if not (self.outcome and self.outcome.published and (place := self._table())):
-            return
-        table = planning.read(self.spark, [place], TAGS)
-        log = snapshot.read_log(self.config.output.path)[-2:]
-        previous = None
-        if len(log) == 2 and log[0].model_version != log[1].model_version:
-            before = paths.snapshot_dir(self.config.output.path, log[0].snapshot_id)
-            previous = planning.read(self.spark, [before], TAGS)
-        queue.write(self.spark, self.config, self.run_id, table, previous)
+    def _previous(self) -> Location | None:
+        """The place of the table that was published before the run's own, if another model had scored it."""
+        before = snapshot.current(self.config.output.path)
+        if before and self.outcome:  # the run's own
+            before = snapshot.numbered(self.config.output.path, before.number - 1) if before.number > 1 else None
+        if before is None or before.model_version == self.report.metrics.get("model_version"):
+            return None
+        return paths.snapshot_dir(self.config.output.path, before.snapshot_id)
 
     def _tried(self, what: str, make: Callable[[], Made], otherwise: Made) -> Made:
         try:

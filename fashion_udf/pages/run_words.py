@@ -109,6 +109,10 @@ def _funnel(figures: RunFigures, config: JobConfig, counts: Mapping[str, int], t
         Step("input", counts["accepted"] + rejected, everything),
         Step("rejected: no id, or an id twice", rejected, of_run("rejected") if rejected else None),
         Step("accepted", counts["accepted"], of_table("")),
+    ]
+    if figures.exit_code not in (0, 3):  # the counts are those of the plan
+        return [*steps, Step("to carry over", counts.get("carried", 0)), Step("to score", counts.get("scored", 0))]
+    steps += [
         Step("carried over", counts.get("carried", 0), of_table(mine.replace("=", "<>"))),
         Step("scored", counts.get("scored", 0), of_table(mine)),
         Step("failed", failed, of_run("failures") if made else None),

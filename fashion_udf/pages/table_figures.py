@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from fashion_udf.pages.figures import BARS, Failure, Pair, Unsure
+from fashion_udf.pages.figures import BARS, Failure, Pair, Suspects, Unsure
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-#: Pairs of categories on a page, examples of each; failures, examples of each; least sure rows of a category.
-PAIRS, EXAMPLES, FAILURES, LEAST_SURE = 20, 3, 40, 10
+#: Pairs of categories on a page, examples of each; failures, examples of each; least sure rows of a category; groups of
+#: products whose photo or text is likely wrong.
+PAIRS, EXAMPLES, FAILURES, LEAST_SURE, SUSPECTS = 20, 3, 40, 10, 10
 
 
 def histogram(table: DataFrame) -> list[int]:
@@ -34,7 +35,8 @@ def least_sure(table: DataFrame) -> dict[str, list[Unsure]]:
     window = Window.partitionBy("category").orderBy("confidence", "product_id")
     ranked = rows.select("category", "product_id", "confidence", "decision", F.row_number().over(window).alias("rank"))
     found = defaultdict[str, list[Unsure]](list)
-    for row in ranked.where(F.col("rank") <= F.lit(LEAST_SURE)).orderBy("category", "rank").collect():
+    chosen = ranked.where(F.col("rank") <= F.lit(LEAST_SURE)).collect()
+    for row in sorted(chosen, key=lambda row: (row["category"], row["rank"])):
         found[row["category"]].append(Unsure(row["product_id"], row["confidence"], row["decision"]))
     return dict(found)
 
@@ -62,6 +64,24 @@ def changed_pairs(changes: DataFrame) -> tuple[int, list[Pair]]:
     ordered = {pair: dict(sorted(causes[pair].items(), key=lambda item: -item[1])) for pair in largest}
     pairs = [Pair(pair[0], pair[1], rows[pair], ordered[pair], ids[pair]) for pair in largest]
     return sum(rows.values()), pairs
+
+
+def suspects(queue: DataFrame) -> tuple[dict[str, int], list[Suspects]]:
+    """Return how many products wait whose photo, or text, is likely wrong, and the largest groups of them.
+
+    Args:
+        queue: `queue.parquet` of a run; few of its rows have a suspect, for few were scored alone.
+    """
+    from pyspark.sql import functions as F
+
+    columns = ("suspect", "image_alone", "text_alone", "product_id")
+    rows = queue.where(F.col("suspect").isNotNull()).select(*columns).collect()
+    groups = defaultdict[tuple[str, str, str], list[str]](list)
+    for row in rows:
+        groups[row["suspect"], row["image_alone"], row["text_alone"]].append(row["product_id"])
+    largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:SUSPECTS]
+    found = [Suspects(*group, len(ids), ids[:EXAMPLES]) for group, ids in largest]
+    return dict(Counter(row["suspect"] for row in rows)), found
 
 
 def failures(failed: DataFrame) -> list[Failure]:

@@ -1,19 +1,20 @@
-"""Titles and small photos of a few products of the catalog, read by few tasks and for a bounded time."""
+"""Titles and small photos of a few products of a run's table, read by few tasks and for a bounded time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fashion_udf.catalog import columns
-from fashion_udf.config import JobConfig
+from fashion_udf.catalog import files
+from fashion_udf.catalog.columns import Catalog
+from fashion_udf.config import Input, JobConfig
 from fashion_udf.pages import small_photos
-from fashion_udf.pages.run_page import TEXT, Product
+from fashion_udf.pages.run_page import Product
 from fashion_udf.photos import parquet_photos
-from fashion_udf.photos.parquet_photos import PhotoColumn
+from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
 from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.pipeline import photo_places
 
@@ -23,34 +24,72 @@ if TYPE_CHECKING:
 SIZE = 96  # pixels
 #: Products whose photos a page asks for, tasks that read them, and seconds after which a task begins no further photo.
 MOST, TASKS, SECONDS = 400, 4, 15.0
+#: Files that Spark reads whole for the photos in them, and their bytes together.
+MOST_FILES, MOST_BYTES = 16, 1_000_000_000
 
 
-def read(spark: SparkSession, config: JobConfig, product_ids: Sequence[str]) -> dict[str, Product]:
+def read(
+    spark: SparkSession, config: JobConfig, catalog: Catalog, products: DataFrame, product_ids: Sequence[str]
+) -> dict[str, Product]:
     """Return what a page shows of products, by id, in the order of the ids; those that the catalog lacks are left out.
 
-    Photos that Spark itself would read (of a table, or of files elsewhere) are left out: for them it reads all photos.
+    Args:
+        spark: the session.
+        config: of the run.
+        catalog: of the run.
+        products: with the columns of `products.PRODUCTS`.
+        product_ids: at most `MOST` of them are read, the first ones.
     """
     from pyspark.sql import functions as F
 
     wanted = list(dict.fromkeys(product_ids))[:MOST]
     if not wanted:
         return {}
-    catalog = columns.read(spark, config.input)
-    rows = catalog.rows.where(F.col("product_id").isin(wanted)).withColumn("title", F.substring("title", 1, TEXT))
-    by_uri = "image_uri" in rows.columns
-    if catalog.photos is not None:
-        rows = parquet_photos.in_file_order(rows.drop("image"), TASKS)
-        chosen = rows.select("product_id", "title", parquet_photos.FILE, parquet_photos.ROW)
+    known = {row["product_id"]: row for row in products.where(F.col("product_id").isin(wanted)).collect()}
+    rows = [known[name] for name in wanted if name in known]
+    if catalog.photos is not None or "image_uri" in catalog.rows.columns:
+        # Neighbours in a file go to one task, which reads each row group once.
+        ordered = sorted(rows, key=lambda row: (row[FILE] or "", row[ROW] or 0))
+        chosen = spark.createDataFrame(spark.sparkContext.parallelize(ordered, TASKS), products.schema)
+        chosen = chosen.withColumnRenamed("image_uri", "photo")
     else:
-        photo = F.col("image_uri") if by_uri else F.lit(None).cast("string")
-        chosen = rows.select("product_id", "title", photo.alias("photo")).repartition(TASKS)
-    found = {
-        row["product_id"]: Product(row["title"], row["jpeg"]) for row in _with_jpegs(chosen, config, catalog.photos)
-    }
-    return {name: found[name] for name in wanted if name in found}
+        chosen = _read_by_spark(config.input, catalog, rows)
+    jpegs = {row["product_id"]: row["jpeg"] for row in _jpegs(chosen, config, catalog.photos)}
+    return {row["product_id"]: Product(row["title"], jpegs.get(row["product_id"])) for row in rows}
 
 
-def _with_jpegs(chosen: DataFrame, config: JobConfig, column: PhotoColumn | None) -> list[Row]:
+def _read_by_spark(source: Input, catalog: Catalog, rows: Sequence[Row]) -> DataFrame:
+    """Return `product_id` and `photo` of the rows whose photos are in a few files: Spark reads these files whole."""
+    from pyspark.sql import functions as F
+
+    spark = catalog.rows.sparkSession
+    java: Any = spark._jvm
+    new_path, new_uri = java.org.apache.hadoop.fs.Path, java.java.net.URI
+    named = list(dict.fromkeys(row[FILE] for row in rows))
+    if None not in named:
+        chosen = F.col(FILE).isin(_few_and_small(spark, {name: new_path(new_uri(name)) for name in named}))
+    elif source.format == "csv":  # its rows do not say in which file they are: all files are read, or none
+        found = files.find(spark, "input.path", source.path, source.format, source.ignore).read
+        chosen = F.lit(_few_and_small(spark, {name: new_path(name) for name in found}) == [*found])
+    else:
+        chosen = F.lit(False)  # a view, or a table that is not made of files
+    wanted = F.col("product_id").isin([row["product_id"] for row in rows])
+    photo = F.col("image") if catalog.photo_column else F.lit(None).cast("binary")
+    return catalog.rows.where(chosen & wanted).select("product_id", photo.alias("photo")).coalesce(TASKS)
+
+
+def _few_and_small(spark: SparkSession, paths: Mapping[str, Any]) -> list[str]:
+    """Return the names of the first files, as long as they are few and small together."""
+    configuration, left, taken = files.hadoop_configuration(spark), MOST_BYTES, list[str]()
+    for name, path in [*paths.items()][:MOST_FILES]:
+        left -= path.getFileSystem(configuration).getFileStatus(path).getLen()
+        if left < 0:
+            break
+        taken.append(name)
+    return taken
+
+
+def _jpegs(chosen: DataFrame, config: JobConfig, column: PhotoColumn | None) -> list[Row]:
     roots, seconds, remote = config.input.image_roots, SECONDS, photo_places.remote(config, TASKS)
 
     def jpegs(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -58,21 +97,21 @@ def _with_jpegs(chosen: DataFrame, config: JobConfig, column: PhotoColumn | None
         try:
             for frame in frames:
                 photos = _photos(frame, column)
-                small = [
-                    small_photos.jpeg(next(photos), SIZE, decoder, roots, remote) if time.monotonic() < end else None
-                    for _ in range(len(frame))
-                ]
-                yield frame[["product_id", "title"]].assign(jpeg=pd.Series(small, dtype=object, index=frame.index))
+                for product_id in frame["product_id"]:
+                    if time.monotonic() >= end:
+                        return
+                    small = small_photos.jpeg(next(photos), SIZE, decoder, roots, remote)
+                    yield pd.DataFrame({"product_id": [product_id], "jpeg": pd.Series([small], dtype=object)})
         finally:
             decoder.close()
 
-    return chosen.mapInPandas(jpegs, "product_id string, title string, jpeg binary").collect()
+    return chosen.mapInPandas(jpegs, "product_id string, jpeg binary").collect()
 
 
 def _photos(frame: pd.DataFrame, column: PhotoColumn | None) -> Iterator[bytes | str | None]:
     """Yield the photo of each row, or its URI, when it is asked for."""
     if column is None:
-        yield from (photo if isinstance(photo, str) else None for photo in frame["photo"])
+        yield from frame["photo"]
         return
     with parquet_photos.Reader(column) as reader:
         yield from reader.photos(frame)

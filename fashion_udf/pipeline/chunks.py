@@ -8,7 +8,6 @@ of the other chunks use the idle cores.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from fashion_udf.pipeline import comparison, division, fingerprint, staging, wri
 from fashion_udf.pipeline.division import Chunk
 from fashion_udf.pipeline.fingerprint import Versions
 from fashion_udf.progress import progress
+from fashion_udf.repeated import repeated
 from fashion_udf.schema import RESULT, SCORE
 from fashion_udf.scoring import udf
 from fashion_udf.scoring.scorer import Settings
@@ -214,18 +214,6 @@ def memory_bounds(counts: comparison.PlanCounts | None, batch_bytes: int) -> dic
 @contextmanager
 def progress_of(total: int, rows_done: Accumulator[int]) -> Iterator[None]:
     """Show the progress of scoring `total` rows while the block runs."""
-    finished = threading.Event()
-    with progress(total) as shown:
-
-        def follow() -> None:
-            while not finished.wait(0.5):
-                shown.update(rows_done.value)
-
-        follower = threading.Thread(target=follow, name="progress", daemon=True)
-        follower.start()
-        try:
-            yield
-            shown.update(rows_done.value)
-        finally:
-            finished.set()
-            follower.join()
+    with progress(total) as shown, repeated(lambda: shown.update(rows_done.value), 0.5, "progress"):
+        yield
+        shown.update(rows_done.value)

@@ -144,7 +144,7 @@ def start(spark: SparkSession, config: JobConfig, scope: Scope, run_id: str) -> 
     preflight.require_engine(spark, config.engine.name, versions.precision)
     catalog = columns.read(spark, config.input)
     places = photo_places.found(catalog.rows)
-    preflight.require_photos(catalog, config.input, places)
+    preflight.require_photos(model, catalog, config.input, places)
     source, photos = catalog.rows, catalog.photos
     if photos is not None:
         source = source.drop("image")

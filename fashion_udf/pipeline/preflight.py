@@ -13,6 +13,7 @@ from fashion_udf.catalog import files, row_groups
 from fashion_udf.catalog.columns import Catalog
 from fashion_udf.config import Input, JobConfig
 from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError
+from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import openvino
 from fashion_udf.pipeline.photo_places import PhotoPlaces
 from fashion_udf.s3 import S3Settings
@@ -98,19 +99,26 @@ def require_inputs(spark: SparkSession, config: JobConfig) -> None:
     _require_directories(spark, config.input.image_roots)
 
 
-def require_photos(catalog: Catalog, settings: Input, places: PhotoPlaces) -> None:
-    """Refuse photos that cannot be read.
+def require_photos(model: Bundle, catalog: Catalog, settings: Input, places: PhotoPlaces) -> None:
+    """Refuse photos that the model never learned to see, and photos that cannot be read.
 
     Args:
+        model: the bundle of the run.
         catalog: the result of `columns.read`.
         settings: the section `input` of the config.
         places: where the photos are.
 
     Raises:
-        ConfigError: a row names a file, and there are no `image_roots`.
+        ConfigError: the model was trained without photos; a row names a file, and there are no `image_roots`.
         EnvironmentUnsupportedError: Spark has to read the photos, and its heap is too small for their row groups.
     """
     rows = catalog.rows
+    given = "image_uri" if "image_uri" in rows.columns else catalog.photo_column
+    if given and not model.manifest.knows_photos:
+        raise ConfigError(
+            f"Expected a bundle that was trained with photos, as the catalog has {given!r}. Received: the bundle "
+            f"{model.version}, whose training set has none. Set input.columns.image to null to tag by the text alone"
+        )
     if catalog.photos is None and catalog.photo_column is not None:
         group = row_groups.largest(rows, catalog.photo_column)
         memory.require_heap(rows.sparkSession, group.size, group.held)

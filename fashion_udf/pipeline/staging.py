@@ -17,11 +17,11 @@ import json
 import logging
 import math
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fashion_udf.errors import SnapshotError
+from fashion_udf.repeated import repeated
 from fashion_udf.table import paths
 from fashion_udf.table.commit import MAX_COMMIT_BYTES, DataFile, file_problems
 from fashion_udf.table.paths import Location
@@ -48,20 +48,13 @@ class Result:
 def alive(directory: Location) -> Iterator[None]:
     """Touch `alive` in a run's staging directory while the block runs."""
     _touch(directory)
-    finished = threading.Event()
 
     def beat() -> None:
-        while not finished.wait(_BEAT_SECONDS):
-            with contextlib.suppress(OSError):  # a full disk ends the run elsewhere, with a message
-                _touch(directory)
+        with contextlib.suppress(OSError):  # a full disk ends the run elsewhere, with a message
+            _touch(directory)
 
-    thread = threading.Thread(target=beat, name="alive", daemon=True)
-    thread.start()
-    try:
+    with repeated(beat, _BEAT_SECONDS, "alive"):
         yield
-    finally:
-        finished.set()
-        thread.join()
 
 
 def remove(directory: Location) -> None:

@@ -198,6 +198,8 @@ def _as_os_error(key: str) -> Iterator[None]:
         raise OSError(_ERRORS.get(code, _ERRORS.get(str(status), errno.EIO)), said, key) from error
     except (boto.ReadTimeoutError, boto.ConnectTimeoutError) as error:
         raise TimeoutError(f"{key}: {type(error).__name__}") from error
+    except boto.EndpointConnectionError as error:
+        raise ConnectionError(f"{key}: {error}") from error
     except (boto.HTTPClientError, boto.ResponseStreamingError, HTTPError) as error:
         raise ConnectionError(f"{key}: {type(error).__name__}") from error
     except boto.BotoCoreError as error:

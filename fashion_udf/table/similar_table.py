@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,14 +47,21 @@ def current(output: str) -> Current:
     return Current(commit, tags.number - commit.made_from.tags)
 
 
-def pairs(output: str, product_ids: Sequence[str] | None = None) -> pa.Table:
+def pairs(
+    output: str, product_ids: Sequence[str] | None = None, missing: Literal["refuse", "leave out"] = "refuse"
+) -> pa.Table:
     """Return a row for each entry of the lists of some or all products: best first, in the order of `product_ids`.
+
+    Args:
+        output: root of the output.
+        product_ids: whose lists.
+        missing: what to do about a product that has no list.
 
     Returns:
         `product_id`, `position` (from 1), `similar_id`, `score`, `same_category`.
 
     Raises:
-        InputError: as in `current`, or a product has no list. The message names the first ten.
+        InputError: as in `current`, or a product has no list and `missing` is "refuse". Names the first ten.
     """
     found = current(output)
     chosen = None if product_ids is None else [("product_id", "in", list(product_ids) or [""])]
@@ -64,7 +72,7 @@ def pairs(output: str, product_ids: Sequence[str] | None = None) -> pa.Table:
             tables.append(pq.read_table(file, columns=columns, filters=chosen))
     table = pa.concat_tables(tables)
     if product_ids is not None:
-        table = table.take(_places(table["product_id"], product_ids))
+        table = table.take(_places(table["product_id"], product_ids, missing == "refuse"))
     lists = pa.concat_arrays(table["similar"].chunks) if len(table) else pa.array([], table["similar"].type)
     owner, entries = pc.list_parent_indices(lists), lists.flatten()
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_pylist()
@@ -78,11 +86,11 @@ def pairs(output: str, product_ids: Sequence[str] | None = None) -> pa.Table:
     )
 
 
-def _places(ids: pa.ChunkedArray, wanted: Sequence[str]) -> pa.Array:
+def _places(ids: pa.ChunkedArray, wanted: Sequence[str], all_of_them: bool) -> pa.Array:
     places = pc.index_in(pa.array(list(wanted), pa.string()), value_set=ids.combine_chunks())
-    if places.null_count:
+    if places.null_count and all_of_them:
         missing = [name for name, place in zip(wanted, places.to_pylist(), strict=True) if place is None]
         raise InputError(
             f"Expected products with a list. Received: {', '.join(map(repr, missing[:10]))}, which have none"
         )
-    return places
+    return places.drop_null()

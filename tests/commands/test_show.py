@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from fashion_udf.commands import show
 from fashion_udf.errors import EnvironmentUnsupportedError, InputError
 from fashion_udf.schema import TAGS
+from fashion_udf.table import s3_store
+from tests.servers.s3 import BUCKET, S3Server
 from tests.tables import publish_staged
 
 
@@ -49,6 +52,20 @@ def test_it_shows_each_query_above_its_result(output: Path, capsys: pytest.Captu
     assert last[0].split() == ["007\\x1b[2J", "Shoes", "0.250", "image_none", "auto"]
     assert last[1].split()[:3] == ["p11", "Shirts", "0.790"]
     assert last[9].split()[0] == "p03"
+
+
+def test_an_output_on_s3_is_shown_where_the_configuration_says_s3_is(
+    output: Path, s3_server: S3Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in (path for path in output.rglob("*") if path.is_file() and not path.is_symlink()):
+        s3_server.put(f"shown/{file.relative_to(output)}", file.read_bytes())
+    job = {"input": {"path": "catalog"}, "output": {"path": f"s3://{BUCKET}/shown"}}
+    (output / "job.yaml").write_text(json.dumps({**job, "s3": s3_server.direct.model_dump()}))
+    monkeypatch.setattr(s3_store, "_settings", s3_store.settings())  # put back at the end
+    show.main(["--output", str(output)])
+    local = capsys.readouterr().out
+    show.main(["--output", job["output"]["path"], "--config", str(output / "job.yaml")])
+    assert capsys.readouterr().out == local[local.index("\nProducts by category") :]
 
 
 def test_the_printed_queries_can_be_copied(output: Path) -> None:

@@ -1,10 +1,10 @@
-"""Plant wrong photos among real products that the model was not trained on, and measure how many a night finds.
+"""Plant wrong photos or titles among real products outside training, and measure how many a night finds.
 
-    python -m tests.pages.measure_wrong_photos data/fashion-products FOLDER
+    python -m tests.pages.measure_wrong_photos data/fashion-products FOLDER [image|title]
 
-One product in ten of validation and test gets the photo of another product. A planted photo counts as found if the
-review queue says that the photo is the suspect. A photo of the same family shows the same kind of goods, so the recall
-is stated of all planted ones and of those of another family.
+One product in ten of validation and test gets the photo, or the title, of another product. A planted one counts as
+found if the review queue has a suspect: the photo or the text (named), or either of them (found). A photo of the same
+family shows the same kind of goods, so the recall is stated of all planted ones and of those of another family.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from fashion_udf.config import JobConfig
 from fashion_udf.model import bundle
 from fashion_udf.pages import review_queue, run_report
 from fashion_udf.spark import session
-from fashion_udf.table.stores import open_store
 from training.data import split
 
 SHARE, SEED = 0.1, 7
 
 
-def main(source: Path, folder: Path) -> None:
+def main(source: Path, folder: Path, wrong: str = "image") -> None:
     """Write the catalog, tag it, and say what was found."""
     spark = session.start("measure_wrong_photos")
     rows = []
@@ -46,36 +45,42 @@ def main(source: Path, folder: Path) -> None:
     )
     parts = {row["product_id"]: row["split"] for row in split.assign(products).collect()}
     rows = [row for row in rows if parts[row["product_id"]] != split.TRAIN]
-    planted = _plant(rows)
+    planted = _plant(rows, wrong)
     (folder / "catalog").mkdir(parents=True)
     table = pa.Table.from_pylist(rows).select(["product_id", "title", "description", "image"])
     pq.write_table(table, folder / "catalog" / "part.parquet", row_group_size=200)
     tree = {"input": {"path": str(folder / "catalog")}, "output": {"path": str(folder / "out")}}
     run_report.tag(spark, JobConfig.model_validate({**tree, "pages": {"scored_alone": len(rows)}}))
-    sys.stdout.write(_told(folder / "out", len(rows), planted))
+    sys.stdout.write(_told(folder / "out", len(rows), planted, wrong))
 
 
-def _plant(rows: list[dict[str, object]]) -> dict[str, bool]:
-    """Give one product in ten another's photo; returns whether the photo is of another family, by product."""
+def _plant(rows: list[dict[str, object]], wrong: str) -> dict[str, bool]:
+    """Give one product in ten another's photo or title; returns whether that is of another family, by product."""
     draws, families = random.Random(SEED), bundle.read("builtin").taxonomy.by_category
-    wrong, found = draws.sample(rows, int(len(rows) * SHARE)), {}
-    others = [draws.choice([row for row in rows if row["image"] != each["image"]]) for each in wrong]
-    photos = [other["image"] for other in others]
-    for row, other, photo in zip(wrong, others, photos, strict=True):
+    chosen, found = draws.sample(rows, int(len(rows) * SHARE)), {}
+    others = [draws.choice([row for row in rows if row[wrong] != each[wrong]]) for each in chosen]
+    planted = [other[wrong] for other in others]
+    for row, other, value in zip(chosen, others, planted, strict=True):
         own, its = (families.get(str(each["category"]), each["category"]) for each in (row, other))
         found[str(row["product_id"])] = own != its
-        row["image"] = photo
+        row[wrong] = value
     return found
 
 
-def _told(output: Path, rows: int, planted: dict[str, bool]) -> str:
-    queue = review_queue.read(open_store(str(output)))
-    suspects = {name for name, row in queue.place.items() if queue.row(row)["suspect"] == "photo"}
-    right, other = suspects & {*planted}, {name for name, differs in planted.items() if differs}
-    return (
-        f"{rows} products, {len(planted)} wrong photos, {len(other)} of another family; {len(queue)} rows wait\n"
-        f"photo suspected {len(suspects)}, right {len(right)}: precision {len(right) / max(len(suspects), 1):.3f}, "
-        f"recall {len(right) / len(planted):.3f}, of another family {len(right & other) / max(len(other), 1):.3f}\n"
+def _told(output: Path, rows: int, planted: dict[str, bool], wrong: str) -> str:
+    queue = review_queue.read(str(output))
+    suspects = {name: queue.row(row)["suspect"] for name, row in queue.place.items()}
+    other = {name for name, differs in planted.items() if differs}
+    named = {name for name, suspect in suspects.items() if suspect == {"image": "photo", "title": "text"}[wrong]}
+    found = {name for name, suspect in suspects.items() if suspect}
+    return f"{rows} products, {len(planted)} with a wrong {wrong}, {len(other)} of another family; " + (
+        f"{len(queue)} rows wait\n"
+        + "".join(
+            f"{what}: {len(those)}, right {len(those & {*planted})}, precision "
+            f"{len(those & {*planted}) / max(len(those), 1):.3f}, recall {len(those & {*planted}) / len(planted):.3f}, "
+            f"of another family {len(those & other) / max(len(other), 1):.3f}\n"
+            for what, those in (("named", named), ("found", found))
+        )
     )
 
 
@@ -84,4 +89,4 @@ def _sha256(data: bytes) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

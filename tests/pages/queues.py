@@ -18,9 +18,12 @@ from PIL import Image
 
 from fashion_udf.pages import review_app, review_queue
 from fashion_udf.pages.claims import Claims
+from fashion_udf.pages.products import PRODUCTS
 from fashion_udf.pages.queue import QUEUE
 from fashion_udf.pages.review_photos import Photos
 from fashion_udf.pages.reviewing import Review
+from fashion_udf.pages.similar_products import SimilarProducts
+from fashion_udf.table import data_files, paths, snapshot
 from fashion_udf.table.decisions import Decisions
 from fashion_udf.table.stores import open_store
 
@@ -69,6 +72,25 @@ def write(
     )
 
 
+def write_products(output: Path, rows: list[dict[str, Any]]) -> None:
+    """Write what pages show of products, in two files, as a run does."""
+    folder = output / "runs" / RUN / "products.parquet"
+    folder.mkdir(parents=True)
+    for number, part in enumerate((rows[::2], rows[1::2])):
+        pq.write_table(pa.Table.from_pylist(part, schema=PRODUCTS), folder / f"part-{number}.parquet")
+
+
+def publish_tags(output: Path, categories: Mapping[str, str]) -> None:
+    """Publish tags that hold categories alone."""
+    run_id, parent = paths.new_run_id(), snapshot.current(str(output))
+    folder = output / "tags" / "data" / run_id
+    folder.mkdir(parents=True)
+    table = pa.table({"product_id": [*categories], "category": [*categories.values()]})
+    pq.write_table(table, folder / f"{run_id}.parquet")
+    files = data_files.described(paths.snapshot_dir(str(output), run_id))
+    snapshot.publish(str(output), run_id, files, "m1", expected_rows=len(table), parent=parent)
+
+
 def photo(colour: str) -> bytes:
     """A small photo."""
     file = io.BytesIO()
@@ -79,7 +101,7 @@ def photo(colour: str) -> bytes:
 def review(output: Path, person: str = "ann") -> Review:
     """The review of one person, as the command makes it."""
     store = open_store(str(output))
-    queue = review_queue.read(store)
+    queue = review_queue.read(str(output))
     return Review(queue, Decisions(store), Claims(store, queue.run_id, person), person)
 
 
@@ -88,7 +110,11 @@ def served(output: Path, person: str = "ann") -> Iterator[str]:
     """Serve the review of one person; yields its address, token included."""
     made = review(output, person)
     config = uvicorn.Config(
-        review_app.app(made, Photos(made.queue), TOKEN), host="127.0.0.1", port=0, log_level="warning", access_log=False
+        review_app.app(made, Photos(made.queue.reading), SimilarProducts(str(output), made.queue), TOKEN),
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        access_log=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

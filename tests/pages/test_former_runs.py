@@ -52,6 +52,20 @@ def test_a_damaged_report_is_an_empty_one() -> None:
     assert [former_runs.line(report).rows for report in found] == [None, None]
 
 
+def test_a_run_of_similar_products_has_no_page_and_is_in_no_list() -> None:
+    texts = {
+        "r1/outcome.json": {"exit_code": 0, "counts": {"accepted": 3, "scored": 3}},
+        "r2/outcome.json": {"exit_code": 0, "counts": {"tags": 3, "compared": 3}},
+    }
+    store = _Listing(objects=_store(texts).objects)("")
+    assert [report.run_id for report in former_runs.read(store, 30)] == ["r1"]
+
+
+def test_a_failed_run_has_scored_an_unknown_number() -> None:
+    outcome = {"exit_code": 1, "counts": {"accepted": 3, "scored": 3}}
+    assert former_runs.line(former_runs.Report("r1", outcome, {})).scored is None
+
+
 def test_the_newest_histogram_is_compared_also_after_a_quiet_night() -> None:
     texts = {
         "r1/figures.json": {"histogram": [1, 2], "inputs": {"a": "1"}},

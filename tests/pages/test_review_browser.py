@@ -13,6 +13,7 @@ from fashion_udf.table.decisions import Decisions
 from fashion_udf.table.stores import open_store
 from tests.pages import browser as browsers
 from tests.pages import queues
+from tests.similar import published
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 ARABIC = "قميص أزرق للرجال"
@@ -26,15 +27,15 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A page that fails its test on an error of its script, and remembers every host that it asked."""
+    """A page that fails its test on an error of its script, and on a request to anybody but the review."""
     context = browser.new_context(viewport={"width": 1200, "height": 800})
-    made, errors = context.new_page(), []
-    made.asked = []
+    made, errors, asked = context.new_page(), [], set()
     made.on("pageerror", lambda error: errors.append(str(error)))
-    made.on("request", lambda request: made.asked.append(request.url))
+    made.on("request", lambda request: asked.add(request.url.split("/")[2]))
     yield made
+    served = made.url.split("/")[2]
     context.close()
-    assert errors == []
+    assert errors == [] and asked == {served}
 
 
 def _newest(output: Path) -> dict[str, str]:
@@ -86,9 +87,13 @@ def test_every_key_does_what_it_says(page: Any, tmp_path: Path) -> None:
         assert _newest(tmp_path / "out") == {"p000000": "Hats", "p000001": "Shoes", "p000002": "Shoes"}
         page.keyboard.press("5")
         _title(page, "Product 5 of Shoes")
-        _decided(page, 4)
+        for key, title in (("2", "Product 6 of Hats"), ("4", "Product 7 of Shirts")):
+            page.keyboard.press(key)
+            _title(page, title)
+        _decided(page, 6)
+        chosen = _newest(tmp_path / "out")
+        assert [chosen[f"p00000{number}"] for number in (4, 5, 6)] == ["Tops", "Hats", "Socks"]
         page.wait_for_function("() => document.getElementById('photo').naturalWidth === 640")
-        assert {url.split("/")[2] for url in page.asked} == {address.split("/")[2]}
 
 
 def test_a_grid_confirms_many_and_leaves_out_what_was_picked(page: Any, tmp_path: Path) -> None:
@@ -98,7 +103,9 @@ def test_a_grid_confirms_many_and_leaves_out_what_was_picked(page: Any, tmp_path
         page.keyboard.press("g")
         page.wait_for_selector("#grid button")
         assert page.locator("#manytitle").text_content() == "Are these 10 all Hats?"
-        page.keyboard.press("ArrowRight")
+        for key, title in (("ArrowRight", 3), ("ArrowDown", 27), ("ArrowUp", 3), ("ArrowLeft", 0), ("ArrowRight", 3)):
+            page.keyboard.press(key)
+            assert f"Product {title} of" in page.evaluate("document.activeElement.textContent"), key
         page.keyboard.press("Enter")
         assert page.locator('#grid [aria-pressed="true"]').count() == 1
         page.keyboard.press("c")
@@ -174,6 +181,34 @@ def test_filters_choose_the_rows_and_the_keyboard_alone_reaches_everything(page:
             page.keyboard.press("Tab")
             reached.add(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
         assert {"mode", "export", "category", "text", "description", "other", "accept", "skip", "undo"} <= reached
+
+
+def test_the_most_similar_products_stand_beside_the_row_with_photo_title_and_category(
+    page: Any, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    _write(output, 4)
+    queues.write_products(
+        output, [{"product_id": f"s{n}", "title": f"Alike {n}", "image_uri": f"{n}.png"} for n in range(2)]
+    )
+    queues.publish_tags(output, {"s0": "Hats", "s1": "Socks"})
+    published.publish(output, {"p000000": ["s0", "s1", "s2"]})
+    with queues.served(output) as address:
+        _open(page, address)
+        page.wait_for_selector("#alike li:nth-child(3)")
+        assert page.locator("#alike li").all_text_contents() == ["HatsAlike 0", "SocksAlike 1", "no photono categorys2"]
+        page.wait_for_function("() => document.querySelector('#alike img').naturalWidth === 160")
+        assert page.locator("#alike .other").all_text_contents() == ["Socks", "no category"]
+        page.keyboard.press("x")
+        page.wait_for_function("() => document.getElementById('told').textContent.startsWith('No product is known')")
+        assert page.locator("#alike li").count() == 0
+
+
+def test_without_similar_products_a_line_says_how_to_get_them(page: Any, tmp_path: Path) -> None:
+    _write(tmp_path / "out", 4)
+    with queues.served(tmp_path / "out") as address:
+        _open(page, address)
+        page.wait_for_function("() => document.getElementById('told').textContent.includes('fashion-udf recommend')")
 
 
 def test_a_photo_that_cannot_be_shown_is_said_in_words(page: Any, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from fashion_udf.errors import InputError
 from fashion_udf.pages import claims, review_queue
 from fashion_udf.pages.claims import Claims
 from fashion_udf.pages.review_queue import CELL_ROWS, Filters
-from fashion_udf.table import decisions
+from fashion_udf.table import decisions, rollback, snapshot
 from fashion_udf.table.decisions import Decisions
 from fashion_udf.table.memory_store import MemoryStore
 from fashion_udf.table.stores import open_store
+from tests import tables
 from tests.pages import queues
 
 ALL = Filters()
@@ -122,7 +123,7 @@ def test_claims_that_hold_nothing_any_more_are_removed(tmp_path: Path) -> None:
 
 def test_cells_hold_rows_of_one_category(tmp_path: Path) -> None:
     queues.write(tmp_path, [queues.row(number) for number in range(100)])
-    queue = review_queue.read(open_store(str(tmp_path)))
+    queue = review_queue.read(str(tmp_path))
     for cell in np.unique(queue.cells):
         rows = np.flatnonzero(queue.cells == cell)
         assert len(rows) <= CELL_ROWS and len({queue.row(row)["category"] for row in map(int, rows)}) == 1
@@ -149,7 +150,36 @@ def test_the_export_is_a_table_that_overrides_path_takes(tmp_path: Path) -> None
 
 def test_an_output_without_a_queue_is_refused_with_what_writes_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"`fashion-udf tag` writes one when it publishes\. Received: none"):
-        review_queue.read(open_store(str(tmp_path)))
+        review_queue.read(str(tmp_path))
+
+
+def _published(output: Path, run_id: str) -> None:
+    written, parent = tables.written(output, ["a"], name=run_id), snapshot.current(str(output))
+    snapshot.publish(str(output), run_id, written, "m1", expected_rows=1, parent=parent)
+
+
+def test_the_queue_is_that_of_the_published_table_also_of_a_refused_one_that_a_person_accepts(tmp_path: Path) -> None:
+    first, refused = (f"2026112{day}T020000000000Z-0000000{day}" for day in (7, 8))
+    queues.write(tmp_path, [queues.row(0)], run_id=first)
+    _published(tmp_path, first)
+    queues.write(tmp_path, [queues.row(1)], run_id=refused)
+    (tmp_path / "runs" / refused / "outcome.json").write_text('{"exit_code": 3}')
+    read = review_queue.read(str(tmp_path))
+    assert (read.run_id, read.published) == (first, True)
+    _published(tmp_path, refused)
+    assert review_queue.read(str(tmp_path)).run_id == refused
+    rollback.rollback(str(tmp_path), 1)
+    assert review_queue.read(str(tmp_path)).run_id == first
+
+
+def test_where_the_published_table_has_no_queue_the_newest_of_another_published_one_is_shown(tmp_path: Path) -> None:
+    first, second, third = (f"2026112{day}T020000000000Z-0000000{day}" for day in (7, 8, 9))
+    for run_id, code in ((first, 0), (second, 3)):
+        queues.write(tmp_path, [queues.row(0)], run_id=run_id)
+        (tmp_path / "runs" / run_id / "outcome.json").write_text(f'{{"exit_code": {code}}}')
+    _published(tmp_path, third)
+    read = review_queue.read(str(tmp_path))
+    assert (read.run_id, read.published) == (first, False)
 
 
 def test_a_hundred_thousand_rows_are_searched_in_a_fifth_of_a_second(tmp_path: Path) -> None:
@@ -157,7 +187,7 @@ def test_a_hundred_thousand_rows_are_searched_in_a_fifth_of_a_second(tmp_path: P
         queues.row(number, title=f"Title {number} " + "word " * 10, description="d" * 300) for number in range(1000)
     ]
     queues.write(tmp_path, rows)
-    small = review_queue.read(open_store(str(tmp_path)))
+    small = review_queue.read(str(tmp_path))
     many = [small.rows.set_column(0, "product_id", [[f"{part}-{n}" for n in range(1000)]]) for part in range(100)]
     queue = review_queue.Queue(queues.RUN, __import__("pyarrow").concat_tables(many), small.reading)
     store = MemoryStore()("")

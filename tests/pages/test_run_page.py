@@ -23,6 +23,7 @@ from fashion_udf.pages.figures import (
     Pair,
     RunFigures,
     Step,
+    Suspects,
     Unsure,
 )
 from fashion_udf.pages.run_page import Product
@@ -46,6 +47,8 @@ def figures(**changes: Any) -> RunFigures:
         funnel=[Step("input", 1_000_000, "SELECT 1;"), Step("scored", 9_812, "SELECT 2;")],
         changed=7,
         pairs=[Pair("Shirts", "Tops", 7, {"model": 5, "photo": 2}, ["p1", "p2", "p3"])],
+        suspects=[Suspects("photo", "Bags", "Shirts", 98, ["p5"])],
+        suspect_rows={"text": 2, "photo": 98},
         failures=[Failure("image_corrupt", "JPEG: damaged", 3, ["p4"])],
         decisions={"auto": 80, "review": 15, "abstain": 5},
         modalities={"both": 100},
@@ -66,7 +69,8 @@ def test_every_section_says_its_figures() -> None:
     html = run_page.render(figures(), {"p1": Product("A shirt", _SMALL)})
     for told in (
         "Published #42: 1,000,000 rows, 9,812 scored, 0 lost", "SELECT 2;", "7 products have another category",
-        "model 5", "JPEG: damaged", "80.0 %", "90.0 %", "10.0 %", "Bottleneck: <b>scoring</b>", "158", "1.25",
+        "model 5", "JPEG: damaged", "Photo and text disagree in 100 products", "80.0 %", "90.0 %", "10.0 %",
+        "Bottleneck: <b>scoring</b>", "158", "1.25",
         "The last 30 runs", "model_version", "rollback --to 41", "data:image/jpeg;base64,", "A shirt", "+10.00",
     ):  # fmt: skip
         assert told in html, told
@@ -90,6 +94,7 @@ def test_everything_from_the_catalog_is_text(hostile: str) -> None:
         remedy=Command(hostile, hostile),
         pairs=[Pair(hostile, hostile, 1, {hostile: 1}, [hostile])],
         failures=[Failure(hostile, hostile, 1, [hostile])],
+        suspects=[Suspects(hostile, hostile, hostile, 1, [hostile])],
         acceptance=[Acceptance(hostile, 1, 1)],
         categories=[Category(hostile, 1, 1.0, None, [Unsure(hostile, 0.5, hostile)])],
         differences=[Difference(hostile, hostile, hostile)],
@@ -106,6 +111,7 @@ def test_a_page_stays_below_three_megabytes_whatever_the_catalog() -> None:
         message=long,
         pairs=[Pair(name, name, 1, {"model": 1}, [name, "b" + name, "c" + name]) for name in names[:20]],
         failures=[Failure("image_corrupt", long, 1, [name, name, name]) for name in names[:40]],
+        suspects=[Suspects("photo", long, long, 1, [long, name, name]) for name in names[:10]],
         acceptance=[Acceptance(name, 2, 1) for name in names],
         categories=[Category(n, 1, 0.1, 0.1, [Unsure(f"{n}{k}", 0.1, "review") for k in range(10)]) for n in names],
         inputs=dict.fromkeys(names[:100], long[:100_000]),

@@ -18,9 +18,9 @@ from fashion_udf.config import JobConfig
 from fashion_udf.errors import FashionError, GateRefusedError
 from fashion_udf.pages import review_queue, run_report, table_figures, thumbnails
 from fashion_udf.pages.review_photos import Photos
-from fashion_udf.pages.review_queue import Filters
+from fashion_udf.pages.review_queue import Filters, photo_place
+from fashion_udf.pipeline import refused
 from fashion_udf.table import paths, snapshot
-from fashion_udf.table.stores import open_store
 from tests import small_bundle
 from tests.pages import queues
 
@@ -117,7 +117,7 @@ def test_the_queries_of_the_page_list_as_many_rows_as_it_says(first: Shop) -> No
 
 
 def test_the_queue_holds_what_waits_with_text_and_photo_and_what_each_says_alone(first: Shop) -> None:
-    queue = review_queue.read(open_store(str(first.folder / "out")))
+    queue = review_queue.read(str(first.folder / "out"))
     waits = {name for name, row in first.table().items() if row["decision"] != "auto"}
     assert {*queue.place} == waits and waits
     rows = [queue.row(index) for index in range(len(queue))]
@@ -125,8 +125,10 @@ def test_the_queue_holds_what_waits_with_text_and_photo_and_what_each_says_alone
     assert {len(row["description"]) for row in rows} == {4_000}
     both = [row for row in rows if row["modality"] == "both"]
     assert all(row["image_alone"] and row["text_alone"] and row["alike"] >= 1 for row in both) and both
-    photos = Photos(queue)
-    assert (photos.jpeg(queue.place[both[0]["product_id"]], 160) or b"")[:3] == b"\xff\xd8\xff"
+    counted = {one: sum(row["suspect"] == one for row in rows) for one in ("photo", "text")}
+    assert first.figures()["suspect_rows"] == {one: count for one, count in counted.items() if count}
+    photos = Photos(queue.reading)
+    assert (photos.jpeg(photo_place(queue.rows, queue.place[both[0]["product_id"]]), 160) or b"")[:3] == b"\xff\xd8\xff"
     photos.close()
 
 
@@ -158,7 +160,7 @@ def test_decisions_of_the_review_are_in_the_next_table_and_a_row_of_overrides_pa
         "config.overrides.path",
         "config.pages.core_hour_price",
     }
-    assert {*review_queue.read(open_store(str(first.folder / "out"))).place} & {*decided} == set()
+    assert {*review_queue.read(str(first.folder / "out")).place} & {*decided} == set()
     run_report.tag(spark, night)
     assert first.figures()["verdict"].startswith("Nothing to publish: #2 stays")
 
@@ -171,14 +173,21 @@ def test_a_refused_night_says_by_what_and_how_to_go_on(first: Shop, spark: Spark
     assert figures["verdict"].startswith("Refused by flips") and figures["verdict"].endswith("#2 stays published")
     assert f"--run {first.reports.name} --accept flips" in figures["remedy"]["text"]
     assert figures["changed"] > 0 and "gates.max_flips" in page and figures["missing"] == []
-    assert not (first.reports / "queue.parquet").exists()
+    output, refused_run = str(first.folder / "out"), first.reports.name
+    assert review_queue.read(output).run_id < refused_run, "the queue is that of the published table"
+    refused.publish(output, refused_run, ["flips"])
+    queue = review_queue.read(output)
+    waits = {
+        name for name, row in first.table().items() if "auto" != row["decision"] and row["category_source"] == "model"
+    }
+    assert queue.run_id == refused_run and {*queue.place} == waits
 
 
 def test_a_failed_night_has_a_page_with_the_whole_error(first: Shop, spark: SparkSession) -> None:
     with pytest.raises(FashionError) as caught:
         run_report.tag(spark, first.write(_titles("Hat"), bundle=str(first.folder / "nowhere")))
     assert (
-        first.figures()["verdict"] == "The input or the configuration cannot be used (exit code 2); #2 stays published"
+        first.figures()["verdict"] == "The input or the configuration cannot be used (exit code 2); #3 stays published"
     )
     assert first.figures()["message"] == str(caught.value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 from fashion_udf import config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import ConfigError, EnvironmentUnsupportedError, InputError
+from fashion_udf.model import bundle
 from fashion_udf.model.engines import openvino
 from fashion_udf.pipeline import planning, preflight, tagging
 from fashion_udf.pipeline.comparison import Scope
@@ -135,6 +137,22 @@ def test_what_can_succeed_starts(spark: SparkSession, folder: Path, path: str, c
         for name, value in changes.items()
     }
     assert planning.start(spark, _config(folder, path, **changes), Scope(), "r1").rows.columns
+
+
+def test_a_model_that_never_saw_a_photo_is_refused_for_a_catalog_with_photos(spark: SparkSession, folder: Path) -> None:
+    known = bundle.read(str(small_bundle.directory()))
+    assert known.manifest.knows_photos
+    manifest = known.manifest.model_copy(update={"metrics": {"f32": {"forms": {"text": {}}}}})
+    version = bundle.write(folder / "titles", manifest, known.files)
+    changes = {"bundle": f"{folder}/titles", "engine": {"precision": "f32"}}
+    expected = (
+        f"Expected a bundle that was trained with photos, as the catalog has 'image'. Received: the bundle {version}, "
+        "whose training set has none. Set input.columns.image to null to tag by the text alone"
+    )
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        planning.start(spark, _config(folder, "parquet", **changes), Scope(), "run")
+    text_alone = _config(folder, "parquet", input__columns={"image": None}, **changes)
+    assert planning.start(spark, text_alone, Scope(), "run").rows.count() == 2
 
 
 def test_a_root_is_given_as_a_path_or_as_a_file_uri(tmp_path: Path) -> None:

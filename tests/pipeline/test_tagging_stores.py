@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fashion_udf import config
 from fashion_udf.commands import snapshots
 from fashion_udf.config import Columns, JobConfig, Output
 from fashion_udf.errors import ConfigError
 from fashion_udf.pipeline import chunks, tagging
 from fashion_udf.pipeline.comparison import Scope
 from fashion_udf.s3 import S3Settings
+from fashion_udf.similar import recommending
+from fashion_udf.similar.settings import RecommendConfig
 from fashion_udf.table import s3_store, snapshot
 from fashion_udf.table.stores import open_store
 from fashion_udf.table.tags_table import TagsTable
@@ -68,14 +71,14 @@ def on_local_files(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 
 def _config(shop: Shop, folder: Path, place: Place) -> JobConfig:
     """Write the inputs of a run where its output is: catalog, overrides and bundle."""
-    config, (output, settings) = shop.write(folder), place
+    job, (output, settings) = shop.write(folder), place
     changes: dict[str, Any] = {"output": Output(path=output), "s3": settings}
     if "://" in output:
         version = small_bundle.read().model_version
-        changes["input"] = config.input.model_copy(update={"path": _put(folder / "catalog", output)})
-        changes["overrides"] = config.overrides.model_copy(update={"path": _put(folder / "overrides", output)})
+        changes["input"] = job.input.model_copy(update={"path": _put(folder / "catalog", output)})
+        changes["overrides"] = job.overrides.model_copy(update={"path": _put(folder / "overrides", output)})
         changes["bundle"] = f"{_put(small_bundle.directory(), output)}@{version}"
-    return config.model_copy(update=changes)
+    return job.model_copy(update=changes)
 
 
 def _put(source: Path, output: str) -> str:
@@ -98,8 +101,22 @@ def _held(output: str, number: int | None = None) -> Rows:
     return rows
 
 
+def _similar(spark: SparkSession, place: Place) -> Rows:
+    """Publish the lists of similar products; returns them."""
+    output, settings = place
+    tree = {"output": {"path": output}, "s3": settings.model_dump(), "scope": "anywhere"}
+    assert recommending.recommend(spark, config.validate(RecommendConfig, tree, "a test")).published
+    lists: Rows = {}
+    for pair in TagsTable(output).similar().itertuples(index=False):
+        lists[pair.product_id] = (*lists.get(pair.product_id, ()), (pair.similar_id, pair.score))
+    return lists
+
+
 def _nights(spark: SparkSession, folder: Path, place: Place) -> list[Rows]:
-    """A full night, one on which little changed, a backfill, a rollback and an expire; returns the table after each."""
+    """A full night, one on which little changed, a backfill, a rollback and an expire; returns the table after each.
+
+    After the first two nights the lists of similar products are returned too.
+    """
     shop, (output, _), tables = Shop(random.Random(5)), place, list[Rows]()
     shop.add(12)
 
@@ -109,10 +126,13 @@ def _nights(spark: SparkSession, folder: Path, place: Place) -> list[Rows]:
 
     night()
     assert tables[-1] == shop.expected()
+    first = _similar(spark, place)
+    assert len(first) > 1
     shop.change(1)
     shop.remove(1)
     night()
     assert tables[-1] == shop.expected()
+    tables += [first, _similar(spark, place)]
     shop.add(2)
     shop.override(2)
     newest = spark.createDataFrame([([*shop.products][-1],)], "product_id string")

@@ -17,7 +17,7 @@ from fashion_udf.table.commit import Commit, DataFile
 from fashion_udf.table.store import Store
 from fashion_udf.table.stores import open_store
 from tests.servers.proxy import Request
-from tests.servers.s3 import S3Server
+from tests.servers.s3 import S3Server, free_ports
 
 _NUMBERS = itertools.count(1)
 #: Sets of a fault for each kind.
@@ -136,3 +136,11 @@ def test_a_bucket_that_is_not_there_and_a_key_that_may_not_be_read_say_so(s3_ser
         pytest.raises(PermissionError, match=r"AccessDenied \(403\)"),
     ):
         store.read("tags/log/00000001.json", 100)
+
+
+def test_a_server_that_is_not_there_is_no_lack_of_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    settings = S3Settings(endpoint_url=f"http://127.0.0.1:{port}", region="us-east-1", path_style=True, attempts=1)
+    monkeypatch.setattr(s3_store, "_settings", settings)
+    with pytest.raises(ConnectionError, match=rf"current\.sql: Could not connect to the endpoint URL: .*:{port}/"):
+        open_store("s3://photos/out").read("tags/current.sql", 100)

@@ -18,7 +18,7 @@ from tests import tiny_model, training_set
 from training import export
 from training.evaluation.limits import Limits
 from training.evaluation.robustness_forms import FORMS
-from training.fitting import run_directory
+from training.fitting import run_directory, thresholds
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,20 @@ def test_int8_that_fails_parity_is_left_out_and_its_figures_are_stated(
     card = written.files["MODEL_CARD.md"].decode()
     assert "| openvino int8 | no | 0 of 16 |" in card
     assert "| openvino int8 | both | 0 of 384 (0.00%) |" in card
+
+
+def test_a_training_set_without_photos_gives_a_bundle_without_int8_that_is_never_sure_of_a_photo(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exported: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    titles = training_set.write(tmp_path / "titles", photos=False)
+    written, calibrated = export_int8(monkeypatch, exported, titles, tmp_path / "bundle", 1)
+    assert calibrated == []
+    assert "int8 is left out: it is calibrated on photos, and no row of" in caplog.text
+    assert written.manifest.engines == {"openvino": ["f32"], "tensorflow": ["f32"]}
+    card = written.files["MODEL_CARD.md"].decode()
+    assert "openvino int8 is not offered, for it was not measured: no row of the training set has a photo." in card
+    assert written.manifest.calibration["f32"]["image"].category.auto == thresholds.NEVER
+    assert written.manifest.calibration["f32"]["both"].category.auto == thresholds.NEVER
 
 
 def test_another_training_set_than_the_runs_is_refused(

@@ -10,6 +10,7 @@ from fashion_udf.model.bundle import Bundle
 from fashion_udf.model.engines import registry
 from fashion_udf.model.engines.openvino import has_bf16
 from fashion_udf.model.engines.prediction import Predict
+from fashion_udf.model.manifest import OPENVINO_IR
 
 from ..data import dataset, labelled_rows
 from ..evaluation import evaluated_model, odd_rows, views
@@ -43,14 +44,14 @@ def build(candidate: Bundle, data: Path | None) -> Candidates:
     """Build every engine that can be measured.
 
     Args:
-        candidate: a bundle with the IR of each precision that can be measured.
+        candidate: a bundle with the float IR, and with the int8 IR if the training set has photos.
         data: a training set with the splits validation and test. Without it, only f32 is measured.
     """
     predicts, not_measured = {}, {}
     for engine, precisions in ENGINES.items():
         for precision in precisions:
             key = f"{engine} {precision}"
-            if reason := _obstacle(precision, data):
+            if reason := _obstacle(precision, data, candidate):
                 not_measured[key] = reason
             else:
                 predicts[key] = registry.build(engine, candidate, precision, threads=1)
@@ -76,7 +77,7 @@ def measure(candidates: Candidates, candidate: Bundle, data: Path) -> dict[str, 
     return found
 
 
-def _obstacle(precision: str, data: Path | None) -> str | None:
+def _obstacle(precision: str, data: Path | None, candidate: Bundle) -> str | None:
     """Return why a precision cannot be measured on this host; None if it can."""
     if precision == "f32":
         return None
@@ -84,4 +85,6 @@ def _obstacle(precision: str, data: Path | None) -> str | None:
         return "the export had no training set"
     if precision == "bf16" and not has_bf16():
         return "the CPU of the export has no bf16"
+    if precision == "int8" and f"{OPENVINO_IR[precision]}.xml" not in candidate.files:
+        return "no row of the training set has a photo"
     return None

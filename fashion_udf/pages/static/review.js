@@ -76,13 +76,13 @@ function element(name, text, parent) {
 function show() {
   const row = rows[0];
   $("one").classList.toggle("empty", !row);
-  for (const id of ["picture", "product", "choices"]) $(id).hidden = !row;
+  for (const id of ["picture", "product", "choices", "similar"]) $(id).hidden = !row;
   if (!row) { say("Nothing waits with these filters."); return; }
   $("photo").hidden = !row.has_photo;
   $("nophoto").hidden = row.has_photo;
   if (row.has_photo) { $("photo").src = photo(row, 640); $("photo").alt = row.title ? `photo of ${row.title.slice(0, 120)}` : `photo of product ${row.product_id}`; }
   $("title").textContent = row.title || "(no title)";
-  $("ids").textContent = `${row.product_id} · published as ${row.category || "nothing"} · ${row.decision} · ${row.status}`;
+  $("ids").textContent = `${row.product_id} · published as ${row.category || "nothing"} · decision: ${row.decision} · status: ${row.status}`;
   why(row);
   $("description").textContent = row.description || "(no description)";
   $("description").scrollTop = 0;
@@ -93,18 +93,49 @@ function show() {
     button.className = place === 0 ? "best" : "";
     element("kbd", place + 1, button);
     element("span", choice.category, button);
-    element("span", `${Math.round(100 * choice.confidence)} %`, button);
+    element("span", choice.confidence < 0.005 ? "<1 %" : `${Math.round(100 * choice.confidence)} %`, button);
     button.addEventListener("click", () => decide(choice.category));
   });
   $("other").value = "";
   found();
+  $("alike").replaceChildren();
+  $("told").textContent = "";
+  showSimilar(row, 200); // whoever decides faster than this does not look at them
+}
+
+function showSimilar(row, wait) {
+  setTimeout(async () => {
+    if (rows[0] !== row || mode !== "one") return;
+    const tree = await ask(`api/similar/${row.index}`).catch((error) => ({ told: error.message, products: [] }));
+    if (rows[0] !== row) return;
+    $("told").textContent = tree.told;
+    $("alike").replaceChildren(...tree.products.map((product) => similar(product, row)));
+    if (tree.reading) showSimilar(row, 500);
+  }, wait);
+}
+
+function similar(product, row) {
+  const item = element("li");
+  smallPhoto(product.has_photo && `similar/${product.index}?size=160`, item);
+  element("b", product.category || "no category", item).className = product.category === row.category ? "" : "other";
+  element("span", product.title || product.product_id, item).dir = "auto";
+  return item;
+}
+
+function smallPhoto(source, parent) {
+  if (!source) { element("i", "no photo", parent); return; }
+  const image = element("img", undefined, parent);
+  image.loading = "lazy";
+  image.alt = "";
+  image.addEventListener("error", () => image.replaceWith(element("i", "no photo")));
+  image.src = source;
 }
 
 function why(row) {
   $("why").replaceChildren();
   if (row.suspect) {
-    element("b", row.suspect === "photo" ? "The photo may be wrong: " : "The text may be wrong: ", $("why"));
-    element("span", `the photo alone looks like ${row.image_alone}, the text alone says ${row.text_alone}. `, $("why"));
+    element("b", "Photo and text disagree: ", $("why"));
+    element("span", `the photo alone looks like ${row.image_alone}, the text alone says ${row.text_alone}. Suspect: the ${row.suspect}. `, $("why"));
   }
   const parts = [];
   if (row.alike > 1) parts.push(`${row.alike} rows alike wait`);
@@ -177,13 +208,7 @@ async function fillGrid() {
     const button = element("button", undefined, $("grid"));
     button.type = "button";
     button.setAttribute("aria-pressed", "false");
-    if (row.has_photo) {
-      const image = element("img", undefined, button);
-      image.loading = "lazy";
-      image.alt = "";
-      image.addEventListener("error", () => { const none = element("i", "no photo"); image.replaceWith(none); });
-      image.src = photo(row, 160);
-    } else element("i", "no photo", button);
+    smallPhoto(row.has_photo && photo(row, 160), button);
     const title = element("b", row.title || row.product_id, button);
     title.dir = "auto";
     button.addEventListener("click", () => button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true"));

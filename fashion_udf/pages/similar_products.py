@@ -1,0 +1,133 @@
+"""The products most like each one of the review queue: read once, by a thread of their own, while the review goes on.
+
+Lists come from the published table of similar products, categories from the tags, titles and the places of photos from
+what the night left in `runs/<run_id>/products.parquet`. Kept is what the queue needs: at most six products a row.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fashion_udf.errors import FashionError, InputError, one_line
+from fashion_udf.pages import products, review_queue
+from fashion_udf.pages.products import PRODUCTS
+from fashion_udf.pages.review_queue import PhotoPlace, Queue
+from fashion_udf.schema import TAGS
+from fashion_udf.table import data_files, similar_table, snapshot
+from fashion_udf.table.stores import open_store
+
+#: Products that are shown for a row.
+SHOWN = 6
+READING = "Similar products are being read…"
+_HOW = (
+    "There are no similar products of this model: "
+    "fashion-udf recommend --config conf/similar.yaml --set output.path={} finds them."
+)
+_BATCH = 65_536  # rows of a file at a time
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read.
+
+    Attributes:
+        told: why nothing is known of any row; empty if lists were read.
+        starts: int[n + 1], for each row of the queue where its products begin in `places`.
+        places: int[p], rows of `shown`.
+        shown: the products, with the columns of `PRODUCTS` and `category`.
+    """
+
+    told: str
+    starts: NDArray[np.int64]
+    places: NDArray[np.int64]
+    shown: pa.Table
+
+
+class SimilarProducts:
+    """The similar products of a queue; may be asked by several threads while it reads."""
+
+    def __init__(self, output: str, queue: Queue) -> None:
+        """Remember the queue; nothing is read before `read`."""
+        self._output, self._queue = output, queue
+        self._found = self._nothing(READING)
+
+    def read(self) -> None:
+        """Read what the queue needs; where it cannot be had, `of` says so."""
+        try:
+            self._found = _read(self._output, self._queue)
+        except InputError:  # none, or of another model
+            self._found = self._nothing(_HOW.format(shlex.quote(self._output)))
+        except (FashionError, OSError, pa.ArrowException) as error:
+            self._found = self._nothing(f"The similar products cannot be read: {one_line(error)}")
+
+    def of(self, row: int) -> dict[str, Any]:
+        """Return what a page shows beside a row of the queue.
+
+        Returns:
+            `told`, a line where there are none; `reading`, whether they may still come; `products`, the nearest first,
+            each with `index` (of its photo), `product_id`, `title`, `category` and `has_photo`.
+        """
+        found = self._found
+        places = found.places[found.starts[row] : found.starts[row + 1]].tolist()
+        told = found.told or ("" if places else "No product is known to be like this one.")
+        return {"told": told, "reading": told == READING, "products": [_shown(found.shown, place) for place in places]}
+
+    def photo(self, index: int) -> PhotoPlace | None:
+        """Return the place of a shown product's photo; None if there is no such product."""
+        shown = self._found.shown
+        return review_queue.photo_place(shown, index) if index < shown.num_rows else None
+
+    def _nothing(self, told: str) -> Found:
+        return Found(told, np.zeros(len(self._queue) + 1, np.int64), np.zeros(0, np.int64), pa.table({}))
+
+
+def _shown(rows: pa.Table, index: int) -> dict[str, Any]:
+    names = ("product_id", "title", "category")
+    has_photo = review_queue.photo_place(rows, index).known
+    return {**{name: rows[name][index].as_py() for name in names}, "index": index, "has_photo": has_photo}
+
+
+def _read(output: str, queue: Queue) -> Found:
+    pairs = similar_table.pairs(output, queue.rows["product_id"].to_pylist(), missing="leave out")
+    pairs = pairs.filter(pc.less_equal(pairs["position"], SHOWN))
+    ids = pc.unique(pairs["similar_id"])
+    names = [name for name in PRODUCTS.names if name not in ("product_id", "description")]
+    columns = {"product_id": ids, **_columns(_product_files(output, queue.run_id), ids, PRODUCTS, names)}
+    tags = (file for _, file in data_files.opened(output, snapshot.newest(output)))
+    shown = pa.table({**columns, **_columns(tags, ids, TAGS, ["category"])})
+    # Numbers by Arrow and numpy: Python's own loops over 600,000 products would hold up the page.
+    owner = pc.index_in(pairs["product_id"], queue.rows["product_id"].combine_chunks()).to_numpy()
+    places = pc.index_in(pairs["similar_id"], ids).to_numpy().astype(np.int64)
+    return Found("", np.searchsorted(owner, np.arange(len(queue) + 1)), places, shown)
+
+
+def _columns(
+    files: Iterable[BinaryIO], ids: pa.Array, schema: pa.Schema, names: Sequence[str]
+) -> dict[str, pa.ChunkedArray]:
+    """Return columns of Parquet files for some products, in the order of the ids; null for a product they lack."""
+    found = [pa.schema([schema.field(name).with_nullable(True) for name in ("product_id", *names)]).empty_table()]
+    for file in files:
+        with file, pq.ParquetFile(file) as source:
+            for batch in source.iter_batches(_BATCH, columns=found[0].column_names):
+                rows = pa.table(batch).filter(pc.is_in(batch["product_id"], ids))
+                found.append(rows.select(found[0].column_names).cast(found[0].schema))
+    table = pa.concat_tables(found)
+    places = pc.index_in(ids, table["product_id"].combine_chunks())
+    return {name: table[name].take(places) for name in names}
+
+
+def _product_files(output: str, run_id: str) -> Iterator[BinaryIO]:
+    """The files that the night left; none of a night of an earlier release: products are then shown by their ids."""
+    store, folder = open_store(output), f"runs/{run_id}/{products.NAME}"
+    for name in store.list_names(folder):
+        if name.endswith(".parquet") and name[0] not in "._":
+            yield store.open(f"{folder}/{name}")
