@@ -1,6 +1,6 @@
-"""What the nearest products tell of a catalog: labels that look wrong, products listed twice, and odd ones out.
+"""Audit a catalog by the neighbours of each product: labels that look wrong, products listed twice, and outliers.
 
-Neighbours are searched in the whole catalog, whatever their category. Each finding is ranked; a person decides.
+Neighbours may have any category. The findings are ranked, and a person decides.
 
     mislabelled.parquet   product_id, category, suggested, votes, own_votes, score
     duplicates.parquet    product_id, other_id, score, same_photo
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 #: Neighbours that vote on a product's category.
 VOTERS = 10
-#: Least score of two products that may be the same one.
+#: Minimum score of two products that may be the same.
 DUPLICATE = 0.98
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Where the tables are, and how many rows each has."""
+    """The directory of the tables, and the number of rows of each."""
 
     directory: Path
     rows: Mapping[str, int]
@@ -48,17 +48,17 @@ def audit(
     labels: Table | None = None,
     duplicate: float = DUPLICATE,
 ) -> Findings:
-    """Write what looks wrong in the current tags to a new directory.
+    """Write the findings about the current tags to a new directory.
 
     Args:
         spark: the session.
         config: `output`, `columns` and `item_group`: pairs of one item group are no duplicates.
         target: the directory.
-        labels: a table of product_id and category, the shop's own; by default the categories of the tags.
-        duplicate: least score of two products that may be the same one.
+        labels: a table of product_id and the shop's category. Default: the categories of the tags.
+        duplicate: minimum score of two products that may be the same.
 
     Raises:
-        InputError: the directory is there already, or there is no tags table.
+        InputError: the directory exists, or there is no tags table.
         CatalogError: a table cannot be read.
     """
     search.require_faiss()
@@ -84,7 +84,7 @@ def audit(
 
 
 def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None) -> DataFrame:
-    """Return the products under the labels that are judged, all in one pool."""
+    """Return the products with the labels to check, all in one pool."""
     from pyspark.sql import functions as F
 
     tags = snapshot.newest(config.output.path)
@@ -98,9 +98,9 @@ def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None
 
 
 def mislabelled(pairs: DataFrame) -> DataFrame:
-    """Return the products of which most neighbours have another category, most suspicious first.
+    """Return the products whose neighbours mostly have another category, the most suspicious first.
 
-    A product with the same photo has no vote: whoever listed it twice gave it the same label.
+    A product with the same photo has no vote, because a product that is listed twice has the same wrong label.
     """
     from pyspark.sql import functions as F
 
@@ -117,7 +117,7 @@ def mislabelled(pairs: DataFrame) -> DataFrame:
 
 
 def duplicates(pairs: DataFrame, least: float) -> DataFrame:
-    """Return pairs of products that may be the same one, each once, surest first."""
+    """Return unique pairs of products that may be the same, the highest score first."""
     from pyspark.sql import functions as F
 
     same = pairs.where((F.col("score") >= F.lit(least)) | F.col("same_photo"))
@@ -129,7 +129,7 @@ def duplicates(pairs: DataFrame, least: float) -> DataFrame:
 
 
 def outliers(pairs: DataFrame, most: int = 1_000) -> DataFrame:
-    """Return the products whose nearest product is farthest, oddest first."""
+    """Return the products whose nearest product is farthest, the farthest first."""
     from pyspark.sql import functions as F
 
     nearest = pairs.groupBy("product_id", "category").agg(F.max("score").alias("nearest"))

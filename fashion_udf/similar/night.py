@@ -1,6 +1,6 @@
-"""A night on top of the last lists, in Spark: what changed, and the lists brought up to date.
+"""A night on top of the published lists, in Spark: find the changes, and update the lists.
 
-What changed comes to the driver, and is sent to every worker: it is little. Where it is much, all lists are searched.
+The changes are collected on the driver and sent to every worker. If they are too many, all lists are searched instead.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Share of the products that may have changed, and how many of them: 50 MB of embeddings on the driver.
+#: Maximum share and number of changed products: 50 MB of embeddings on the driver.
 MOST_SHARE, MOST = 0.1, 50_000
-#: A small catalog may change more.
+#: Number of changes that is always allowed, for small catalogs.
 FEW = 1_000
 
 
 @dataclass(frozen=True, eq=False)
 class Night:
-    """Products with their last lists, and what changed since.
+    """Products with their published lists, and the changes since.
 
     Attributes:
-        rows: of `comparable.products`, with `changed`, `entries` and `exhausted` as `repair.repaired` reads them.
-        changes: what changed.
-        counts: of the products.
+        rows: rows of `comparable.products`, with `changed`, `entries` and `exhausted` for `repair.repaired`.
+        changes: the changes.
+        counts: counts of the products.
     """
 
     rows: DataFrame
@@ -51,13 +51,13 @@ class Night:
 
 
 def changes(spark: SparkSession, present: DataFrame, output: str, last: Commit) -> Night | None:
-    """Compare the products with those that the last lists were made of; None if so much changed that all are searched.
+    """Compare the products with those of the published lists. Return None if too many changed.
 
     Args:
         spark: the session.
-        present: of `comparable.products`.
+        present: the result of `comparable.products`.
         output: root of the output.
-        last: the commit of the last lists.
+        last: the commit of the published lists.
     """
     from pyspark.sql import functions as F
 
@@ -85,7 +85,7 @@ def changes(spark: SparkSession, present: DataFrame, output: str, last: Commit) 
 
 
 def repaired(spark: SparkSession, found: Night, rules: Rules, most: int, target: Location) -> DataFrame:
-    """Bring the lists up to date, in a new directory; returns the columns of `repair.REPAIRED`."""
+    """Update the lists in a new directory, and return the columns of `repair.REPAIRED`."""
     schema = to_spark(repair.REPAIRED)
     rows = found.rows.select(*products.COLUMNS, *repair.COLUMNS)
     written.write(rows.mapInArrow(_repairing(found.changes, rules, most), schema), target)
@@ -93,7 +93,7 @@ def repaired(spark: SparkSession, found: Night, rules: Rules, most: int, target:
 
 
 def to_search(present: DataFrame, lists_of_night: DataFrame) -> DataFrame:
-    """Return the products with `query`: whether their list must be searched anew."""
+    """Return the products with `query`: whether their list must be searched again."""
     from pyspark.sql import functions as F
 
     wanted = lists_of_night.where("search").select("product_id", F.lit(True).alias("wanted"))
@@ -103,12 +103,12 @@ def to_search(present: DataFrame, lists_of_night: DataFrame) -> DataFrame:
 
 
 def searched(present: DataFrame, rules: Rules, most: int) -> DataFrame:
-    """Return the lists that must be searched anew, which are few: the columns of `lists.FOUND`.
+    """Search the few lists that must be searched again, and return the columns of `lists.FOUND`.
 
     Args:
-        present: of `to_search`.
-        rules: of the lists.
-        most: entries of a list.
+        present: the result of `to_search`.
+        rules: the rules of the lists.
+        most: maximum of entries in a list.
     """
     from pyspark.sql import functions as F
 
@@ -117,7 +117,7 @@ def searched(present: DataFrame, rules: Rules, most: int) -> DataFrame:
 
 
 def _with_entries(old: DataFrame) -> DataFrame:
-    """Return the whole lists, with the ones in reserve, as a search gives them."""
+    """Return the lists with their spare entries, in the form of a search."""
     from pyspark.sql import functions as F
 
     no_caps = F.array().cast("array<string>")

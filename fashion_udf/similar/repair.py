@@ -1,9 +1,9 @@
-"""Last night's lists, brought up to date where that needs no search of the catalog.
+"""Update the published lists without a search of the catalog, as far as possible.
 
-Every list holds its k entries and some more in reserve. A product that changed or is gone leaves every list; a product
-that is new or changed enters each list whose last entry it beats. What is left of a list is then still the best of the
-catalog. A list is searched anew where its own product changed, where fewer than k entries are left, and where a limit
-such as `at_most` decides: then a product that no list names may take the place of one that left.
+Every list has k entries and some spare ones. Changed and removed products leave all lists. New and changed products
+enter each list whose last entry has a lower score. The remaining entries are then still the best of the catalog. A list
+is searched again if its own product changed, if fewer than k entries are left, or if a limit such as `at_most` may let
+in a product that is in no list.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from fashion_udf.similar import lists, products, search
 from fashion_udf.similar.products import Products
 from fashion_udf.similar.selection import Rules
 
-#: The columns of `lists.FOUND`, and whether the list must be searched anew.
+#: The columns of `lists.FOUND`, and whether the list must be searched again.
 REPAIRED = pa.schema([*lists.FOUND, pa.field("search", pa.bool_())])
-#: What is read, besides `products.COLUMNS`. `entries` and `exhausted` are null for a product without a list.
+#: Input columns in addition to `products.COLUMNS`. `entries` and `exhausted` are null for a product without a list.
 COLUMNS = ("searched", "changed", "entries", "exhausted")
 
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What changed since the lists were made.
+    """The changes since the lists were published.
 
     Attributes:
-        gone: string[g], ids of products that changed or are no longer compared.
+        gone: string[g], ids of products that changed or are no longer comparable.
         entering: the new and changed candidates of each pool.
     """
 
@@ -40,13 +40,13 @@ class Changes:
 
 
 def repaired(table: pa.Table, changes: Changes, rules: Rules, most: int) -> pa.Table:
-    """Return a row with the columns of `REPAIRED` for each row of products with their old lists.
+    """Return a row with the columns of `REPAIRED` for each product with its old list.
 
     Args:
-        table: with `products.COLUMNS` and `COLUMNS`.
-        changes: since the lists were made.
-        rules: of the lists.
-        most: entries of a list.
+        table: products with `products.COLUMNS` and `COLUMNS`.
+        changes: the changes since the lists were published.
+        rules: the rules of the lists.
+        most: maximum of entries in a list.
     """
     parts = [REPAIRED.empty_table()]
     untouched = pc.and_(pc.is_valid(table["entries"]), pc.invert(table["changed"]))
@@ -99,7 +99,7 @@ def _last(entries: pa.StructArray, owner: NDArray[np.intp], count: int) -> _Last
 
 
 def _before(entries: pa.StructArray, last: _Last, owner: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return which entries stand before the last one of their list."""
+    """Return which entries come before the last entry of their list."""
     scores, ids = lists.scores(entries), np.array(entries.field("similar_id").to_pylist(), object)
     tied = scores == last.scores[owner]
     smaller = np.array([a.encode() < b.encode() for a, b in zip(ids[tied], last.ids[owner][tied], strict=True)], bool)

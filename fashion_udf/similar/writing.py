@@ -1,4 +1,4 @@
-"""The lists of a run as the next table, what is counted in it, and the progress of the search."""
+"""Write the lists of a run as the next table, count them, and show the progress of the search."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
     from pyspark.sql import DataFrame, SparkSession
 
-#: Bytes of a file, about, and of an entry in it.
+#: Approximate bytes of a file, and of an entry in it.
 _FILE_BYTES, _ENTRY_BYTES = 128_000_000, 16
-_SECONDS = 1.0  # between two looks at what is done
+_SECONDS = 1.0  # between two updates of the progress
 
 
 def write(
     products: DataFrame, found: DataFrame, model_version: str, k: int, spare: int, rows: int, target: Location
 ) -> tuple[DataFile, ...]:
-    """Write a row for each product, with the columns of `lists.SIMILAR`, and return the files.
+    """Write one row for each product, with the columns of `lists.SIMILAR`, and return the files.
 
     Args:
-        products: of `comparable.products`.
-        found: the columns of `lists.FOUND`; a product without a row has an empty list.
-        model_version: of the tags.
-        k: published entries of a list.
-        spare: entries kept behind them.
+        products: the result of `comparable.products`.
+        found: the columns of `lists.FOUND`. A product without a row has an empty list.
+        model_version: model version of the tags.
+        k: number of published entries in a list.
+        spare: number of spare entries after them.
         rows: number of products.
         target: a new directory.
     """
@@ -54,12 +54,12 @@ def write(
         "fingerprint",
     )
     files = max(1, round(rows * (k + spare) * _ENTRY_BYTES / _FILE_BYTES))
-    # A shuffle, also for one file: to coalesce would leave the search to as few tasks as there are files.
+    # A shuffle, even for one file: `coalesce` would also reduce the tasks of the search.
     return written.write_described(table.repartition(files, "product_id").sortWithinPartitions("product_id"), target)
 
 
 def measured(spark: SparkSession, target: Location, k: int) -> tuple[dict[str, int], int]:
-    """Count the lists of a written table by what they hold, and the products that some list holds."""
+    """Count the lists of a written table by their length, and the products in any list."""
     from pyspark.sql import functions as F
 
     table = spark.read.schema(to_spark(lists.SIMILAR)).parquet(target.uri)
@@ -72,7 +72,7 @@ def measured(spark: SparkSession, target: Location, k: int) -> tuple[dict[str, i
 
 @contextlib.contextmanager
 def followed(spark: SparkSession, pools: list[Pool]) -> Iterator[Accumulator[int]]:
-    """Show how many searches are done while the body runs; yields what the tasks count them with."""
+    """Show the progress of the searches while the block runs. Yield the counter for the tasks."""
     done = spark.sparkContext.accumulator(0)
     total = sum(pool.queries * pool.probes for pool in pools)
     finished = threading.Event()
