@@ -64,8 +64,7 @@ def products(spark: SparkSession, config: RecommendConfig, rows: DataFrame, rela
 
     Raises:
         CatalogError: the table of `columns.path` cannot be read, or has a product twice.
-        ConfigError: the settings name a missing column, or the table of compatible categories has no category of the
-            products.
+        ConfigError: a named column is missing, or no category of the products is in the table of compatible ones.
     """
     from pyspark.sql import functions as F
 
