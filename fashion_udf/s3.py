@@ -147,9 +147,8 @@ def error_code(error: Exception) -> str:
     return str(answer.get("Error", {}).get("Code") or type(error).__name__)
 
 
-def credentials_error(error: Exception) -> CredentialsError | None:
-    """Return the error to raise if credentials are the cause; None for any other cause."""
-    code = error_code(error)
+def credentials_error(code: str) -> CredentialsError | None:
+    """Return the error to raise for a code of `error_code` if credentials are the cause; None for any other cause."""
     if code not in (*EXPIRED, *_NOT_ACCEPTED, *_NO_CREDENTIALS):
         return None
     return CredentialsError(

@@ -132,6 +132,7 @@ class RunFigures:
     Attributes:
         exit_code: 0 published or nothing to do, 3 refused, otherwise failed.
         verdict: the result in one line.
+        gates: the message of each gate that refused the table.
         remedy: the next command after a refusal or a failure; None after a success.
         message: the whole error, from `outcome.json`.
         number: number of the current commit after the run; None if nothing was ever published.
@@ -146,6 +147,7 @@ class RunFigures:
     exit_code: int
     verdict: str
     message: str
+    gates: Mapping[str, str] = field(default_factory=dict)
     remedy: Command | None = None
     number: int | None = None
     funnel: Sequence[Step] = ()

@@ -39,6 +39,7 @@ def with_words(
     return replace(
         figures,
         verdict=_verdict(figures, counts, published, broken),
+        gates=dict(broken),
         remedy=_remedy(figures, config, broken),
         funnel=_funnel(figures, config, counts, table),
         commands=_commands(figures, config, table),

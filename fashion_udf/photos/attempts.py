@@ -102,7 +102,8 @@ class Endpoint:
             paused = self._paused_until + random.uniform(0, self._pause) if now < self._paused_until else now
             self._turn = max(self._turn + self._interval, now)
             until = max(self._turn, paused)
-        time.sleep(max(0.0, until - now))
+        if until > now:  # a sleep of no time would still give the processor to another thread
+            time.sleep(until - now)
 
     def _answered(self) -> None:
         with self._lock:

@@ -16,7 +16,7 @@ import stat
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
-from fashion_udf.photos import encoded, s3_photos
+from fashion_udf.photos import encoded
 from fashion_udf.photos.photo import Photo, Remote
 from fashion_udf.schema import Status
 
@@ -47,9 +47,11 @@ def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HO
         FashionError: S3 cannot be used at all (see `s3_photos.read`).
     """
     if is_of_s3(uri):
+        from fashion_udf.photos import s3_photos  # and with it urllib3, which opens a socket when it is imported
+
         return s3_photos.read(uri, remote, max_bytes)
     if _scheme(uri) in ("http", "https"):
-        from fashion_udf.photos import web_photos  # urllib3 opens a socket when it is imported
+        from fashion_udf.photos import web_photos
 
         return web_photos.read(uri, remote, max_bytes, since)
     if uri[:5].lower() == "data:" and "," in uri:

@@ -59,7 +59,7 @@ def _of_folder(bucket: str, folder: str, keys: Sequence[str], settings: S3Settin
             return {}
         if code in _REFUSED:
             return _asked_one_by_one(client, bucket, keys, settings)
-        raise s3.credentials_error(error) or StoreUnavailableError(
+        raise s3.credentials_error(code) or StoreUnavailableError(
             f"Expected S3 to list the catalog's photos in bucket {bucket!r}. Received: {code}, also when it was "
             "repeated. Run again when it answers"
         ) from error

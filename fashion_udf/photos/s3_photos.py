@@ -7,11 +7,14 @@ import re
 import threading
 from collections import deque
 from contextlib import closing
-from typing import Any
+
+import urllib3
+from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as NoAnswerError
 
 from fashion_udf import s3
 from fashion_udf.errors import ConfigError, StoreUnavailableError
-from fashion_udf.photos import s3_listing
+from fashion_udf.photos import s3_listing, s3_objects
 from fashion_udf.photos.attempts import PATIENCE, Endpoint
 from fashion_udf.photos.photo import Photo, Remote, TransientError
 from fashion_udf.s3 import S3Settings
@@ -101,31 +104,32 @@ class _Request:
             TransientError: another attempt may succeed.
             CredentialsError: see `read`.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError
 
-        client = s3.client(
-            self._settings, attempts=1
-        )  # this module repeats requests, because botocore does not retry the body
         try:
-            answer = client.get_object(Bucket=self._bucket, Key=self._key, **self._settings.request)
-            return self._checked(answer)
-        except ClientError as error:
-            return self._refused(error)
-        except BotoCoreError as error:
+            objects = s3_objects.objects(self._settings)
+            with closing(objects.get(self._bucket, self._key)) as answer:
+                if answer.status == 200:
+                    return self._photo(answer)
+                code, region = s3_objects.error(answer)
+        except (BotoCoreError, HTTPError, OSError) as error:
             return _failed(error)
-        except OSError as error:  # the connection failed while the body was read
-            raise TransientError(Status.IMAGE_IO, f"connection broke: {type(error).__name__}") from error
+        if self._is_mended(code, region, objects):
+            return self.send()
+        return self._refused(answer.status, code)
 
-    def _checked(self, answer: dict[str, Any]) -> Photo:
-        etag, size = str(answer.get("ETag", "")).strip('"'), int(answer["ContentLength"])
-        with closing(answer["Body"]) as body:  # the body as its own context would be read without botocore's checks
-            if size > self._max_bytes:
-                error = f"{size} bytes, at most {self._max_bytes} are accepted"
-                return Photo(None, Status.IMAGE_TOO_LARGE, error, etag or None)
-            data = body.read()
+    def _photo(self, answer: urllib3.BaseHTTPResponse) -> Photo:
+        headers = answer.headers
+        etag, size = headers.get("ETag", "").strip('"'), int(headers["Content-Length"])
+        if size > self._max_bytes:
+            error = f"{size} bytes, at most {self._max_bytes} are accepted"
+            return Photo(None, Status.IMAGE_TOO_LARGE, error, etag or None)
+        data = answer.read()
+        answer.release_conn()  # before the answer is closed, so that the next photo uses the connection
         if len(data) != size:
             raise TransientError(Status.IMAGE_IO, f"{len(data)} of {size} bytes came")
-        encrypted = "kms" in answer.get("ServerSideEncryption", "") or "SSECustomerAlgorithm" in answer
+        encrypted = "kms" in headers.get("x-amz-server-side-encryption", "")
+        encrypted = encrypted or "x-amz-server-side-encryption-customer-algorithm" in headers
         if _MD5.fullmatch(etag) and not encrypted and self._store.etags_are_digests:
             self._require_digest(hashlib.md5(data, usedforsecurity=False).hexdigest(), etag)
         return Photo(data, Status.OK, None, etag or None)
@@ -139,17 +143,19 @@ class _Request:
         # The same bytes came twice: the etags of some compatible stores look like digests, but are none.
         self._store.etags_are_digests = False
 
-    def _refused(self, error: Any) -> Photo:
-        """Return the result for an answer that is an error."""
-        code = s3.error_code(error)
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    def _is_mended(self, code: str, region: str | None, objects: s3_objects.Objects) -> bool:
+        """Return whether to repeat the request at once: with other credentials, or in another region."""
         if code in s3.EXPIRED and not self._with_new_credentials:
             # The provider may have new credentials, for example in a profile that somebody renewed.
             self._with_new_credentials = True
             s3.forget_clients()
-            return self.send()
-        if stop := s3.credentials_error(error):
-            raise stop from error
+            return True
+        return code in _OTHER_REGION and region is not None and objects.move(self._bucket, region)
+
+    def _refused(self, status: int, code: str) -> Photo:
+        """Return the result for an answer that is an error."""
+        if stop := s3.credentials_error(code):
+            raise stop
         if code in _MISSING:
             return Photo(None, Status.IMAGE_MISSING, _NO_BUCKET if code == "NoSuchBucket" else f"{status} {code}")
         if code in _TRANSIENT or status == 429 or status >= 500:
@@ -171,14 +177,15 @@ class _Request:
 _NO_BUCKET = "404 NoSuchBucket"
 
 
-def _failed(error: Any) -> Photo:
-    """Return the result for a request without an answer."""
-    from botocore import exceptions as known
+def _failed(error: Exception) -> Photo:
+    """Return the result for a request without a complete answer."""
+    from botocore.exceptions import ParamValidationError
 
-    if isinstance(error, known.ParamValidationError):
+    if isinstance(error, ParamValidationError):
         return Photo(None, Status.IMAGE_FORBIDDEN, "no name of a bucket, or no key")
-    if stop := s3.credentials_error(error):
+    if stop := s3.credentials_error(s3.error_code(error)):
         raise stop from error
-    if isinstance(error, (known.ConnectTimeoutError, known.ReadTimeoutError)):
+    # urllib3 counts a refused connection as a timeout.
+    if isinstance(error, NoAnswerError) and not isinstance(error, NewConnectionError):
         raise TransientError(Status.IMAGE_TIMEOUT, f"timeout: {type(error).__name__}") from error
     raise TransientError(Status.IMAGE_IO, f"connection failed: {type(error).__name__}") from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 import email.utils
 import functools
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from urllib.parse import urljoin
@@ -19,7 +18,7 @@ from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 from urllib3.exceptions import TimeoutError as NoAnswerError
 from urllib3.util import Timeout, Url, parse_url
 
-from fashion_udf.photos import hosts
+from fashion_udf.photos import hosts, time_limits
 from fashion_udf.photos.hosts import PORTS, ForbiddenError, Host, UnknownHostError
 from fashion_udf.photos.photo import Photo, Remote, TransientError
 from fashion_udf.schema import Status
@@ -87,9 +86,7 @@ def _ask(host: Host, target: str, max_bytes: int, deadline: float, seconds: floa
     wait = min(seconds / 3, left)
     hosts.this_thread.call = call = hosts.Call()
     # A slow server may send single bytes for ever. Only closing the connection ends that.
-    clock = threading.Timer(left, call.hang_up)
-    clock.daemon = True
-    clock.start()
+    time_limits.watch(call.hang_up, time.monotonic() + left)
     try:
         answer = host.pool().urlopen(
             *("GET", target, None, headers, False),
@@ -111,7 +108,7 @@ def _ask(host: Host, target: str, max_bytes: int, deadline: float, seconds: floa
             return Photo(None, Status.IMAGE_IO, tls)
         raise TransientError(Status.IMAGE_IO, f"connection failed: {type(error).__name__}") from error
     finally:
-        clock.cancel()
+        time_limits.forget(call.hang_up)
 
 
 def _tls(error: BaseException) -> str | None:

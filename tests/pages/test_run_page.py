@@ -91,6 +91,7 @@ def test_everything_from_the_catalog_is_text(hostile: str) -> None:
         verdict=hostile,
         message=hostile,
         exit_code=1,
+        gates={hostile: hostile},
         remedy=Command(hostile, hostile),
         pairs=[Pair(hostile, hostile, 1, {hostile: 1}, [hostile])],
         failures=[Failure(hostile, hostile, 1, [hostile])],
@@ -126,6 +127,13 @@ def test_a_run_that_failed_at_once_has_a_page() -> None:
     assert "Expected x. Received: y" in html and "exit code 2" in html
 
 
+def test_a_refused_run_names_each_gate_with_what_it_found() -> None:
+    made = figures(exit_code=3, message="the whole error", gates={"flips": "22 % changed", "failures": "30 % failed"})
+    html = run_page.render(made)
+    assert "<b>flips</b>: 22 % changed" in html and "<b>failures</b>: 30 % failed" in html
+    assert "the whole error" not in html, "it says the same once more"
+
+
 def test_the_list_of_runs_leads_to_each_page() -> None:
     html = run_page.render_index([(FormerRun(RUN, 3, 100, 5, 0.5, 0.3, 0.2, 0.0, 5.0), f"refused: {HOSTILE}")])
     assert f'href="runs/{RUN}/index.html"' in html and "2026-11-27 02:00 UTC" in html and "<script" not in html
@@ -158,13 +166,17 @@ def test_a_browser_shows_it_at_every_width_and_axe_finds_nothing_wrong(
 ) -> None:
     file = tmp_path / "index.html"
     hostile = [Category(HOSTILE, 1, 1.0, None, [Unsure("x" * 500, 0.5, "review")])]
-    file.write_text(run_page.render(figures(categories=hostile), {"p1": Product("A shirt", _SMALL)}))
+    long = f"Look at /data/{'x' * 200}"
+    made = figures(categories=hostile, exit_code=3, message=long, gates={"flips": long} if scheme == "dark" else {})
+    file.write_text(run_page.render(made, {"p1": Product("A shirt", _SMALL)}))
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
     page, asked = context.new_page(), []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(file.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert browsers.accessibility_problems(page) == []
+    page.emulate_media(media="print")
+    assert browsers.accessibility_problems(page) == [], "printed"
     assert page.title().startswith("Run 2026-11-27 02:00 UTC")
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     context.close()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import urllib3
 
 from fashion_udf import s3
 from fashion_udf.errors import ConfigError, CredentialsError, StoreUnavailableError
-from fashion_udf.photos import attempts, s3_photos
+from fashion_udf.photos import attempts, s3_objects, s3_photos
 from fashion_udf.photos.photo import Photo, Remote
 from fashion_udf.s3 import S3Settings
 from fashion_udf.schema import Status
@@ -79,20 +81,15 @@ def test_a_failure_that_stays_is_a_status_that_the_next_night_tries_again(
 def test_a_byte_that_changed_on_its_way_is_found_by_the_etag(
     s3_server: S3Server, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = iter(range(256))
+    wrong, get = iter(range(256)), s3_objects.Objects.get
 
-    def damaged(data: bytes) -> bytes:
-        return bytes([next(wrong)]) + data[1:]
-
-    found = s3_photos._Request._checked
-
-    def checked(self: Any, answer: dict[str, Any]) -> Photo:
-        body, answer["Body"] = answer["Body"], _Body(damaged(answer["Body"].read()))
-        body.close()
-        return found(self, answer)
+    def damaged(self: s3_objects.Objects, bucket: str, key: str) -> urllib3.BaseHTTPResponse:
+        answer = get(self, bucket, key)
+        data = bytes([next(wrong)]) + answer.read()[1:]
+        return urllib3.HTTPResponse(io.BytesIO(data), answer.headers, answer.status, preload_content=False)
 
     monkeypatch.setattr(attempts, "ATTEMPTS", 3)
-    monkeypatch.setattr(s3_photos._Request, "_checked", checked)
+    monkeypatch.setattr(s3_objects.Objects, "get", damaged)
     next(wrong)  # 0 is the right one
     photo = read(s3_server, uri)
     assert (photo.status, photo.error) == (Status.IMAGE_IO, "the bytes that came are not those of the etag")
@@ -104,16 +101,6 @@ def test_a_store_whose_etags_are_no_digests_is_believed_at_the_second_time(
     with s3_server.proxy.fault("wrong"):  # the same wrong byte each time
         assert [len(read(s3_server, uri).data or b"") for _ in range(3)] == [len(PHOTO)] * 3
     assert attempts.counted() == {"s3_get": 4}
-
-
-class _Body:
-    """A body that was read already."""
-
-    def __init__(self, data: bytes) -> None:
-        self.read = lambda: data
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 @pytest.mark.parametrize(
@@ -242,3 +229,11 @@ def test_who_reads_pays_where_the_settings_say_so(s3_server: S3Server, uri: str)
     settings: S3Settings = s3_server.settings.model_copy(update={"requester_pays": True})
     assert read(dataclasses.replace(s3_server, settings=settings), uri).data == PHOTO
     assert s3_server.proxy.requests[-1].headers["x-amz-request-payer"] == "requester"
+
+
+def test_a_bucket_in_another_region_is_asked_there(s3_server: S3Server, uri: str) -> None:
+    moved = {"status": 301, "code": "PermanentRedirect", "headers": {"x-amz-bucket-region": "eu-west-1"}, "times": 1}
+    with s3_server.proxy.recorded() as requests, s3_server.proxy.fault("error", **moved):
+        assert [read(s3_server, uri).data for _ in range(2)] == [PHOTO] * 2
+    regions = [request.headers["authorization"].split("/")[2] for request in requests]
+    assert regions == ["us-east-1", "eu-west-1", "eu-west-1"]

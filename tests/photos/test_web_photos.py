@@ -216,16 +216,39 @@ def test_a_host_is_asked_no_faster_than_its_rate(server: WebServer) -> None:
     assert time.monotonic() - started >= 0.5
 
 
+class _Clock:
+    """A clock that a sleep moves on, and nothing else."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the seconds since some time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds go by at once."""
+        self.now += seconds
+
+
 def test_a_host_that_is_down_is_not_waited_for_by_each_photo(
     server: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "PATIENCE", 0.3)
+    clock = _Clock()
+    monkeypatch.setattr(attempts, "time", clock)
+    monkeypatch.setattr(attempts.random, "uniform", lambda least, most: most)
+    monkeypatch.setattr(attempts, "PATIENCE", 2.5)
+    monkeypatch.setattr(attempts, "PROBE", 1)
     monkeypatch.setattr(attempts, "ATTEMPTS", 4)
     with faulty(server, "reset") as (proxy, url):
-        found = [web_photos.read(url, remote(proxy.port, seconds=5), 10_000) for _ in range(20)]
-    assert {photo.status for photo in found} == {Status.IMAGE_IO}
-    assert len(proxy.requests) < 40, "four for each photo are 80"
-    assert found[-1].error == "no answer for more than 0 seconds"
+        found = [web_photos.read(url, remote(proxy.port, seconds=60), 10_000) for _ in range(20)]
+        asked = len(proxy.requests)
+        clock.sleep(attempts.PROBE)
+        web_photos.read(url, remote(proxy.port, seconds=60), 10_000)
+    # Pauses of 0.2, 0.4 and 0.8 s: the second photo ends after 2.8 s, and the third one's only request is a probe.
+    assert [photo.error for photo in found[:2]] == ["connection failed: ProtocolError"] * 2
+    assert {photo.error for photo in found[2:]} == {"no answer for more than 2 seconds"}
+    assert (asked, len(proxy.requests) - asked) == (9, 1), "four for each photo are 80"
 
 
 def test_tls_is_checked_against_the_name_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
