@@ -2,8 +2,8 @@
 
     fashion-udf review --output DIR
 
-Prints the page's address, which nobody can guess, and serves it until Ctrl-C. Decisions are files in DIR/overrides/;
-the next run applies them. Several people may review at once, each with a command of their own: they get different rows.
+The command prints the page's secret address and serves the page until Ctrl-C. Decisions are files in DIR/overrides/,
+which the next run applies. Several people may review at the same time: each starts the command and gets different rows.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ ADDRESS = "127.0.0.1"
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> None:
-    """Serve the page until Ctrl-C; `arguments` defaults to the command line's."""
+    """Serve the page until Ctrl-C. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     job_options.add(parser)
-    parser.add_argument("--port", type=int, default=0, help="of this machine's own address (default: a free one)")
-    parser.add_argument("--name", default=None, help="of the reviewer, as decisions record it (default: the user's)")
+    parser.add_argument("--port", type=int, default=0, help="port of the page (default: a free one)")
+    parser.add_argument("--name", default=None, help="name of the reviewer in the decisions (default: the user's name)")
     options = parser.parse_args(arguments)
     try:
         import uvicorn
@@ -54,11 +54,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "review.py") -> Non
     other = "" if queue.published else " (the run that made the published table left no queue)"
     sys.stdout.write(f"{len(queue)} products wait, of run {queue.run_id}{other}. Open {url}\nCtrl-C ends the review.\n")
     sys.stdout.flush()
-    # Its own log would hold addresses, and with them the token.
+    # uvicorn's log would have addresses with the token.
     made = review_app.app(review, Photos(queue.reading), SimilarProducts(options.output, queue), token)
     settings = uvicorn.Config(made, log_level="warning", access_log=False, server_header=False)
     logging.getLogger("uvicorn.access").disabled = True
-    with suppress(KeyboardInterrupt):  # uvicorn raises it once more when it has ended
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again at its end
         uvicorn.Server(settings).run([listening])
 
 

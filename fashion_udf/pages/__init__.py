@@ -1,1 +1,1 @@
-"""Pages that people look at: the page of each run, and the review."""
+"""Pages for people: the page of each run, and the review."""

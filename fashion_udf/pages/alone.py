@@ -1,7 +1,7 @@
-"""What the photo alone and the text alone say of rows at the head of the review queue, and which one is likely wrong.
+"""Score photo and text of the first rows of the review queue separately, and decide which one is probably wrong.
 
-Both at once hide which of them is wrong: the model only becomes unsure. Each row costs two predictions, so only rows
-that a person will see soon are scored alone, and a row keeps what was found until its text, photo or model changes.
+With both inputs, the model only becomes unsure if one of them is wrong. Each row needs two predictions, so only rows
+that a person will see soon are scored separately. The result is kept until text, photo or model of the row changes.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from fashion_udf.table.stores import open_store
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-#: A family that is less likely than this is no witness against the other input.
+#: Minimum probability of a family to count as evidence against the other input.
 LEAST = 0.6
-#: By so much the photo must be surer than the text for the text to be the suspect: a shop's photos are mixed up more
-#: often than its titles, and a title that names another category than its own is rare.
+#: Minimum lead of the photo's probability over the text's for the text to be the suspect: shops mix up photos more
+#: often than titles.
 LEAD = 0.2
-#: The columns that this file adds.
+#: The columns that this module adds.
 FACTS = ("image_alone", "image_confidence", "text_alone", "text_confidence")
 _KNOWN = "fingerprint string, image_alone string, image_confidence float, text_alone string, text_confidence float"
 
 
 def with_facts(spark: SparkSession, config: JobConfig, catalog: Catalog, waiting: DataFrame, run_id: str) -> DataFrame:
-    """Add `FACTS` and `suspect` to rows that wait; they are null for rows that were not scored alone.
+    """Add `FACTS` and `suspect` to waiting rows. They are null for rows that were not scored separately.
 
     Args:
         spark: the session.
-        config: of the run.
-        catalog: that is open.
-        waiting: rows with `product_id`, `fingerprint` and `modality`, the worthiest first.
-        run_id: of the run: another run's queue is looked at for what is known already.
+        config: the config of the run.
+        catalog: the open catalog.
+        waiting: rows with `product_id`, `fingerprint` and `modality`, in the order of the queue.
+        run_id: id of the run. Results in the newest queue of another run are used again.
     """
     from pyspark.sql import functions as F
 
@@ -49,7 +49,7 @@ def with_facts(spark: SparkSession, config: JobConfig, catalog: Catalog, waiting
         known = waiting.limit(0).select("fingerprint", *(_null(name) for name in FACTS))
     readable = "image_uri" in catalog.rows.columns or catalog.photos is not None
     first = waiting.where(F.col("modality") == F.lit(Modality.BOTH.value)).limit(config.pages.scored_alone)
-    # What is known is of rows that waited, and so is small enough to be sent to every task.
+    # The known results are those of waiting rows, so they are small enough for a broadcast.
     todo = first.join(F.broadcast(known.select("fingerprint")), on="fingerprint", how="left_anti")
     ids = (todo if readable else todo.limit(0)).select("product_id", "fingerprint").toPandas()
     found = known
@@ -61,7 +61,7 @@ def with_facts(spark: SparkSession, config: JobConfig, catalog: Catalog, waiting
 
 
 def suspect() -> Column:
-    """Whether the photo or the text of a row is likely wrong, of `FACTS`; null where they agree or one says nothing."""
+    """Return which of photo and text is probably wrong, from `FACTS`; null if they agree or one is unsure."""
     from pyspark.sql import functions as F
 
     disagree = F.col("image_alone") != F.col("text_alone")
@@ -71,13 +71,13 @@ def suspect() -> Column:
 
 
 def scored_alone(spark: SparkSession, config: JobConfig, catalog: Catalog, ids: DataFrame, count: int) -> DataFrame:
-    """Return `FACTS` of products beside the columns of `ids`: the family and its confidence by either input alone.
+    """Return the columns of `ids` and `FACTS`: the family and its confidence by each input alone.
 
     Args:
         spark: the session.
-        config: of the run.
-        catalog: whose photos are at URIs, or in files that Python workers read.
-        ids: `product_id`, each once, and other columns.
+        config: the config of the run.
+        catalog: a catalog with photos at URIs, or in files that Python workers read.
+        ids: unique `product_id`s, and other columns.
         count: number of ids.
     """
     from pyspark.sql import functions as F
@@ -109,7 +109,7 @@ def scored_alone(spark: SparkSession, config: JobConfig, catalog: Catalog, ids: 
 
 
 def _known(spark: SparkSession, config: JobConfig, run_id: str) -> DataFrame | None:
-    """What the newest queue before this one found: `fingerprint` and `FACTS` of the rows that were scored alone."""
+    """Return `fingerprint` and `FACTS` of the separately scored rows of the newest earlier queue; None without one."""
     from pyspark.sql import functions as F
 
     store = open_store(config.output.path)

@@ -1,8 +1,8 @@
-"""Who holds which rows of the review queue: two people who decide at the same time get different rows.
+"""Claims on rows of the review queue, so that two people who review at the same time get different rows.
 
-The queue is cut into cells of a few rows of one category. A reviewer holds a cell by a create-only file of the current
-hour, `<output>/overrides/claims/<run_id>/<cell>-<hour>`. Until the end of the hour after it nobody else may take the
-cell, so that a reviewer who goes on renews in time, and the cells of one who left are free again.
+The queue is divided into cells of a few rows of one category. A reviewer claims a cell by a create-only file of the
+current hour, `<output>/overrides/claims/<run_id>/<cell>-<hour>`. Until the end of the next hour, nobody else may take
+the cell. So an active reviewer can renew the claim in time, and the cells of a reviewer who left become free.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Claims:
     """The cells of one reviewer.
 
     Attributes:
-        store: of the output.
-        run_id: of the run whose queue it is.
-        reviewer: an id that no other reviewer has.
-        clock: seconds since the epoch.
+        store: the store of the output.
+        run_id: id of the run that wrote the queue.
+        reviewer: a unique id of the reviewer.
+        clock: returns seconds since the epoch.
     """
 
     store: Store
@@ -36,21 +36,21 @@ class Claims:
     _others: dict[int, int] = field(default_factory=dict)  # cell -> hour
 
     def refresh(self) -> None:
-        """Look which cells others hold; they may come while this is not called, and are then found one by one."""
+        """Read the claims of other reviewers. Claims that are made later are found when their cell is claimed."""
         for name in self.store.list_names(self._folder):
             cell, _, hour = name.partition("-")
             if cell.isdigit() and hour.isdigit() and self._mine.get(int(cell), -1) < int(hour):
                 self._others[int(cell)] = max(int(hour), self._others.get(int(cell), -1))
 
     def hold(self, cell: int) -> bool:
-        """Take a cell, or go on holding it; False while somebody else does."""
+        """Claim a cell, or renew the claim. Return False if somebody else has claimed it."""
         hour = int(self.clock() // _HOUR)
         if self._mine.get(cell) == hour:
             return True
         if self._others.get(cell, -2) >= hour - 1:
             return False
         key = f"{self._folder}/{cell}-{hour}"
-        # A create that landed although the store said otherwise is mine too.
+        # A create may have succeeded although the store reported a failure.
         if self.store.create(key, self.reviewer.encode()) or self.store.read(key, 1000) == self.reviewer.encode():
             self._mine[cell] = hour
             return True
@@ -63,10 +63,10 @@ class Claims:
 
 
 def remove_old(store: Store, now: float) -> int:
-    """Remove the claims that hold nothing any more, of all queues; returns how many.
+    """Remove old claims of all queues, and return their number.
 
     Args:
-        store: of the output.
+        store: the store of the output.
         now: seconds since the epoch.
     """
     removed = 0

@@ -1,4 +1,4 @@
-"""Every figure of a run's page, typed; `figures.json` is the same for programs."""
+"""The figures of a run's page, with types. `figures.json` has the same figures for programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BARS = 20
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the funnel: how many rows, and the DuckDB query that lists them; no query where no table was made."""
+    """A step of the funnel: the number of rows, and the DuckDB query that lists them; None without a table."""
 
     name: str
     rows: int
@@ -21,7 +21,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Pair:
-    """Products that changed from one category to another: rows by cause, and a few ids."""
+    """Products whose category changed from one to another: rows by cause, and a few ids."""
 
     before: str | None
     after: str | None
@@ -42,9 +42,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Suspects:
-    """Products that wait, whose photo alone shows one family and whose text alone says another, and a few ids."""
+    """Waiting products whose photo alone and text alone have different families, and a few ids."""
 
-    suspect: str  # photo or text: which of the two is likely wrong
+    suspect: str  # photo or text: which one is probably wrong
     image: str
     text: str
     rows: int
@@ -53,7 +53,7 @@ class Suspects:
 
 @dataclass(frozen=True)
 class Unsure:
-    """A product of a category that the model is least sure of."""
+    """One of the least certain products of a category."""
 
     product_id: str
     confidence: float
@@ -62,7 +62,7 @@ class Unsure:
 
 @dataclass(frozen=True)
 class Category:
-    """A category: rows, share of the table, how much the share moved since the published table, the least sure rows."""
+    """A category: rows, share of the table, change of the share since the published table, the least certain rows."""
 
     name: str
     rows: int
@@ -73,7 +73,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """How often people decided on a category of the model, and how often they agreed with it."""
+    """The number of people's decisions on a category of the model, and of those that agreed with it."""
 
     category: str
     decided: int
@@ -82,7 +82,7 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class FormerRun:
-    """A run in a line: its exit code, rows and shares; what a run did not count is None."""
+    """A run as one line: its exit code, rows and shares. Unknown values are None."""
 
     run_id: str
     exit_code: int
@@ -97,20 +97,20 @@ class FormerRun:
 
 @dataclass(frozen=True)
 class Cost:
-    """Where the time went. Seconds by step; `bottleneck` is the longest; money is in the currency of the price."""
+    """Time and cost: seconds by step, `bottleneck` (the longest step), and money in the currency of the price."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     total_seconds: float = 0.0
     bottleneck: str | None = None
     cores: int | None = None
-    rows_per_second: float | None = None  # scored rows, by the seconds of scoring
+    rows_per_second: float | None = None  # scored rows, divided by the seconds of scoring
     requests: Mapping[str, int] = field(default_factory=dict)
     per_million_rows: float | None = None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A value that is not as it was in the run before."""
+    """An input that differs from the previous run."""
 
     key: str
     before: str
@@ -119,7 +119,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Command:
-    """A command, and what it is for."""
+    """A command, and its purpose."""
 
     purpose: str
     text: str
@@ -127,20 +127,20 @@ class Command:
 
 @dataclass(frozen=True)
 class RunFigures:
-    """What the page of a run shows.
+    """The content of a run's page.
 
     Attributes:
-        exit_code: 0 published or nothing to do, 3 refused, else failed.
-        verdict: one line.
+        exit_code: 0 published or nothing to do, 3 refused, otherwise failed.
+        verdict: the result in one line.
         gates: the message of each gate that refused the table.
-        remedy: the command that goes on after a refusal or a failure; None after a success.
-        message: of `outcome.json`: the whole error.
-        number: of the commit that is current after the run; None if nothing was ever published.
-        suspects: the largest groups of products whose photo or text is likely wrong.
-        suspect_rows: all such products that wait, by what is likely wrong.
+        remedy: the next command after a refusal or a failure; None after a success.
+        message: the whole error, from `outcome.json`.
+        number: number of the current commit after the run; None if nothing was ever published.
+        suspects: the largest groups of products whose photo or text is probably wrong.
+        suspect_rows: number of all such products that wait, by the input that is probably wrong.
         histogram: rows by confidence, `BARS` bars from 0 to 1; None if no table was made.
-        history: the last runs, this one included, oldest first.
-        missing: parts of the page that could not be made, and why.
+        history: the last runs with this one, oldest first.
+        missing: parts of the page that could not be made, with the reasons.
     """
 
     run_id: str
@@ -170,5 +170,5 @@ class RunFigures:
     missing: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what `figures.json` holds."""
+        """Return the content of `figures.json`."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""What earlier runs left in `<output>/runs/`, read from any store: a line for each, and the figures of the newest."""
+"""Read the reports of earlier runs in `<output>/runs/`: a line for each run, and the figures of the newest."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from fashion_udf.pages.figures import FormerRun
 from fashion_udf.schema import NOT_A_FAILURE
 from fashion_udf.table.store import Store
 
-#: Runs on a page's curves and in the list of runs.
+#: Number of runs in a page's curves, and in the list of runs.
 CURVES, LISTED = 30, 200
-_AT_A_TIME = 16  # files: an object store takes 30 ms for each
-#: Bytes of a report that are read, at most.
+_AT_A_TIME = 16  # concurrent reads of files: each is a request to an object store
+#: Maximum of bytes that are read of a report.
 MAX_BYTES = 32_000_000
 
 
 @dataclass(frozen=True)
 class Report:
-    """`outcome.json` and `metrics.json` of a run; a file that is missing or damaged is an empty mapping."""
+    """`outcome.json` and `metrics.json` of a run. A missing or damaged file is an empty mapping."""
 
     run_id: str
     outcome: Mapping[str, Any]
@@ -39,7 +39,7 @@ def read(store: Store, most: int) -> list[Report]:
 
 
 def tree(store: Store, key: str) -> dict[str, Any]:
-    """Return a JSON object; an empty one where the file is missing or damaged: a report must not fail for another."""
+    """Return a JSON object; an empty one if the file is missing or damaged, which must not fail another report."""
     try:
         found = json.loads(store.read(key, MAX_BYTES))
     except (OSError, ValueError):
@@ -48,7 +48,7 @@ def tree(store: Store, key: str) -> dict[str, Any]:
 
 
 def line(report: Report) -> FormerRun:
-    """Return a run in a line."""
+    """Return a run as one line."""
     metrics, outcome = report.metrics, report.outcome
     rows = _count(metrics.get("rows"))
     decisions, statuses = _counts(metrics.get("decisions")), _counts(metrics.get("statuses"))
@@ -64,7 +64,7 @@ def line(report: Report) -> FormerRun:
         run_id=report.run_id,
         exit_code=code if isinstance(code, int) else 1,
         rows=rows,
-        scored=scored if code in (0, 3) else None,  # after another end it is what the plan wanted
+        scored=scored if code in (0, 3) else None,  # otherwise it is the number of the plan
         auto=share(decisions.get("auto", 0)),
         review=share(decisions.get("review", 0)),
         abstain=share(decisions.get("abstain", 0)),
@@ -74,7 +74,7 @@ def line(report: Report) -> FormerRun:
 
 
 def newest_figures(store: Store, reports: Sequence[Report]) -> tuple[dict[str, Any], list[int] | None]:
-    """Return `figures.json` of the newest run that has one, and the newest histogram that there is."""
+    """Return the newest `figures.json`, and the newest histogram."""
     newest: dict[str, Any] = {}
     for report in reversed(reports):
         figures = tree(store, f"runs/{report.run_id}/figures.json")

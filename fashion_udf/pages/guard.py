@@ -1,4 +1,4 @@
-"""What stands before the addresses of the review: the token, headers against other pages, bodies of bounded size."""
+"""The guard of the review's addresses: the token, security headers, and a limit for bodies."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _HEADERS = {
 
 
 class Guard:
-    """Answer 404 to an address without the token, and add the headers that keep the page to itself."""
+    """Answer 404 to an address without the token, and add security headers."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], token: str) -> None:
-        """Stand before an application."""
+        """Guard an application."""
         self._app, self._token = app, token
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer a request (ASGI)."""
         from starlette.responses import PlainTextResponse
 
         async def with_headers(message: Any) -> None:
@@ -51,7 +51,7 @@ class Guard:
 
 
 def with_body(view: Callable[[Any], Response]) -> Callable[[Request], Awaitable[Response]]:
-    """Read a JSON body of bounded size, and run the view in a thread."""
+    """Read a JSON body of limited size, and run the view in a thread."""
 
     async def answer(request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool

@@ -1,4 +1,4 @@
-"""What a run started with: model, versions and configuration by dotted key, and what differs from the run before."""
+"""The inputs of a run: model, versions and configuration by dotted key, and their differences from the previous run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import fashion_udf
 from fashion_udf.config import JobConfig
 from fashion_udf.pages.figures import Difference
 
-#: Packages that a result may depend on.
+#: Packages that results may depend on.
 PACKAGES = ("pyspark", "pyarrow", "numpy", "pandas", "pillow", "openvino", "tensorflow", "tokenizers")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def told(config: JobConfig, metrics: Mapping[str, Any]) -> dict[str, str]:
-    """Return the inputs of a run by name; a user's name and password in a URI are left out."""
+    """Return the inputs of a run by name, without users and passwords in URIs."""
     found = {
         "model_version": metrics.get("model_version"),
         "engine used": metrics.get("engine"),
@@ -32,9 +32,9 @@ def told(config: JobConfig, metrics: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:
-    """Return the inputs that are not as they were; one that only one run has is "none" in the other.
+    """Return the inputs that differ. An input that only one run has is "none" in the other.
 
-    A failed run does not know its model: such a name is left out.
+    A failed run does not know its model. Such unknown inputs are left out.
     """
     unknown = {"model_version", "engine used", "precision used"} - (before.keys() & now.keys())
     names = [name for name in {**now, **before} if name not in unknown and before.get(name) != now.get(name)]

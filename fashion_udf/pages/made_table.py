@@ -1,4 +1,4 @@
-"""The table that a run made, published or refused, as its page needs it: figures, the review queue, a few photos."""
+"""The table that a run made, published or refused: figures for its page, the review queue, and a few photos."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Made = TypeVar("Made")
-#: Columns that are read of the tables of `run_tables`: without them Spark runs a job to look.
+#: Columns of the tables of `run_tables`. Without a schema, Spark would run a job to find it.
 _CHANGES = "product_id string, `from` string, `to` string, cause string"
 _FAILURES = "product_id string, status string, error string"
 
 
 class Tried(Protocol):
-    """Makes a part of a page; where that fails, it says so on the page and returns what it was given instead."""
+    """Makes a part of a page. If this fails, it adds a note to the page and returns the given default."""
 
     def __call__(self, what: str, make: Callable[[], Made], otherwise: Made) -> Made:
         """Make the part."""
@@ -37,7 +37,7 @@ class Tried(Protocol):
 
 @dataclass(frozen=True)
 class TableFigures:
-    """What the page takes from the table: fields of `RunFigures`, and what its categories hold."""
+    """The page's figures of the table: fields of `RunFigures`, and figures of the categories."""
 
     histogram: list[int] | None
     least_sure: dict[str, list[Unsure]]
@@ -53,11 +53,11 @@ class MadeTable:
     """A table that a run made.
 
     Attributes:
-        spark, config, run_id: of the run.
-        place: of the table.
-        rows: of the table.
-        previous: the table published before, if another model had scored it.
-        tried: makes a part.
+        spark, config, run_id: session, config and id of the run.
+        place: place of the table.
+        rows: number of rows of the table.
+        previous: the table published before, if another model scored it.
+        tried: makes a part of the page.
     """
 
     spark: SparkSession
@@ -69,7 +69,7 @@ class MadeTable:
     tried: Tried
 
     def figures(self) -> TableFigures:
-        """Count what the page shows, and write the review queue beside; several Spark queries run at a time."""
+        """Count the page's figures, and write the review queue, with several Spark queries at a time."""
         table = planning.read(self.spark, [self.place], TAGS)
         directory = paths.run_dir(self.config.output.path, self.run_id)
 
@@ -89,7 +89,7 @@ class MadeTable:
         return TableFigures(histogram, least_sure, changed, pairs, failures, *suspects)
 
     def photos(self, product_ids: Sequence[str]) -> dict[str, Product]:
-        """Return titles and small photos of a few products; `figures` was called before."""
+        """Return titles and small photos of a few products. Call `figures` before."""
         known = products.read(self.spark, self.config.output.path, self.run_id)
         return thumbnails.read(self.spark, self.config, self._catalog, known, product_ids)
 

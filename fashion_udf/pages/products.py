@@ -1,6 +1,6 @@
-"""What pages show of the products of a run's table: texts and the place of the photo, read from the catalog once.
+"""Texts and places of photos of a run's products for pages, read from the catalog once.
 
-runs/<run_id>/products.parquet   columns of `PRODUCTS`, a row for each of the catalog, in its order
+runs/<run_id>/products.parquet   columns of `PRODUCTS`, one row for each product of the catalog, in its order
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 NAME = "products.parquet"
-#: Characters of a title, and of a description.
+#: Maximum of characters of a title, and of a description.
 TITLE, DESCRIPTION = 300, 4_000
 
 PRODUCTS = pa.schema(
     [
         pa.field("product_id", pa.string()),
         pa.field("title", pa.string()),
-        pa.field("description", pa.string()),  # of rows that wait for a person; of others null
+        pa.field("description", pa.string()),  # null for rows that do not wait for a person
         pa.field("image_uri", pa.string()),
-        pa.field(FILE, pa.string()),  # the catalog's file that holds the row, and the row's place in it
+        pa.field(FILE, pa.string()),  # the catalog's file with the row, and the row's position in it
         pa.field(ROW, pa.int64()),
     ]
 )
 
 
 def write(catalog: Catalog, waiting: DataFrame, output: str, run_id: str) -> DataFrame:
-    """Write the products of a catalog, and return them as they are written.
+    """Write the products of a catalog, and return the written rows.
 
     Args:
-        catalog: that is open.
-        waiting: `product_id` of the rows that wait, few enough to be sent to every task.
+        catalog: the open catalog.
+        waiting: `product_id` of the waiting rows, which are few enough for a broadcast.
         output: root of the output.
-        run_id: of the run.
+        run_id: id of the run.
     """
     from pyspark.sql import functions as F
 
@@ -59,12 +59,12 @@ def write(catalog: Catalog, waiting: DataFrame, output: str, run_id: str) -> Dat
         *(known(name) for name in ("image_uri", FILE, ROW)),
     )
     spark = source.sparkSession
-    # Whoever reads them opens each file: no more than a task for each core.
+    # Readers open each file, so there is at most one file for each core.
     rows = rows.coalesce(spark.sparkContext.defaultParallelism)
     written.write(rows, paths.run_dir(output, run_id) / NAME)
     return read(spark, output, run_id)
 
 
 def read(spark: SparkSession, output: str, run_id: str) -> DataFrame:
-    """Return what `write` has written for a run."""
+    """Return the rows that `write` has written for a run."""
     return spark.read.schema(to_spark(PRODUCTS)).parquet((paths.run_dir(output, run_id) / NAME).uri)

@@ -1,4 +1,4 @@
-"""`metrics.prom`: figures of a run in Prometheus' text format, for the node exporter's textfile collector."""
+"""Write `metrics.prom`: figures of a run in Prometheus' text format, for the node exporter's textfile collector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PREFIX = "fashion_udf"
 
 
 def render(figures: RunFigures) -> str:
-    """Return the text; each metric once with its help and type, values that are not known left out."""
+    """Return the text: each metric once with its help and type, without unknown values."""
     lines = [*_metric("run_exit_code", "How the last run ended: 0 published or nothing to do.", figures.exit_code)]
     if start := run_page.started(figures.run_id):
         lines += _metric("run_start_seconds", "When the run started, since the epoch.", start.timestamp())

@@ -1,13 +1,13 @@
-"""The review queue: published rows that wait for a person, ranked by what a decision on them is worth.
+"""The review queue: published rows that wait for a person, ranked by the worth of a decision.
 
-    worth = uncertainty * (1 + log2(rows alike))     one decision tells something about all rows alike
-          + 1 if photo and text disagree + share of near rows with another category + how much the confidence fell
+    worth = uncertainty * (1 + log2(rows alike))     one decision informs about all rows alike
+          + 1 if photo and text disagree + share of near rows with another category + decrease of the confidence
 
-Rows are near if their embeddings have the same signs on a few fixed random directions: one pass, no index. Rows are
-alike if they are near, wait as well, and have the same category.
+Rows are near if their embeddings have the same signs on a few fixed random directions, which needs one pass and no
+index. Rows are alike if they are near, wait too, and have the same category.
 
-runs/<run_id>/queue.parquet   columns of `QUEUE`, at most `MOST` rows, the worthiest first
-runs/<run_id>/queue.json      what reading their photos needs
+runs/<run_id>/queue.parquet   columns of `QUEUE`, at most `MOST` rows, the highest worth first
+runs/<run_id>/queue.json      settings to read their photos
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from fashion_udf.table.stores import open_store
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-#: Rows of the queue.
+#: Maximum of rows in the queue.
 MOST = 100_000
-#: Rows of a group of near rows, about, and most directions whose signs make groups.
+#: Approximate rows in a group of near rows, and maximum of directions.
 _GROUP_ROWS, _MOST_DIRECTIONS = 24, 14
 
 #: A row that waits.
@@ -45,16 +45,18 @@ QUEUE = pa.schema(
         *(TAGS.field(name) for name in ("product_id", "category", "category_source", "model_category", "confidence")),
         *(TAGS.field(name) for name in ("decision", "status", "modality", "novelty", "top_categories")),
         *(TAGS.field(name) for name in ("fingerprint", "model_version")),
-        pa.field("fell", pa.float32()),  # how much the confidence fell since the model before; null: it did not
-        pa.field("alike", pa.int64()),  # rows that wait, near this one and of the same category, itself included
+        pa.field(
+            "fell", pa.float32()
+        ),  # decrease of the confidence since the previous model; null if it did not decrease
+        pa.field("alike", pa.int64()),  # number of near waiting rows of the same category, with this row
         pa.field(
             "neighbours_disagree", pa.float32()
         ),  # share of near sure rows of another category; null: none is near
-        pa.field("image_alone", pa.string()),  # family that the photo alone shows; null if it was not scored alone
+        pa.field("image_alone", pa.string()),  # family by the photo alone; null if it was not scored separately
         pa.field("image_confidence", pa.float32()),
         pa.field("text_alone", pa.string()),  # the same of the text
         pa.field("text_confidence", pa.float32()),
-        pa.field("suspect", pa.string()),  # photo or text: which of them is likely wrong; null where they agree
+        pa.field("suspect", pa.string()),  # photo or text: which one is probably wrong; null if they agree
         pa.field("worth", pa.float64()),
         *(PRODUCTS.field(name) for name in PRODUCTS.names[1:]),
     ]
@@ -62,12 +64,12 @@ QUEUE = pa.schema(
 
 
 def waiting(table: DataFrame, rows: int, previous: DataFrame | None) -> DataFrame:
-    """Return the rows of a table that wait for a person, at most `MOST`, the worthiest first.
+    """Return the rows of a table that wait for a person, at most `MOST`, the highest worth first.
 
     Args:
         table: the rows of a run, with the columns of `TAGS`.
-        rows: how many these are.
-        previous: the rows published before, if another model had scored them.
+        rows: number of these rows.
+        previous: the rows published before, if another model scored them.
     """
     return _ranked(_waiting(table, rows, previous)).limit(MOST).localCheckpoint()
 
@@ -75,23 +77,23 @@ def waiting(table: DataFrame, rows: int, previous: DataFrame | None) -> DataFram
 def write(
     spark: SparkSession, config: JobConfig, run_id: str, catalog: Catalog, waiting: DataFrame, products: DataFrame
 ) -> DataFrame:
-    """Write the queue of a table that a run has made, and return it as it is written.
+    """Write the queue of a run's table, and return the written rows.
 
     Args:
         spark: the session.
-        config: of the run.
-        run_id: of the run; its reports get the queue.
-        catalog: of the run.
-        waiting: as `waiting` returns it.
-        products: what pages show, with the columns of `PRODUCTS`.
+        config: the config of the run.
+        run_id: id of the run. The queue is written to its reports.
+        catalog: the catalog of the run.
+        waiting: the result of `waiting`.
+        products: texts and places of photos, with the columns of `PRODUCTS`.
     """
     from pyspark.sql import functions as F
 
     facts = alone.with_facts(spark, config, catalog, waiting, run_id)
-    # A product that the catalog lacks by now stays without text; of an id that is there twice one is taken.
+    # A product that left the catalog has no text. Of a repeated id, one row is used.
     texts = products.join(F.broadcast(waiting.select("product_id")), on="product_id", how="left_semi")
     rows = facts.join(texts.dropDuplicates(["product_id"]), on="product_id", how="left").withColumn("worth", worth())
-    # Sorted at last: photo and text that disagree come first. One file: the review reads it whole.
+    # Sorted last, because disagreeing photos and texts come first. One file, because the review reads all of it.
     target = paths.run_dir(config.output.path, run_id) / "queue.parquet"
     ordered = rows.select(*QUEUE.names).repartition(1).sortWithinPartitions(rows["worth"].desc(), "product_id")
     written.write(ordered, target)
@@ -99,7 +101,7 @@ def write(
         "image_roots": list(config.input.image_roots),
         "image_hosts": list(config.input.image_hosts),
         "private_image_hosts": config.input.private_image_hosts,
-        "s3": config.s3.model_dump(),  # it holds no credentials
+        "s3": config.s3.model_dump(),  # without credentials
         "photos": asdict(catalog.photos) if catalog.photos else None,
         "labels": sorted(bundles.read(config.bundle).labels),
     }
@@ -108,7 +110,7 @@ def write(
 
 
 def worth() -> Column:
-    """What a decision on a row is worth; rows that a person should see first have more."""
+    """Return the worth of a decision on a row. The highest worth comes first."""
     from pyspark.sql import functions as F
 
     uncertain = F.lit(1.0) - F.coalesce("confidence", F.lit(0.0))
@@ -118,7 +120,7 @@ def worth() -> Column:
 
 
 def _waiting(table: DataFrame, count: int, previous: DataFrame | None) -> DataFrame:
-    """Return the rows that wait, with what the other rows of the table say of them."""
+    """Return the waiting rows, with the facts that depend on the other rows of the table."""
     from pyspark.sql import functions as F
 
     by_model = F.col("category_source") != F.lit(CategorySource.OVERRIDE.value)
@@ -155,7 +157,7 @@ def _ranked(waiting: DataFrame) -> DataFrame:
 
 
 def _group(rows: int) -> Callable[[Column], Column]:
-    """A UDF from an embedding to the number of its group of near rows, of so many; null for a row without one."""
+    """Return a UDF from an embedding to its group of near rows, for a number of rows; null without an embedding."""
     from pyspark.sql.pandas.functions import pandas_udf
 
     count = min(_MOST_DIRECTIONS, (max(rows, 1) // _GROUP_ROWS).bit_length())

@@ -1,14 +1,14 @@
-"""The review as a local web application: every address begins with a token, and the page loads nothing from elsewhere.
+"""The review as a local web application. Every address starts with a token, and the page loads nothing from elsewhere.
 
 GET  /<token>/                page
 GET  /<token>/static/...      its script and style
-GET  /<token>/api/queue       what can be filtered by, the categories, progress
+GET  /<token>/api/queue       values of the filters, categories, progress
 GET  /<token>/api/next        rows to decide on
 POST /<token>/api/decide      [{product_id, category}, ...]
 POST /<token>/api/skip        {index}
 POST /<token>/api/undo
 GET  /<token>/api/export.csv
-GET  /<token>/api/similar/<index>    products most like a row
+GET  /<token>/api/similar/<index>    products most similar to a row
 GET  /<token>/photo/<index>?size=640
 GET  /<token>/similar/<index>?size=160    photo of a similar product
 """
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-#: Rows of an answer, at most: a grid has forty.
+#: Maximum of rows in an answer: a grid has forty.
 MOST_ROWS = 60
-#: Seconds between two looks at what others decide and hold.
+#: Seconds between two updates of the decisions and claims of others.
 REFRESH = 5.0
 _STATIC = {"review.js": "text/javascript", "review.css": "text/css"}
 
@@ -46,10 +46,10 @@ def app(review: Review, photos: Photos, similar: SimilarProducts, token: str) ->
     """Return the application.
 
     Args:
-        review: of one person.
-        photos: of the queue's products.
-        similar: of the queue; read when the application starts.
-        token: the first part of every address; without it everything is 404.
+        review: the review of one person.
+        photos: photos of the queue's products.
+        similar: similar products of the queue. They are read when the application starts.
+        token: the first part of every address. Without it, the answer is 404.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -72,7 +72,8 @@ def app(review: Review, photos: Photos, similar: SimilarProducts, token: str) ->
     ]
     return Starlette(
         routes=routes,
-        # Another name in the Host header is a page elsewhere whose address was bent to this machine.
+        # Another name in the Host header means a foreign page whose name was redirected to this machine (DNS
+        # rebinding).
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
             Middleware(guard.Guard, token=token),
@@ -83,7 +84,7 @@ def app(review: Review, photos: Photos, similar: SimilarProducts, token: str) ->
 
 
 class _Views:
-    """What the addresses answer; each runs in a thread of its own."""
+    """The answers of the addresses. Each runs in its own thread."""
 
     def __init__(self, review: Review, photos: Photos, similar: SimilarProducts) -> None:
         self._review, self._photos, self._similar = review, photos, similar
@@ -193,10 +194,10 @@ def _file(folder: str, name: str) -> str:
 
 @asynccontextmanager
 async def _running(review: Review, photos: Photos, similar: SimilarProducts) -> AsyncIterator[None]:
-    """Read the similar products, and look at what others do while the application runs."""
+    """Read the similar products, and follow the work of other reviewers while the application runs."""
 
     def follow() -> None:
-        with suppress(FashionError, OSError):  # the next look may succeed, and a decision says what is wrong
+        with suppress(FashionError, OSError):  # the next update may succeed, and a decision reports the problem
             review.refresh()
 
     threading.Thread(target=similar.read, name="similar", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Photos of the review queue, from where the catalog has them, as JPEG; the last ones are kept."""
+"""Photos of the review queue as JPEG, read from the catalog, with a cache of the last ones."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.s3 import S3Settings
 from fashion_udf.sections import validate
 
-#: Sides of the squares that the page asks for: of the grid, and of the large photo.
+#: Sizes of the page's photos in pixels: in the grid, and of the large photo.
 SIZES = (160, 640)
-_KEPT = 500  # photos: 30 MB
-_DECODERS = 2  # at a time: each takes a core
+_KEPT = 500  # cached photos: 30 MB
+_DECODERS = 2  # decoders at a time: each uses a core
 
 
 class Photos:
-    """The photos of a queue; may be called by several threads."""
+    """The photos of a queue. Several threads may use it."""
 
     def __init__(self, reading: Mapping[str, Any]) -> None:
-        """Remember what photos are read with, `Queue.reading`; nothing is opened before the first photo."""
+        """Set the settings to read photos, `Queue.reading`. Nothing is opened before the first photo."""
         self._reading = reading
         self._column, self._remote = _column(reading), _remote(reading)
         self._kept: OrderedDict[tuple[PhotoPlace, int], bytes | None] = OrderedDict()
@@ -37,7 +37,7 @@ class Photos:
         self._decoders: list[SandboxedDecoder] = []
 
     def jpeg(self, place: PhotoPlace, size: int) -> bytes | None:
-        """Return a photo; None where there is none, or it cannot be had from this machine."""
+        """Return a photo; None if there is none, or this machine cannot read it."""
         with self._lock:
             if (place, size) in self._kept:
                 self._kept.move_to_end((place, size))
@@ -73,7 +73,7 @@ class Photos:
             with parquet_photos.Reader(self._column) as reader:
                 return small_photos.jpeg(next(reader.photos(row)), size, decoder)
         except CatalogError:
-            return None  # the catalog is elsewhere, or was written anew since the night
+            return None  # the catalog is on another machine, or was replaced since the run
 
 
 def _column(reading: Mapping[str, Any]) -> PhotoColumn | None:

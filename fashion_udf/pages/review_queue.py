@@ -1,4 +1,4 @@
-"""The review queue in memory: 100,000 rows, filtered in a few milliseconds, each text shown when it is asked for."""
+"""The review queue in memory: up to 100,000 rows with fast filters."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from fashion_udf.table import paths, snapshot
 from fashion_udf.table.store import Store
 from fashion_udf.table.stores import open_store
 
-#: Rows of one category that one reviewer takes at a time.
+#: Rows of one category that a reviewer claims at a time.
 CELL_ROWS = 8
 _MAX_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
 class PhotoPlace:
-    """Where the photo of a product is: a URI, or a file of the catalog and the row's place in it."""
+    """Where the photo of a product is: a URI, or a file of the catalog and the row's position in it."""
 
     product_id: str
     image_uri: str | None
@@ -39,18 +39,18 @@ class PhotoPlace:
 
     @property
     def known(self) -> bool:
-        """Whether the review can look for it: a photo that Spark alone reads has no place."""
+        """Return whether the place is known. A photo that only Spark can read has no place."""
         return self.image_uri is not None or self.row is not None
 
 
 def photo_place(rows: pa.Table, index: int) -> PhotoPlace:
-    """Return the place of a row's photo, of the columns of `products.PRODUCTS`."""
+    """Return the place of a row's photo, from the columns of `products.PRODUCTS`."""
     return PhotoPlace(*(rows[name][index].as_py() for name in ("product_id", "image_uri", FILE, ROW)))
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which rows of the queue to show; an empty text is any."""
+    """Which rows of the queue to show. An empty text means any."""
 
     category: str = ""
     status: str = ""
@@ -60,14 +60,14 @@ class Filters:
 
 
 class Queue:
-    """The rows of `queue.parquet`, the worthiest first.
+    """The rows of `queue.parquet`, the highest worth first.
 
     Attributes:
-        run_id: of the run that wrote it.
+        run_id: id of the run that wrote the queue.
         published: whether that run made the published table.
         rows: columns of `QUEUE`.
         labels: categories of the model, sorted.
-        reading: what photos are read with: `queue.json`.
+        reading: settings to read photos: `queue.json`.
         cells: int[n], the cell of each row.
     """
 
@@ -85,11 +85,11 @@ class Queue:
         self._starts = [0, *np.cumsum(pc.binary_length(texts).to_numpy() + 1).tolist()]  # of each row's text
 
     def __len__(self) -> int:
-        """Rows of the queue."""
+        """Return the number of rows."""
         return int(self.rows.num_rows)
 
     def matching(self, filters: Filters) -> NDArray[np.bool_]:
-        """bool[n]: the rows that all filters let through."""
+        """Return bool[n]: which rows match all filters."""
         mask = np.ones(len(self), bool)
         for name, (codes, values) in self._columns.items():
             if wanted := getattr(filters, name):
@@ -99,7 +99,7 @@ class Queue:
         return mask
 
     def _containing(self, text: str) -> NDArray[np.bool_]:
-        """bool[n]: whose text holds another; one pass over all texts, which took a third of Arrow's time."""
+        """Return bool[n]: which rows' texts contain a text. One pass over all texts is faster than Arrow's function."""
         wanted = text.lower().replace("\0", "").encode("utf-8", "replace")
         mask, start = np.zeros(len(self), bool), 0
         while wanted and (at := self._texts.find(wanted, start)) >= 0:
@@ -109,11 +109,11 @@ class Queue:
         return mask
 
     def values(self, name: str) -> list[str]:
-        """The values of a column that can be filtered by, sorted."""
+        """Return the sorted values of a filter's column."""
         return sorted(self._columns[name][1])
 
     def row(self, index: int) -> dict[str, Any]:
-        """What a reviewer sees of a row."""
+        """Return the fields of a row for the reviewer."""
         found = {name: self.rows[name][index].as_py() for name in QUEUE.names}
         top = [dict(entry) for entry in found.pop("top_categories") or ()][:5]
         hidden = ("image_uri", FILE, ROW, "fingerprint")
@@ -122,15 +122,15 @@ class Queue:
 
 
 def read(output: str) -> Queue:
-    """Read the queue of the published table; where the run that made it left none, the newest one of another run.
+    """Read the queue of the published table or, if its run has none, the newest queue of another run.
 
-    A run that was refused leaves a queue too, which counts once a person has published its table.
+    A refused run has a queue too. It is used after a person has published its table.
 
     Args:
         output: root of the output.
 
     Raises:
-        InputError: no run has written one, or it cannot be read.
+        InputError: there is no queue, or it cannot be read.
         SnapshotError: the log of the table is damaged.
     """
     store, commit = open_store(output), snapshot.current(output)
@@ -152,7 +152,7 @@ def read(output: str) -> Queue:
 
 
 def _of_published_runs(store: Store) -> Iterator[str]:
-    """The runs with a queue, newest first, without those that were refused."""
+    """Yield the runs with a queue, newest first, without refused runs."""
     for run_id in reversed(store.list_names("runs")):
         if (
             _has_queue(store, run_id)
@@ -170,7 +170,7 @@ def _nullable() -> pa.Schema:
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], dict[str, int]]:
-    """A number for each row's value, -1 for null, and the numbers by value."""
+    """Return a number for each row's value, -1 for null, and the numbers by value."""
     encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
@@ -179,10 +179,10 @@ def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], dict[str, int]]:
 
 
 def _cells(categories: NDArray[np.int32]) -> NDArray[np.int64]:
-    """int[n]: neighbours in rank of the same category share a cell of at most `CELL_ROWS`."""
+    """Return int[n]: successive rows of the same category share a cell of at most `CELL_ROWS`."""
     order = np.argsort(categories, kind="stable")
     ordered = categories[order]
-    first = np.searchsorted(ordered, ordered)  # where the category of each ordered row begins
+    first = np.searchsorted(ordered, ordered)  # start of the category of each ordered row
     within = (np.arange(len(ordered)) - first) // CELL_ROWS
     starts = np.ones(len(ordered), bool)
     starts[1:] = (ordered[1:] != ordered[:-1]) | (within[1:] != within[:-1])

@@ -1,4 +1,4 @@
-"""One person's review: the next rows, decisions, undo, progress; what others decide or hold is left out."""
+"""The review of one person: next rows, decisions, undo, progress. Rows that others decided or claimed are left out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fashion_udf.pages.review_queue import Filters, Queue
 from fashion_udf.table import decisions
 from fashion_udf.table.decisions import Decided, Decisions
 
-#: Columns of the export: the first two are what `overrides.path` takes.
+#: Columns of the export. The first two are those of `overrides.path`.
 CSV = ("product_id", "category", "before", "model_category", "model_version", "by", "at")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Rows of the queue, how many are decided, and how many of these by this person."""
+    """Number of rows in the queue, of decided rows, and of those that this person decided."""
 
     rows: int
     decided: int
@@ -31,10 +31,10 @@ class Progress:
 
 
 class Review:
-    """The review of one person; its methods may be called by several threads."""
+    """The review of one person. Several threads may call its methods."""
 
     def __init__(self, queue: Queue, kept: Decisions, claims: Claims, person: str) -> None:
-        """Read what was decided so far.
+        """Read the existing decisions.
 
         Raises:
             SnapshotError: the decisions cannot be read.
@@ -45,12 +45,12 @@ class Review:
         self._skipped: NDArray[np.bool_] = np.zeros(len(queue), bool)
         self._decided: NDArray[np.bool_] = np.zeros(len(queue), bool)
         self._newest: dict[str, Decided] = {}
-        self._seen: list[Decided] | None = None  # what was read last: the same list means that nothing came
-        self._actions: list[list[Decided]] = []  # what undo takes back, the last action last
+        self._seen: list[Decided] | None = None  # the last list that was read; the same list means no new decisions
+        self._actions: list[list[Decided]] = []  # actions for undo, the last one at the end
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in what others have decided, and which rows they hold."""
+        """Read the decisions and claims of others."""
         with self._storing:
             found = self._kept.read()
             self._claims.refresh()
@@ -64,18 +64,18 @@ class Review:
                     self._mark(product_id, one.category is not None)
 
     def next(self, filters: Filters, count: int, but: Sequence[int] = ()) -> list[int]:
-        """Return the next rows to decide on, the worthiest first; they are this reviewer's for an hour at least.
+        """Return the next rows to decide on, the highest worth first, and claim them for at least an hour.
 
         Args:
-            filters: which rows.
-            count: most rows.
-            but: rows that are on the page already.
+            filters: which rows to show.
+            count: maximum of rows.
+            but: rows that are already on the page.
         """
         with self._lock:
             waiting = self.queue.matching(filters) & ~self._decided & ~self._skipped
             waiting[list(but)] = False
             found: list[int] = []
-            closed = set[int]()  # cells that another one holds, of this call
+            closed = set[int]()  # cells that another reviewer has claimed, in this call
             for row in np.flatnonzero(waiting):
                 cell = int(self.queue.cells[row])
                 if cell not in closed and self._claims.hold(cell):
@@ -87,11 +87,11 @@ class Review:
             return found
 
     def decide(self, choices: Sequence[tuple[str, str]]) -> None:
-        """Keep a person's categories of products of the queue, in one new file.
+        """Save a person's categories of products of the queue, in one new file.
 
         Raises:
-            InputError: a product is not in the queue, or a category is none of the model's.
-            OSError: the store failed; the decisions may not be kept.
+            InputError: a product is not in the queue, or the model has no such category.
+            OSError: the store failed. The decisions may not be saved.
         """
         for product_id, category in choices:
             if product_id not in self.queue.place:
@@ -106,12 +106,12 @@ class Review:
             self._actions.append(before)
 
     def skip(self, row: int) -> None:
-        """Leave a row for later: for another session, or another person."""
+        """Skip a row, so that another session or another person decides on it."""
         with self._lock:
             self._skipped[row] = True
 
     def undo(self) -> list[int]:
-        """Take the last action back by newer decisions; returns the rows that wait again."""
+        """Undo the last action by newer decisions, and return the rows that wait again."""
         with self._lock:
             if not self._actions:
                 return []
@@ -125,13 +125,13 @@ class Review:
         return [self.queue.place[one.product_id] for one in last if one.category is None]
 
     def progress(self) -> Progress:
-        """How far the queue is."""
+        """Return the progress of the queue."""
         with self._lock:
             mine = sum(one.by == self.person and one.category is not None for one in self._newest.values())
             return Progress(len(self.queue), int(self._decided.sum()), mine)
 
     def export(self) -> str:
-        """Return the decisions that count as CSV, by product; `overrides.path` takes it."""
+        """Return the newest decisions as CSV for `overrides.path`, sorted by product."""
         file = io.StringIO()
         writer = csv.DictWriter(file, CSV)
         writer.writeheader()

@@ -1,6 +1,6 @@
-"""The page of a run: typed figures and small photos to one self-contained HTML file, with no script.
+"""Render the page of a run: figures and small photos in one HTML file without scripts.
 
-Everything from the catalog is escaped by the template, and the page's own policy loads nothing and runs nothing.
+The template escapes all texts of the catalog, and the page's content security policy loads and runs nothing.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 from fashion_udf.pages.figures import FormerRun, RunFigures
 from fashion_udf.pages.table_figures import LEAST_SURE
 
-#: A page is at most 3 MB: small photos take no more than this, as text, and the rest is bounded below.
+#: Maximum of bytes of the photos as text: a page has at most 3 MB. The other parts are limited below.
 PHOTO_BYTES = 2_000_000
-#: Characters of a text that are shown: a description may have 10 MB.
+#: Maximum of characters of a text: a description may have 10 MB.
 TEXT = 300
 ERROR = 2_000
-#: Categories that are shown; a bundle may have thousands.
+#: Maximum of categories: a bundle may have thousands.
 CATEGORIES = 100
 
 
 @dataclass(frozen=True)
 class Product:
-    """What a page shows of a product beside its id: its title, and a JPEG of 96 pixels."""
+    """The title of a product, and a JPEG of 96 pixels."""
 
     title: str | None = None
     photo: bytes | None = None
@@ -36,8 +36,8 @@ def render(figures: RunFigures, products: Mapping[str, Product] | None = None) -
     """Return the page of a run.
 
     Args:
-        figures: of the run.
-        products: by id, as far as they were read; photos beyond `PHOTO_BYTES` are left out.
+        figures: the figures of the run.
+        products: the products by id, if they could be read. Photos above `PHOTO_BYTES` are left out.
     """
     products = products or {}
     photos = _data_uris(products)
@@ -91,22 +91,22 @@ def _data_uris(products: Mapping[str, Product]) -> dict[str, str]:
 
 
 def number(value: float | None) -> str:
-    """A count with a comma at each thousand; a dash for None."""
+    """Return a count with commas between thousands; a dash for None."""
     return "–" if value is None else f"{value:,.0f}"
 
 
 def percent(share: float | None) -> str:
-    """A share such as 12.3 %; a dash for None."""
+    """Return a share such as 12.3 %; a dash for None."""
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def points(share: float | None) -> str:
-    """A difference of shares in points, with its sign; a dash for None."""
+    """Return a difference of shares in points, with its sign; a dash for None."""
     return "–" if share is None else f"{100 * share:+.2f}"
 
 
 def seconds(value: float | None) -> str:
-    """A time such as 1 h 2 min, 3 min 4 s or 5.6 s; a dash for None."""
+    """Return a duration such as 1 h 2 min, 3 min 4 s or 5.6 s; a dash for None."""
     if value is None:
         return "–"
     if value < 60:
@@ -117,13 +117,13 @@ def seconds(value: float | None) -> str:
 
 
 def when(run_id: str) -> str:
-    """The time in a run's id, such as 2026-11-27 02:00 UTC; the id itself where it has none."""
+    """Return the time in a run's id, such as 2026-11-27 02:00 UTC; the id itself if it has none."""
     time = started(run_id)
     return f"{time:%Y-%m-%d %H:%M} UTC" if time else run_id
 
 
 def started(run_id: str) -> datetime | None:
-    """When a run started, by its id."""
+    """Return when a run started, from its id."""
     try:
         return datetime.strptime(run_id.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
     except ValueError:
@@ -131,13 +131,13 @@ def started(run_id: str) -> datetime | None:
 
 
 def cut(text: str | None, most: int = TEXT) -> str:
-    """A text of at most so many characters."""
+    """Return a text of at most `most` characters."""
     text = text or ""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def line(values: Sequence[float | None], width: int = 160, height: int = 36) -> list[str]:
-    """The points of a sparkline from 0 to the largest value: a part for each stretch of known values, for SVG."""
+    """Return the points of a sparkline for SVG, from 0 to the largest value: one part for each run of known values."""
     top = max((value for value in values if value is not None), default=0) or 1.0
     step = (width - 6) / max(len(values) - 1, 1)
     parts: list[list[str]] = [[]]
@@ -150,18 +150,18 @@ def line(values: Sequence[float | None], width: int = 160, height: int = 36) -> 
 
 
 def bars(counts: Sequence[int]) -> list[float]:
-    """The heights of a histogram's bars, as shares of its rows."""
+    """Return the heights of a histogram's bars, as shares of its rows."""
     total = sum(counts) or 1
     return [count / total for count in counts]
 
 
 def quoted(*words: str) -> str:
-    """A command line for a shell."""
+    """Return a command line for a shell."""
     return shlex.join(words)
 
 
 def products_shown(figures: RunFigures) -> list[str]:
-    """Return the ids of the products whose photos the page shows, the ones seen first at the head."""
+    """Return the ids of the products whose photos the page shows, in their order on the page."""
     ids = [product_id for pair in figures.pairs for product_id in pair.examples]
     ids += [product_id for suspects in figures.suspects for product_id in suspects.examples]
     for place in range(LEAST_SURE):

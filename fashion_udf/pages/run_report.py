@@ -1,6 +1,6 @@
-"""A run with its page: however it ends, `runs/<run_id>/` gets index.html, figures.json and metrics.prom.
+"""Run the job and write its page, however the run ends: index.html, figures.json and metrics.prom in `runs/<run_id>/`.
 
-A part that cannot be made is named on the page; a page that cannot be written is a warning, and never fails a night.
+If a part of the page fails, the page names it. If the page cannot be written, a warning is logged, and the run goes on.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ Made = TypeVar("Made")
 
 
 def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> Outcome:
-    """Do what `tagging.tag` does, and write the run's page, also of a run that was refused or failed.
+    """Run `tagging.tag` and write the run's page, also for a refused or failed run.
 
-    A run that was told to end has no time for a page: YARN kills it after 250 ms.
+    A run that is ended by a signal has no time for a page: YARN kills it after 250 ms.
     """
     run_id, outcome = paths.new_run_id(), None
     try:
@@ -53,13 +53,13 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None) -> O
 
 
 def write(spark: SparkSession, config: JobConfig, run_id: str, outcome: Outcome | None) -> None:
-    """Write the page of a run that has ended, its twins for programs, and the list of runs; never raises an error.
+    """Write the page of a run that has ended, its files for programs, and the list of runs. This never raises an error.
 
     Args:
         spark: the session of the run.
-        config: of the run.
-        run_id: of the run; without `runs/<run_id>/outcome.json` nothing is written.
-        outcome: what the run returned; None if it raised.
+        config: the config of the run.
+        run_id: id of the run. Without `runs/<run_id>/outcome.json`, nothing is written.
+        outcome: the result of the run; None if it raised an error.
     """
     try:
         page = _Page(spark, config, run_id, outcome)
@@ -153,9 +153,9 @@ class _Page:
         return figures, self._tried("photos", lambda: table.photos(run_page.products_shown(figures)), {})
 
     def _previous(self) -> Location | None:
-        """The place of the table that was published before the run's own, if another model had scored it."""
+        """Return the place of the table that was published before this run's, if another model scored it."""
         before = snapshot.current(self.config.output.path)
-        if before and self.outcome:  # the run's own
+        if before and self.outcome:  # the first one is the run's own
             before = snapshot.numbered(self.config.output.path, before.number - 1) if before.number > 1 else None
         if before is None or before.model_version == self.report.metrics.get("model_version"):
             return None
@@ -174,7 +174,7 @@ class _Page:
         return commit.number if commit else None
 
     def _table(self) -> Location | None:
-        """The place of the table that the page is about: the published one, or the one that a gate refused."""
+        """Return the place of the page's table: the published one, or the refused one."""
         if self.outcome:
             return paths.snapshot_dir(self.config.output.path, PurePath(self.outcome.data_dir).name)
         kept = refused.table_of(self.config.output.path, self.run_id)
@@ -214,7 +214,7 @@ class _Page:
             cores = self.spark.sparkContext.defaultParallelism
         if steps:
             steps["start, reports and publishing"] = max(0.0, total - sum(steps.values()))
-        # Not those that share a result, nor those that an interrupted run had scored.
+        # Without rows that share a result, and without results of an interrupted run.
         scored = counts.get("scored", 0) - counts.get("duplicates", 0) - counts.get("staged", 0)
         price = self.config.pages.core_hour_price
         money = total / 3600 * cores * price / scored * 1e6 if scored > 0 and cores and price is not None else None

@@ -1,4 +1,4 @@
-"""The words of a run's page: its verdict, what to run next, and the queries that list the rows of each step."""
+"""The texts of a run's page: its verdict, the next command, and the queries that list the rows of each step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fashion_udf.pages.run_page import number, quoted
 from fashion_udf.pipeline import gates
 from fashion_udf.schema import NOT_A_FAILURE
 
-#: What a stage spends its time on.
+#: The work of each stage.
 BOTTLENECKS = {
     "plan": "the plan: reading the catalog and comparing it with the published table",
     "score": "scoring: reading and decoding photos, and the engine",
@@ -28,11 +28,11 @@ def with_words(
     """Return the figures with verdict, remedy, funnel and commands.
 
     Args:
-        figures: of a run.
-        config: of the run.
-        outcome: its `outcome.json`.
-        table: directory of the table that was published or refused; None if there is none.
-        broken: message of each gate that refused the table.
+        figures: the figures of a run.
+        config: the config of the run.
+        outcome: the run's `outcome.json`.
+        table: directory of the published or refused table; None if there is none.
+        broken: messages of the gates that refused the table.
     """
     counts = outcome.get("counts", {})
     published = figures.exit_code == 0 and figures.histogram is not None
@@ -47,7 +47,7 @@ def with_words(
 
 
 def in_a_word(outcome: Mapping[str, Any]) -> str:
-    """How a run ended, for the list of runs."""
+    """Return the result of a run as text, for the list of runs."""
     code, message = outcome.get("exit_code"), str(outcome.get("message", ""))
     if code == 0:
         return "published, or nothing to do"
@@ -71,7 +71,7 @@ def _verdict(figures: RunFigures, counts: Mapping[str, int], published: bool, br
 
 
 def _is_backfill(counts: Mapping[str, int], rows: int | None) -> bool:
-    """Whether the run looked at some products only: its table has more rows than it accepted."""
+    """Return whether the run processed only some products: its table has more rows than it accepted."""
     return rows is not None and rows > counts.get("accepted", 0)
 
 
@@ -111,7 +111,7 @@ def _funnel(figures: RunFigures, config: JobConfig, counts: Mapping[str, int], t
         Step("rejected: no id, or an id twice", rejected, of_run("rejected") if rejected else None),
         Step("accepted", counts["accepted"], of_table("")),
     ]
-    if figures.exit_code not in (0, 3):  # the counts are those of the plan
+    if figures.exit_code not in (0, 3):  # the counts come from the plan
         return [*steps, Step("to carry over", counts.get("carried", 0)), Step("to score", counts.get("scored", 0))]
     steps += [
         Step("carried over", counts.get("carried", 0), of_table(mine.replace("=", "<>"))),
@@ -130,7 +130,7 @@ def _failures(counts: Mapping[str, int]) -> list[str]:
 
 
 def _text(value: str) -> str:
-    """A string of SQL."""
+    """Return a string literal of SQL."""
     return "'" + value.replace("'", "''") + "'"
 
 

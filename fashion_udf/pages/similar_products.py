@@ -1,7 +1,7 @@
-"""The products most like each one of the review queue: read once, by a thread of their own, while the review goes on.
+"""The most similar products of each row of the review queue. A separate thread reads them once during the review.
 
-Lists come from the published table of similar products, categories from the tags, titles and the places of photos from
-what the night left in `runs/<run_id>/products.parquet`. Kept is what the queue needs: at most six products a row.
+Lists come from the published table of similar products, categories from the tags, titles and places of photos from
+`runs/<run_id>/products.parquet`. At most six products for each row are kept.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fashion_udf.schema import TAGS
 from fashion_udf.table import data_files, similar_table, snapshot
 from fashion_udf.table.stores import open_store
 
-#: Products that are shown for a row.
+#: Maximum of products that are shown for a row.
 SHOWN = 6
 READING = "Similar products are being read…"
 _HOW = (
@@ -37,11 +37,11 @@ _BATCH = 65_536  # rows of a file at a time
 
 @dataclass(frozen=True)
 class Found:
-    """What was read.
+    """The similar products that were read.
 
     Attributes:
-        told: why nothing is known of any row; empty if lists were read.
-        starts: int[n + 1], for each row of the queue where its products begin in `places`.
+        told: why there are no similar products; empty if lists were read.
+        starts: int[n + 1], start of each row's products in `places`.
         places: int[p], rows of `shown`.
         shown: the products, with the columns of `PRODUCTS` and `category`.
     """
@@ -53,28 +53,28 @@ class Found:
 
 
 class SimilarProducts:
-    """The similar products of a queue; may be asked by several threads while it reads."""
+    """The similar products of a queue. Several threads may use it while it reads."""
 
     def __init__(self, output: str, queue: Queue) -> None:
-        """Remember the queue; nothing is read before `read`."""
+        """Set the queue. Nothing is read before `read`."""
         self._output, self._queue = output, queue
         self._found = self._nothing(READING)
 
     def read(self) -> None:
-        """Read what the queue needs; where it cannot be had, `of` says so."""
+        """Read the similar products of the queue. If this fails, `of` returns the reason."""
         try:
             self._found = _read(self._output, self._queue)
-        except InputError:  # none, or of another model
+        except InputError:  # there are no lists, or they have another model
             self._found = self._nothing(_HOW.format(shlex.quote(self._output)))
         except (FashionError, OSError, pa.ArrowException) as error:
             self._found = self._nothing(f"The similar products cannot be read: {one_line(error)}")
 
     def of(self, row: int) -> dict[str, Any]:
-        """Return what a page shows beside a row of the queue.
+        """Return the similar products of a row of the queue.
 
         Returns:
-            `told`, a line where there are none; `reading`, whether they may still come; `products`, the nearest first,
-            each with `index` (of its photo), `product_id`, `title`, `category` and `has_photo`.
+            `told`, a line of text if there are none; `reading`, whether they are still being read; `products`, the most
+            similar first, each with `index` (of its photo), `product_id`, `title`, `category` and `has_photo`.
         """
         found = self._found
         places = found.places[found.starts[row] : found.starts[row + 1]].tolist()
@@ -82,7 +82,7 @@ class SimilarProducts:
         return {"told": told, "reading": told == READING, "products": [_shown(found.shown, place) for place in places]}
 
     def photo(self, index: int) -> PhotoPlace | None:
-        """Return the place of a shown product's photo; None if there is no such product."""
+        """Return the place of a similar product's photo; None if there is no such product."""
         shown = self._found.shown
         return review_queue.photo_place(shown, index) if index < shown.num_rows else None
 
@@ -104,7 +104,7 @@ def _read(output: str, queue: Queue) -> Found:
     columns = {"product_id": ids, **_columns(_product_files(output, queue.run_id), ids, PRODUCTS, names)}
     tags = (file for _, file in data_files.opened(output, snapshot.newest(output)))
     shown = pa.table({**columns, **_columns(tags, ids, TAGS, ["category"])})
-    # Numbers by Arrow and numpy: Python's own loops over 600,000 products would hold up the page.
+    # Arrow and numpy, because Python loops over 600,000 products would block the page.
     owner = pc.index_in(pairs["product_id"], queue.rows["product_id"].combine_chunks()).to_numpy()
     places = pc.index_in(pairs["similar_id"], ids).to_numpy().astype(np.int64)
     return Found("", np.searchsorted(owner, np.arange(len(queue) + 1)), places, shown)
@@ -113,7 +113,7 @@ def _read(output: str, queue: Queue) -> Found:
 def _columns(
     files: Iterable[BinaryIO], ids: pa.Array, schema: pa.Schema, names: Sequence[str]
 ) -> dict[str, pa.ChunkedArray]:
-    """Return columns of Parquet files for some products, in the order of the ids; null for a product they lack."""
+    """Return columns of Parquet files for some products, in the order of the ids; null for a missing product."""
     found = [pa.schema([schema.field(name).with_nullable(True) for name in ("product_id", *names)]).empty_table()]
     for file in files:
         with file, pq.ParquetFile(file) as source:
@@ -126,7 +126,7 @@ def _columns(
 
 
 def _product_files(output: str, run_id: str) -> Iterator[BinaryIO]:
-    """The files that the night left; none of a night of an earlier release: products are then shown by their ids."""
+    """Yield the product files of a run. A run of an earlier release has none: its products are shown by their ids."""
     store, folder = open_store(output), f"runs/{run_id}/{products.NAME}"
     for name in store.list_names(folder):
         if name.endswith(".parquet") and name[0] not in "._":

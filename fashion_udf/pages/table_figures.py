@@ -1,4 +1,4 @@
-"""Figures that a page takes from the tables of a run, counted by Spark: no row comes to the driver but examples."""
+"""Figures of a run's tables for its page, counted by Spark. Only examples are collected on the driver."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fashion_udf.pages.figures import BARS, Failure, Pair, Suspects, Unsure
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-#: Pairs of categories on a page, examples of each; failures, examples of each; least sure rows of a category; groups of
-#: products whose photo or text is likely wrong.
+#: Maximum of pairs of categories on a page, of examples of each, of failures, of least certain rows of a category, and
+#: of groups of products whose photo or text is probably wrong.
 PAIRS, EXAMPLES, FAILURES, LEAST_SURE, SUSPECTS = 20, 3, 40, 10, 10
 
 
 def histogram(table: DataFrame) -> list[int]:
-    """Return the rows by confidence, in `BARS` bars of equal width from 0 to 1; rows without one are left out."""
+    """Return the number of rows by confidence, in `BARS` bars of equal width from 0 to 1."""
     from pyspark.sql import functions as F
 
     bar = F.least(F.floor(F.col("confidence") * F.lit(BARS)), F.lit(BARS - 1)).cast("int")
@@ -26,12 +26,12 @@ def histogram(table: DataFrame) -> list[int]:
 
 
 def least_sure(table: DataFrame) -> dict[str, list[Unsure]]:
-    """Return the rows of each category that the model is least sure of, least sure first; people's are left out."""
+    """Return the least certain rows of each category, in ascending order, without people's categories."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     rows = table.where(F.col("confidence").isNotNull() & F.col("category").isNotNull() & ~_by_people())
-    # Spark keeps ten rows of each category in every task before it moves any (WindowGroupLimit).
+    # Spark reduces each category to ten rows in every task before the shuffle (WindowGroupLimit).
     window = Window.partitionBy("category").orderBy("confidence", "product_id")
     ranked = rows.select("category", "product_id", "confidence", "decision", F.row_number().over(window).alias("rank"))
     found = defaultdict[str, list[Unsure]](list)
@@ -42,7 +42,7 @@ def least_sure(table: DataFrame) -> dict[str, list[Unsure]]:
 
 
 def changed_pairs(changes: DataFrame) -> tuple[int, list[Pair]]:
-    """Return how many products changed their category, and the largest pairs of categories.
+    """Return the number of products whose category changed, and the largest pairs of categories.
 
     Args:
         changes: `changes.parquet` of a run.
@@ -54,7 +54,7 @@ def changed_pairs(changes: DataFrame) -> tuple[int, list[Pair]]:
     )
     rows, causes = defaultdict[tuple[str, str], int](int), defaultdict[tuple[str, str], dict[str, int]](dict)
     ids: dict[tuple[str, str], tuple[str, ...]] = {}
-    # Groups of pairs of categories and causes: as many as a bundle has labels, squared, and mostly few.
+    # Groups by pair of categories and cause: at most the square of the labels, and mostly few.
     for row in counted.collect():
         pair = row["from"], row["to"]
         rows[pair] += row["rows"]
@@ -67,10 +67,10 @@ def changed_pairs(changes: DataFrame) -> tuple[int, list[Pair]]:
 
 
 def suspects(queue: DataFrame) -> tuple[dict[str, int], list[Suspects]]:
-    """Return how many products wait whose photo, or text, is likely wrong, and the largest groups of them.
+    """Return the number of waiting products whose photo or text is probably wrong, and their largest groups.
 
     Args:
-        queue: `queue.parquet` of a run; few of its rows have a suspect, for few were scored alone.
+        queue: `queue.parquet` of a run. Few of its rows were scored separately and have a suspect.
     """
     from pyspark.sql import functions as F
 
@@ -85,21 +85,21 @@ def suspects(queue: DataFrame) -> tuple[dict[str, int], list[Suspects]]:
 
 
 def failures(failed: DataFrame) -> list[Failure]:
-    """Return failed rows by status and error, most first; each error as it is in the table.
+    """Return failed rows by status and error, the largest number first, with the exact errors.
 
     Args:
         failed: `failures.parquet` of a run.
     """
     from pyspark.sql import functions as F
 
-    # Neither text nor photo has no error of its own; such a row's status is no failure.
+    # A row with neither text nor photo has no error, and its status is no failure.
     counted = failed.groupBy("status", "error").agg(F.count("*").alias("rows"), _some_ids().alias("ids"))
     most = counted.orderBy(F.col("rows").desc(), "status", "error").limit(FAILURES).collect()
     return [Failure(row["status"], row["error"], row["rows"], sorted(row["ids"])[:EXAMPLES]) for row in most]
 
 
 def _some_ids() -> Column:
-    """An array of a few ids of a group; a list of all of them would hold millions."""
+    """Return an array of a few ids of a group. A list of all ids could have millions."""
     from pyspark.sql import functions as F
 
     return F.array_distinct(F.array(F.min("product_id"), F.max("product_id"), F.first("product_id")))

@@ -1,4 +1,4 @@
-"""Titles and small photos of a few products of a run's table, read by few tasks and for a bounded time."""
+"""Titles and small photos of a few products of a run's table, read by few tasks in a limited time."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 SIZE = 96  # pixels
-#: Products whose photos a page asks for, tasks that read them, and seconds after which a task begins no further photo.
+#: Maximum of products with photos, number of tasks, and seconds after which a task starts no further photo.
 MOST, TASKS, SECONDS = 400, 4, 15.0
-#: Files that Spark reads whole for the photos in them, and their bytes together.
+#: Maximum of files that Spark reads completely for their photos, and of their bytes together.
 MOST_FILES, MOST_BYTES = 16, 1_000_000_000
 
 
 def read(
     spark: SparkSession, config: JobConfig, catalog: Catalog, products: DataFrame, product_ids: Sequence[str]
 ) -> dict[str, Product]:
-    """Return what a page shows of products, by id, in the order of the ids; those that the catalog lacks are left out.
+    """Return titles and photos by id, in the order of the ids, without products that the catalog lacks.
 
     Args:
         spark: the session.
-        config: of the run.
-        catalog: of the run.
-        products: with the columns of `products.PRODUCTS`.
-        product_ids: at most `MOST` of them are read, the first ones.
+        config: the config of the run.
+        catalog: the catalog of the run.
+        products: rows with the columns of `products.PRODUCTS`.
+        product_ids: the products. Only the first `MOST` are read.
     """
     from pyspark.sql import functions as F
 
@@ -47,7 +47,7 @@ def read(
     known = {row["product_id"]: row for row in products.where(F.col("product_id").isin(wanted)).collect()}
     rows = [known[name] for name in wanted if name in known]
     if catalog.photos is not None or "image_uri" in catalog.rows.columns:
-        # Neighbours in a file go to one task, which reads each row group once.
+        # Rows of a file go to one task, which reads each row group once.
         ordered = sorted(rows, key=lambda row: (row[FILE] or "", row[ROW] or 0))
         chosen = spark.createDataFrame(spark.sparkContext.parallelize(ordered, TASKS), products.schema)
         chosen = chosen.withColumnRenamed("image_uri", "photo")
@@ -58,7 +58,7 @@ def read(
 
 
 def _read_by_spark(source: Input, catalog: Catalog, rows: Sequence[Row]) -> DataFrame:
-    """Return `product_id` and `photo` of the rows whose photos are in a few files: Spark reads these files whole."""
+    """Return `product_id` and `photo` of rows whose photos are in a few files, which Spark reads completely."""
     from pyspark.sql import functions as F
 
     spark = catalog.rows.sparkSession
@@ -67,18 +67,18 @@ def _read_by_spark(source: Input, catalog: Catalog, rows: Sequence[Row]) -> Data
     named = list(dict.fromkeys(row[FILE] for row in rows))
     if None not in named:
         chosen = F.col(FILE).isin(_few_and_small(spark, {name: new_path(new_uri(name)) for name in named}))
-    elif source.format == "csv":  # its rows do not say in which file they are: all files are read, or none
+    elif source.format == "csv":  # its rows have no file, so all files are read, or none
         found = files.find(spark, "input.path", source.path, source.format, source.ignore).read
         chosen = F.lit(_few_and_small(spark, {name: new_path(name) for name in found}) == [*found])
     else:
-        chosen = F.lit(False)  # a view, or a table that is not made of files
+        chosen = F.lit(False)  # a view, or a table without files
     wanted = F.col("product_id").isin([row["product_id"] for row in rows])
     photo = F.col("image") if catalog.photo_column else F.lit(None).cast("binary")
     return catalog.rows.where(chosen & wanted).select("product_id", photo.alias("photo")).coalesce(TASKS)
 
 
 def _few_and_small(spark: SparkSession, paths: Mapping[str, Any]) -> list[str]:
-    """Return the names of the first files, as long as they are few and small together."""
+    """Return the names of the first files, up to a number and a size."""
     configuration, left, taken = files.hadoop_configuration(spark), MOST_BYTES, list[str]()
     for name, path in [*paths.items()][:MOST_FILES]:
         left -= path.getFileSystem(configuration).getFileStatus(path).getLen()
@@ -108,7 +108,7 @@ def _jpegs(chosen: DataFrame, config: JobConfig, column: PhotoColumn | None) -> 
 
 
 def _photos(frame: pd.DataFrame, column: PhotoColumn | None) -> Iterator[bytes | str | None]:
-    """Yield the photo of each row, or its URI, when it is asked for."""
+    """Yield the photo of each row, or its URI."""
     if column is None:
         yield from frame["photo"]
         return

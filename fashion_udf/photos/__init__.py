@@ -1,1 +1,1 @@
-"""Photos: fetched, recognised, decoded to a square of pixels, each failure a status of its row."""
+"""Fetch photos, recognise their format, and decode them to a square of pixels. Each failure is a status of its row."""

@@ -1,7 +1,7 @@
-"""Repeated attempts at a store or a host that fails or asks for fewer requests, and the count of requests.
+"""Repeat requests to a store or a host that fails or asks for fewer requests, and count requests.
 
-What a process learns from one photo holds for its next ones: while a store asks for fewer requests all threads wait,
-and a host that has not answered for minutes is not waited for again by each photo.
+All threads of a process share the state of a store or host. While it asks for fewer requests, all threads wait. If it
+has not answered for minutes, the following photos do not wait for it again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TypeVar
 from fashion_udf.photos.photo import Photo, TransientError
 from fashion_udf.schema import Status
 
-ATTEMPTS = 6  # at one photo, of an endpoint that answers others meanwhile
-PATIENCE = 120.0  # seconds without any success after which an endpoint is taken for down
+ATTEMPTS = 6  # for one photo, while the endpoint answers other requests
+PATIENCE = 120.0  # seconds without any success after which an endpoint counts as down
 PROBE = 15.0  # seconds between two requests to an endpoint that is down
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds; far shorter than `PATIENCE`, or no pause would end it
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds; they must be much shorter than `PATIENCE`
 
 Answer = TypeVar("Answer")
 
@@ -34,7 +34,7 @@ def count(name: str) -> None:
 
 
 def counted() -> dict[str, int]:
-    """Return the requests since the last call, by name, and begin anew."""
+    """Return the counts of requests since the last call, by name, and reset them."""
     with _counting:
         found = dict(_requests)
         _requests.clear()
@@ -42,26 +42,26 @@ def counted() -> dict[str, int]:
 
 
 class Endpoint:
-    """A store or a host as this process knows it; shared by its threads."""
+    """The state of a store or a host in this process, shared by its threads."""
 
     def __init__(self, requests_per_second: float | None = None) -> None:
-        """Begin with an endpoint that answers; None: it may be asked at any speed."""
+        """Start with an endpoint that answers. None means no limit of requests."""
         self._interval = 1 / requests_per_second if requests_per_second else 0.0
         self._lock = threading.Lock()
         self._turn = 0.0  # when the next request may be sent
-        self._pause = 0.0  # seconds, while it asks for fewer requests
+        self._pause = 0.0  # seconds, while the endpoint asks for fewer requests
         self._paused_until = 0.0
         self._succeeded = 0.0
         self._failing_since: float | None = None
         self._failed_at = self._probed = 0.0
 
     def photo(self, ask: Callable[[], Answer], name: str, seconds: float) -> Answer | Photo:
-        """Return what `ask` returns, or a reason, after as many attempts as it takes; each is counted as `name`.
+        """Return the result of `ask`, or a reason after several attempts. Each attempt is counted as `name`.
 
         Args:
             ask: sends one request, and raises `TransientError` if it may be repeated.
-            name: of the request, in `counted`.
-            seconds: for all attempts. Where the endpoint asks for fewer requests and answers nobody, `PATIENCE`.
+            name: name of the request in `counted`.
+            seconds: limit for all attempts. While the endpoint asks all callers for fewer requests, it is `PATIENCE`.
         """
         started, attempt = time.monotonic(), 0
         while True:
@@ -82,7 +82,7 @@ class Endpoint:
                 return answer
 
     def is_down(self) -> bool:
-        """Whether all requests of more than `PATIENCE` seconds failed, the last of them not long ago."""
+        """Return whether all requests of the last `PATIENCE` seconds or more failed, the last one recently."""
         with self._lock:
             lately = time.monotonic() - self._failed_at <= PATIENCE
             return lately and self._failing_since is not None and self._failed_at - self._failing_since > PATIENCE
@@ -98,7 +98,7 @@ class Endpoint:
     def _wait(self) -> None:
         with self._lock:
             now = time.monotonic()
-            # Each thread for another time: all at once they would be too many again.
+            # Each thread waits for a different time. All at once would be too many requests again.
             paused = self._paused_until + random.uniform(0, self._pause) if now < self._paused_until else now
             self._turn = max(self._turn + self._interval, now)
             until = max(self._turn, paused)
@@ -111,19 +111,19 @@ class Endpoint:
             self._pause = self._pause / 2 if self._pause > FIRST_PAUSE else 0.0
 
     def _failed(self, failure: TransientError, attempt: int) -> float:
-        """Remember a failure; return the seconds before the next attempt."""
+        """Record a failure, and return the seconds before the next attempt."""
         with self._lock:
             now = time.monotonic()
-            if self._failing_since is None or now - self._failed_at > PATIENCE:  # nobody asked for a while
+            if self._failing_since is None or now - self._failed_at > PATIENCE:  # there was no request for a while
                 self._failing_since = now
             self._failed_at = now
-            if failure.throttled and now >= self._paused_until:  # of requests sent before the pause one answer counts
+            if failure.throttled and now >= self._paused_until:  # of the requests before the pause, one answer counts
                 self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
                 self._paused_until = now + self._pause
             if failure.throttled and failure.after:
                 self._paused_until = max(self._paused_until, now + failure.after)
         if failure.throttled:
-            return failure.after or 0.0  # `_wait` does the rest
+            return failure.after or 0.0  # `_wait` adds the pause
         return random.uniform(0, min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE))
 
     def _is_enough(self, failure: TransientError, attempt: int, started: float, pause: float, seconds: float) -> bool:
@@ -131,5 +131,5 @@ class Endpoint:
             now = time.monotonic()
             if now + pause - started > max(seconds, PATIENCE):
                 return True
-            alone = self._succeeded < started and failure.throttled  # nobody gets an answer: wait for better times
+            alone = self._succeeded < started and failure.throttled  # no request is answered, so wait longer
             return not alone and (attempt >= ATTEMPTS or now + pause - started > seconds)

@@ -1,7 +1,7 @@
-"""Photo bytes to pixels, or the reason why not; the same for training and scoring.
+"""Decode photo bytes to pixels, or return the reason of a failure. Training and scoring use the same code.
 
-The format is chosen by `formats`, Pillow decodes, `resize` makes the square. All limits are
-checked on the header, before a pixel is decoded.
+`formats` recognises the format, Pillow decodes, and `resize` makes the square. All limits are checked on the header,
+before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from fashion_udf.photos import formats, resize
 from fashion_udf.photos.formats import ALLOWED_FORMATS
 from fashion_udf.schema import Status
 
-#: Part of the fingerprint: raised whenever the same photo or text gives other pixels or tokens.
+#: Part of the fingerprint. It increases whenever the same photo or text gives other pixels or tokens.
 PREPROCESSING_VERSION = "2"
 
 MAX_BYTES = 50_000_000
-MAX_PIXELS = 89_478_485  # Pillow's MAX_IMAGE_PIXELS, above which it warns of a bomb but decodes up to twice as many
-MAX_SIDE = 65_535  # pixels; the most a JPEG can have
-MAX_SCANS = 100  # of a progressive JPEG: encoders write about ten, and each costs a pass over the picture
+MAX_PIXELS = 89_478_485  # Pillow's MAX_IMAGE_PIXELS; above it, Pillow only warns up to twice as many
+MAX_SIDE = 65_535  # pixels; the maximum of a JPEG
+MAX_SCANS = 100  # of a progressive JPEG: encoders write about ten, and each scan is a pass over the picture
 
-# An engine thread per core is all a worker may use; AVIF's decoder starts one per core for every photo otherwise.
+# A worker may only use one thread per core. By default, AVIF's decoder starts one thread per core for every photo.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
-#: The plugins themselves: `Image.open` hands a JPEG with an MPF block to the MPO plugin, which fails on broken ones.
+#: The plugins are called directly: `Image.open` uses the MPO plugin for a JPEG with an MPF block, and fails on broken
+#: blocks.
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
@@ -52,17 +53,17 @@ _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
-#: The frame marker of a lossless JPEG. libjpeg decodes it at its full size, whatever scale it is asked for, and Pillow
-#: has it write these lines into a buffer for shorter ones.
+#: The frame marker of a lossless JPEG. libjpeg decodes it at full size for any requested scale, and would write longer
+#: lines than Pillow's buffer has.
 _LOSSLESS = b"\xff\xc3"
-#: What Pillow's messages hold when a file is more than we or Pillow allow, or of a kind the decoder does not know.
+#: Texts of Pillow's messages for files above a limit, and for kinds of files that its decoders do not support.
 _TOO_LARGE = ("too large", "too much memory", "decompression bomb")
 _UNSUPPORTED = ("unsupported", "not supported", "not yet supported", "cannot handle", "unknown pixel mode")
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The pixels of a photo with status `ok`, or no pixels and the reason; `error` never holds the file's content."""
+    """The pixels of a photo with status `ok`, or no pixels and the reason. `error` never has content of the file."""
 
     pixels: NDArray[np.uint8] | None  # uint8[size, size, 3], RGB
     status: Status
@@ -70,7 +71,7 @@ class Decoded:
 
 
 class _RefusedError(Exception):
-    """The photo is not decoded, for a reason of ours."""
+    """The photo is not decoded, because of one of our own checks."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -78,14 +79,14 @@ class _RefusedError(Exception):
 
 
 def decode(data: bytes, size: int = 224, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Decoded:
-    """Decode a photo; never raises, whatever the bytes.
+    """Decode a photo. This function never raises, for any bytes.
 
     Args:
-        data: the file. An empty one is `image_truncated`: an upload of which nothing arrived.
+        data: bytes of the file. An empty file is `image_truncated`, like a failed upload.
         size: side of the square, in pixels.
-        max_bytes: longer files are `image_too_large`.
-        max_pixels: pictures that declare more are `image_too_large`, before a pixel is decoded. Pillow refuses more
-            than twice `MAX_PIXELS` whatever is given here.
+        max_bytes: larger files are `image_too_large`.
+        max_pixels: pictures that declare more pixels are `image_too_large`, before a pixel is decoded. Pillow always
+            refuses more than twice `MAX_PIXELS`.
     """
     name = None
     try:
@@ -94,14 +95,14 @@ def decode(data: bytes, size: int = 224, max_bytes: int = MAX_BYTES, max_pixels:
             return Decoded(_upright(name, data, size, max_pixels), Status.OK, None)
     except _RefusedError as refusal:
         return Decoded(None, refusal.status, str(refusal))
-    # Pillow's own fuzz test expects seven kinds of exception, and plugins raise more (struct.error, KeyError...).
+    # Pillow's fuzz test expects seven types of exceptions, and plugins raise others too (struct.error, KeyError...).
     except Exception as error:
-        assert name is not None  # `_accepted` raises refusals only
+        assert name is not None  # `_accepted` only raises `_RefusedError`
         return Decoded(None, *_explained(name, data, error))
 
 
 def _accepted(data: bytes, max_bytes: int) -> str:
-    """Return the name of the format; reads the first bytes only."""
+    """Return the name of the format, from the first bytes."""
     if len(data) > max_bytes:
         raise _RefusedError(Status.IMAGE_TOO_LARGE, f"{len(data)} bytes, at most {max_bytes} are accepted")
     if not data:
@@ -115,7 +116,7 @@ def _accepted(data: bytes, max_bytes: int) -> str:
 
 
 def _upright(name: str, data: bytes, size: int, max_pixels: int) -> NDArray[np.uint8]:
-    """Decode the first frame, and turn it as its EXIF orientation says."""
+    """Decode the first frame, and rotate it by its EXIF orientation."""
     exif, extent = b"", None
     if name == "JPEG":
         data, exif = formats.jpeg_parts(data)
@@ -126,9 +127,9 @@ def _upright(name: str, data: bytes, size: int, max_pixels: int) -> NDArray[np.u
         if isinstance(image, JpegImagePlugin.JpegImageFile) and _LOSSLESS not in data:
             extent = resize.draft(image, size)
         image.load()
-        # TIFF: turned by its plugin. Others than JPEG: read only now, since PNG may have it behind the pixels.
+        # The TIFF plugin rotates itself. Other formats are read after decoding: PNG may have EXIF after the pixels.
         block = {"JPEG": exif, "TIFF": b""}.get(name, image.info.get("exif", b""))
-        # Without Adobe's block the values of a CMYK JPEG are as the standard says; Pillow inverts them always.
+        # Without Adobe's block, a CMYK JPEG has the values of the standard, but Pillow always inverts them.
         inverted = name == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info
         eight_bit = resize.eight_bit(ImageChops.invert(image) if inverted else image)
         return resize.square(eight_bit, size, extent, formats.orientation(block))
@@ -140,7 +141,7 @@ def _open(name: str, data: bytes) -> ImageFile.ImageFile:
     except SyntaxError:
         if name != "AVIF":
             raise
-        # Pillow refuses an AVIF file for a broken EXIF block. The name of an item no reader knows hides it.
+        # Pillow refuses an AVIF file with a broken EXIF block. An unknown item name makes Pillow ignore the block.
         return _OPENERS[name](io.BytesIO(data.replace(b"Exif", b"none")))
 
 
@@ -152,12 +153,12 @@ def _check_size(image: ImageFile.ImageFile, max_pixels: int) -> None:
         )
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         tile = image.tag_v2.get(322, 0), image.tag_v2.get(323, 0)
-        if tile[0] * tile[1] > max_pixels:  # libtiff takes the memory of a whole tile, however small the picture
+        if tile[0] * tile[1] > max_pixels:  # libtiff needs memory for a whole tile, even if the picture is small
             raise _RefusedError(Status.IMAGE_TOO_LARGE, f"a TIFF of tiles of {tile[0]} x {tile[1]} pixels")
 
 
 def _explained(name: str, data: bytes, error: Exception) -> tuple[Status, str]:
-    """Return the status and a text of our own: Pillow's messages may quote the file."""
+    """Return the status and our own text, because Pillow's messages may quote the file."""
     message = str(error).lower()
     if isinstance(error, MemoryError) or any(sign in message for sign in _TOO_LARGE):
         return Status.IMAGE_TOO_LARGE, f"{name}: larger than the decoder allows ({type(error).__name__})"
@@ -175,9 +176,9 @@ _quiet_filters = warnings.catch_warnings()
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    """Ignore Pillow's warnings about odd files, which name no row and become exceptions under `-W error`.
+    """Ignore Pillow's warnings about odd files: they do not name a row, and are exceptions under `-W error`.
 
-    Python's warning filters belong to the process: the first of several decoding threads sets them, the last restores.
+    Python's warning filters belong to the process. The first decoding thread sets them, and the last one restores them.
     """
     global _quiet_depth, _quiet_filters
     with _quiet:

@@ -1,4 +1,4 @@
-"""A photo written as text, in the forms that exports of databases and shops use, as the bytes it was."""
+"""Decode a photo that is written as text, in the forms that exports of databases and shops use."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from fashion_udf.photos import formats
 _DATA_URI = re.compile(rb"data:[^,]{0,200},", re.IGNORECASE)
 _HEX = re.compile(rb"(?:\\x|0x|x')?((?:[0-9a-f]{2})+)'?", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-#: What programs write where there is no photo.
+#: Texts that programs write for a missing photo.
 _NOTHING = ("", "nan", "null", "none", "<na>", "n/a", "nat", "nil", "undefined", "\\n", "#n/a")
-_BLANKS = " \t\r\n\u00a0\ufeff"  # also what spreadsheets write for a space
+_BLANKS = " \t\r\n\u00a0\ufeff"  # includes the no-break space of spreadsheets
 
 
 def photo_bytes(cell: bytes) -> bytes:
-    """Return the photo in a cell; a cell that holds no text, or another text, is returned as it is.
+    """Return the photo in a cell. A cell without text, or with another text, is returned unchanged.
 
-    Read are base64 (with line ends, URL-safe, without its end), `data:` URIs, and hexadecimal as PostgreSQL (`\\x`) and
-    others write it; also in quotation marks, or as Python prints bytes.
+    Accepted are base64 (with line ends, URL-safe, without padding), `data:` URIs, and hexadecimal, as from PostgreSQL
+    (`\\x`); each also in quotation marks, or as Python prints bytes.
     """
-    # A photo's first bytes are no ASCII, or a zero follows soon: this ends there.
+    # A photo in binary form has non-ASCII bytes or an early zero byte, so this check is fast.
     if not cell.isascii() or b"\0" in cell[:64]:
         return cell
     text = cell.strip().removeprefix(b"b'").strip(b"'\"")
@@ -36,12 +36,12 @@ def photo_bytes(cell: bytes) -> bytes:
 
 
 def is_nothing(cell: bytes) -> bool:
-    """Whether a cell is empty, blank, or holds a word for "no photo"."""
+    """Return whether a cell is empty, blank, or has a text for a missing photo."""
     return len(cell) < 40 and cell.decode("utf-8", "replace").strip(_BLANKS).lower() in _NOTHING
 
 
 def is_photo(cell: bytes) -> bool:
-    """Whether a cell holds a photo, and not the name of one."""
+    """Return whether a cell has a photo, and not the name of one."""
     return formats.sniff(photo_bytes(cell)) is not None
 
 

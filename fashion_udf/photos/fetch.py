@@ -1,10 +1,10 @@
-"""A photo's URI to its bytes, or a reason: files below the configured roots, `data:` URIs, S3, allowed hosts.
+"""Read the bytes of a photo by its URI, or return a reason: local files, `data:` URIs, S3, allowed hosts.
 
-A path is taken as it is if it lies below a root. Any other one, and a relative name, is looked up below each root in
-turn: `/m/0/a.jpg`, as shops write it, is `<root>/m/0/a.jpg`.
+A path below a root is used directly. Other paths, and relative ones, are looked up below each root in turn: for
+`/m/0/a.jpg`, a form that shops use, the file is `<root>/m/0/a.jpg`.
 
-A catalog is foreign input: a path may lead out of the photo folder, to a device, to a pipe that never answers. The file
-is opened without blocking. The checks are of the opened file, because its name may lead elsewhere a moment later.
+A catalog is untrusted input: a path may lead out of the photo folder, to a device, or to a pipe that never answers. So
+the file is opened without blocking, and the opened file is checked, because its name may change its meaning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fashion_udf.photos import encoded
 from fashion_udf.photos.photo import Photo, Remote
 from fashion_udf.schema import Status
 
-MAX_PATH = 4096  # Linux' PATH_MAX: a longer one names no file
+MAX_PATH = 4096  # Linux' PATH_MAX; no file has a longer path
 
 _NO_HOSTS = Remote()
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -33,14 +33,14 @@ _STATUS = {
 
 
 def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HOSTS, since: str | None = None) -> Photo:
-    """Read a photo; whatever the URI, it raises nothing but what ends the run.
+    """Read a photo. For any URI, this function only raises errors that end the run.
 
     Args:
-        uri: a local path, absolute or relative to a root, with any characters, a `file:` URI with percent escapes, a
-            `data:` URI, `s3://bucket/key`, or a URL of https or http.
-        roots: directories the file must lie in, after links are followed.
-        max_bytes: larger files are refused unread.
-        remote: where photos may be that are no local files.
+        uri: a local path, absolute or relative to a root, with any characters; a `file:` URI with percent escapes; a
+            `data:` URI; `s3://bucket/key`; or a URL of https or http.
+        roots: directories that the file must lie in, after links are resolved.
+        max_bytes: larger files are refused without reading them.
+        remote: settings of remote photos.
         since: an HTTP date, for a URL: its photo is `unchanged` if it was not modified since.
 
     Raises:
@@ -70,22 +70,23 @@ def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HO
         message = os.strerror(error.errno) if error.errno else type(error).__name__
         if "\ufffd" in uri:
             message = f"{message}; the catalog has bytes in this name that are not UTF-8"
-        return Photo(None, status, message, identity(uri, roots))  # a file that cannot be opened may have one
+        # The identity may be known although the file cannot be opened.
+        return Photo(None, status, message, identity(uri, roots))
 
 
 def is_of_s3(uri: str) -> bool:
-    """Whether a URI names an object of S3."""
+    """Return whether a URI names an object in S3."""
     return _scheme(uri) in ("s3", "s3a")
 
 
 def _scheme(uri: str) -> str:
-    """Return the scheme of a URI in small letters; "" for a path."""
+    """Return the scheme of a URI in lower case; "" for a path."""
     scheme = _SCHEME.match(uri)
     return scheme[1].lower() if scheme else ""
 
 
 def identity(uri: str, roots: Sequence[str]) -> str | None:
-    """Return the `Photo.identity` that `read` would return of a local file, without opening it."""
+    """Return the `Photo.identity` that `read` would return for a local file, without opening it."""
     try:
         name = _local_path(uri)
         if not _is_file_name(name):
@@ -93,14 +94,14 @@ def identity(uri: str, roots: Sequence[str]) -> str | None:
         real_roots = [os.path.realpath(root) for root in roots]
         path = _located(name, real_roots)
         facts = os.stat(path)
-    except (ValueError, OSError):  # another scheme; no such file
+    except (ValueError, OSError):  # another scheme, or no such file
         return None
     allowed = _is_below(path, real_roots)
     return _identity(facts) if allowed and stat.S_ISREG(facts.st_mode) else None
 
 
 def _located(path: str, roots: Sequence[str]) -> str:
-    """Return the file that a path means, after links are followed; it may lie below no root, or not exist."""
+    """Return the file of a path, after links are resolved. It may be outside of the roots, or not exist."""
     given = os.path.realpath(path)
     if os.path.isabs(path) and _is_below(given, roots):
         return given
@@ -127,7 +128,7 @@ def _local_path(uri: str) -> str:
 
 
 def _is_file_name(text: str) -> bool:
-    # Some lone surrogates are undecodable bytes of a file name, as Python reads it from a directory; others never are.
+    # Python uses some lone surrogates for undecodable bytes of a file name. Others never occur in a file name.
     try:
         return "\0" not in text and len(os.fsencode(text)) <= MAX_PATH
     except UnicodeEncodeError:
@@ -137,11 +138,11 @@ def _is_file_name(text: str) -> bool:
 def _read_file(path: str, roots: Sequence[str], max_bytes: int) -> Photo:
     if not _is_below(path, roots):
         return _outside()
-    # O_NONBLOCK: opening a pipe waits for a writer otherwise. O_NOFOLLOW: links were resolved, a new one is an attack.
+    # Without O_NONBLOCK, opening a pipe waits for a writer. O_NOFOLLOW: links are resolved, so a new one is an attack.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
-        os.close(descriptor)  # `fdopen` would refuse a directory and leave it open
+        os.close(descriptor)  # `fdopen` refuses a directory without closing it
         return Photo(None, Status.IMAGE_FORBIDDEN, "not a regular file")
     with os.fdopen(descriptor, "rb") as file:
         if not _is_below(_opened_path(descriptor, path), roots):
@@ -150,7 +151,7 @@ def _read_file(path: str, roots: Sequence[str], max_bytes: int) -> Photo:
         if facts.st_size > max_bytes:
             error = f"{facts.st_size} bytes, at most {max_bytes} are accepted"
             return Photo(None, Status.IMAGE_TOO_LARGE, error, identity)
-        data = file.read(max_bytes + 1)  # a file that grows while it is read stays bounded
+        data = file.read(max_bytes + 1)  # the file may grow while it is read
         return Photo(data, Status.OK, None, identity)
 
 
@@ -163,8 +164,8 @@ def _is_below(path: str, roots: Sequence[str]) -> bool:
 
 
 def _opened_path(descriptor: int, path: str) -> str:
-    """Return where the opened file really is: a directory on the way may have become a link since it was resolved."""
+    """Return the real path of the opened file: a directory of the path may have been replaced by a link meanwhile."""
     try:
         return os.readlink(f"/proc/self/fd/{descriptor}")
-    except OSError:  # no /proc on this system
+    except OSError:  # the system has no /proc
         return os.path.realpath(path)

@@ -1,7 +1,6 @@
-"""What a photo's bytes are before any decoder sees them: its format, how it was held, whether a JPEG or PNG is cut.
+"""Inspect a photo's bytes before a decoder reads them: format, orientation, and whether a JPEG or PNG is truncated.
 
-The format is told by the first bytes, never by a name. Everything here reads a few dozen bytes of the file and trusts
-none of them.
+The first bytes decide the format, never a file name. This module reads a few dozen bytes and trusts none of them.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ import re
 import struct
 from collections.abc import Callable
 
-#: Formats that shops and phones deliver. No format whose decoder runs a program (EPS), is a document (PDF, PSD) or has
-#: no use in a catalog and a parser that fails often (FLI, SGI, DDS, ICNS...). A phone's MPO is a JPEG with more behind.
+#: Formats of shops and phones. Excluded are formats whose decoder runs a program (EPS), documents (PDF, PSD), and
+#: formats that catalogs do not use and whose parsers often fail (FLI, SGI, DDS, ICNS...). A phone's MPO is a JPEG with
+#: more data after it.
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 _MAGIC = {
@@ -24,16 +24,16 @@ _MAGIC = {
     b"II+\0": "TIFF",  # BigTIFF
     b"MM\0+": "TIFF",
 }
-#: Sizes of the header that follows a BMP's first 14 bytes; "BM" alone also starts a text about a BMW.
+#: Sizes of the header after a BMP's first 14 bytes. "BM" alone is not enough: a text may start with "BMW".
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
-#: Marker, length and number of components, which libjpeg wants to agree: a phone puts megabytes of film behind a photo,
-#: and the marker alone is in there by chance.
+#: Marker, length and number of components, which must agree for libjpeg. The marker alone also occurs by chance in the
+#: megabytes of video that phones append to a photo.
 _JPEG_SCAN = re.compile(rb"\xff\xda\0(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 _AVIF_BRANDS = (b"avif", b"avis")
 
 _ORIENTATION = 274
 _INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF types: byte, short, long
-_MAX_VALUES = 100_000  # of one tag; more is garbage, which must not take the memory it asks for
+_MAX_VALUES = 100_000  # of one tag; a damaged tag must not use any amount of memory
 
 
 def sniff(data: bytes) -> str | None:
@@ -53,7 +53,7 @@ def sniff(data: bytes) -> str | None:
 
 
 def starts_a_photo(data: bytes) -> bool:
-    """Whether so little is there that an allowed format's mark may have been cut off."""
+    """Return whether the data is so short that the mark of an allowed format may be truncated."""
     if len(data) >= 18:
         return False
     if any(magic.startswith(data) for magic in _MAGIC) or data[:2] == b"BM":
@@ -62,29 +62,30 @@ def starts_a_photo(data: bytes) -> bool:
 
 
 def is_cut_short(name: str, data: bytes) -> bool:
-    """Whether a JPEG or PNG, which could not be decoded, ends before it says it does; False for other formats.
+    """Return whether a JPEG or PNG that could not be decoded is truncated; False for other formats.
 
-    Pillow refuses every photo that lacks pixels, and where pixels of a JPEG or PNG are missing it says "truncated".
-    Where the file ends earlier, in the blocks before the pixels, it says other things of these two.
+    If pixels of a JPEG or PNG are missing, Pillow's message has "truncated". If the file ends earlier, in the blocks
+    before the pixels, Pillow has other messages, so that this check is needed.
     """
     try:
         return _CUT_SHORT[name](data) if name in _CUT_SHORT else False
-    except struct.error:  # what would say so is cut off itself
+    except struct.error:  # the block with the length is truncated itself
         return True
 
 
 def jpeg_parts(data: bytes) -> tuple[bytes, bytes]:
-    """Return a JPEG without its metadata, and its EXIF block (b"" where it has none).
+    """Return a JPEG without its metadata, and its EXIF block (b"" without one).
 
-    Pillow reads EXIF, MPF, Photoshop and ICC blocks when it opens a file: broken ones fail a good picture, and a file
-    of nothing else takes seconds. What remains is what libjpeg needs: JFIF and Adobe (colour), tables, frame and scans.
+    Pillow reads EXIF, MPF, Photoshop and ICC blocks when it opens a file. Broken blocks would fail a good picture, and
+    very many blocks would take seconds. The result has the parts for libjpeg: JFIF and Adobe (colour), tables, frame
+    and scans.
 
     Raises:
         EOFError: the file ends before its first scan.
     """
     kept, exif, at = [data[:2]], b"", 2
     while True:
-        at = data.find(b"\xff", at)  # anything else between two markers is junk, which libjpeg skips too
+        at = data.find(b"\xff", at)  # libjpeg also skips other bytes between two markers
         if at < 0 or at + 4 > len(data):
             raise EOFError("no scan")
         marker = data[at + 1]
@@ -104,12 +105,12 @@ def jpeg_parts(data: bytes) -> tuple[bytes, bytes]:
 
 
 def jpeg_scans(data: bytes) -> int:
-    """Return the number of scans, those of a second picture behind the first included."""
+    """Return the number of scans, with those of further pictures in the file."""
     return sum(1 for _ in _JPEG_SCAN.finditer(data))
 
 
 def orientation(exif: bytes) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where the block is garbage or says anything else."""
+    """Return the EXIF orientation, 1 to 8; 1 if the block is damaged or has another value."""
     try:
         value = _orientation(exif.removeprefix(b"Exif\0\0"))
     except struct.error:
@@ -118,7 +119,7 @@ def orientation(exif: bytes) -> int:
 
 
 def _orientation(tiff: bytes) -> int:
-    """Return the first value of the orientation in the first directory of a TIFF structure; 1 where there is none.
+    """Return the first orientation in the first directory of a TIFF structure; 1 if there is none.
 
     Raises:
         struct.error: the structure ends early.
@@ -144,7 +145,7 @@ def _jpeg_cut_short(data: bytes) -> bool:
         picture, _ = jpeg_parts(data)
     except EOFError:
         return True
-    return b"\xff\xd9" not in picture  # the end marker; inside a scan no other marker's bytes can make it
+    return b"\xff\xd9" not in picture  # the end marker, which cannot occur inside a scan
 
 
 def _png_cut_short(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Hosts that photos come from: which ones are allowed, at which addresses, and the connections to them."""
+"""Hosts of photos: which hosts are allowed, their addresses, and the connections to them."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from fashion_udf.photos.attempts import Endpoint
 from fashion_udf.photos.photo import Remote
 
 PORTS = {"http": 80, "https": 443}
-ADDRESS_SECONDS = 60.0  # for which an address that was checked is used
+ADDRESS_SECONDS = 60.0  # how long a checked address is used
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address follows
 
 
 class ForbiddenError(Exception):
-    """A URL that is not fetched; the text says why, without the URL."""
+    """A URL must not be fetched. The message has the reason, without the URL."""
 
 
 class UnknownHostError(Exception):
-    """A host without an address, perhaps for a moment."""
+    """A host has no address, perhaps only temporarily."""
 
 
 def is_allowed(host: str, port: int | None, allowed: Sequence[str]) -> bool:
     """Return whether photos may be fetched from a host.
 
     Args:
-        host: in small letters.
-        port: that the URL names; None: that of its scheme.
-        allowed: `cdn.example`, `cdn.example:8443`, `*.example` for all hosts below it. Without a port, that of the
-            scheme alone: other services of a host are none of a catalog's business.
+        host: name of the host in lower case.
+        port: port in the URL. None means the port of its scheme.
+        allowed: `cdn.example`, `cdn.example:8443`, `*.example` for all hosts below it. Without a port, only the port of
+            the scheme is allowed: a catalog must not reach other services of a host.
     """
     name = f"[{host}]" if ":" in host else host
     name = name if port is None else f"{name}:{port}"
@@ -48,16 +48,16 @@ def is_allowed(host: str, port: int | None, allowed: Sequence[str]) -> bool:
 
 
 def checked_addresses(host: str, port: int, private: bool) -> list[str]:
-    """Return the addresses of a host that may be used, as they are written in a URL.
+    """Return the allowed addresses of a host, in the form for a URL.
 
     Args:
         host: a name or an address.
-        port: to connect to.
-        private: accept private, loopback and link-local ones too.
+        port: port of the connection.
+        private: also accept private, loopback and link-local addresses.
 
     Raises:
-        ForbiddenError: it has none of these.
-        UnknownHostError: it has none at all.
+        ForbiddenError: the host has no allowed address.
+        UnknownHostError: the host has no address.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -71,7 +71,7 @@ def checked_addresses(host: str, port: int, private: bool) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address is one of the open Internet, also the one inside an address that carries another."""
+    """Return whether an address is public. An IPv4 address inside an IPv6 address must be public too."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         carried = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
@@ -82,26 +82,26 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-this_thread = threading.local()  # `call`: the one that this thread makes
+this_thread = threading.local()  # `call`: the current request of this thread
 
 
 class Call:
-    """A request on its way: its connection, once there is one."""
+    """A request in progress, with its connection once it is open."""
 
     connection: urllib3.connection.HTTPConnection | None = None
     hung_up = False
 
     def hang_up(self) -> None:
-        """End the connection: whoever waits for it gets an error, or an answer without its end."""
+        """End the connection. The waiting reader gets an error, or an incomplete answer."""
         self.hung_up = True
         sock = self.connection.sock if self.connection else None
         if sock is not None:
             with suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # past TLS, which would wait for an answer
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not by TLS, which would wait for an answer
 
 
 class _Followed(urllib3.connection.HTTPConnection):
-    """A connection that says which call it serves."""
+    """A connection that registers itself with the current call."""
 
     def connect(self) -> None:
         this_thread.call.connection = self
@@ -113,11 +113,11 @@ class _Followed(urllib3.connection.HTTPConnection):
 
 
 class _FollowedTls(_Followed, urllib3.connection.HTTPSConnection):
-    """The same by TLS."""
+    """The same with TLS."""
 
 
 class Host:
-    """A scheme, host and port, with connections to an address that was checked."""
+    """A scheme, host and port, with connections to a checked address."""
 
     def __init__(self, scheme: str, host: str, port: int, remote: Remote) -> None:
         self.scheme, self.host, self.port = scheme, host, port
@@ -132,7 +132,7 @@ class Host:
         """Return the connections.
 
         Raises:
-            ForbiddenError: the host has no address that may be used.
+            ForbiddenError: the host has no allowed address.
             UnknownHostError: it has no address.
         """
         with self._lock:
@@ -147,7 +147,7 @@ class Host:
         if self.scheme == "http":
             pool = urllib3.HTTPConnectionPool(address, self.port, maxsize=64)
         else:
-            # The name that the certificate must be for is the host's, not the address.
+            # The certificate must be for the host's name, not for the address.
             pool = urllib3.HTTPSConnectionPool(
                 *(address, self.port), maxsize=64, server_hostname=self.host, assert_hostname=self.host
             )
@@ -155,7 +155,7 @@ class Host:
         return pool
 
     def header(self) -> str:
-        """Return what the Host header says."""
+        """Return the value of the Host header."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if self.port == PORTS[self.scheme] else f"{name}:{self.port}"
 
@@ -165,7 +165,7 @@ _making = threading.Lock()
 
 
 def host(scheme: str, name: str, port: int, remote: Remote) -> Host:
-    """Return the one object of a host in this process."""
+    """Return the shared object of a host in this process."""
     key = (scheme, name, port, remote)
     with _making:
         return _hosts.get(key) or _hosts.setdefault(key, Host(*key))

@@ -1,4 +1,4 @@
-"""Cells of a Parquet file as a catalog has them: bytes of a photo, and an id as the string that Spark makes of it."""
+"""Convert cells of a Parquet file: to the bytes of a photo, and to the same id string as in Spark."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Path: TypeAlias = tuple[str, ...]
 
 
 def located(schema: pa.Schema, path: Path) -> Path | None:
-    """Return a path, given in any case, as a file writes it; None where the file has no value of it.
+    """Return a path, given in any case, in the spelling of a file; None if the file has no values at this path.
 
-    That is: no such column or field, or one of nulls or of numbers with a point, as pandas writes a column of nulls.
+    It has no values if there is no such column or field, or only nulls, or floats (pandas writes nulls as floats).
     """
     kind: pa.DataType = pa.struct([*schema])
     found = list[str]()
@@ -32,7 +32,7 @@ def located(schema: pa.Schema, path: Path) -> Path | None:
 
 
 def is_binary(schema: pa.Schema, path: Path) -> bool:
-    """Whether a `located` path leads to bytes: then a cell that is not null is a photo."""
+    """Return whether a `located` path has bytes. Then every cell that is not null is a photo."""
     kind: pa.DataType = schema.field(path[0]).type
     for name in path[1:]:
         kind = _storage(kind).field(name).type
@@ -41,7 +41,7 @@ def is_binary(schema: pa.Schema, path: Path) -> bool:
 
 
 def cell(batch: pa.RecordBatch, path: Path, row: int) -> pa.Scalar:
-    """Return the cell of a row by a `located` path; it is null where a struct on the way is."""
+    """Return the cell of a row at a `located` path; null if a struct of the path is null."""
     scalar = batch.column(path[0])[row]
     for name in path[1:]:
         scalar = _plain(scalar)
@@ -52,7 +52,7 @@ def cell(batch: pa.RecordBatch, path: Path, row: int) -> pa.Scalar:
 
 
 def photo(scalar: pa.Scalar) -> bytes | None:
-    """Return the bytes of a photo, or of the text that one is written as; None for null, or a text that says none."""
+    """Return the bytes of a photo, or of its text; None for null, or for a text that means a missing photo."""
     value = _plain(scalar)
     if not isinstance(value, pa.BinaryScalar) or not value.is_valid:
         return None
@@ -61,14 +61,14 @@ def photo(scalar: pa.Scalar) -> bytes | None:
 
 
 def text(scalar: pa.Scalar) -> str | None:
-    """Return an id: text or bytes as UTF-8 with U+FFFD for what is none, digits of a whole number, a UUID."""
+    """Return an id as a string: text or bytes as UTF-8 with U+FFFD for invalid bytes, an integer, or a UUID."""
     value = _plain(scalar)
     if not value.is_valid:
         return None
     if str(scalar.type) == "extension<arrow.uuid>":
         return str(UUID(bytes=value.as_py()))
     if isinstance(value, pa.BinaryScalar):
-        # `as_py` of a text refuses what is no UTF-8.
+        # `as_py` of a text raises for invalid UTF-8.
         return str(value.as_buffer().to_pybytes().decode("utf-8", "replace"))
     number = value.as_py()
     return format(number, "f") if isinstance(number, Decimal) else str(number)
@@ -84,7 +84,7 @@ def _storage(kind: pa.DataType) -> pa.DataType:
 
 
 def _plain(scalar: pa.Scalar) -> pa.Scalar:
-    """Return a cell without what Arrow alone distinguishes."""
+    """Return a cell with the simplest Arrow type of its value."""
     while scalar.is_valid and isinstance(scalar, (pa.ExtensionScalar, pa.DictionaryScalar)):
         scalar = scalar.value
     return scalar

@@ -1,8 +1,8 @@
 """Photos inside Parquet files, read by the Python workers, row group by row group.
 
-Spark's own reader holds a whole row group in the JVM's heap, and three times as much where its photos are in a
-dictionary, as most writers put them: two tasks on row groups of 100 MB killed a heap of 1 GB. So Spark reads all other
-columns, with the file of each row and its place in the file, and no photo enters the heap.
+Spark's own reader needs heap for a whole row group, and several times as much if the photos are in a dictionary, as
+most writers put them. So Spark only reads the other columns, with the file of each row and its position in the file,
+and no photo enters the heap.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from fashion_udf.photos.parquet_cells import Path
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-#: Our columns: the file that a row was read from, as Spark names it, and the row's place in it, from 0.
+#: Added columns: the file of a row, as Spark names it, and the row's position in it, from 0.
 FILE, ROW = "file", "row"
-#: Rows of a file that are decoded at a time, and most bytes of their photos.
+#: Maximum of rows of a file that are decoded at a time, and of bytes of their photos.
 _ROWS, _BYTES = 16, 8_000_000
-#: Bytes that are read ahead of a column. Without a number, pyarrow reads the whole column of a row group at once.
+#: Bytes of a column that are read ahead. By default, pyarrow reads the whole column of a row group at once.
 _READ_AHEAD = 1 << 20
 
 
 @dataclass(frozen=True)
 class PhotoColumn:
-    """Where a catalog's files hold the photos, and the ids that prove whose photo a row has; names in any case.
+    """The columns of photos and ids in a catalog's files, named in any case. The id proves that a photo is the row's.
 
     Attributes:
-        images: the first of these that is not null is a row's photo.
-        product_id: of the row.
+        images: paths of photos. The first one that is not null is the photo of a row.
+        product_id: path of the id.
     """
 
     images: tuple[Path, ...]
@@ -49,7 +49,7 @@ class PhotoColumn:
 
 
 def local_path(uri: str) -> str | None:
-    """Return the path of a local file by Spark's name for it (`file:///a%20b`); None for a file elsewhere."""
+    """Return the path of a local file by Spark's name for it (`file:///a%20b`); None for a remote file."""
     if not uri.startswith("file:"):
         return None
     path = uri.removeprefix("file:")
@@ -57,14 +57,14 @@ def local_path(uri: str) -> str | None:
 
 
 def place() -> Column:
-    """Return what a UDF needs to read the photo of a row: the struct that `Reader.photos` takes."""
+    """Return the struct for `Reader.photos`, with which a UDF reads the photo of a row."""
     from pyspark.sql import functions as F
 
     return F.struct(FILE, ROW, "product_id")
 
 
 def in_file_order(rows: DataFrame, tasks: int) -> DataFrame:
-    """Give each of `tasks` neighbouring rows, in the order of the files: each row group is read by few tasks, once."""
+    """Divide the rows among `tasks` in the order of the files, so that few tasks read each row group."""
     return rows.repartitionByRange(tasks, FILE, ROW).sortWithinPartitions(FILE, ROW)
 
 
@@ -86,7 +86,7 @@ def facts_udf(column: PhotoColumn) -> Callable[..., Column]:
 
 
 def without_photo(source: DataFrame, column: PhotoColumn) -> DataFrame:
-    """Return `product_id` of the rows without a photo; row groups whose statistics count no null are not read."""
+    """Return `product_id` of the rows without a photo. Row groups without a null in their statistics are not read."""
     spark = source.sparkSession
     files = source.inputFiles()
 
@@ -102,7 +102,7 @@ def without_photo(source: DataFrame, column: PhotoColumn) -> DataFrame:
 
 
 def largest_row_group(file: str, column: PhotoColumn) -> int:
-    """Return the bytes of the photos of a file's largest row group; 0 if the file cannot be opened from here."""
+    """Return the bytes of the photos of a file's largest row group; 0 if this process cannot open the file."""
     try:
         with Reader(column) as reader:
             return max(reader.row_group_bytes(file), default=0)
@@ -111,15 +111,15 @@ def largest_row_group(file: str, column: PhotoColumn) -> int:
 
 
 class Reader:
-    """Reads photos of rows that come in the order of their files; other orders read row groups again and again."""
+    """Reads photos of rows in the order of their files. In another order, row groups would be read repeatedly."""
 
     def __init__(self, column: PhotoColumn) -> None:
-        """Remember the columns; nothing is opened."""
+        """Set the columns. No file is opened."""
         self._column = column
-        self._name: str | None = None  # Spark's, of the file that is open
+        self._name: str | None = None  # Spark's name of the open file
         self._file: pq.ParquetFile | None = None
         self._id: Path | None = None  # in the file, if it has ids
-        self._images: list[Path] = []  # in the file, as far as it has them
+        self._images: list[Path] = []  # those that the file has
         self._starts: list[int] = []  # first row of each row group, and the number of rows
         self._group = -1
         self._batches: Iterator[pa.RecordBatch] = iter(())
@@ -127,7 +127,7 @@ class Reader:
         self._first, self._end = 0, 0  # rows of the batch
 
     def __enter__(self) -> Reader:
-        """Return itself."""
+        """Return this reader."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -137,14 +137,14 @@ class Reader:
         self._name = self._file = None
 
     def photos(self, places: pd.DataFrame) -> Iterator[bytes | None]:
-        """Yield the photo of each row, None for a row without one; at most `_BYTES`, or one photo, are held.
+        """Yield the photo of each row, None for a row without one. At most `_BYTES`, or one photo, are in memory.
 
         Args:
-            places: columns `file`, `row` and `product_id`, as `place` gives them.
+            places: the columns `file`, `row` and `product_id` of `place`.
 
         Raises:
-            CatalogError: a file cannot be read, or the row is another product than it was for Spark: the file was
-                replaced since.
+            CatalogError: a file cannot be read, or the row has another product than in Spark, because the file was
+                replaced.
         """
         for file, row, product_id in zip(places[FILE], places[ROW], places["product_id"], strict=True):
             with _readable(file):
@@ -185,7 +185,7 @@ class Reader:
         self._name, self._group, self._first, self._end = name, -1, 0, 0
         sizes = (self._file.metadata.row_group(group).num_rows for group in range(self._file.metadata.num_row_groups))
         self._starts = list(accumulate(sizes, initial=0))
-        # As Spark finds columns: by any case. A file without the column has nulls in it.
+        # Like Spark, ignore the case of names. A file without the column has nulls.
         schema = self._file.schema_arrow
         self._id = parquet_cells.located(schema, self._column.product_id)
         images = (parquet_cells.located(schema, each) for each in self._column.images)
@@ -202,7 +202,7 @@ class Reader:
         while row >= self._end:
             self._batch = batch = next(self._batches)
             self._first, self._end = self._end, self._end + len(batch)
-        assert self._batch is not None  # it holds the row
+        assert self._batch is not None  # it has the row
         at = row - self._first
         product_id = parquet_cells.text(parquet_cells.cell(self._batch, self._id, at)) if self._id else None
         photos = (parquet_cells.photo(parquet_cells.cell(self._batch, path, at)) for path in self._images)
@@ -220,7 +220,7 @@ class Reader:
         self._group, self._first, self._end = group, self._starts[group], self._starts[group]
 
     def _chunks(self, group: int, path: Path) -> Iterator[Any]:
-        """Yield what the footer says of a column of a row group."""
+        """Yield the footer's facts about a column of a row group."""
         assert self._file is not None  # `_open` came before
         facts = self._file.metadata.row_group(group)
         chunks = (facts.column(number) for number in range(facts.num_columns))
@@ -231,7 +231,7 @@ class Reader:
         return sum(chunk.total_uncompressed_size for path in self._images for chunk in self._chunks(group, path))
 
     def _all_have_photos(self, group: int) -> bool:
-        """Whether the footer says that every row of a row group has a photo; a text may say that there is none."""
+        """Return whether every row of a row group has a photo, by the footer. A text may mean a missing photo."""
         assert self._file is not None  # `_open` came before
         binary = (path for path in self._images if parquet_cells.is_binary(self._file.schema_arrow, path))
         known = (chunk.statistics for path in binary for chunk in self._chunks(group, path))
@@ -240,7 +240,7 @@ class Reader:
 
 @contextmanager
 def _readable(file: str) -> Iterator[None]:
-    """Turn an error about an unreadable file into a `CatalogError` of one line."""
+    """Replace an error about an unreadable file by a `CatalogError` of one line."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

@@ -1,4 +1,4 @@
-"""What is asked of a place where photos are, and what comes back: bytes, or a reason."""
+"""The result of reading a photo (bytes, or a reason), and the settings of remote photos."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Photo:
     data: bytes | None
     status: Status
     error: str | None
-    #: What tells a replaced photo from the old one, as it was read: size and modification time of a file, the etag of
-    #: an object of S3. None for a URL, whose photo is the same while the URL is.
+    #: Identifies one version of the photo: size and modification time of a file, or the etag of an object in S3. None
+    #: for a URL, whose photo counts as the same while the URL is the same.
     identity: str | None = None
     unchanged: bool = False  # the host says that the photo was not modified since
 
 
 @dataclass(frozen=True)
 class Remote:
-    """How photos are fetched that are no local files. It is sent to every worker: it holds no credentials.
+    """Settings of remote photos. They are sent to every worker and have no credentials.
 
     Attributes:
         hosts: hosts that photos may be fetched from: `cdn.example`, `cdn.example:8443`, `*.example` for all below it.
         private_hosts: whether these may have private, loopback and link-local addresses.
-        s3: where S3 is.
-        seconds: for one photo, attempts and redirects included.
-        requests_per_second: of this process to one host.
+        s3: the settings of S3.
+        seconds: limit for one photo, with all attempts and redirects.
+        requests_per_second: limit of this process for one host.
         max_refused: share of a process's last photos that S3 may refuse before the run stops.
     """
 
@@ -46,9 +46,9 @@ class TransientError(Exception):
     """A request failed in a way that may be over at the next attempt.
 
     Attributes:
-        photo: what the row gets if no attempt is left.
-        throttled: the other side asked for fewer requests.
-        after: seconds that it asked to wait; None if it did not say.
+        photo: the result if no attempt is left.
+        throttled: whether the server asked for fewer requests.
+        after: seconds to wait, by the server; None if it did not say.
     """
 
     def __init__(self, status: Status, error: str, throttled: bool = False, after: float | None = None) -> None:

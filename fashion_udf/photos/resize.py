@@ -1,10 +1,10 @@
-"""A picture of any mode to a square RGB array.
+"""Convert a picture of any mode to a square RGB array.
 
-The result is `uint8[size, size, 3]`: turned as the EXIF orientation says, shrunk (or enlarged) to fit, centred on
-white, alpha laid over white. Colour profiles are not applied. An RGB picture of size x size passes through unchanged.
+The result is `uint8[size, size, 3]`: rotated by the EXIF orientation, shrunk (or enlarged) to fit, centred on white,
+with alpha over white. Colour profiles are not applied. An RGB picture of size x size is not changed.
 
-A large JPEG is decoded smaller to begin with (`draft`), at a scale that leaves a margin. 250 photos in four forms of
-1080 x 1440, 1440 x 1080, 1200 x 1200 and 1079 x 1437 pixels, by `python -m training.draft_effect`:
+A large JPEG is decoded at a smaller scale (`draft`), with a margin. 250 photos in four forms of 1080 x 1440, 1440 x
+1080, 1200 x 1200 and 1079 x 1437 pixels, by `python -m training.draft_effect`:
 
     decode                       ms   mean   max   PSNR, worst form   other category: with text, by the photo alone
     full                         23                                   -               -
@@ -13,8 +13,8 @@ A large JPEG is decoded smaller to begin with (`draft`), at a scale that leaves 
     margin 1                      5   0.25   17    49.7 dB            0               6
     full, JPEG of quality 75     22   0.19    8    52.9 dB            0               3
 
-A margin is negligible if at most 0.1 % of the photos with text change category, if pixels differ in the mean by no more
-than those of the same photo written again as a JPEG of quality 75, and if no form falls below 50 dB.
+A margin is acceptable if at most 0.1 % of the photos with text change category, if the mean difference of pixels is not
+larger than that of the same photo encoded again as a JPEG of quality 75, and if no form is below 50 dB.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, JpegImagePlugin, TiffImagePlugin
 
-#: A JPEG that its decoder scales keeps at least this many times the side of the square: the smallest negligible margin.
+#: Minimum size of a JPEG after its decoder scales it, as a multiple of the square's side: the smallest acceptable
+#: margin.
 DRAFT_MARGIN = 1.5
 
-#: How a picture is resized. `python -m training.draft_effect --filters` measures others beside it.
+#: The filter that resizes pictures. `python -m training.draft_effect --filters` compares other filters with it.
 FILTER = Image.Resampling.BICUBIC
 
 _TURNS = {
@@ -44,29 +45,29 @@ _LEFT_IS_LAST, _TOP_IS_LAST = (2, 3, 6, 7), (3, 4, 7, 8)
 
 
 def draft(image: JpegImagePlugin.JpegImageFile, size: int, margin: float = DRAFT_MARGIN) -> tuple[float, float]:
-    """Have libjpeg decode a large JPEG at 1/2, 1/4 or 1/8 of its size: the smallest of at least `margin * size`.
+    """Set libjpeg to decode a large JPEG at 1/2, 1/4 or 1/8 of its size: the smallest of at least `margin * size`.
 
     Args:
-        image: opened, not loaded; not a lossless JPEG, which libjpeg never scales.
+        image: opened, but not loaded. It must not be a lossless JPEG, which libjpeg never scales.
         size: side of the square, in pixels.
         margin: 1 or more.
 
     Returns:
-        Width and height in pixels of the decoded picture. Where the scale does not divide a side, this is a fraction,
-        and the decoder's last column or row reaches beyond it.
+        Width and height in pixels of the decoded picture. If the scale does not divide a side, this is a fraction, and
+        the decoder's last column or row is only partly used.
     """
     reach = margin * _uneven(image) * size
     width, height = (max(1, int(side * reach / max(image.size))) for side in image.size)
     drafted = image.draft(None, (width, height))
-    assert drafted is not None  # is for pictures of several tiles; a JPEG is one
+    assert drafted is not None  # None is for pictures of several tiles; a JPEG has one
     return drafted[1][2:]
 
 
 def _uneven(image: JpegImagePlugin.JpegImageFile) -> float:
-    """Return by how much the samples of any component differ from squares: 1 for 4:4:4 and 4:2:0, 2 for 4:2:2.
+    """Return the largest ratio of a component's horizontal and vertical sampling: 1 for 4:4:4 and 4:2:0, 2 for 4:2:2.
 
-    libjpeg allows for colour of half the size in both directions: it scales such colour half as far. Colour of half the
-    width alone is scaled like the brightness: at 1/4 its mean error was 5 levels, and 0.6 for 4:2:0.
+    If the colour has half the size in both directions, libjpeg scales it half as much. Colour with only half the width
+    is scaled like the brightness, which causes a much larger error.
     """
     factors = [(max(1, across), max(1, down)) for _, across, down, _ in image.layer]  # a damaged file may say 0
     widest, highest = max(across for across, _ in factors), max(down for _, down in factors)
@@ -84,18 +85,20 @@ def eight_bit(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _from_deep_grey(image)
     if image.has_transparency_data:
-        # LA, La and PA convert to RGBA; a colour that stands for transparency counts as alpha.
+        # LA, La and PA are converted to RGBA. A colour that means transparency counts as alpha.
         image, mode = (image.convert("LA") if image.mode == "La" else image), "RGBA"
     else:
         mode = "L" if image.mode in ("1", "L") else "RGB"
-    return image if image.mode == mode else image.convert(mode)  # convert copies a picture that has the mode
+    return (
+        image if image.mode == mode else image.convert(mode)
+    )  # `convert` would copy a picture that already has the mode
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
-    """Scale grey of 12, 16 or 32 bits or of floats to 8 bits; Pillow's own conversion clips at 255 instead.
+    """Scale grey of 12, 16 or 32 bits or of floats to 8 bits. Pillow's own conversion would clip at 255.
 
-    12 and 16 bits keep their high byte, as 16-bit colour does in Pillow. Wider values do not define their white: it is
-    taken as the smallest of 1 (floats), 255, 65,535 and 2^32 - 1 that no value exceeds.
+    12 and 16 bits keep their high byte, like 16-bit colour in Pillow. Wider values do not define white. White is then
+    the smallest of 1 (floats), 255, 65,535 and 2^32 - 1 that no value exceeds.
     """
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
@@ -120,18 +123,18 @@ def square(
     resample: Image.Resampling = FILTER,
     reducing_gap: float | None = None,
 ) -> NDArray[np.uint8]:
-    """Turn upright, fit into size x size, centre on white.
+    """Rotate a picture upright, fit it into size x size, and centre it on white.
 
-    It shrinks before it pads: a 1 x 65,535 picture padded first would be too large.
+    The picture is shrunk before it is padded, because a padded picture of 1 x 65,535 pixels would be too large.
 
     Args:
         image: of mode L, RGB or RGBA.
         size: side of the square, in pixels.
-        extent: width and height of the part of `image` to use, from `draft`; by default all of it.
-        orientation: EXIF's, 1 to 8.
-        resample: how a picture is resized; antialiased when it shrinks.
-        reducing_gap: first average whole blocks of pixels, down to this many times the size or more, which is quicker
-            and less exact; None: not.
+        extent: width and height of the part of `image` to use, from `draft`. Default: the whole picture.
+        orientation: EXIF's orientation, 1 to 8.
+        resample: the filter, with antialiasing when it shrinks.
+        reducing_gap: first average whole blocks of pixels, down to at least this multiple of the size, which is faster
+            and less exact. None means no averaging.
     """
     width, height = extent or image.size
     if orientation in _TURNS:
@@ -143,7 +146,7 @@ def square(
     scale = size / max(width, height)
     fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
     if image.size != fitted:
-        # Pillow weighs colours by their alpha.
+        # Pillow weights colours by their alpha.
         image = image.resize(fitted, resample, (left, top, left + width, top + height), reducing_gap)
     if image.mode == "RGB" and fitted == (size, size):
         return np.asarray(image)

@@ -1,7 +1,7 @@
-"""The etags of many objects, by pages of a listing: 1,000 keys a request, where a request for each would cost as many.
+"""Read the etags of many objects by pages of a listing, with 1,000 keys in a request instead of one.
 
-The keys are asked for in their order. A page begins right before the next key that is wanted, so keys that nobody wants
-are skipped, and a prefix with far more objects than the catalog names costs no more than a request for each wanted key.
+The keys are processed in order. A page starts right before the next wanted key, so that unwanted keys are skipped. Even
+for a prefix with very many other objects, there is at most one request for each wanted key.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from fashion_udf.photos.attempts import count
 from fashion_udf.s3 import S3Settings
 
 _REFUSED = ("AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "NotImplemented")
-PAGE = 1000  # keys, the most that S3 gives at a time
-_HEADS = 8  # at a time, where a prefix cannot be listed
+PAGE = 1000  # keys, the maximum of S3 in one answer
+_HEADS = 8  # concurrent requests, if a prefix cannot be listed
 
 
 def etags(uris: Iterable[str], settings: S3Settings) -> dict[str, str | None]:
-    """Return the etag of each object, by URI; None if there is none, or nobody may know.
+    """Return the etag of each object, by URI; None if the object does not exist or is not accessible.
 
     Args:
-        uris: `s3:` or `s3a:` URIs; others have none. In the order of the keys they cost the fewest requests.
-        settings: where S3 is.
+        uris: `s3:` or `s3a:` URIs; other URIs have no etag. Sorted URIs need the fewest requests.
+        settings: the settings of S3.
 
     Raises:
-        CredentialsError: there are none, or they are not accepted any more.
-        StoreUnavailableError: the store failed again and again.
+        CredentialsError: credentials are missing, expired or refused.
+        StoreUnavailableError: the store failed repeatedly.
     """
     found: dict[str, str | None] = dict.fromkeys(uris)
     folders: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -66,7 +66,7 @@ def _of_folder(bucket: str, folder: str, keys: Sequence[str], settings: S3Settin
 
 
 def _listed(client: Any, bucket: str, folder: str, keys: Sequence[str], settings: S3Settings) -> dict[str, str | None]:
-    """Return the etags of those keys that are there; the keys are of one folder, and sorted."""
+    """Return the etags of the existing keys. The keys belong to one folder and are sorted."""
     found: dict[str, str | None] = {}
     named = set(keys)
     at, after = 0, _before(keys[0])
@@ -88,7 +88,7 @@ def _listed(client: Any, bucket: str, folder: str, keys: Sequence[str], settings
 
 
 def _before(key: str) -> str:
-    """Return a text that sorts before a key with hardly any other key between them."""
+    """Return a text that sorts right before a key."""
     last = ord(key[-1]) - 1
     if last < 0x20 or 0xD800 <= last <= 0xDFFF:
         return key[:-1]

@@ -1,7 +1,7 @@
-"""Signed GETs of the objects of S3, with boto3's addresses, credentials, proxies and certificates.
+"""Signed GET requests for objects of S3, with boto3's addresses, credentials, proxies and certificates.
 
-A call of a boto3 client takes three times the processor time of the request inside it: the parameters are checked, the
-endpoint's rules are evaluated, and every header of the answer is parsed. Here that is done once for each bucket.
+A call of a boto3 client takes three times the processor time of its request: boto3 checks the parameters, evaluates the
+rules of the endpoint and parses every header of the answer. This module calls boto3 once for each bucket.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from fashion_udf import s3
 from fashion_udf.s3 import S3Settings
 
 _CODE, _REGION = re.compile(rb"<Code>([\w.]+)</Code>"), re.compile(rb"<Region>([\w-]+)</Region>")
-_ERROR_BYTES = 1 << 16  # that are read of an answer that is an error; one of S3 has a few hundred
-_KEY = "k"  # of the object by whose URL a bucket's address is found
+_ERROR_BYTES = 1 << 16  # limit for the body of an error; an error of S3 has a few hundred bytes
+_KEY = "k"  # key of the request that boto3 signs to find the address of a bucket
 
 
 @dataclass(frozen=True)
 class _Address:
-    """Where the objects of a bucket are: a URL that a key is added to, and what requests are signed for."""
+    """The URL before the keys of a bucket, the region and service of a signature, and the connections."""
 
     url: str
     region: str
     service: str
     connections: urllib3.HTTPConnectionPool
-    by_proxy: bool  # that is asked with whole URLs
+    by_proxy: bool  # the proxy expects whole URLs
 
 
 class Objects:
     """The objects of a store, for the threads of this process."""
 
     def __init__(self, settings: S3Settings, client: Any) -> None:
-        """Take the store's client, which knows addresses."""
+        """Keep the boto3 client of the store, which finds addresses."""
         import botocore.session
 
         self.client = client
@@ -50,10 +50,10 @@ class Objects:
         self._authorities = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
 
     def get(self, bucket: str, key: str) -> urllib3.BaseHTTPResponse:
-        """Send one GET; return its answer, of which nobody has read the body.
+        """Send one GET request and return its answer. The caller reads the body.
 
         Raises:
-            botocore.exceptions.BotoCoreError: there are no credentials, or the bucket's name is none.
+            botocore.exceptions.BotoCoreError: there are no credentials, or the name of the bucket is not valid.
             urllib3.exceptions.HTTPError: no answer came.
         """
         address = self._addresses.get(bucket) or self._addresses.setdefault(bucket, self._address(self.client, bucket))
@@ -64,7 +64,7 @@ class Objects:
         )
 
     def move(self, bucket: str, region: str) -> bool:
-        """Ask for a bucket in another region from now on; False if that is the region that was asked already."""
+        """Use another region for a bucket from now on; return False if this region is in use already."""
         if self._addresses[bucket].region == region:
             return False
         client = s3.client(self._settings.model_copy(update={"region": region}), attempts=1)
@@ -72,11 +72,11 @@ class Objects:
         return True
 
     def _signed(self, address: _Address, bucket: str, key: str) -> tuple[str, dict[str, str]]:
-        """Return URL and headers of a GET."""
+        """Return the URL and the headers of a GET request."""
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        if address.service != "s3":  # a directory bucket: it has credentials of its own, which the client gets
+        if address.service != "s3":  # a directory bucket has its own credentials, which the client gets
             return str(self.client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})), {}
         payer = {"x-amz-request-payer": "requester"} if self._settings.requester_pays else {}
         request = AWSRequest("GET", address.url + quote(key, safe="/~"), headers={"User-Agent": "fashion-udf", **payer})
@@ -85,14 +85,14 @@ class Objects:
         return request.url, dict(request.headers.items())
 
     def _address(self, client: Any, bucket: str) -> _Address:
-        with _lock:  # of two handlers of a client the first one would answer both threads
+        with _lock:  # the first of two handlers of a client would answer both threads
             url, authorization = _as_boto3_would_send(client, bucket)
         region, service = authorization.split("/")[2:4]  # of Credential=<key>/<date>/<region>/<service>/aws4_request
         prefix = url.removesuffix(_KEY)
         return _Address(prefix, region, service, *self._connections(prefix))
 
     def _connections(self, url: str) -> tuple[urllib3.HTTPConnectionPool, bool]:
-        """Return connections to a URL's host, and whether they are to a proxy that wants whole URLs."""
+        """Return connections to the host of a URL, and whether they go to a proxy that expects whole URLs."""
         from botocore.httpsession import get_cert_path
         from botocore.utils import get_environ_proxies
 
@@ -107,7 +107,7 @@ class Objects:
 
 
 def error(answer: urllib3.BaseHTTPResponse) -> tuple[str, str | None]:
-    """Return the code of an error, which is its status if it has none, and the bucket's region if it is named."""
+    """Return the code of an error (or its HTTP status) and the region of the bucket, if the answer names it."""
     body = answer.read(_ERROR_BYTES)
     code, region = _CODE.search(body), _REGION.search(body)
     named = answer.headers.get("x-amz-bucket-region") or (region[1].decode() if region else None)
@@ -115,14 +115,14 @@ def error(answer: urllib3.BaseHTTPResponse) -> tuple[str, str | None]:
 
 
 def _as_boto3_would_send(client: Any, bucket: str) -> tuple[str, str]:
-    """Return URL and Authorization header of a GET that a client has signed; it is not sent."""
+    """Return the URL and the Authorization header of a GET request that the client signs, but does not send."""
     from botocore.awsrequest import AWSResponse
 
     sent, thread = list[Any](), threading.get_ident()
 
     def answer(request: Any, **_: Any) -> Any:
         if threading.get_ident() != thread:
-            return None  # somebody else's request: it is sent
+            return None  # the request of another thread is sent
         sent.append(request)
         return AWSResponse(request.url, 200, {}, io.BytesIO())
 
@@ -140,7 +140,7 @@ _lock = threading.Lock()
 
 
 def objects(settings: S3Settings) -> Objects:
-    """Return the objects of a store; there is one for each client, so a forked process and new credentials have theirs.
+    """Return the `Objects` of a store: one for each client, so also for a forked process and for new credentials.
 
     Raises:
         botocore.exceptions.BotoCoreError: the providers of credentials failed.

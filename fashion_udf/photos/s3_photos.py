@@ -1,4 +1,4 @@
-"""Photos of S3: fetched by any number of threads, each checked against its length and etag."""
+"""Photos in S3. Any number of threads may fetch them; each photo is checked against its length and etag."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fashion_udf.photos.photo import Photo, Remote, TransientError
 from fashion_udf.s3 import S3Settings
 from fashion_udf.schema import Status
 
-#: Photos of a process that are looked back on: of fewer a share says nothing.
+#: Number of a process's last photos for the share of refused ones.
 WINDOW = 100
 
 _MISSING = ("NoSuchKey", "NoSuchBucket", "404", "NoSuchVersion")
@@ -30,7 +30,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class _Store:
-    """What this process knows of a store."""
+    """The state of a store in this process."""
 
     def __init__(self) -> None:
         self.endpoint = Endpoint()
@@ -46,14 +46,14 @@ def read(uri: str, remote: Remote, max_bytes: int) -> Photo:
     """Read a photo by its `s3:` or `s3a:` URI.
 
     Args:
-        uri: bucket and key; the key is taken as it stands, without percent escapes.
-        remote: where S3 is, and how long to try.
-        max_bytes: larger objects are refused unread.
+        uri: bucket and key. The key is not decoded.
+        remote: settings of remote photos.
+        max_bytes: larger objects are refused without reading them.
 
     Raises:
-        CredentialsError: there are none, or they are not accepted any more: the run stops, and can be resumed.
+        CredentialsError: credentials are missing, expired or refused. The run stops and can be continued.
         ConfigError: the store refuses more than `remote.max_refused` of the last photos.
-        StoreUnavailableError: the store has answered nobody for minutes.
+        StoreUnavailableError: the store has not answered any request for minutes.
     """
     try:
         bucket, key = s3.location(uri)
@@ -65,7 +65,7 @@ def read(uri: str, remote: Remote, max_bytes: int) -> Photo:
     asked, endpoint = _Request(remote.s3, bucket, key, max_bytes, store), store.endpoint
     photo = endpoint.photo(asked.send, "s3_get", remote.seconds)
     if photo.data is None and endpoint.is_down():
-        store.endpoint = Endpoint()  # a later run of this process begins anew
+        store.endpoint = Endpoint()  # a later run of this process starts again
         raise StoreUnavailableError(
             f"Expected S3 to answer. Received: no photo for more than {PATIENCE:.0f} seconds, at last: {photo.error}. "
             "What is scored is kept: run again when it answers"
@@ -80,7 +80,7 @@ def _require_allowed(store: _Store, photo: Photo, bucket: str, max_refused: floa
         refused = sum(store.refused)
         if len(store.refused) < WINDOW or refused <= max_refused * WINDOW:
             return
-        store.refused.clear()  # a later run of this process begins anew
+        store.refused.clear()  # a later run of this process starts again
     raise ConfigError(
         f"Expected S3 to refuse at most {max_refused:.0%} of the photos (gates.max_refused). Received: {refused} of "
         f"{WINDOW} refused, at last in bucket {bucket!r}: {photo.error}. Correct the permissions or the catalog; what "
@@ -89,16 +89,16 @@ def _require_allowed(store: _Store, photo: Photo, bucket: str, max_refused: floa
 
 
 class _Request:
-    """One photo that is asked for, perhaps several times."""
+    """The requests for one photo."""
 
     def __init__(self, settings: S3Settings, bucket: str, key: str, max_bytes: int, store: _Store) -> None:
         self._settings, self._bucket, self._key, self._max_bytes = settings, bucket, key, max_bytes
         self._store = store
-        self._digest: str | None = None  # of a body that did not fit its etag
+        self._digest: str | None = None  # digest of a body that differed from its etag
         self._with_new_credentials = False
 
     def send(self) -> Photo:
-        """Ask once.
+        """Send one request.
 
         Raises:
             TransientError: another attempt may succeed.
@@ -125,7 +125,7 @@ class _Request:
             error = f"{size} bytes, at most {self._max_bytes} are accepted"
             return Photo(None, Status.IMAGE_TOO_LARGE, error, etag or None)
         data = answer.read()
-        answer.release_conn()  # before it is closed, for the next photo
+        answer.release_conn()  # before the answer is closed, so that the next photo uses the connection
         if len(data) != size:
             raise TransientError(Status.IMAGE_IO, f"{len(data)} of {size} bytes came")
         encrypted = "kms" in headers.get("x-amz-server-side-encryption", "")
@@ -140,20 +140,20 @@ class _Request:
         if digest != self._digest:
             self._digest = digest
             raise TransientError(Status.IMAGE_IO, "the bytes that came are not those of the etag")
-        # The same bytes again: some compatible stores have etags that look like digests and are none.
+        # The same bytes came twice: the etags of some compatible stores look like digests, but are none.
         self._store.etags_are_digests = False
 
     def _is_mended(self, code: str, region: str | None, objects: s3_objects.Objects) -> bool:
-        """Return whether to ask once more at once: with other credentials, or in another region."""
+        """Return whether to repeat the request at once: with other credentials, or in another region."""
         if code in s3.EXPIRED and not self._with_new_credentials:
-            # What gave the credentials may have new ones, such as a profile that somebody renews.
+            # The provider may have new credentials, for example in a profile that somebody renewed.
             self._with_new_credentials = True
             s3.forget_clients()
             return True
         return code in _OTHER_REGION and region is not None and objects.move(self._bucket, region)
 
     def _refused(self, status: int, code: str) -> Photo:
-        """Return what the row gets for an answer that is an error."""
+        """Return the result for an answer that is an error."""
         if stop := s3.credentials_error(code):
             raise stop
         if code in _MISSING:
@@ -169,7 +169,7 @@ class _Request:
         return Photo(None, Status.IMAGE_FORBIDDEN, why, self._identity())
 
     def _identity(self) -> str | None:
-        """Return the etag that the plan has of an object that cannot be read: it is the same until it changes."""
+        """Return the etag of an object that cannot be read, as the plan has it, so that it counts as unchanged."""
         uri = f"s3://{self._bucket}/{self._key}"
         return s3_listing.etags([uri], self._settings)[uri]
 
@@ -178,14 +178,14 @@ _NO_BUCKET = "404 NoSuchBucket"
 
 
 def _failed(error: Exception) -> Photo:
-    """Return what the row gets for a request that did not come to an answer, or not to its end."""
+    """Return the result for a request without a complete answer."""
     from botocore.exceptions import ParamValidationError
 
     if isinstance(error, ParamValidationError):
         return Photo(None, Status.IMAGE_FORBIDDEN, "no name of a bucket, or no key")
     if stop := s3.credentials_error(s3.error_code(error)):
         raise stop from error
-    # That a connection is refused counts as a timeout for urllib3.
+    # urllib3 counts a refused connection as a timeout.
     if isinstance(error, NoAnswerError) and not isinstance(error, NewConnectionError):
         raise TransientError(Status.IMAGE_TIMEOUT, f"timeout: {type(error).__name__}") from error
     raise TransientError(Status.IMAGE_IO, f"connection failed: {type(error).__name__}") from error

@@ -1,8 +1,8 @@
-"""The sandbox: photos decoded in a child process, so that one which crashes or hangs the decoder costs its row alone.
+"""The sandbox: decode photos in a child process, so that a photo that crashes or hangs the decoder fails only its row.
 
     python -m fashion_udf.photos.sandbox MEMORY_BYTES     the child: photos on stdin, pixels or a reason on stdout
 
-Messages are a length (8 bytes, big endian) and a body; the child's reply is one line of JSON and the pixels.
+A message is a length (8 bytes, big endian) and a body. The child's reply is one line of JSON and the pixels.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LENGTH = struct.Struct(">Q")
 
 
 class SandboxedDecoder:
-    """Decodes like `fashion_udf.photos.decode.decode`, in a child that is replaced when it dies or takes too long."""
+    """Decodes like `fashion_udf.photos.decode.decode`, in a child that is replaced if it dies or hangs."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class SandboxedDecoder:
         memory_limit: int = MEMORY_LIMIT,
         decoder: str = "fashion_udf.photos.decode:decode",
     ) -> None:
-        """Remember the limits; the child starts at the first photo.
+        """Set the limits. The child starts at the first photo.
 
         Args:
-            timeout: seconds one photo may take.
-            memory_limit: bytes of address space the child may map.
+            timeout: maximum of seconds for one photo.
+            memory_limit: maximum of bytes of the child's address space.
             decoder: `module:function` to run in the child.
         """
         self._timeout = timeout
@@ -50,7 +50,7 @@ class SandboxedDecoder:
         self._child: subprocess.Popen[bytes] | None = None
 
     def decode(self, data: bytes, size: int, max_bytes: int, max_pixels: int) -> Decoded:
-        """Decode a photo; the status is `image_crashed` if the child died, `image_timeout` if it hung."""
+        """Decode a photo. The status is `image_crashed` if the child died, and `image_timeout` if it hung."""
         if len(data) > max_bytes:
             return Decoded(None, Status.IMAGE_TOO_LARGE, f"{len(data)} bytes, at most {max_bytes} are accepted")
         child = self._running()
@@ -80,9 +80,9 @@ class SandboxedDecoder:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None:
-            # The child finds the library where this process found it, on an executor in the unpacked archive.
+            # The child imports the library from the same place, which on an executor is the unpacked archive.
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-            # NumPy's threads, one per core, map 40 MB each, which on a large host is most of the limit.
+            # NumPy's threads, one per core, map 40 MB each, which would exceed the limit on a large host.
             environment["OPENBLAS_NUM_THREADS"] = "1"
             self._child = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
@@ -91,7 +91,7 @@ class SandboxedDecoder:
 
 
 def serve(requests: IO[bytes], replies: IO[bytes], decoder: str) -> None:
-    """Answer requests until the input ends; runs in the child."""
+    """Answer requests until the input ends. This function runs in the child."""
     module, _, name = decoder.partition(":")
     decode = getattr(importlib.import_module(module), name)
     while True:

@@ -1,4 +1,4 @@
-"""A photo of a catalog, as bytes or by URI, to a small JPEG; each is decoded in a child process that may crash."""
+"""Convert a photo of a catalog, given as bytes or URI, to a small JPEG. A child process decodes it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fashion_udf.photos.decode import MAX_BYTES, MAX_PIXELS
 from fashion_udf.photos.photo import Remote
 from fashion_udf.photos.sandbox import SandboxedDecoder
 
-#: Of a JPEG: 96 pixels take about 3 kB.
+#: Quality of a JPEG: about 3 kB with 96 pixels.
 QUALITY = 75
-#: Seconds that one photo may take: what takes longer is no picture for a page.
+#: Maximum of seconds for a photo.
 SECONDS = 10.0
 _NOWHERE = Remote()
 
@@ -29,14 +29,14 @@ def jpeg(
     roots: Sequence[str] = (),
     remote: Remote = _NOWHERE,
 ) -> bytes | None:
-    """Return a photo as a square JPEG; None where there is none, or it cannot be had or decoded.
+    """Return a photo as a square JPEG; None if there is none, or it cannot be read or decoded.
 
     Args:
-        photo: its bytes, base64 or hexadecimal of these, or its URI.
+        photo: its bytes, also as base64 or hexadecimal, or its URI.
         size: side of the square, in pixels.
-        decoder: of photos.
-        roots: directories that a local photo must lie in.
-        remote: where photos may be that are no local files.
+        decoder: the decoder of photos.
+        roots: directories that local photos must lie in.
+        remote: settings of remote photos.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Ends of calls that take too long, from one thread: a thread for each photo took as long as the photo's request."""
+"""One thread that ends calls after their time limit. To start a thread for each photo takes as long as its request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-TICK = 0.1  # seconds that a call may take longer than its limit
+TICK = 0.1  # seconds by which a call may exceed its limit
 
 _ends: dict[Callable[[], None], float] = {}
 _lock = threading.Lock()
@@ -15,11 +15,11 @@ _watching = False
 
 
 def watch(end: Callable[[], None], deadline: float) -> None:
-    """Call `end` once, by another thread, unless it is forgotten before.
+    """Call `end` once after the deadline, in another thread, unless `forget` is called before.
 
     Args:
         end: must not raise.
-        deadline: of `time.monotonic`.
+        deadline: a time of `time.monotonic`.
     """
     global _watching
     with _lock:
@@ -31,13 +31,13 @@ def watch(end: Callable[[], None], deadline: float) -> None:
 
 
 def forget(end: Callable[[], None]) -> None:
-    """Do not call `end` any more; it may be running."""
+    """Do not call `end` any more. It may already be running."""
     with _lock:
         _ends.pop(end, None)
 
 
 def _watch() -> None:
-    """End what is late, until nothing is left to watch."""
+    """End the calls that are late, until no call is left to watch."""
     global _watching
     while True:
         time.sleep(TICK)
@@ -56,7 +56,7 @@ def _watch() -> None:
 def _after_fork() -> None:
     global _lock, _watching
     _ends.clear()
-    _lock, _watching = threading.Lock(), False  # the parent's thread is not here
+    _lock, _watching = threading.Lock(), False  # the parent's thread does not exist in the child
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -1,8 +1,7 @@
-"""Photos by https and http, as shops have them in their feeds.
+"""Photos by https and http.
 
-A feed is foreign input: a URL may lead into the network of whoever runs the job. Photos come from configured hosts
-alone, also after a redirect, and a connection is opened to the very address that was checked: a name may mean another
-one a moment later.
+A catalog is untrusted input: a URL may lead into a private network. So photos only come from configured hosts, also
+after a redirect. A connection uses exactly the address that was checked, because the name may get another address.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ _MOVED = (301, 302, 303, 307, 308)
 
 
 def read(url: str, remote: Remote, max_bytes: int, since: str | None = None) -> Photo:
-    """Fetch a photo; never raises, whatever the URL.
+    """Fetch a photo. This function never raises, for any URL.
 
     Args:
-        url: `https:` or `http:`; without a user or a password.
-        remote: which hosts are allowed, and the limits.
-        max_bytes: a larger answer is refused, and what has come of it thrown away.
-        since: an HTTP date; the photo is `unchanged` if the host says that it was not modified since.
+        url: `https:` or `http:`, without a user or a password.
+        remote: the allowed hosts, and the limits.
+        max_bytes: a larger answer is refused.
+        since: an HTTP date. The photo is `unchanged` if the host answers that it was not modified since.
     """
     deadline = time.monotonic() + remote.seconds
     scheme = ""
@@ -57,10 +56,10 @@ def read(url: str, remote: Remote, max_bytes: int, since: str | None = None) -> 
 
 
 def _place(url: str, remote: Remote) -> tuple[str, Host]:
-    """Return what to ask for, and whom.
+    """Return the path to request, and the host.
 
     Raises:
-        ForbiddenError: the URL is none, has a user, or is of a host that is not allowed.
+        ForbiddenError: the URL is invalid, has a user, or its host is not allowed.
     """
     try:
         parts: Url = parse_url(url.strip())
@@ -77,7 +76,7 @@ def _place(url: str, remote: Remote) -> tuple[str, Host]:
 
 
 def _ask(host: Host, target: str, max_bytes: int, deadline: float, seconds: float, since: str | None) -> Photo | str:
-    """Send one request; return what `_read` does.
+    """Send one request, and return the result of `_read`.
 
     Raises:
         TransientError: another attempt may succeed.
@@ -86,7 +85,7 @@ def _ask(host: Host, target: str, max_bytes: int, deadline: float, seconds: floa
     left = max(0.1, deadline - time.monotonic())
     wait = min(seconds / 3, left)
     hosts.this_thread.call = call = hosts.Call()
-    # A server may send a byte now and then for ever: only who closes the connection ends that.
+    # A slow server may send single bytes for ever. Only closing the connection ends that.
     time_limits.watch(call.hang_up, time.monotonic() + left)
     try:
         answer = host.pool().urlopen(
@@ -102,10 +101,10 @@ def _ask(host: Host, target: str, max_bytes: int, deadline: float, seconds: floa
     except UnknownHostError as error:
         raise TransientError(Status.IMAGE_IO, str(error)) from error
     except (HTTPError, OSError, ValueError) as error:
-        # That a connection is refused counts as a timeout for urllib3.
+        # For urllib3, a refused connection counts as a timeout.
         if call.hung_up or (isinstance(error, NoAnswerError) and not isinstance(error, NewConnectionError)):
             raise TransientError(Status.IMAGE_TIMEOUT, f"timeout: {type(error).__name__}") from error
-        if (tls := _tls(error)) is not None:  # it will not be another one in a second
+        if (tls := _tls(error)) is not None:  # another attempt would have the same certificate
             return Photo(None, Status.IMAGE_IO, tls)
         raise TransientError(Status.IMAGE_IO, f"connection failed: {type(error).__name__}") from error
     finally:
@@ -113,7 +112,7 @@ def _ask(host: Host, target: str, max_bytes: int, deadline: float, seconds: floa
 
 
 def _tls(error: BaseException) -> str | None:
-    """Return what is wrong with TLS; None if it is something else."""
+    """Return the problem of TLS; None if the cause is another one."""
     if not isinstance(error, (SSLError, ssl.SSLError)):
         return None
     if any(isinstance(each, ValueError) and not isinstance(each, ssl.SSLError) for each in error.args):
@@ -124,7 +123,7 @@ def _tls(error: BaseException) -> str | None:
 
 
 def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, call: hosts.Call) -> Photo | str:
-    """Return what an answer means: a photo, a reason, or another URL."""
+    """Return the result of an answer: a photo, a reason, or another URL."""
     status, headers = answer.status, answer.headers
     try:
         if status in _MOVED and headers.get("Location"):
@@ -134,7 +133,7 @@ def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, call: hosts.Call) ->
             return _body(answer, max_bytes, call)
         if status == 304:
             return Photo(None, Status.OK, None, unchanged=True)
-        answer.close()  # whatever a page about an error has to say
+        answer.close()  # the body of an error is not needed
         return _without_photo(status, headers)
     finally:
         answer.release_conn()
@@ -144,7 +143,7 @@ def _body(answer: urllib3.BaseHTTPResponse, max_bytes: int, call: hosts.Call) ->
     length = answer.headers.get("Content-Length", "")
     size = int(length) if length.isdigit() else None
     data = b"" if size is not None and size > max_bytes else answer.read(max_bytes + 1)
-    if call.hung_up:  # the answer may look whole where nothing says how long it is
+    if call.hung_up:  # without a length, a broken answer may look complete
         raise TransientError(Status.IMAGE_TIMEOUT, "timeout: the answer did not end")
     if max(size or 0, len(data)) > max_bytes:
         answer.close()

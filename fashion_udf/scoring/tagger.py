@@ -45,7 +45,9 @@ class Tagger:
             precision: one that the bundle offers for the engine, or `auto`: the fastest of them on this CPU.
             top_k: number of categories in `top_categories`.
             threads: CPU threads of the engine. Default: all.
-            image_roots, image_hosts, s3: where photos may be, as for `tag_udf`.
+            image_roots: directories that local photos may lie in.
+            image_hosts: hosts that photos may be fetched from by https.
+            s3: the settings of S3, as in the section `s3` of a job.
 
         Raises:
             ConfigError: the engine is unknown, or the bundle does not offer the precision.

@@ -1,1 +1,1 @@
-"""Similar products: the nearest embeddings of each product, beside the tags, and what they tell of a catalog."""
+"""Similar products: publish the nearest embeddings of each product, and audit a catalog with them."""

@@ -1,4 +1,4 @@
-"""The findings of a catalog audit as a page of pictures that needs no other file."""
+"""The findings of a catalog audit as one HTML file with pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(directory: Path, most: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def ids(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Return the products of findings, each once."""
+    """Return the unique products of findings."""
     named = [
         row[name] for rows in findings.values() for row in rows for name in ("product_id", "other_id") if name in row
     ]
@@ -48,10 +48,10 @@ def write(
     """Write the page.
 
     Args:
-        path: of the HTML file.
-        findings: of `read`.
+        path: path of the HTML file.
+        findings: the result of `read`.
         known: titles and photos by id.
-        counts: rows of each table.
+        counts: number of rows of each table.
     """
     parts = [f"<!doctype html><meta charset=utf-8><title>Catalog audit</title><style>{_STYLE}</style>"]
     with contextlib.closing(SandboxedDecoder(small_photos.SECONDS)) as decoder:

@@ -1,6 +1,6 @@
-"""What the nearest products tell of a catalog: labels that look wrong, products listed twice, and odd ones out.
+"""Audit a catalog by the neighbours of each product: labels that look wrong, products listed twice, and outliers.
 
-Neighbours are searched in the whole catalog, whatever their category. Each finding is ranked; a person decides.
+Neighbours may have any category. The findings are ranked, and a person decides.
 
     mislabelled.parquet   product_id, category, suggested, votes, own_votes, score
     duplicates.parquet    product_id, other_id, score, same_photo, detail, colour
@@ -34,7 +34,7 @@ VOTERS = 10
 
 @dataclass(frozen=True)
 class Findings:
-    """Where the tables are, and how many rows each has."""
+    """The directory of the tables, and the number of rows of each."""
 
     directory: Path
     rows: Mapping[str, int]
@@ -48,7 +48,7 @@ def audit(
     labels: Table | None = None,
     near: float = duplicates.NEAR,
 ) -> Findings:
-    """Write what looks wrong in the current tags to a new directory.
+    """Write the findings about the current tags to a new directory.
 
     Args:
         spark: the session.
@@ -59,7 +59,7 @@ def audit(
         near: least score of two products whose photos are compared.
 
     Raises:
-        InputError: the directory is there already, or there is no tags table.
+        InputError: the directory exists, or there is no tags table.
         CatalogError: a table cannot be read.
     """
     search.require_faiss()
@@ -90,7 +90,7 @@ def _neighbours(spark: SparkSession, config: RecommendConfig, target: Path, prod
 
 
 def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None) -> DataFrame:
-    """Return the products under the labels that are judged, all in one pool."""
+    """Return the products with the labels to check, all in one pool."""
     from pyspark.sql import functions as F
 
     tags = snapshot.newest(config.output.path)
@@ -107,9 +107,9 @@ def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None
 
 
 def mislabelled(pairs: DataFrame) -> DataFrame:
-    """Return the products of which most neighbours have another category, most suspicious first.
+    """Return the products whose neighbours mostly have another category, the most suspicious first.
 
-    A product with the same photo has no vote: whoever listed it twice gave it the same label.
+    A product with the same photo has no vote, because a product that is listed twice has the same wrong label.
     """
     from pyspark.sql import functions as F
 
@@ -126,7 +126,7 @@ def mislabelled(pairs: DataFrame) -> DataFrame:
 
 
 def outliers(pairs: DataFrame, most: int = 1_000) -> DataFrame:
-    """Return the products whose nearest product is farthest, oddest first."""
+    """Return the products whose nearest product is farthest, the farthest first."""
     from pyspark.sql import functions as F
 
     nearest = pairs.groupBy("product_id", "category").agg(F.max("score").alias("nearest"))

@@ -1,9 +1,9 @@
-"""The products of the tags table that can be compared, each with what a search needs of it, as a data frame.
+"""The comparable products of the tags table, with the columns for a search, as a data frame.
 
-product_id, embedding, category, photo, item_group, caps, numbers   as `products.from_arrow` reads them
-searched      string          the pool that the product's list is taken from; null: the list is empty
-held          array<string>   the pools in which it may be recommended
-fingerprint   long            of everything above: equal, and nothing about the product changed
+product_id, embedding, category, photo, item_group, caps, numbers   see `products.from_arrow`
+searched      string          the pool in which the product's list is searched; null if the list is empty
+held          array<string>   the pools in which the product may be recommended
+fingerprint   long            hash of the columns above: it is equal if nothing about the product changed
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from fashion_udf.similar.settings import Filter, RecommendConfig
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-#: Columns of the tags table that settings may name; the others are lists, or of a run.
+#: Columns of the tags table that settings may name. The others are lists, or belong to a run.
 NAMED = ("category", "model_category", "parent_category", "decision", "modality", "status", "confidence", "novelty")
-_BETWEEN = "\x1f"  # stands between the name of a pool and the values that both products share
+_BETWEEN = "\x1f"  # separates the name of a pool from the values that both products share
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def compared(tags: DataFrame, model_version: str) -> Comparable:
 
     Args:
         tags: rows of a snapshot.
-        model_version: of its commit. Rows that kept the result of another model are left out.
+        model_version: model version of its commit. Rows with a result of another model are left out.
     """
     from pyspark.sql import functions as F
 
@@ -92,7 +92,7 @@ def products(
 
     Raises:
         CatalogError: the table of `columns.path` cannot be read, or has a product twice.
-        ConfigError: the settings name a column that is nowhere, or no category is in the table of compatible ones.
+        ConfigError: a named column is missing, or no category of the products is in the table of compatible ones.
     """
     from pyspark.sql import functions as F
 
@@ -134,11 +134,11 @@ def _fine(config: RecommendConfig, columns: Mapping[str, Column]) -> Column:
 def with_columns(
     spark: SparkSession, config: RecommendConfig, rows: DataFrame
 ) -> tuple[DataFrame, Mapping[str, Column]]:
-    """Return the rows with the joined columns, and where each column that the settings name is.
+    """Return the rows with the joined columns, and the place of each column that the settings name.
 
     Raises:
         CatalogError: the table of `columns.path` cannot be read, or has a product twice.
-        ConfigError: a column is in no table; the message names those that are.
+        ConfigError: a column is missing. The message names the existing ones.
     """
     from pyspark.sql import functions as F
 
@@ -163,7 +163,7 @@ def with_columns(
 
 
 def _attributes(rows: DataFrame) -> list[str]:
-    """Return the names of the attributes that the model tells of a product."""
+    """Return the names of the model's attributes."""
     from pyspark.sql import functions as F
 
     if "attributes" not in TAGS.names:
@@ -189,7 +189,7 @@ def _equals(column: Column, rule: Filter) -> Column:
 
 
 def _number(column: Column) -> Column:
-    """Return a column as numbers; text that is none, as in a CSV file, is null."""
+    """Return a column as numbers. Text that is no number, as in a CSV file, is null."""
     from pyspark.sql import functions as F
 
     text = F.trim(column.cast("string"))
@@ -197,7 +197,7 @@ def _number(column: Column) -> Column:
 
 
 def _looked_up(values: Mapping[str, Column], kind: str) -> Column:
-    """Return the value of each row's category; null for a category that has none."""
+    """Return the value for each row's category; null for a category without a value."""
     from pyspark.sql import functions as F
 
     if not values:

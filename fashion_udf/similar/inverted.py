@@ -1,8 +1,8 @@
-"""Lists of near products, for pools too large to be searched whole: which list a product is in, which a query looks in.
+"""An inverted file for pools that are too large for an exact search: lists of near products.
 
-The lists are the cells of k-means centroids. A query looks in the lists of the nearest centroids. How many follows from
-the exact neighbours of a sample: each neighbour is in one list, and the query's order of lists says how many lists must
-be looked in to find it. So the recall of every number of lists is known before any is searched.
+The lists are the cells of k-means centroids. A query is searched in the lists of the nearest centroids. The exact
+neighbours of a sample decide the number of lists: each neighbour is in one list, and its rank in the query's order of
+lists is the number of lists that must be searched to find it. So the recall is known before the search.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: Candidates of a list, on average.
+#: Average number of candidates in a list.
 LIST = 8_192
-#: Products per centroid that centroids are trained on; more change little, and all of them come to the driver.
+#: Number of products per centroid for training. More change little, and all of them are collected on the driver.
 TRAINED_ON = 64
 _ROUNDS = 12
 _SEED = 20
@@ -26,7 +26,7 @@ class Cells:
 
     Attributes:
         centroids: float32[l, d], of unit length.
-        splits: int[l], parts into which a list is divided because it is too large for a task.
+        splits: int[l], number of parts of each list. A list that is too large for a task has several.
     """
 
     centroids: NDArray[np.float32]
@@ -38,11 +38,11 @@ class Cells:
         return int(self.splits.sum())
 
     def homes(self, vectors: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Return the list that each vector is in: int[n]."""
+        """Return the list of each vector: int[n]."""
         return np.asarray((vectors @ self.centroids.T).argmax(axis=1))
 
     def part_of(self, vectors: NDArray[np.float32], draws: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the part that each vector is in: int[n]; `draws` decides where a list has several."""
+        """Return the part of each vector: int[n]. `draws` decides if a list has several parts."""
         homes = self.homes(vectors)
         return self._first()[homes] + (draws % self.splits[homes].astype(np.uint64)).astype(np.int64)
 
@@ -66,7 +66,7 @@ def train(sample: NDArray[np.float32], lists: int) -> Cells:
 
     Args:
         sample: float32[n, d], unit length, in an order that does not change from run to run.
-        lists: wanted; fewer where the sample is small.
+        lists: number of lists. A small sample gives fewer.
     """
     import faiss
 
@@ -77,7 +77,7 @@ def train(sample: NDArray[np.float32], lists: int) -> Cells:
 
 
 def recalls(order: NDArray[np.intp], homes: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the share of neighbours found by looking in 1, 2, ... lists: float64[l].
+    """Return the share of neighbours that are found in the first 1, 2, ... lists: float64[l].
 
     Args:
         order: int[q, l], the lists of each query, nearest first.
@@ -93,5 +93,5 @@ def recalls(order: NDArray[np.intp], homes: NDArray[np.intp]) -> NDArray[np.floa
 
 
 def probes(found: NDArray[np.float64], wanted: float) -> int:
-    """Return the least number of lists with the wanted recall; all of them always have it."""
+    """Return the smallest number of lists with the wanted recall. All lists together always have it."""
     return int(np.searchsorted(found, min(wanted, found[-1]))) + 1

@@ -1,6 +1,6 @@
-"""The search of a catalog in Spark: each task gets its candidates and its queries by a shuffle, and searches them.
+"""The search of a catalog in Spark: a shuffle sends candidates and queries to each task, which searches them.
 
-A worker holds one task at a time: at most about `exact_limit` candidates and a block of queries, as float32.
+A worker has one task in memory: at most about `exact_limit` candidates and a block of queries, as float32.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
     from pyspark.sql import Column, DataFrame
 
-#: Most partitions of the shuffle: tasks that search little share one.
+#: Maximum of partitions of the shuffle. Small tasks share a partition.
 PARTITIONS = 400
-#: Of the rows that a task gets, beside the columns of `products.COLUMNS`.
+#: Columns of a task's rows, in addition to `products.COLUMNS`.
 _TASK = ("task", "candidate", "query")
 
 
 def searched(rows: DataFrame, pools: list[Pool], rules: Rules, most: int, done: Accumulator[int]) -> DataFrame:
-    """Return the lists of all products with `query`, one row for each that has a candidate: the columns of `FOUND`.
+    """Return the lists of all products with `query`: the columns of `FOUND`, one row for each with a candidate.
 
     Args:
-        rows: of `comparable.products`, with `query`: whether the list of the product is wanted; `parts`: a map from the
-            pools with lists to the product's own part; and `probes`: a map from such a pool to the parts in which the
-            product's own neighbours are looked for.
-        pools: of `planning.numbered`.
-        rules: of the lists.
-        most: entries of a list.
+        rows: rows of `comparable.products`, with `query` (whether the product's list is wanted), `parts` (a map from
+            pools with lists to the product's own part) and `probes` (a map from such pools to the parts in which the
+            product's neighbours are searched).
+        pools: the result of `planning.numbered`.
+        rules: the rules of the lists.
+        most: maximum of entries in a list.
         done: counts the searches of a query in a part, when their task ends.
     """
     tasks = sum(pool.tasks for pool in pools)
@@ -51,7 +51,7 @@ def searched(rows: DataFrame, pools: list[Pool], rules: Rules, most: int, done: 
 
 
 def _united(found: DataFrame, rules: Rules, most: int) -> DataFrame:
-    """Return one list for each query that was searched in several parts of its candidates."""
+    """Merge the lists of each query that was searched in several parts."""
     from pyspark.sql import functions as F
 
     united = found.groupBy("product_id").agg(
@@ -66,7 +66,7 @@ def counts(rows: DataFrame) -> tuple[dict[str, int], dict[str, int]]:
     """Return the numbers of candidates and of queries by pool.
 
     Args:
-        rows: of `comparable.products`, with `query`.
+        rows: rows of `comparable.products`, with `query`.
     """
     from pyspark.sql import functions as F
 
@@ -79,7 +79,7 @@ def counts(rows: DataFrame) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _candidates(rows: DataFrame, pools: list[Pool]) -> DataFrame:
-    """Return a row for each task that holds a product as a candidate; it may be a query of the same task."""
+    """Return a row for each task with a product as candidate. The row may also be a query of the task."""
     from pyspark.sql import functions as F
 
     each = rows.withColumn("pool", F.explode("held")).join(F.broadcast(_frame(rows, pools)), on="pool")
@@ -97,7 +97,7 @@ def _candidates(rows: DataFrame, pools: list[Pool]) -> DataFrame:
 
 
 def _queries(rows: DataFrame, pools: list[Pool]) -> DataFrame:
-    """Return a row for each task that searches a product's list and does not have the product as a candidate."""
+    """Return a row for each task with a product as query, but not as candidate."""
     from pyspark.sql import functions as F
 
     plan = _frame(rows, pools).withColumnRenamed("pool", "searched")
@@ -113,7 +113,7 @@ def _queries(rows: DataFrame, pools: list[Pool]) -> DataFrame:
 
 
 def _queried_whole() -> Column:
-    """Whether the product's list is taken from one part: then the row that is a candidate is the query too."""
+    """Return whether a product's list comes from one part. Then the row of the candidate is also the query."""
     from pyspark.sql import functions as F
 
     return F.col("query") & (F.col("p_parts") == F.lit(1))
@@ -170,7 +170,7 @@ def by_task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _taken(parts: list[pa.Table]) -> pa.Table:
-    """Empty the list: a generator keeps what its variables name while the task is searched."""
+    """Return the parts as one table and empty the list, so that a generator does not keep them in memory."""
     whole = pa.concat_tables(parts)
     parts.clear()
     return whole

@@ -1,4 +1,4 @@
-"""Pools too large to be searched whole, in Spark: their lists, the recall by a sample, and the part of each product."""
+"""Pools that are too large for an exact search, in Spark: their lists, their recall, and the part of each product."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fashion_udf.similar.selection import Rules
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-#: Queries whose exact neighbours say how many lists are looked in.
+#: Number of queries whose exact neighbours decide how many lists are searched.
 SAMPLED = 1_000
 
 _MAPS = "parts map<string,int>, probes map<string,array<int>>"
@@ -30,14 +30,14 @@ _MAPS = "parts map<string,int>, probes map<string,array<int>>"
 def divide(
     rows: DataFrame, pools: list[Pool], rules: Rules, exact_limit: int, recall: float
 ) -> tuple[list[Pool], DataFrame]:
-    """Divide the pools with lists: returns all pools with their parts and recall, and the rows with `parts`, `probes`.
+    """Divide the pools with lists. Return all pools with their parts and recall, and the rows with `parts`, `probes`.
 
     Args:
-        rows: of `comparable.products`, with `query`.
-        pools: of `planning.plan`.
-        rules: of the lists.
-        exact_limit: candidates of a part, at most.
-        recall: wanted, of the k best.
+        rows: rows of `comparable.products`, with `query`.
+        pools: the result of `planning.plan`.
+        rules: the rules of the lists.
+        exact_limit: maximum of candidates in a part.
+        recall: the wanted recall of the k best.
     """
     from pyspark.sql import functions as F
 
@@ -62,7 +62,7 @@ def _with_maps(rows: DataFrame) -> str:
 
 
 def _cells(rows: DataFrame, pool: Pool, exact_limit: int) -> Cells:
-    """Train the lists of a pool on the driver, and divide those that are too large for a task."""
+    """Train the lists of a pool on the driver, and divide lists that are too large for a task."""
     from pyspark.sql import functions as F
 
     candidates = rows.where(F.array_contains("held", F.lit(pool.name)))
@@ -87,7 +87,7 @@ def _measured(rows: DataFrame, pool: Pool, cells: Cells, rules: Rules, recall: f
     queries = rows.where(F.col("query") & (F.col("searched") == F.lit(pool.name)))
     chosen = queries.orderBy(F.xxhash64("product_id", F.lit("recall")), "product_id").limit(SAMPLED)
     sample = products.from_arrow(arrow(chosen.select(*products.COLUMNS)))
-    # No cap: what a list may hold of a brand is decided when the parts are merged.
+    # Without caps, which apply when the parts are merged.
     uncapped = replace(rules, at_most=())
     candidates = rows.where(F.array_contains("held", F.lit(pool.name))).select(*products.COLUMNS)
     near = candidates.mapInArrow(_exact(sample, cells, uncapped), "query int, score double, id string, home int")
@@ -104,7 +104,7 @@ def _measured(rows: DataFrame, pool: Pool, cells: Cells, rules: Rules, recall: f
 
 
 def arrow(frame: DataFrame) -> pa.Table:
-    """Return a small data frame as an Arrow table, for which Spark 3.5 has no public function."""
+    """Return a small data frame as an Arrow table. Spark 3.5 has no public function for this."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
     return pa.Table.from_pandas(frame.toPandas(), schema=to_arrow_schema(frame.schema), preserve_index=False)

@@ -1,4 +1,4 @@
-"""Orders of the shop: products that are bought together more often than by chance come first in a list."""
+"""Lift: products that are bought together more often than by chance come first in a list."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from fashion_udf.similar.settings import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-#: Columns of the table: two products, and how many orders hold both.
+#: Columns of the table: two products, and the number of orders with both.
 COLUMNS = ("product_id", "other_id", "orders")
 
 
 def ordered(spark: SparkSession, found: DataFrame, pairs: Table) -> DataFrame:
-    """Return the lists with the entries of a lift above 1 first, by lift; the others follow as they were.
+    """Return the lists with entries of a lift above 1 first, in the order of the lift. The others keep their order.
 
-    Lift is the number of orders that hold both products, over the number that chance would give: the products of the
-    orders that hold each, over all. It reads both directions of a pair as one.
+    Lift is the number of orders with both products, divided by the number that is expected by chance: the product of
+    the orders with each, divided by all orders. Both directions of a pair count together.
 
     Args:
         spark: the session.

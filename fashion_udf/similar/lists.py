@@ -1,4 +1,4 @@
-"""Lists of similar products as Arrow columns: made of a search, and merged.
+"""Lists of similar products as Arrow columns: build them from a search, and merge them.
 
 product_id   string
 entries      list<struct<similar_id, score, same_category, caps>>   best first
@@ -23,20 +23,20 @@ ENTRY = pa.struct(
         pa.field("similar_id", pa.string()),
         pa.field("score", pa.float32()),
         pa.field("same_category", pa.bool_()),
-        pa.field("caps", pa.list_(pa.string())),  # of `Products.caps`; empty where a list holds any number of each
+        pa.field("caps", pa.list_(pa.string())),  # of `Products.caps`; empty if a list has no limits
     ]
 )
 FOUND = pa.schema(
     [pa.field("product_id", pa.string()), pa.field("entries", pa.list_(ENTRY)), pa.field("exhausted", pa.bool_())]
 )
 
-#: The published table: a row for each product that was compared.
+#: The published table: one row for each compared product.
 SIMILAR = pa.schema(
     [
         pa.field("product_id", pa.string(), nullable=False),
         pa.field("similar", pa.list_(pa.struct(list(ENTRY)[:3])), nullable=False),
         pa.field("model_version", pa.string(), nullable=False),
-        # For the next night: entries that follow those above, whether nothing else may, and what the list was made of.
+        # For the next night: the entries after those above, whether there are no others, and a hash of the inputs.
         pa.field("spare", pa.list_(pa.struct(list(ENTRY)[:3])), nullable=False),
         pa.field("exhausted", pa.bool_(), nullable=False),
         pa.field("fingerprint", pa.int64(), nullable=False),
@@ -128,15 +128,15 @@ def found_before(table: pa.Table) -> pa.Table:
 
 
 def merged(table: pa.Table, at_most: tuple[int, ...], most: int) -> pa.Table:
-    """Put the entries of each row in order and take those that a list keeps.
+    """Sort the entries of each row, and select those of the list.
 
     Args:
-        table: with the columns of `FOUND`; entries in any order, each product once in a row.
-        at_most: entries that may share a value, for each of `caps`.
-        most: entries of a list.
+        table: a table with the columns of `FOUND`; entries in any order, each product once in a row.
+        at_most: maximum of entries with the same value, for each of `caps`.
+        most: maximum of entries in a list.
 
     Returns:
-        The same rows. A list stays exhausted if nothing was cut off.
+        The same rows. A list stays exhausted if no entry was removed.
     """
     table = table.combine_chunks()
     lists = whole(table["entries"])
@@ -158,7 +158,7 @@ def merged(table: pa.Table, at_most: tuple[int, ...], most: int) -> pa.Table:
 
 
 def scores(entries: pa.StructArray) -> NDArray[np.float64]:
-    """Return the scores of entries as a search rounds them."""
+    """Return the scores of entries, rounded as in a search."""
     return np.asarray(np.round(entries.field("score").to_numpy().astype(np.float64), DECIMALS))
 
 

@@ -1,4 +1,4 @@
-"""The products nearest to one product, or to a photo and a title, among the current tags: in this process, exactly."""
+"""Find the products most similar to a product, or to a photo and a title: an exact search in this process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = ("product_id", "category", "embedding", "image_sha256", "model_versio
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One of the nearest products, and its score: the cosine of the two embeddings."""
+    """A similar product, and its score: the cosine of the two embeddings."""
 
     product_id: str
     score: float
@@ -34,9 +34,9 @@ class Lookup:
     """The embeddings of a snapshot, in memory: about 1 KB for each product.
 
     Attributes:
-        commit: of the tags.
-        held: the products that can be compared.
-        places: of the products in `held`, by id.
+        commit: the commit of the tags.
+        held: the comparable products.
+        places: indexes of the products in `held`, by id.
     """
 
     commit: Commit
@@ -44,12 +44,12 @@ class Lookup:
     places: dict[str, int] = field(repr=False)
 
     def of_product(self, product_id: str, k: int = 10, *, anywhere: bool = False) -> list[Neighbour]:
-        """Return the nearest products of a product, best first; one with exactly the same photo is none of them.
+        """Return the most similar products of a product, best first, without products with exactly the same photo.
 
         Args:
-            product_id: of a product of the tags.
-            k: most products to return.
-            anywhere: in any category; else in the product's own.
+            product_id: id of a product of the tags.
+            k: maximum of products.
+            anywhere: search all categories, not only the product's own.
 
         Raises:
             InputError: the tags have no such product, or no embedding of their model for it.
@@ -64,22 +64,22 @@ class Lookup:
         return self._nearest(own, k, None if anywhere else own.category[0].as_py())
 
     def of_vector(self, vector: Sequence[float], k: int = 10, category: str | None = None) -> list[Neighbour]:
-        """Return the products nearest to an embedding of the same model.
+        """Return the products most similar to an embedding of the same model.
 
         Args:
-            vector: float32[256] of unit length, as `Tagger.tag` gives it.
-            k: most products to return.
-            category: of the products; None for any.
+            vector: float32[256] of unit length, such as from `Tagger.tag`.
+            k: maximum of products.
+            category: category of the products; None for any.
         """
         embedding = pa.array([vector], pa.list_(pa.float32()))
         query = _block(pa.table({"product_id": [""], "category": [""], "embedding": embedding, "image_sha256": [None]}))
         return self._nearest(query, k, category)
 
     def require_model(self, model_version: str) -> None:
-        """Refuse embeddings of another model: those of two models say nothing of each other.
+        """Refuse embeddings of another model, which cannot be compared.
 
         Raises:
-            InputError: the tags are of another model.
+            InputError: the tags have another model.
         """
         if model_version != self.commit.model_version:
             raise InputError(

@@ -1,4 +1,4 @@
-"""A night on top of the last lists, in Spark: what changed, and the lists brought up to date.
+"""A night on top of the published lists, in Spark: find the changes, and update the lists.
 
     last fingerprints --anti join--> what arrives --+   (comes to the driver, and is sent to every worker: it is little)
                                                     v
@@ -44,7 +44,7 @@ Batches = Iterable[pa.RecordBatch]
 
 #: Share of the products that may have changed, and how many of them: 50 MB of embeddings on the driver.
 MOST_SHARE, MOST = 0.1, 50_000
-#: A small catalog may change more.
+#: Number of changes that is always allowed, for small catalogs.
 FEW = 1_000
 #: Entries that may enter lists: 150 MB on the driver and in each worker.
 MOST_ENTRIES = 3_000_000
@@ -75,7 +75,7 @@ class Step:
 
     Attributes:
         spark: the session.
-        present: of `comparable.products`.
+        present: the result of `comparable.products`.
         output: root of the output.
         last: the commit of the last lists.
         rules: of the lists.

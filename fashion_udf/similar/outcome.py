@@ -1,4 +1,4 @@
-"""What a run of `recommend` did: its counts, and what it would do."""
+"""The result of a run of `recommend`, and its preview."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fashion_udf.similar.planning import Pool
 
 @dataclass(frozen=True)
 class Differences:
-    """Products since the last lists, by what became of them."""
+    """Counts of products by their change since the published lists."""
 
     new: int
     changed: int
@@ -21,16 +21,16 @@ class Differences:
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows of a run by what became of them.
+    """Counts of the rows of a run.
 
     Attributes:
         tags: rows of the tags table.
         compared: products that get a list.
-        left_out: rows that do not, by cause.
-        searched: lists that were searched anew; the others stay, or were brought up to date.
-        lists: lists by what they hold: `full` (k entries), `short` and `empty`.
-        recommended: products that some list holds, to within a percent.
-        since: what changed since the lists of the last run; None where all are searched.
+        left_out: rows that get no list, by cause.
+        searched: lists that were searched; the others stay or were updated.
+        lists: lists by their length: `full` (k entries), `short` and `empty`.
+        recommended: approximate number of products in any list, with an error of about 1 %.
+        since: changes since the published lists; None if all lists are searched.
     """
 
     tags: int = 0
@@ -42,7 +42,7 @@ class Counts:
     since: Differences | None = None
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name as in `outcome.json`; a count of a group is named `group.name`."""
+        """Return the counts by their names in `outcome.json`. A count of a group is named `group.name`."""
         names = ("tags", "compared", "searched", "recommended")
         plain = {name: int(value) for name in names if (value := getattr(self, name)) is not None}
         left_out = {f"left_out.{name}": count for name, count in asdict(self.left_out).items() if count}
@@ -52,30 +52,30 @@ class Counts:
 
 @dataclass(frozen=True)
 class Recommended:
-    """What a run did. `number` and `data_dir` are of the current lists, also if this run did not publish them."""
+    """The result of a run. `number` and `data_dir` are those of the current lists, even if an earlier run made them."""
 
     run_id: str
     number: int
-    data_dir: Path | str  # a URI where the output is not local
+    data_dir: Path | str  # a URI if the output is not local
     published: bool
     counts: Counts
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do."""
+    """The actions of a run that did not start."""
 
     counts: Counts
     pools: tuple[Pool, ...]
 
     def rows(self) -> list[tuple[object, ...]]:
-        """Return a line for each pool, largest first: name, candidates, lists that are wanted, how it is searched."""
+        """Return a line for each pool, the largest first: name, candidates, wanted lists, kind of search."""
         ordered = sorted(self.pools, key=lambda pool: (-pool.candidates * pool.queries, pool.name))
         return [(_plain(pool.name), pool.candidates, pool.queries, _method(pool)) for pool in ordered]
 
 
 def measures(pools: Sequence[Pool], counts: Counts) -> dict[str, object]:
-    """Return what `metrics.json` says of the search: its method, recall, probes and coverage."""
+    """Return the search's part of `metrics.json`: its method, recall, probes and coverage."""
     queries = sum(pool.queries for pool in pools)
     recall = sum(pool.queries * pool.recall for pool in pools) / queries if queries else 1.0
     compared = max(1, counts.compared)

@@ -1,9 +1,8 @@
-"""How the search of a catalog is divided into tasks, from nothing but counts.
+"""Divide the search of a catalog into tasks, by counts.
 
-A pool of at most `exact_limit` candidates is searched whole: each task holds all of it and a block of the queries. A
-larger one is divided into parts, and each query is searched in some of them. The parts are random where there are few
-queries, and each query is searched in all of them. Else the parts are lists of near products (`inverted`), and each
-query is searched in the nearest lists only.
+A pool of at most `exact_limit` candidates is not divided: each task has all candidates and a block of the queries. A
+larger pool is divided into parts. With few queries, the parts are random, and each query is searched in all of them.
+With many queries, the parts are lists of near products (`inverted`), and each query is searched in the nearest lists.
 """
 
 from __future__ import annotations
@@ -11,26 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-#: Pairs of one task, on average: about a minute of one core.
+#: Average number of pairs in a task: about a minute of one core.
 PAIRS = 10_000_000_000
-#: Share of a large pool's products up to which all parts are searched for each query.
+#: Maximum share of queries among a large pool's products for a search in all parts.
 FEW = 0.05
 
 
 @dataclass(frozen=True)
 class Pool:
-    """One pool, and how it is searched.
+    """A pool, and how it is searched.
 
     Attributes:
-        name: of the pool.
-        candidates: products that may be recommended.
-        queries: products whose list is wanted.
-        parts: into which the candidates are divided.
-        blocks: into which the queries of a part are divided.
-        first: number of its first task; the others follow.
+        name: name of the pool.
+        candidates: number of products that may be recommended.
+        queries: number of products whose list is wanted.
+        parts: number of parts of the candidates.
+        blocks: number of blocks of the queries of a part.
+        first: number of the first task; the others follow.
         lists: whether the parts are lists of near products.
-        probes: parts in which each query is searched.
-        recall: share of the exact neighbours that are found, by a sample; 1 where the search is exact.
+        probes: number of parts in which each query is searched.
+        recall: share of the exact neighbours that are found, by a sample; 1 for an exact search.
     """
 
     name: str
@@ -50,12 +49,12 @@ class Pool:
 
 
 def plan(candidates: Mapping[str, int], queries: Mapping[str, int], exact_limit: int) -> list[Pool]:
-    """Return the pools that are searched, in the order of their names, without `first`.
+    """Return the pools to search, in the order of their names, without `first`.
 
     Args:
-        candidates: products by pool.
-        queries: products whose list is wanted, by pool.
-        exact_limit: candidates of a part, at most. Parts are divided at random, so that some are a little larger.
+        candidates: number of products by pool.
+        queries: number of products whose list is wanted, by pool.
+        exact_limit: maximum of candidates in a part. Parts are random, so that some are a little larger.
     """
     pools = []
     for name in sorted(queries.keys() & candidates.keys()):

@@ -1,4 +1,4 @@
-"""A block of products as arrays: what a search needs of each of them."""
+"""A block of products as arrays, for a search."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Float = TypeVar("Float", bound=np.floating)
 
 @dataclass(frozen=True, eq=False)
 class Products:
-    """Products in order of their ids.
+    """Products in the order of their ids. Missing values are null, or NaN for numbers.
 
     Attributes:
-        ids: string[n], ascending in the order of their UTF-8 bytes.
+        ids: string[n], in ascending order of their UTF-8 bytes.
         vectors: float32[n, d], each of unit length.
         category: string[n].
-        photo: string[n], sha256 of the photo; null where there is none, as everywhere below.
+        photo: string[n], sha256 of the photo.
         group: string[n], the item that a product is a variant of.
-        caps: string[n, c], values of which a list may hold only some; one array for each column.
-        numbers: float64[n, r], values that are compared by ratio; NaN where there is none.
+        caps: string[n, c], values with a limit of entries in a list; one array for each column.
+        numbers: float64[n, r], values that are compared by ratio.
     """
 
     ids: pa.Array
@@ -41,7 +41,7 @@ class Products:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.intp]) -> Products:
-        """Return some of the products, given by their places in ascending order."""
+        """Return some of the products, by their indexes in ascending order."""
         places = pa.array(rows)
         return Products(
             self.ids.take(places),
@@ -59,9 +59,9 @@ COLUMNS = ("product_id", "embedding", "category", "photo", "item_group", "caps",
 
 
 def from_arrow(table: pa.Table) -> Products:
-    """Make a block of the rows of a table with the columns of `COLUMNS`, in any order of rows.
+    """Return a block from a table with the columns of `COLUMNS`. Its rows may have any order.
 
-    `caps` and `numbers` are lists of the same length in every row.
+    `caps` and `numbers` have the same length in every row.
     """
     ids = _whole(table["product_id"])
     order = pc.sort_indices(ids)
@@ -83,7 +83,7 @@ def from_arrow(table: pa.Table) -> Products:
 
 
 def by_pool(table: pa.Table, pools: Collection[str] | None = None) -> dict[str, Products]:
-    """Return the products of each pool in the lists of the column `held`; only of some pools if they are named."""
+    """Return the products of all pools in the column `held`, or only of the given pools."""
     held = table["held"].combine_chunks()
     held = pa.concat_arrays(held.chunks) if isinstance(held, pa.ChunkedArray) else held
     owner, names = pc.list_parent_indices(held), held.flatten()
@@ -95,13 +95,13 @@ def by_pool(table: pa.Table, pools: Collection[str] | None = None) -> dict[str, 
 
 
 def list_values(column: pa.ChunkedArray, dtype: type[Float]) -> NDArray[Float]:
-    """Return lists of one length as a matrix; a null among the values is NaN."""
+    """Return lists of equal length as a matrix. A null becomes NaN."""
     parts = [_matrix(chunk, dtype) for chunk in column.chunks if len(chunk)]
     return np.concatenate(parts) if parts else np.zeros((0, 0), dtype)
 
 
 def codes(*columns: pa.Array) -> list[NDArray[np.int64]]:
-    """Number the values of several columns of one kind together, equal values alike; a null is -1."""
+    """Return numbers for the values of several columns: equal values have equal numbers, and a null is -1."""
     joined = pa.chunked_array([column.cast(pa.string()) for column in columns]).combine_chunks()
     joined = joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
     numbered = joined.dictionary_encode().indices
@@ -115,7 +115,7 @@ def _matrix(chunk: pa.Array, dtype: type[Float]) -> NDArray[Float]:
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column in one piece, with 64-bit offsets where it is text: 250,000 ids may be long."""
+    """Return a column as one array. Text gets 64-bit offsets, because 250,000 ids may be long."""
     kind = pa.large_string() if pa.types.is_string(column.type) else column.type
     chunks = column.cast(kind).chunks
     return pa.concat_arrays(chunks) if chunks else pa.array([], kind)

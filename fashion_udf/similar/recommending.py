@@ -1,10 +1,10 @@
-"""The run: compare the products of the current tags snapshot, and publish the list of each.
+"""The run: compare the products of the current tags snapshot, and publish their lists.
 
     tags snapshot --compared--> products --+-- pools --search--> lists ----------------+--> similar/data/<run_id>
                                            +-- last lists, what changed --night--> lists +
 
-A list depends on the snapshot and the settings alone. Where the last lists were made with the same settings and model,
-they are brought up to date, and only those are searched that can have changed otherwise.
+A list depends only on the snapshot and the settings. If the published lists have the same settings and model, they are
+updated, and only the lists that cannot be updated are searched again.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Entries kept behind the k published ones: a list that loses some of its entries need not be searched anew.
+#: Spare entries after the k published ones, so that a list that loses some entries need not be searched again.
 SPARE = 5
-#: A task takes its rows in batches of so many: 10 MB of embeddings.
+#: Rows of a task's batch: 10 MB of embeddings.
 BATCH_ROWS = 10_000
 
 
 @dataclass
 class Run:
-    """What the steps of a run share."""
+    """The inputs that the steps of a run share."""
 
     spark: SparkSession
     config: RecommendConfig
@@ -73,43 +73,43 @@ class Run:
 
     @property
     def staging(self) -> Location:
-        """Where the run works."""
+        """The staging directory of the run."""
         return paths.staging_dir(self.output, self.run_id)
 
     @property
     def rules(self) -> Rules:
-        """What a list must keep."""
+        """The rules of the lists."""
         config = self.config
         caps, ratios = tuple(config.at_most.values()), tuple(config.ratios.values())
         return Rules(config.k, config.minimum_score, config.same_photo, caps, ratios)
 
     @property
     def made_from(self) -> MadeFrom:
-        """What the lists are made from."""
+        """The inputs of the lists."""
         return MadeFrom(self.tags.number, self.config.digest(self.related))
 
     @property
     def last(self) -> Commit | None:
-        """The last lists, if they can be brought up to date: of the same model, made with the same settings."""
+        """The published lists, if they can be updated: with the same model and settings."""
         parent, config = self.parent, self.config
         if parent is None or parent.made_from is None or parent.model_version != self.tags.model_version:
             return None
-        # What lift changes of an order cannot be told from the order; two limits may each hold an entry back.
+        # Lists in the order of lift, or with two limits, cannot be updated from their entries.
         if parent.made_from.settings != self.made_from.settings or config.pairs.path or len(config.at_most) > 1:
             return None
         return parent
 
 
 def recommend(spark: SparkSession, config: RecommendConfig) -> Recommended:
-    """Publish the similar products of the current tags snapshot; publish nothing where nothing changed.
+    """Publish the similar products of the current tags snapshot. Nothing is published if nothing changed.
 
     Args:
         spark: a session that `session.require_usable` accepts.
-        config: of the run.
+        config: the config of the run.
 
     Raises:
-        InputError: there is no tags table, or the settings name a column or category that is not there (exit 2).
-        CommitConflictError: another run published lists first (exit 4); nothing of this run is published.
+        InputError: there is no tags table, or the settings name a missing column or category (exit 2).
+        CommitConflictError: another run published lists first (exit 4). Nothing of this run was published.
     """
     run_id, output = paths.new_run_id(), config.output.path
     preflight.require_output(output, config.s3)
@@ -130,7 +130,7 @@ def recommend(spark: SparkSession, config: RecommendConfig) -> Recommended:
 
 
 def preview(spark: SparkSession, config: RecommendConfig) -> Preview:
-    """Check everything and count what a run would do; writes nothing."""
+    """Check everything and count what a run would do. Nothing is written."""
     preflight.require_output(config.output.path, config.s3)
     tags = snapshot.newest(config.output.path)
     with session.settings(spark, session_settings(spark, config)), session.uncached_after(), memory.explained(spark):
@@ -143,7 +143,7 @@ def preview(spark: SparkSession, config: RecommendConfig) -> Preview:
 
 
 def session_settings(spark: SparkSession, config: RecommendConfig) -> dict[str, str | int]:
-    """Return the settings of the session while a run goes on; afterwards the session is as it was."""
+    """Return the settings of the session during a run. They are restored afterwards."""
     return {
         **session.PINNED,
         **session.hadoop_settings(spark.sparkContext.getConf(), config.s3),
@@ -167,7 +167,7 @@ def _publish(run: Run, record: Record) -> tuple[Commit, bool]:
     parent = run.parent
     if run.last and parent and parent.made_from == run.made_from and run.config.columns.path is None:
         snapshot.update_pointer(run.output, parent, paths.SIMILAR)
-        return parent, False  # the same snapshot and settings make the same lists
+        return parent, False  # the same snapshot and settings give the same lists
     target = paths.snapshot_dir(run.output, run.run_id, paths.SIMILAR)
     pools, files = _write(run, target)
     with _timed("measure", run.seconds):

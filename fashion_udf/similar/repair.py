@@ -1,4 +1,4 @@
-"""Last night's lists, brought up to date where that needs no search of the catalog.
+"""Update the published lists without a search of the catalog, as far as possible.
 
 Every list holds its k entries and some more in reserve. A product that changed or is gone leaves every list; a product
 that is new or changed enters each list whose last entry it beats. What is left of a list is then still the best of the

@@ -1,7 +1,7 @@
-"""Which categories a product is recommended from, and the pools that this makes of the catalog.
+"""The categories from which a product's list is taken, and the pools of a catalog.
 
-A pool is a set of categories. All products of a category search one pool; a product may be a candidate in several. The
-name of a pool depends on nothing but its categories.
+A pool is a set of categories. All products of a category are searched in one pool, and a product may be a candidate in
+several pools. The name of a pool depends only on its categories.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Pools:
     """The pools of the categories of a catalog.
 
     Attributes:
-        searched: the pool that a category's products search; none for a category that nothing goes with.
+        searched: the pool in which a category's products are searched; a category without related ones is missing.
         held: the pools in which a category's products are candidates.
     """
 
@@ -42,11 +42,11 @@ class Pools:
 
 
 def related(spark: SparkSession, config: RecommendConfig) -> Related:
-    """Return the categories that belong to each; empty in scopes that need no table.
+    """Return the related categories of each category; empty for scopes without a table.
 
     Raises:
         CatalogError: the table of `compatible.path` cannot be read.
-        ConfigError: it lacks a column.
+        ConfigError: the table lacks a column.
     """
     if config.scope in ("category", "anywhere"):
         return {}
@@ -60,7 +60,7 @@ def related(spark: SparkSession, config: RecommendConfig) -> Related:
 
 
 def built_in(scope: Scope) -> Related:
-    """Return the categories that belong to each of the built-in ones: substitutes, or complements."""
+    """Return the related categories of each built-in category: substitutes, or complements."""
     tree = yaml.safe_load(resources.files("fashion_udf.similar").joinpath("compatible.yaml").read_bytes())
     found: dict[str, set[str]] = {}
     if scope == "compatible":
@@ -78,9 +78,9 @@ def pools(scope: Scope, table: Related, categories: Iterable[str]) -> Pools:
     """Return the pools of the categories of a catalog.
 
     Args:
-        scope: of the configuration.
-        table: of `related`.
-        categories: of the products.
+        scope: scope of the configuration.
+        table: the result of `related`.
+        categories: categories of the products.
 
     Raises:
         ConfigError: the table has none of the categories.

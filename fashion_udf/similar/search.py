@@ -1,8 +1,9 @@
-"""The best candidates of each query, exactly: blocked matrix products, and lists that depend on no block.
+"""Find the best candidates of each query exactly, with blocked matrix products. The lists do not depend on the blocks.
 
-The sums of a matrix product differ in the last digits with the size of a block. So its scores only find candidates, and
-more of them than are wanted; each pair found is scored again by itself, rounded, and ordered by score and then by
-product id. A query whose list a candidate that was not found could still change is searched again, for more candidates.
+The sums of a matrix product differ in the last digits with the size of a block. So the product is only used to find
+more candidates than needed. Then the score of each pair is computed separately and rounded, and the pairs are sorted by
+score and product id. If a candidate that was not found could still change a list, the search is repeated with more
+candidates.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from fashion_udf.similar.selection import DECIMALS, Pairing, Rules, allowed, cho
 
 #: Queries of one matrix product.
 BLOCK = 4096
-#: Pairs scored again at a time: 64 MB of them.
+#: Pairs whose scores are computed at a time: 64 MB.
 _PAIRS = 32_768
 #: Scores of `reaching` at a time: 16 MB of them.
 _SCORES = 4_000_000
 #: Twice what a score of 256 products in single precision may differ from the rounded one.
 _TOLERANCE = 2e-5
-#: Candidates found at first, beyond those wanted: room for the product itself and its variants.
+#: Additional candidates of the first search, for the product itself and its variants.
 _MORE = 8
 
 
@@ -34,8 +35,8 @@ class Lists:
     """Lists of candidates, best first.
 
     Attributes:
-        places: int[q, most], of the candidates; -1 behind the last entry of a list.
-        scores: float64[q, most], rounded; NaN behind the last entry.
+        places: int[q, most], indexes of the candidates; -1 after the last entry of a list.
+        scores: float64[q, most], rounded; NaN after the last entry.
         exhausted: bool[q], whether no other candidate may be recommended.
     """
 
@@ -60,13 +61,13 @@ class Pairs:
 
 
 def search(queries: Products, candidates: Products, rules: Rules, most: int) -> Lists:
-    """Return for each query its best candidates.
+    """Return the best candidates of each query.
 
     Args:
-        queries: any number.
-        candidates: in order of their ids, which decides between equal scores.
-        rules: of the lists.
-        most: entries of a list; `rules.k` and those kept in reserve.
+        queries: the queries.
+        candidates: the candidates in the order of their ids, which decides between equal scores.
+        rules: the rules of the lists.
+        most: maximum of entries in a list: `rules.k` and the spare ones.
     """
     lists = empty(len(queries), most)
     if not len(candidates):
@@ -111,7 +112,7 @@ def require_faiss() -> None:
     """Refuse an environment without faiss before anything is read.
 
     Raises:
-        EnvironmentUnsupportedError: names the extra.
+        EnvironmentUnsupportedError: faiss is not installed. The message names the extra.
     """
     if importlib.util.find_spec("faiss") is None:
         raise EnvironmentUnsupportedError(
@@ -128,10 +129,10 @@ def empty(queries: int, most: int) -> Lists:
 def nearest(
     queries: NDArray[np.float32], candidates: NDArray[np.float32], depth: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return the places of the best candidates by the matrix product, and the least score found: int[q, d], f32[q]."""
+    """Return the best candidates by the matrix product, int[q, d], and the lowest score found, float32[q]."""
     import faiss
 
-    # A task has one core. The number is that of this process, and other tasks have their own.
+    # A task has one core. The setting only holds for this process.
     faiss.omp_set_num_threads(1)
     scores, places = faiss.knn(queries, candidates, depth, faiss.METRIC_INNER_PRODUCT)
     return places.astype(np.intp), scores[:, -1]
@@ -140,7 +141,7 @@ def nearest(
 def scored(
     queries: NDArray[np.float32], candidates: NDArray[np.float32], found: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Return the scores of pairs, float64[q, m]: the same for a pair whatever else is scored."""
+    """Return the scores of pairs, float64[q, m]. The score of a pair does not depend on other pairs."""
     scores = np.empty(found.shape)
     step = max(1, _PAIRS // max(1, found.shape[1]))
     for start in range(0, len(found), step):
@@ -160,17 +161,17 @@ def _search(
     depth: int,
     lists: Lists,
 ) -> NDArray[np.bool_]:
-    """Fill in the lists of some queries; returns which of them no other candidate can change."""
+    """Fill in the lists of some queries. Return which of them no other candidate can change."""
     vectors, most = queries.vectors[rows], lists.places.shape[1]
     places, least = nearest(vectors, candidates.vectors, depth)
-    places.sort(axis=1)  # by id, which a stable sort by score keeps
+    places.sort(axis=1)  # by id; the stable sort by score keeps this order
     scores = scored(vectors, candidates.vectors, places)
     order = np.argsort(-scores, axis=1, kind="stable")
     places, scores = np.take_along_axis(places, order, 1), np.take_along_axis(scores, order, 1)
     fine = allowed(pairing, rows, places, scores, rules)
     whole = depth == len(candidates)
     floor = np.full(len(rows), -np.inf) if whole else least + _TOLERANCE
-    # A candidate that was not found may stand before those below the floor.
+    # A candidate that was not found may come before those below the floor.
     fine &= scores > floor[:, None]
     taken = choose(fine, [numbers[places] for numbers in pairing.caps], rules.at_most, most)
     lowest = -np.inf if rules.minimum_score is None else rules.minimum_score

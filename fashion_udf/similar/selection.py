@@ -1,4 +1,4 @@
-"""From candidates in order to a list: who is left out, and how many may share a brand."""
+"""Select the entries of a list from sorted candidates: excluded products, and limits such as that of a brand."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from fashion_udf.similar.products import Products, codes
 
-#: Decimals of a score. The sums behind it differ in later digits with the size of a block.
+#: Decimals of a score. Further digits depend on the size of a block.
 DECIMALS = 6
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a list must keep.
+    """The rules of a list.
 
     Attributes:
-        k: most entries of a list.
-        minimum_score: of an entry; None for any.
+        k: maximum of entries in a list.
+        minimum_score: minimum score of an entry; None for any.
         same_photo: whether a product with exactly the same photo may be an entry.
-        at_most: entries that may share a value, for each of the columns `Products.caps`.
+        at_most: maximum of entries with the same value, for each of the columns `Products.caps`.
         ratios: lowest and highest multiple of the product's own value, for each of the columns `Products.numbers`.
     """
 
@@ -35,14 +35,14 @@ class Rules:
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """Queries and candidates whose equal values have equal numbers; -1 for none.
+    """Numbers of the values of queries and candidates: equal values have equal numbers, and a missing value is -1.
 
     Attributes:
         exclusive: for each of id, photo and item group, the numbers of the queries and of the candidates. A pair with
-            an equal number is no recommendation.
+            equal numbers is excluded.
         caps: for each column, the numbers of the candidates.
-        queries: float64[q, r], the queries' own values that are compared by ratio.
-        numbers: float64[n, r], those of the candidates.
+        queries: float64[q, r], values of the queries that are compared by ratio.
+        numbers: float64[n, r], the same values of the candidates.
     """
 
     exclusive: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
@@ -67,11 +67,11 @@ def allowed(
     """Return which pairs may be recommended: bool[q, m].
 
     Args:
-        pairing: of `pair`.
-        rows: int[q], the places of the queries.
-        found: int[q, m], the places of the candidates; -1 for none.
-        scores: of the pairs.
-        rules: of the lists.
+        pairing: the result of `pair`.
+        rows: int[q], indexes of the queries.
+        found: int[q, m], indexes of the candidates; -1 for none.
+        scores: scores of the pairs.
+        rules: the rules of the lists.
     """
     fine = found >= 0
     for own, other in pairing.exclusive:
@@ -90,13 +90,14 @@ def allowed(
 def choose(
     fine: NDArray[np.bool_], caps: Sequence[NDArray[np.int64]], at_most: Sequence[int], most: int
 ) -> NDArray[np.bool_]:
-    """Go through each row of candidates, best first, and take those that no rule leaves out: bool[q, m].
+    """Select the candidates of each row in their order, by all rules: bool[q, m].
 
     Args:
-        fine: bool[q, m], of `allowed`.
-        caps: for each column, int[q, m]: the numbers of the candidates' values; -1 for none, which is never full.
-        at_most: entries that may share a value, for each column.
-        most: entries of a list.
+        fine: bool[q, m], the result of `allowed`.
+        caps: for each column, int[q, m]: the numbers of the candidates' values; -1 for a missing value, without a
+            limit.
+        at_most: maximum of entries with the same value, for each column.
+        most: maximum of entries in a list.
     """
     if not caps:
         return fine & (np.cumsum(fine, axis=1) <= most)

@@ -1,4 +1,4 @@
-"""What `conf/similar.yaml` says: which products are compared, which are left out, and how far the search goes."""
+"""The settings of `conf/similar.yaml`: which products are compared, which are left out, and how the search works."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ from fashion_udf.s3 import S3Settings
 
 Scope = Literal["category", "compatible", "anywhere", "complement"]
 
-#: Attributes that a product of the complement scope shares with the product it goes with.
+#: Attributes that a complement shares with the product.
 COMPLEMENT_SHARES = ("gender", "season")
 
 
 class Table(Section):
-    """A table of the user's, in any form that a catalog may have."""
+    """A table of the user, in any format of a catalog."""
 
     path: str | None = None
     format: Literal["parquet", "csv", "json", "table"] = "parquet"
 
 
 class Filter(Section):
-    """A condition on one column; exactly one of `equals`, `same` and `ratio` is given.
+    """A condition on a column, with exactly one of `equals`, `same` and `ratio`.
 
-    A product whose value is null is never recommended under the filter, and with `same` or `ratio` its own list is
-    empty.
+    A product with a null value is never recommended under the filter. With `same` or `ratio`, its own list is empty.
     """
 
     column: str
-    equals: bool | int | float | str | None = None  # of the recommended product
-    same: bool = False  # both products have the same value
+    equals: bool | int | float | str | None = None  # value of the recommended product
+    same: bool = False  # whether both products must have the same value
     ratio: tuple[float, float] | None = None  # lowest and highest value, as a multiple of the product's own
 
     @model_validator(mode="after")
@@ -52,20 +51,20 @@ class RecommendConfig(Section):
     output: Output
     k: int = Field(10, ge=1, le=200)
     scope: Scope = "category"
-    #: Columns category and compatible. Without a path, the table of the built-in categories.
+    #: A table with the columns category and compatible. Without a path, that of the built-in categories.
     compatible: Table = Table()
     minimum_score: float | None = Field(None, ge=-1, le=1)
-    same_photo: bool = False  # recommend products that have exactly the same photo
-    item_group: str | None = None  # column whose equal values are variants of one item, which are left out
-    at_most: dict[str, int] = Field({}, max_length=3)  # column: entries of a list that may share its value
+    same_photo: bool = False  # whether products with exactly the same photo are recommended
+    item_group: str | None = None  # column: products with the same value are variants of one item and are left out
+    at_most: dict[str, int] = Field({}, max_length=3)  # column: maximum of entries with the same value
     filters: tuple[Filter, ...] = ()
-    #: Joined by product_id: further columns for item_group, at_most and filters.
+    #: A table with product_id and further columns for item_group, at_most and filters.
     columns: Table = Table()
-    #: Columns product_id, other_id and orders: how many orders hold both. Lists are ordered by lift first.
+    #: A table with product_id, other_id and orders, the number of orders with both. Lists are sorted by lift first.
     pairs: Table = Table()
-    #: Products that one task searches exactly; of larger groups a task holds a part.
+    #: Maximum of products for an exact search in one task. Larger groups are divided.
     exact_limit: int = Field(250_000, ge=1)
-    recall: float = Field(0.98, gt=0, le=1)  # of groups larger than that
+    recall: float = Field(0.98, gt=0, le=1)  # minimum recall in larger groups
     s3: S3Settings = S3Settings()
 
     @model_validator(mode="after")
@@ -76,7 +75,7 @@ class RecommendConfig(Section):
 
     @property
     def same(self) -> tuple[str, ...]:
-        """Columns whose value both products share."""
+        """Columns whose values must be the same for both products."""
         named = [rule.column for rule in self.filters if rule.same]
         return tuple(dict.fromkeys([*(COMPLEMENT_SHARES if self.scope == "complement" else ()), *named]))
 
@@ -87,15 +86,15 @@ class RecommendConfig(Section):
 
     @property
     def further_columns(self) -> tuple[str, ...]:
-        """Columns that the settings name, each once, in their order."""
+        """Unique columns that the settings name, in their order."""
         group = [self.item_group] if self.item_group else []
         named = [*group, *self.at_most, *self.same, *(rule.column for rule in self.filters)]
         return tuple(dict.fromkeys(named))
 
     def digest(self, related: Mapping[str, Iterable[str]]) -> str:
-        """Hex sha256 of what a list depends on beside the products: settings, and the categories that belong together.
+        """Hex sha256 of the settings and the related categories, on which all lists depend.
 
-        Where a table lies is none of it; what it says of a product is in the product's fingerprint.
+        Paths of tables are not included. The values of a table are in the fingerprints of the products.
         """
         tree = self.model_dump(mode="json", exclude={"output", "compatible", "columns", "s3"})
         tree["format"] = 2  # of the published lists: older ones lack what a night needs

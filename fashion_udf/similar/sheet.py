@@ -1,4 +1,4 @@
-"""A contact sheet: rows of photos, each with two lines of text below it, as one JPEG."""
+"""A contact sheet as JPEG: rows of photos, each with two lines of text below it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARGIN, _LINE, _LINES = 6, 14, 2
 
 @dataclass(frozen=True)
 class Tile:
-    """One photo with its text; without bytes, or with bytes that are no photo, the square is grey."""
+    """A photo with its text. Without a readable photo, the square is grey."""
 
     photo: bytes | None
     lines: tuple[str, ...] = ()

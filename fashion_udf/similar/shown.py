@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a person sees of a product: its title, and the bytes of its photo; None for what it has not."""
+    """The title of a product, and the bytes of its photo; None for a missing one."""
 
     title: str | None
     photo: bytes | None
 
 
 def read(spark: SparkSession, config: JobConfig, ids: Iterable[str], photos: bool = True) -> dict[str, Shown]:
-    """Return titles and photos by id; a product that the catalog lacks is not among them.
+    """Return titles and photos by id, without products that the catalog lacks.
 
     Args:
         spark: the session.
-        config: of the job.
-        ids: of the products; few, for their photos come to the driver.
-        photos: whether photos are wanted.
+        config: the config of the job.
+        ids: ids of a few products, whose photos are collected on the driver.
+        photos: whether photos are needed.
 
     Raises:
         CatalogError: the catalog cannot be read.

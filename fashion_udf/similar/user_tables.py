@@ -1,4 +1,4 @@
-"""Tables of the user's that are joined to the products, in any form that a catalog may have."""
+"""Tables of the user that are joined to the products, in any format of a catalog."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def read(spark: SparkSession, key: str, table: Table, columns: Sequence[str], id
 
     Args:
         spark: the session.
-        key: of the configuration; it names the table in errors.
-        table: with a path.
-        columns: to read; names are told apart without case.
-        ids: those of the columns that hold ids, which become text exactly as a catalog's do.
+        key: key of the configuration that errors name.
+        table: a table with a path.
+        columns: the columns to read, named in any case.
+        ids: columns of ids, which are converted to text exactly like those of a catalog.
 
     Returns:
-        The columns under these names; values other than ids keep their type.
+        The columns under these names. Values other than ids keep their type.
 
     Raises:
-        InputError: the table cannot be read, ids are no text, or a column is not there.
+        InputError: the table cannot be read, ids are no text, or a column is missing.
     """
     from pyspark.sql import functions as F
 
@@ -68,10 +68,10 @@ def _typed(frame: DataFrame, name: str, is_id: bool, place: str) -> Column:
 
 
 def require_once(frame: DataFrame, column: str, key: str) -> None:
-    """Refuse a table with a value twice: joined, each of its products would be there twice.
+    """Refuse a table with a repeated value, because a join would duplicate products.
 
     Raises:
-        CatalogError: names the first ten.
+        CatalogError: a value is repeated. The message names the first ten.
     """
     from pyspark.sql import functions as F
 

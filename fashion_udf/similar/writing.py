@@ -1,4 +1,4 @@
-"""The lists of a run as the next table, what is counted in it, and the progress of the search."""
+"""Write the lists of a run as the next table, count them, and show the progress of the search."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SECONDS = 1.0  # between two looks at what is done
 def write(
     products: DataFrame, found: DataFrame, model_version: str, k: int, spare: int, rows: int, target: Location
 ) -> tuple[DataFile, ...]:
-    """Write a row for each product, with the columns of `lists.SIMILAR`, and return the files.
+    """Write one row for each product, with the columns of `lists.SIMILAR`, and return the files.
 
     Args:
-        products: of `comparable.products`.
-        found: the columns of `lists.FOUND`; a product without a row has an empty list.
-        model_version: of the tags.
-        k: published entries of a list.
-        spare: entries kept behind them.
+        products: the result of `comparable.products`.
+        found: the columns of `lists.FOUND`. A product without a row has an empty list.
+        model_version: model version of the tags.
+        k: number of published entries in a list.
+        spare: number of spare entries after them.
         rows: number of products.
         target: a new directory.
     """
@@ -57,13 +57,13 @@ def write(
         ),
     )
     files = max(1, round(rows * (k + spare) * _ENTRY_BYTES / _FILE_BYTES))
-    # A shuffle, also for one file: to coalesce would leave the search to as few tasks as there are files.
+    # A shuffle, even for one file: `coalesce` would also reduce the tasks of the search.
     return written.write_described(table.repartition(files, "product_id").sortWithinPartitions("product_id"), target)
 
 
 @contextlib.contextmanager
 def followed(spark: SparkSession, pools: list[Pool]) -> Iterator[Accumulator[int]]:
-    """Show how many searches are done while the body runs; yields what the tasks count them with."""
+    """Show the progress of the searches while the block runs. Yield the counter for the tasks."""
     done = spark.sparkContext.accumulator(0)
     total = sum(pool.queries * pool.probes for pool in pools)
     finished = threading.Event()
