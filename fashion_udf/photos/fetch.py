@@ -70,9 +70,7 @@ def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HO
         message = os.strerror(error.errno) if error.errno else type(error).__name__
         if "\ufffd" in uri:
             message = f"{message}; the catalog has bytes in this name that are not UTF-8"
-        return Photo(
-            None, status, message, identity(uri, roots)
-        )  # the identity may be known although the file cannot be opened
+        return Photo(None, status, message, identity(uri, roots))  # a file that cannot be opened may have an identity
 
 
 def is_of_s3(uri: str) -> bool:
