@@ -13,8 +13,9 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 BENCH_SIMILAR_ARGS ?=
 # What a soak goes through, one shard after the other.
-SOAK_SHARDS ?= kills histories readers memory training yarn bugs
+SOAK_SHARDS ?= kills faults histories readers memory training yarn bugs
 SOAK_kills := pipeline/test_tagging_kills.py
+SOAK_faults := pipeline/test_tagging_faults.py
 SOAK_histories := pipeline/test_tagging_histories.py
 SOAK_readers := table/test_readers.py
 SOAK_memory := commands/test_tag_memory.py

@@ -18,7 +18,7 @@ from pathlib import Path
 from fashion_udf import cli, config
 from fashion_udf.config import JobConfig
 from fashion_udf.errors import InputError
-from fashion_udf.similar import audit_page, catalog_audit, shown
+from fashion_udf.similar import audit_page, catalog_audit, duplicates, shown
 from fashion_udf.similar.recommending import session_settings
 from fashion_udf.similar.settings import RecommendConfig, Table
 from fashion_udf.spark import session
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "audit_catalog.py")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
     parser.add_argument("--labels", metavar="TABLE", help="a table with product_id and category")
     parser.add_argument("--format", default="parquet", help="format of --labels: parquet (default), csv, json or table")
-    parser.add_argument("--duplicate", type=float, default=catalog_audit.DUPLICATE, metavar="SCORE", help=_DUPLICATE)
+    parser.add_argument("--near", type=float, default=duplicates.NEAR, metavar="SCORE", help=_NEAR)
     parser.add_argument("--to", required=True, metavar="DIR", help="a new directory of this machine")
     parser.add_argument("--top", type=int, default=60, help="findings of each kind on the page (default: 60)")
     options = parser.parse_args(arguments)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "audit_catalog.py")
     s3_store.use(job.s3)
     spark = session.start("audit_catalog", job.s3)
     with session.settings(spark, session_settings(spark, settings)):
-        found = catalog_audit.audit(spark, settings, Path(options.to), labels, options.duplicate)
+        found = catalog_audit.audit(spark, settings, job, Path(options.to), labels, options.near)
         first = audit_page.read(found.directory, options.top)
         known = shown.read(spark, job, audit_page.ids(first))
     audit_page.write(found.directory / "index.html", first, known, found.rows)
@@ -54,4 +54,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "audit_catalog.py")
     sys.stdout.write(f"{counts}: {found.directory / 'index.html'}\n")
 
 
-_DUPLICATE = f"minimum score of two products that may be the same (default: {catalog_audit.DUPLICATE})"
+_NEAR = f"minimum score of two products whose photos are compared (default: {duplicates.NEAR})"

@@ -11,6 +11,7 @@ query's row, then position, similar_id, score and category.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from fashion_udf.config import JobConfig
 from fashion_udf.errors import InputError
 from fashion_udf.files import replace_file
 from fashion_udf.model import bundle as bundles
+from fashion_udf.photos import small_photos
+from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.scoring.tagger import Tagger
 from fashion_udf.similar import lookup, shown
 from fashion_udf.similar.lookup import Lookup, Neighbour
@@ -144,5 +147,6 @@ def _show(found: list[Neighbour], settings: JobConfig, options: argparse.Namespa
             )
             for each in found
         ]
-        replace_file(options.sheet.absolute(), sheet([[first, *tiles]]))
+        with contextlib.closing(SandboxedDecoder(small_photos.SECONDS)) as decoder:
+            replace_file(options.sheet.absolute(), sheet([[first, *tiles]], decoder))
         sys.stdout.write(f"contact sheet: {options.sheet}\n")

@@ -1,4 +1,4 @@
-"""List and manage the snapshots of a tags table.
+"""List and manage the snapshots of a tags table, and of the lists of similar products beside it.
 
 The commands start no Spark, with one exception: if a table of a metastore (`publish.table`) shows the snapshots,
 rollback, publish and repair update it. Run these by spark-submit, with the settings of the job. DIR is a path or a URI.
@@ -13,6 +13,9 @@ fashion-udf snapshots rollback --to N --output DIR
 fashion-udf snapshots expire --older-than 30d --keep 7 [--grace 24h] [--dry-run] --output DIR
 fashion-udf snapshots publish --run ID --accept GATE --output DIR
 fashion-udf snapshots repair --output DIR
+
+list, path, show, verify, pin, unpin and rollback take `--table similar`, the lists of similar products; expire and
+repair are of both tables.
 """
 
 from __future__ import annotations
@@ -43,29 +46,34 @@ def main(arguments: Sequence[str] | None = None, prog: str = "snapshots.py") -> 
 
 
 def _chosen(options: Namespace, number: int | None) -> Commit:
-    return snapshot.newest(options.output) if number is None else snapshot.numbered(options.output, number)
+    output, table = options.output, options.table
+    return snapshot.newest(output, table) if number is None else snapshot.numbered(output, number, table)
 
 
 def _require_not_expired(options: Namespace, commit: Commit) -> None:
     # The current snapshot never expires, so its tombstone is not read: a damaged one must not hide the snapshot.
-    if commit.snapshot_id != snapshot.newest(options.output).snapshot_id:
-        pins.require_not_expired(options.output, commit)
+    if commit.snapshot_id != snapshot.newest(options.output, options.table).snapshot_id:
+        pins.require_not_expired(options.output, commit, options.table)
 
 
 def _list(options: Namespace) -> str:
-    snapshot.newest(options.output)
-    listed = listing.facts(options.output, snapshot.read_log(options.output))
+    snapshot.newest(options.output, options.table)
+    listed = _facts(options)
     return _json([fact.tree() for fact in listed]) if options.json else listing.text(listed)
+
+
+def _facts(options: Namespace) -> list[listing.Facts]:
+    return listing.facts(options.output, snapshot.read_log(options.output, options.table), options.table)
 
 
 def _path(options: Namespace) -> str:
     commit = _chosen(options, options.number)
     _require_not_expired(options, commit)
-    return f"{paths.data_dir(options.output, commit)}\n"
+    return f"{paths.data_dir(options.output, commit, options.table)}\n"
 
 
 def _show(options: Namespace) -> str:
-    (fact,) = listing.facts(options.output, [commit := _chosen(options, options.number)])
+    (fact,) = listing.facts(options.output, [commit := _chosen(options, options.number)], options.table)
     files = [dataclasses.asdict(file) for file in commit.files]
     if options.json:
         return _json({**fact.tree(), "files": files})
@@ -87,9 +95,9 @@ def _diff(options: Namespace) -> str:
 def _verify(options: Namespace) -> str:
     if not options.all:
         return _verified(options, _chosen(options, options.number))
-    snapshot.newest(options.output)
+    snapshot.newest(options.output, options.table)
     lines, problems = [], []
-    for fact in listing.facts(options.output, snapshot.read_log(options.output)):
+    for fact in _facts(options):
         commit = fact.commit
         if fact.expired:
             lines.append(f"commit {commit.number}: its snapshot has expired\n")
@@ -106,7 +114,7 @@ def _verify(options: Namespace) -> str:
 def _verified(options: Namespace, commit: Commit) -> str:
     _require_not_expired(options, commit)
     try:
-        snapshot.verify(options.output, commit)
+        snapshot.verify(options.output, commit, options.table)
     except SnapshotError:
         _require_not_expired(options, commit)  # the snapshot may have expired while its files were read
         raise
@@ -117,24 +125,25 @@ def _verified(options: Namespace, commit: Commit) -> str:
 
 def _pin(options: Namespace) -> str:
     commit = _chosen(options, options.number)
-    created = pins.pin(options.output, commit, options.note)
+    created = pins.pin(options.output, commit, options.note, of=options.table)
     return f"snapshot {commit.snapshot_id} {'is' if created else 'was already'} pinned\n"
 
 
 def _unpin(options: Namespace) -> str:
     commit = _chosen(options, options.number)
-    removed = pins.unpin(options.output, commit, options.all)
+    removed = pins.unpin(options.output, commit, options.all, of=options.table)
     text = f"snapshot {commit.snapshot_id} {'is no longer' if removed else 'was not'} pinned"
-    if left := pins.pins(options.output).get(commit.snapshot_id):
+    if left := pins.pins(options.output, options.table).get(commit.snapshot_id):
         tables = ", ".join(sorted({str(pin.table) for pin in left}))
         text += f", but {tables} still shows and pins it: --all removes that pin too"
     return f"{text}\n"
 
 
 def _rollback(options: Namespace) -> str:
-    snapshot.newest(options.output)
-    commit = rollback(options.output, options.to)
-    return f"commit {commit.number} names snapshot {commit.snapshot_id}, {commit.rows} rows\n{_moved(options)}"
+    snapshot.newest(options.output, options.table)
+    commit = rollback(options.output, options.to, options.table)
+    moved = _moved(options) if options.table == paths.TAGS else ""
+    return f"commit {commit.number} names snapshot {commit.snapshot_id}, {commit.rows} rows\n{moved}"
 
 
 def _expire(options: Namespace) -> str:
@@ -145,7 +154,8 @@ def _expire(options: Namespace) -> str:
         removed = retention.to_remove(options.output, policy, now)
     else:
         removed, problems = retention.expire(options.output, policy, now)
-    rows = [(r.kind, r.path.name, f"{(now - r.since) / 86400:.1f}", r.size) for r in removed]
+    kinds = {paths.TAGS: "", paths.SIMILAR: f" of {paths.SIMILAR}"}
+    rows = [(f"{r.kind}{kinds[r.table]}", r.path.name, f"{(now - r.since) / 86400:.1f}", r.size) for r in removed]
     total = sum(removal.size for removal in removed)
     text = f"{console.table(('removed', 'name', 'days old', 'bytes'), rows)}\n{total} bytes"
     text += " would be removed (dry run)\n" if options.dry_run else " removed\n"
@@ -199,7 +209,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     for name, (_, text) in COMMANDS.items():
         subcommand = subcommands.add_parser(name, help=text, description=text)
         job_options.add(subcommand)
+        subcommand.set_defaults(table=paths.TAGS)
         add[name] = subcommand.add_argument
+    for name in ("list", "path", "show", "verify", "pin", "unpin", "rollback"):
+        add[name](
+            "--table", choices=(paths.TAGS, paths.SIMILAR), default=paths.TAGS, help="tags, or similar products (tags)"
+        )
     for name in ("list", "show", "diff"):
         add[name]("--json", action="store_true", help="print JSON, for programs")
     for name in ("path", "show", "verify"):

@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 
 from fashion_udf.errors import CatalogError
-from fashion_udf.pages import small_photos
 from fashion_udf.pages.review_queue import PhotoPlace
-from fashion_udf.photos import parquet_photos
+from fashion_udf.photos import parquet_photos, small_photos
 from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
 from fashion_udf.photos.photo import Remote
 from fashion_udf.photos.sandbox import SandboxedDecoder

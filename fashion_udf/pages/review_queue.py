@@ -145,7 +145,7 @@ def read(output: str) -> Queue:
             reading = json.loads(store.read(f"runs/{run_id}/queue.json", _MAX_BYTES))
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise InputError(f"Expected a review queue in runs/{run_id}. Received: {error}") from error
-        return Queue(run_id, rows, reading, run_id == published)
+        return Queue(run_id, rows, reading, published in (None, run_id))
     raise InputError(
         "Expected a review queue in --output: `fashion-udf tag` writes one when it publishes. Received: none in runs/"
     )

@@ -11,9 +11,8 @@ import pandas as pd
 from fashion_udf.catalog import files
 from fashion_udf.catalog.columns import Catalog
 from fashion_udf.config import Input, JobConfig
-from fashion_udf.pages import small_photos
 from fashion_udf.pages.run_page import Product
-from fashion_udf.photos import parquet_photos
+from fashion_udf.photos import parquet_photos, small_photos
 from fashion_udf.photos.parquet_photos import FILE, ROW, PhotoColumn
 from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.pipeline import photo_places

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,20 +30,27 @@ _ROW_GROUP = 64_000_000
 _NO_DICTIONARY = "parquet.enable.dictionary#"
 
 
-def create(rows: DataFrame, place: Location, options: Mapping[str, str]) -> tuple[DataFile, ...]:
+Make = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
+
+
+def create(
+    rows: DataFrame, place: Location, options: Mapping[str, str], made: tuple[Make, pa.Schema] | None = None
+) -> tuple[DataFile, ...]:
     """Write rows as Parquet into a directory, one file for each partition with rows, and return the files' facts.
 
     Args:
         rows: the rows to write.
         place: a directory that no other process writes to.
         options: options of Spark's writer: the size of a row group, and columns without a dictionary.
+        made: a function that the workers apply to the rows before they write, and its schema. None writes the rows.
     """
     from pyspark.sql.pandas.types import to_arrow_schema
 
     # Spark before 4.1 has no such argument and uses UTC, the session's time zone.
     zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in inspect.signature(to_arrow_schema).parameters else {}
-    schema = _without_nullability(to_arrow_schema(rows.schema, **zone))
-    write = partial(_write_part, place, s3_store.settings(), schema, dict(options))
+    make, schema = made or (_as_they_are, to_arrow_schema(rows.schema, **zone))
+    schema = _without_nullability(schema)
+    write = partial(_write_part, place, s3_store.settings(), schema, dict(options), make)
     written = rows.mapInArrow(write, "name string, size long, rows long, sha256 string").collect()
     found = [DataFile(*row) for row in written]
     if not found:  # readers need one file, for the columns
@@ -56,20 +63,25 @@ def _write_part(
     settings: S3Settings,
     schema: pa.Schema,
     options: Mapping[str, str],
+    make: Make,
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     from pyspark import TaskContext
 
     s3_store.use(settings)  # a worker may run on another machine than the driver
     context: Any = TaskContext.get()
-    groups = _row_groups(batches, int(options.get("parquet.block.size", _ROW_GROUP)))
+    groups = _row_groups(make(batches), int(options.get("parquet.block.size", _ROW_GROUP)))
     if (first := next(groups, None)) is not None:
         facts = _create(place, context.partitionId(), first, schema, options, groups)
         yield pa.RecordBatch.from_pylist([asdict(facts)])
 
 
-def _row_groups(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
-    """Yield tables of about `size` bytes, none of them empty."""
+def _as_they_are(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+    return batches
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
+    """Yield tables of about `size` bytes."""
     held, count = list[pa.RecordBatch](), 0
     for batch in batches:
         if len(batch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from fashion_udf.pipeline import created_files
+from fashion_udf.schema import to_spark
 from fashion_udf.spark import session
 from fashion_udf.table import data_files
 from fashion_udf.table.commit import DataFile
@@ -60,6 +61,27 @@ def write_described(
     else:
         found = _by_hadoop(spark, place, names)
     return tuple(sorted(found, key=lambda file: file.name))
+
+
+def write_made(
+    rows: DataFrame,
+    make: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    schema: pa.Schema,
+    place: Location,
+) -> tuple[DataFile, ...]:
+    """Write what Python workers make of rows, and return the facts of the files.
+
+    Where workers reach the store they write, and the rows do not go back to Spark. A partition must fit into memory.
+
+    Args:
+        rows: what the workers take.
+        make: batches -> batches with the columns of `schema`.
+        schema: of the files.
+        place: a new directory.
+    """
+    if is_local(place.output) or scheme(place.output) in OBJECT_STORES:
+        return created_files.create(rows, place, {}, (make, schema))
+    return write_described(rows.mapInArrow(make, to_spark(schema)), place)
 
 
 def _by_spark(rows: DataFrame, place: Location, options: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from fashion_udf.files import replace_file
+from fashion_udf.photos import small_photos
+from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.similar.sheet import Tile, sheet
 from fashion_udf.similar.shown import Shown
 
@@ -51,15 +54,17 @@ def write(
         counts: number of rows of each table.
     """
     parts = [f"<!doctype html><meta charset=utf-8><title>Catalog audit</title><style>{_STYLE}</style>"]
-    for name, heading in _HEADINGS.items():
-        parts.append(f"<h2>{heading}</h2><p>{len(findings[name])} of {counts[name]}, the surest first</p>")
-        parts += [_figure(row, known) for row in findings[name]]
+    with contextlib.closing(SandboxedDecoder(small_photos.SECONDS)) as decoder:
+        for name, heading in _HEADINGS.items():
+            parts.append(f"<h2>{heading}</h2><p>{len(findings[name])} of {counts[name]}, the surest first</p>")
+            parts += [_figure(row, known, decoder) for row in findings[name]]
     replace_file(path, "\n".join(parts).encode("utf-8", "replace"))
 
 
-def _figure(row: Mapping[str, Any], known: Mapping[str, Shown]) -> str:
+def _figure(row: Mapping[str, Any], known: Mapping[str, Shown], decoder: SandboxedDecoder) -> str:
     shown = [known.get(row[name], Shown(None, None)) for name in ("product_id", "other_id") if name in row]
-    picture = base64.b64encode(sheet([[Tile(each.photo, (each.title or "",)) for each in shown]], _SIDE)).decode()
+    tiles = [Tile(each.photo, (each.title or "",)) for each in shown]
+    picture = base64.b64encode(sheet([tiles], decoder, _SIDE)).decode()
     facts = ", ".join(f"{name} {_text(value)}" for name, value in row.items())
     return f'<figure><img src="data:image/jpeg;base64,{picture}"><figcaption>{html.escape(facts)}</figcaption></figure>'
 

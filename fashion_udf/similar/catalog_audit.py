@@ -3,7 +3,7 @@
 Neighbours may have any category. The findings are ranked, and a person decides.
 
     mislabelled.parquet   product_id, category, suggested, votes, own_votes, score
-    duplicates.parquet    product_id, other_id, score, same_photo
+    duplicates.parquet    product_id, other_id, score, same_photo, detail, colour
     outliers.parquet      product_id, category, nearest
 """
 
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from fashion_udf import files
+from fashion_udf.config import JobConfig
 from fashion_udf.errors import InputError
-from fashion_udf.similar import comparable, join, large_pools, planning, search, user_tables, writing
+from fashion_udf.similar import comparable, duplicates, join, large_pools, planning, search, user_tables, writing
 from fashion_udf.similar.selection import Rules
 from fashion_udf.similar.settings import RecommendConfig, Table
 from fashion_udf.table import snapshot
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Neighbours that vote on a product's category.
 VOTERS = 10
-#: Minimum score of two products that may be the same.
-DUPLICATE = 0.98
 
 
 @dataclass(frozen=True)
@@ -44,18 +43,20 @@ class Findings:
 def audit(
     spark: SparkSession,
     config: RecommendConfig,
+    job: JobConfig,
     target: Path,
     labels: Table | None = None,
-    duplicate: float = DUPLICATE,
+    near: float = duplicates.NEAR,
 ) -> Findings:
     """Write the findings about the current tags to a new directory.
 
     Args:
         spark: the session.
         config: `output`, `columns` and `item_group`: pairs of one item group are no duplicates.
+        job: whose catalog has the photos.
         target: the directory.
-        labels: a table of product_id and the shop's category. Default: the categories of the tags.
-        duplicate: minimum score of two products that may be the same.
+        labels: a table of product_id and category, the shop's own; by default the categories of the tags.
+        near: least score of two products whose photos are compared.
 
     Raises:
         InputError: the directory exists, or there is no tags table.
@@ -64,18 +65,11 @@ def audit(
     search.require_faiss()
     if target.exists():
         raise InputError(f"Expected a new directory for the findings. Received: {target}, which is there")
-    products = _products(spark, config, labels)
-    rules, planned = Rules(VOTERS, same_photo=True), planning.plan(*join.counts(products), config.exact_limit)
-    divided, products = large_pools.divide(products, planned, rules, config.exact_limit, config.recall)
-    pools = planning.numbered(divided)
-    with writing.followed(spark, pools) as done:
-        found = join.searched(products, pools, rules, VOTERS, done)
-        files.make_directory(target)
-        found.write.parquet((target / "neighbours").resolve().as_uri())
-    pairs = _pairs(spark.read.parquet((target / "neighbours").resolve().as_uri()), products)
+    pairs = _neighbours(spark, config, target, _products(spark, config, labels))
+    may_be = duplicates.candidates(pairs, near)
     for name, frame in (
         ("mislabelled", mislabelled(pairs)),
-        ("duplicates", duplicates(pairs, duplicate)),
+        ("duplicates", duplicates.confirmed(spark, job, may_be, target / "photos")),
         ("outliers", outliers(pairs)),
     ):
         pq.write_table(large_pools.arrow(frame), target / f"{name}.parquet")
@@ -83,18 +77,33 @@ def audit(
     return Findings(target, counts)
 
 
+def _neighbours(spark: SparkSession, config: RecommendConfig, target: Path, products: DataFrame) -> DataFrame:
+    """Search the neighbours of all products, in the directory; returns what `_pairs` does."""
+    rules, planned = Rules(VOTERS, same_photo=True), planning.plan(*join.counts(products), config.exact_limit)
+    divided, products = large_pools.divide(products, planned, rules, config.exact_limit, config.recall)
+    pools = planning.numbered(divided)
+    with writing.followed(spark, pools) as done:
+        found = join.searched(products, pools, rules, VOTERS, done)
+        files.make_directory(target)
+        found.write.parquet((target / "neighbours").resolve().as_uri())
+    return _pairs(spark.read.parquet((target / "neighbours").resolve().as_uri()), products)
+
+
 def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None) -> DataFrame:
     """Return the products with the labels to check, all in one pool."""
     from pyspark.sql import functions as F
 
     tags = snapshot.newest(config.output.path)
-    rows, _ = comparable.compared(TagsTable(config.output.path).to_spark(spark, tags.number), tags.model_version)
+    table = TagsTable(config.output.path).to_spark(spark, tags.number)
+    rows = comparable.compared(table, tags.model_version).rows
     if labels is not None:
         table = user_tables.read(spark, "--labels", labels, ("product_id", "category"), ("product_id", "category"))
         user_tables.require_once(table, "product_id", "--labels")
         rows = rows.drop("category").join(table.where("category <> ''"), on="product_id")
     settings = config.model_copy(update={"scope": "anywhere", "filters": (), "at_most": {}})
-    return comparable.products(spark, settings, rows, {}).withColumn("query", F.lit(True))
+    # All are in one pool, whatever their category.
+    judged = [row["category"] for row in rows.select("category").distinct().collect()]
+    return comparable.products(spark, settings, rows, judged, {}).withColumn("query", F.lit(True))
 
 
 def mislabelled(pairs: DataFrame) -> DataFrame:
@@ -114,18 +123,6 @@ def mislabelled(pairs: DataFrame) -> DataFrame:
     wrong = judged.where((F.col("best.suggested") != F.col("category")) & (F.col("best.votes") > F.lit(VOTERS // 2)))
     ranked = wrong.orderBy((F.col("best.votes") - F.col("own_votes")).desc(), F.col("best.score").desc(), "product_id")
     return ranked.select("product_id", "category", "best.suggested", "best.votes", "own_votes", "best.score")
-
-
-def duplicates(pairs: DataFrame, least: float) -> DataFrame:
-    """Return unique pairs of products that may be the same, the highest score first."""
-    from pyspark.sql import functions as F
-
-    same = pairs.where((F.col("score") >= F.lit(least)) | F.col("same_photo"))
-    first, second = F.least("product_id", "similar_id"), F.greatest("product_id", "similar_id")
-    each = same.groupBy(first.alias("product_id"), second.alias("other_id")).agg(
-        F.max("score").alias("score"), F.max("same_photo").alias("same_photo")
-    )
-    return each.orderBy(F.col("same_photo").desc(), F.col("score").desc(), "product_id", "other_id")
 
 
 def outliers(pairs: DataFrame, most: int = 1_000) -> DataFrame:

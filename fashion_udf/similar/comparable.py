@@ -8,8 +8,10 @@ fingerprint   long            hash of the columns above: it is equal if nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -36,8 +38,25 @@ class LeftOut:
     no_category: int = 0
 
 
-def compared(tags: DataFrame, model_version: str) -> tuple[DataFrame, LeftOut]:
-    """Return the comparable rows, and the counts of the others.
+@dataclass(frozen=True)
+class Comparable:
+    """Rows of the tags table that can be compared.
+
+    Attributes:
+        rows: of the tags table.
+        count: of these.
+        categories: of these, in order.
+        left_out: rows that are not compared.
+    """
+
+    rows: DataFrame
+    count: int
+    categories: tuple[str, ...]
+    left_out: LeftOut
+
+
+def compared(tags: DataFrame, model_version: str) -> Comparable:
+    """Return the rows that can be compared, and what one pass over all of them tells.
 
     Args:
         tags: rows of a snapshot.
@@ -50,17 +69,26 @@ def compared(tags: DataFrame, model_version: str) -> tuple[DataFrame, LeftOut]:
         .when(F.col("model_version") != F.lit(model_version), "other_model")
         .when(F.col("category").isNull(), "no_category")
     )
-    counted = tags.select(cause.alias("cause")).where(F.col("cause").isNotNull()).groupBy("cause").count().collect()
-    return tags.where(cause.isNull()), LeftOut(**{row["cause"]: row["count"] for row in counted})
+    # To tell whether an embedding is null it is read: once, whatever is counted.
+    found = tags.groupBy(cause.alias("cause"), "category").count().collect()
+    left_out, fine = Counter[str](), {row["category"]: row["count"] for row in found if row["cause"] is None}
+    for row in found:
+        if row["cause"] is not None:
+            left_out[row["cause"]] += row["count"]
+    return Comparable(tags.where(cause.isNull()), sum(fine.values()), tuple(sorted(fine)), LeftOut(**left_out))
 
 
-def categories(rows: DataFrame) -> list[str]:
-    """Return the categories of the products."""
-    return sorted(row["category"] for row in rows.select("category").distinct().collect())
+def products(
+    spark: SparkSession, config: RecommendConfig, rows: DataFrame, categories: Iterable[str], related: Related
+) -> DataFrame:
+    """Return the data frame that the docstring of this file describes.
 
-
-def products(spark: SparkSession, config: RecommendConfig, rows: DataFrame, related: Related) -> DataFrame:
-    """Return the data frame of this module's docstring.
+    Args:
+        spark: the session.
+        config: of the run.
+        rows: of `compared`.
+        categories: of the rows.
+        related: of `scopes.related`.
 
     Raises:
         CatalogError: the table of `columns.path` cannot be read, or has a product twice.
@@ -69,23 +97,14 @@ def products(spark: SparkSession, config: RecommendConfig, rows: DataFrame, rela
     from pyspark.sql import functions as F
 
     rows, columns = with_columns(spark, config, rows)
-    pools = scopes.pools(config.scope, related, categories(rows))
+    pools = scopes.pools(config.scope, related, categories)
     shared = [columns[name].cast("string") for name in config.same]
-    known = F.lit(True)
-    for column in shared:
-        known = known & column.isNotNull()
+    known = reduce(lambda all_known, column: all_known & column.isNotNull(), shared, F.lit(True))
 
-    def named(pool: Column) -> Column:
-        return F.concat_ws(_BETWEEN, pool, *shared)
-
-    fine = F.lit(True)
-    for rule in config.filters:
-        if rule.equals is not None:
-            fine = fine & F.coalesce(_equals(columns[rule.column], rule), F.lit(False))
     group = columns[config.item_group].cast("string") if config.item_group else F.lit(None).cast("string")
-    nowhere = F.array().cast("array<string>")
+    nowhere, named = F.array().cast("array<string>"), partial(F.concat_ws, _BETWEEN)
     in_pools = {key: F.array(*map(F.lit, names)).cast("array<string>") for key, names in pools.held.items()}
-    held = F.transform(_looked_up(in_pools, "array<string>"), named)
+    held = F.transform(_looked_up(in_pools, "array<string>"), lambda pool: named(pool, *shared))
     searched = _looked_up({key: F.lit(pool) for key, pool in pools.searched.items()}, "string")
     frame = rows.select(
         "product_id",
@@ -95,10 +114,21 @@ def products(spark: SparkSession, config: RecommendConfig, rows: DataFrame, rela
         group.alias("item_group"),
         F.array(*(columns[name].cast("string") for name in config.at_most)).cast("array<string>").alias("caps"),
         F.array(*(_number(columns[name]) for name in config.ratios)).cast("array<double>").alias("numbers"),
-        F.when(known & searched.isNotNull(), named(searched)).alias("searched"),
-        F.when(known & fine, F.coalesce(held, nowhere)).otherwise(nowhere).alias("held"),
+        F.when(known & searched.isNotNull(), named(searched, *shared)).alias("searched"),
+        F.when(known & _fine(config, columns), F.coalesce(held, nowhere)).otherwise(nowhere).alias("held"),
     )
     return frame.withColumn("fingerprint", F.xxhash64(*frame.columns))
+
+
+def _fine(config: RecommendConfig, columns: Mapping[str, Column]) -> Column:
+    """Return whether the filters let a product be recommended."""
+    from pyspark.sql import functions as F
+
+    fine = F.lit(True)
+    for rule in config.filters:
+        if rule.equals is not None:
+            fine = fine & F.coalesce(_equals(columns[rule.column], rule), F.lit(False))
+    return fine
 
 
 def with_columns(

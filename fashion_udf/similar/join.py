@@ -5,7 +5,7 @@ A worker has one task in memory: at most about `exact_limit` candidates and a bl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from fashion_udf.schema import to_spark
 from fashion_udf.similar import lists, products
 from fashion_udf.similar.planning import Pool
-from fashion_udf.similar.products import Products
 from fashion_udf.similar.search import search
 from fashion_udf.similar.selection import Rules
 
@@ -61,19 +60,6 @@ def _united(found: DataFrame, rules: Rules, most: int) -> DataFrame:
     return united.select("product_id", "entries", "exhausted").mapInArrow(
         _merging(rules.at_most, most), to_spark(lists.FOUND)
     )
-
-
-def searched_few(rows: DataFrame, queries: Mapping[str, Products], rules: Rules, most: int) -> DataFrame:
-    """Return the lists of a few products, as `searched` does, without a shuffle of the candidates.
-
-    Args:
-        rows: the candidates: rows of `comparable.products`.
-        queries: the products, by their pool. They are sent to every worker.
-        rules: the rules of the lists.
-        most: maximum of entries in a list.
-    """
-    candidates = rows.where("size(held) > 0").select(*products.COLUMNS, "held")
-    return _united(candidates.mapInArrow(_searching_few(queries, rules, most), to_spark(lists.FOUND)), rules, most)
 
 
 def counts(rows: DataFrame) -> tuple[dict[str, int], dict[str, int]]:
@@ -156,18 +142,6 @@ def _searching(
             if len(queries):
                 yield from lists.found(queries, candidates, search(queries, candidates, rules, most)).to_batches()
                 done.add(len(queries))
-
-    return run
-
-
-def _searching_few(
-    queries: Mapping[str, Products], rules: Rules, most: int
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for pool, candidates in products.by_pool(pa.Table.from_batches([batch]), queries.keys()).items():
-                found = search(queries[pool], candidates, rules, most)
-                yield from lists.found(queries[pool], candidates, found).to_batches()
 
     return run
 

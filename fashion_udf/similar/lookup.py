@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fashion_udf.errors import InputError
 from fashion_udf.similar import products, search
 from fashion_udf.similar.products import Products
 from fashion_udf.similar.selection import Rules
+from fashion_udf.table import snapshot, tags_table
 from fashion_udf.table.commit import Commit
-from fashion_udf.table.tags_table import TagsTable
 
 _COLUMNS = ("product_id", "category", "embedding", "image_sha256", "model_version")
 
@@ -71,7 +71,8 @@ class Lookup:
             k: maximum of products.
             category: category of the products; None for any.
         """
-        query = _block(pd.DataFrame({"product_id": [""], "category": [""], "embedding": [list(vector)]}))
+        embedding = pa.array([vector], pa.list_(pa.float32()))
+        query = _block(pa.table({"product_id": [""], "category": [""], "embedding": embedding, "image_sha256": [None]}))
         return self._nearest(query, k, category)
 
     def require_model(self, model_version: str) -> None:
@@ -105,29 +106,24 @@ def load(output: str) -> Lookup:
         InputError: nothing was published, or faiss is not installed.
     """
     search.require_faiss()
-    table = TagsTable(output)
-    commit = table.current()
-    frame = table.to_pandas(_COLUMNS, commit.number if commit else None)  # raises an error if nothing was published
-    assert commit is not None
-    fine = frame["embedding"].notna() & (frame["model_version"] == commit.model_version) & frame["category"].notna()
-    held = _block(frame[fine])
+    commit = snapshot.newest(output)
+    table = tags_table.read(output, commit, _COLUMNS)
+    own = pc.equal(table["model_version"], commit.model_version)
+    held = _block(table.filter(pc.and_(own, pc.and_(pc.is_valid(table["embedding"]), pc.is_valid(table["category"])))))
     return Lookup(commit, held, {name: place for place, name in enumerate(held.ids.to_pylist())})
 
 
 def _rows(held: Products, category: str) -> NDArray[np.intp]:
-    return np.flatnonzero(np.array(held.category.to_pylist(), object) == category)
+    return np.flatnonzero(pc.equal(held.category, category).to_numpy(zero_copy_only=False))
 
 
-def _block(frame: pd.DataFrame) -> Products:
-    count = len(frame)
-    photo = frame["image_sha256"] if "image_sha256" in frame else [None] * count
-    vectors = np.stack(frame["embedding"].to_list()).astype(np.float32) if count else np.zeros((0, 1), np.float32)
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * vectors.shape[1])
+def _block(table: pa.Table) -> Products:
+    count = len(table)
     columns = {
-        "product_id": pa.array(frame["product_id"], pa.string()),
-        "embedding": pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel())),
-        "category": pa.array(frame["category"], pa.string()),
-        "photo": pa.array(photo, pa.string()),
+        "product_id": table["product_id"],
+        "embedding": table["embedding"],
+        "category": table["category"],
+        "photo": table["image_sha256"].cast(pa.string()),
         "item_group": pa.nulls(count, pa.string()),
         "caps": pa.array([[]] * count, pa.list_(pa.string())),
         "numbers": pa.array([[]] * count, pa.list_(pa.float64())),

@@ -1,27 +1,38 @@
 """A night on top of the published lists, in Spark: find the changes, and update the lists.
 
-The changes are collected on the driver and sent to every worker. If they are too many, all lists are searched instead.
+    last fingerprints --anti join--> what arrives --+   (comes to the driver, and is sent to every worker: it is little)
+                                                    v
+    products of the snapshot ---------compared: staging/<run_id>/compared---> lists of what arrives, entries for others
+                                                    v
+    files of the last lists ------------repaired, one file by one task------> files of the lists
+
+The embeddings of the products that stay meet those that arrive, and no list; the lists never leave Arrow. Where much
+changed, all lists are searched.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fashion_udf.pipeline import written
 from fashion_udf.schema import to_spark
-from fashion_udf.similar import join, large_pools, lists, products, repair
+from fashion_udf.similar import large_pools, list_files, lists, products, repair
 from fashion_udf.similar.outcome import Differences
-from fashion_udf.similar.repair import Changes
+from fashion_udf.similar.products import Products
+from fashion_udf.similar.repair import Arriving, Night
 from fashion_udf.similar.selection import Rules
-from fashion_udf.table import paths
-from fashion_udf.table.commit import Commit
+from fashion_udf.table import data_files, paths
+from fashion_udf.table.commit import Commit, DataFile
 from fashion_udf.table.paths import Location
 
 if TYPE_CHECKING:
@@ -29,107 +40,211 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Maximum share and number of changed products: 50 MB of embeddings on the driver.
+Batches = Iterable[pa.RecordBatch]
+
+#: Share of the products that may have changed, and how many of them: 50 MB of embeddings on the driver.
 MOST_SHARE, MOST = 0.1, 50_000
 #: Number of changes that is always allowed, for small catalogs.
 FEW = 1_000
+#: Entries that may enter lists: 150 MB on the driver and in each worker.
+MOST_ENTRIES = 3_000_000
+#: Products compared at a time: 100 MB of embeddings.
+PART = 100_000
 
 
 @dataclass(frozen=True, eq=False)
-class Night:
-    """Products with their published lists, and the changes since.
+class Changes:
+    """What changed since the last lists.
 
     Attributes:
-        rows: rows of `comparable.products`, with `changed`, `entries` and `exhausted` for `repair.repaired`.
-        changes: the changes.
-        counts: counts of the products.
+        arriving: new and changed products, with `products.COLUMNS`, `searched`, `held` and `fingerprint`.
+        new: string[n], ids of those that the last lists lack.
+        gone: string[g], ids of products that changed or are no longer compared.
+        counts: of the products.
     """
 
-    rows: DataFrame
-    changes: Changes
+    arriving: pa.Table
+    new: pa.Array
+    gone: pa.Array
     counts: Differences
 
 
-def changes(spark: SparkSession, present: DataFrame, output: str, last: Commit) -> Night | None:
-    """Compare the products with those of the published lists. Return None if too many changed.
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What the steps of a night share.
 
-    Args:
+    Attributes:
         spark: the session.
         present: the result of `comparable.products`.
         output: root of the output.
-        last: the commit of the published lists.
+        last: the commit of the last lists.
+        rules: of the lists.
+        most: entries of a list.
     """
-    from pyspark.sql import functions as F
 
-    place = paths.snapshot_dir(output, last.snapshot_id, paths.SIMILAR)
-    old = spark.read.schema(to_spark(lists.SIMILAR)).parquet(place.uri)
-    before = old.select("product_id", F.col("fingerprint").alias("before"))
-    after = present.select("product_id", F.col("fingerprint").alias("after"), F.lit(True).alias("present"))
-    kind = F.when(F.col("before").isNull(), "new").when(F.col("after").isNull(), "removed").otherwise(F.lit("changed"))
-    both = before.join(after, on="product_id", how="full_outer")
-    differing = both.where(~F.col("before").eqNullSafe(F.col("after"))).select("product_id", kind.alias("kind"))
-    found = differing.limit(MOST + 1).toPandas()
-    if len(found) > max(FEW, MOST_SHARE * last.rows) or len(found) > MOST:
-        logger.info("%d or more products changed: all lists are searched", len(found))
-        return None
-    ids, kinds = pa.array(found["product_id"], pa.string()), pa.array(found["kind"], pa.string())
-    numbers = Differences(**{"new": 0, "changed": 0, "removed": 0, **Counter(kinds.to_pylist())})
-    gone = ids.filter(pc.not_equal(kinds, "new"))
-    entering = ids.filter(pc.not_equal(kinds, "removed"))
-    named = F.broadcast(spark.createDataFrame([(name,) for name in entering.to_pylist()], "product_id string"))
-    candidates = large_pools.arrow(present.join(named, on="product_id").select(*products.COLUMNS, "held"))
-    rows = present.join(_with_entries(old), on="product_id", how="left").withColumn(
-        "changed", ~F.col("fingerprint").eqNullSafe(F.col("before"))
-    )
-    return Night(rows, Changes(gone, products.by_pool(candidates)), numbers)
+    spark: SparkSession
+    present: DataFrame
+    output: str
+    last: Commit
+    rules: Rules
+    most: int
 
+    @property
+    def place(self) -> Location:
+        """Where the last lists are."""
+        return paths.snapshot_dir(self.output, self.last.snapshot_id, paths.SIMILAR)
 
-def repaired(spark: SparkSession, found: Night, rules: Rules, most: int, target: Location) -> DataFrame:
-    """Update the lists in a new directory, and return the columns of `repair.REPAIRED`."""
-    schema = to_spark(repair.REPAIRED)
-    rows = found.rows.select(*products.COLUMNS, *repair.COLUMNS)
-    written.write(rows.mapInArrow(_repairing(found.changes, rules, most), schema), target)
-    return spark.read.schema(schema).parquet(target.uri)
+    @property
+    def old(self) -> DataFrame:
+        """The last lists."""
+        return self.spark.read.schema(to_spark(lists.SIMILAR)).parquet(self.place.uri)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the last lists' files; a file's number is its place."""
+        return sorted(file.name for file in self.last.files)
 
 
-def to_search(present: DataFrame, lists_of_night: DataFrame) -> DataFrame:
-    """Return the products with `query`: whether their list must be searched again."""
-    from pyspark.sql import functions as F
-
-    wanted = lists_of_night.where("search").select("product_id", F.lit(True).alias("wanted"))
-    joined = present.join(wanted, on="product_id", how="left")
-    query = F.coalesce("wanted", F.lit(False)) & F.col("searched").isNotNull()
-    return joined.withColumn("query", query).drop("wanted")
-
-
-def searched(present: DataFrame, rules: Rules, most: int) -> DataFrame:
-    """Search the few lists that must be searched again, and return the columns of `lists.FOUND`.
+def changes(step: Step, compared: int) -> Changes | None:
+    """Tell what changed since the last lists; None if so much did that all are searched.
 
     Args:
-        present: the result of `to_search`.
-        rules: the rules of the lists.
-        most: maximum of entries in a list.
+        step: of the night.
+        compared: number of the present products.
     """
     from pyspark.sql import functions as F
 
-    wanted = present.where("query").select(*products.COLUMNS, F.array("searched").alias("held"))
-    return join.searched_few(present, products.by_pool(large_pools.arrow(wanted)), rules, most)
+    most = int(min(MOST, max(FEW, MOST_SHARE * step.last.rows)))
+    # A fingerprint has the product's id in it. The embeddings are read, and go nowhere.
+    known = F.broadcast(step.old.select("fingerprint"))
+    arriving = step.present.join(known, on="fingerprint", how="left_anti").limit(most + 1)
+    found = large_pools.arrow(arriving.select(*products.COLUMNS, "searched", "held", "fingerprint"))
+    ids = repair.ids_of(found)
+    changed = _ids(step.old.join(_named(step.spark, ids), on="product_id", how="left_semi"))
+    removed = step.last.rows - compared + len(ids) - len(changed)
+    if len(ids) + removed > most:
+        logger.info("%d or more products changed: all lists are searched", len(ids) + removed)
+        return None
+    gone = changed
+    if removed:
+        left = step.old.join(step.present.select("product_id"), on="product_id", how="left_anti")
+        gone = pa.concat_arrays([changed, _ids(left)])
+    new = ids.filter(pc.invert(pc.is_in(ids, value_set=changed)))
+    return Changes(found, new, gone, Differences(len(new), len(changed), removed))
 
 
-def _with_entries(old: DataFrame) -> DataFrame:
-    """Return the lists with their spare entries, in the form of a search."""
+def found(step: Step, changed: Changes, target: Location) -> Night | None:
+    """Search the lists that must be searched, and find what enters others; None if so much does that all are searched.
+
+    Args:
+        step: of the night.
+        changed: of `changes`.
+        target: a new directory for what is found.
+    """
+    arriving = changed.arriving
+    own, entering = _compared(step, arriving, products.by_pool(arriving), target / "arriving")
+    if entering is None:
+        return None
+    anew = list_files.to_search(step.spark, step.place, step.files, changed.gone, entering, step.rules)
+    searched = arriving
+    if len(anew):
+        if len(anew) > MOST:
+            return None
+        again = step.present.join(_named(step.spark, anew), on="product_id")
+        rows = large_pools.arrow(again.select(*arriving.column_names))
+        searched = pa.concat_tables([arriving, rows])
+        own = pa.concat_tables([own, _compared(step, rows, {}, target / "anew")[0]])
+    whole = _with_empty(own, repair.ids_of(searched))
+    prints = searched["fingerprint"].take(pc.index_in(whole["product_id"], value_set=repair.ids_of(searched)))
+    files = _files(whole["product_id"], changed.new, len(step.files))
+    version = step.last.model_version
+    return Night(changed.gone, whole, prints.combine_chunks().cast(pa.int64()), files, entering, version)
+
+
+def repaired(step: Step, night: Night, target: Location) -> tuple[DataFile, ...]:
+    """Write the lists of the night to a new directory, and return the files."""
+    return list_files.repaired(step.spark, step.place, step.files, night, step.rules, step.most, target)
+
+
+def _compared(
+    step: Step, searched: pa.Table, candidates: Mapping[str, Products], target: Location
+) -> tuple[pa.Table, pa.Table | None]:
+    """Compare the catalog: returns the lists of what is searched, and the entries for others, None if too many."""
     from pyspark.sql import functions as F
 
-    no_caps = F.array().cast("array<string>")
-    entries = F.transform(F.concat("similar", "spare"), lambda each: each.withField("caps", no_caps))
-    return old.select("product_id", F.col("fingerprint").alias("before"), entries.alias("entries"), "exhausted")
+    ids, floors = repair.ids_of(searched), _floors(step) if candidates else np.zeros(1, np.float32)
+    own_pool = searched.set_column(searched.column_names.index("held"), "held", _lists_of_one(searched["searched"]))
+    arriving = Arriving(ids, products.by_pool(own_pool), candidates, floors)
+    place = F.pmod(F.xxhash64("product_id"), F.lit(len(floors))).alias("place")
+    rows = step.present.select(*products.COLUMNS, "held", "searched", place)
+    found = rows.mapInArrow(_comparing(arriving, step.rules, step.most), to_spark(repair.COMPARED))
+    written.write(found, target)
+    own, entering, count = (nothing := lists.FOUND.empty_table()), [nothing], 0
+    for name in data_files.listed(target):
+        with target.store.open(f"{target.key}/{name}") as file:
+            part = pq.read_table(file).cast(repair.COMPARED)
+        mine, others = part.filter(part["own"]).drop_columns("own"), part.filter(pc.invert(part["own"]))
+        own = lists.united([own, mine], step.rules.at_most, step.most)
+        entering.append(others.drop_columns("own"))
+        count += pc.sum(pc.list_value_length(others["entries"])).as_py() or 0
+        if count > MOST_ENTRIES:
+            break
+    return own, pa.concat_tables(entering) if count <= MOST_ENTRIES else None
 
 
-def _repairing(
-    changed: Changes, rules: Rules, most: int
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _floors(step: Step) -> NDArray[np.float32]:
+    """Return the table of floors that `repair` describes: four to eight bytes for each product of the last lists."""
+    from pyspark.sql import functions as F
+
+    size = 1 << max(0, step.last.rows - 1).bit_length()
+    place = F.pmod(F.xxhash64("product_id"), F.lit(size)).cast("int").alias("place")
+    found = step.old.select(place, F.coalesce("floor", F.lit(float("-inf"))).cast("float").alias("floor")).toPandas()
+    floors = np.full(size, np.inf, np.float32)
+    np.minimum.at(floors, found["place"].to_numpy(), found["floor"].to_numpy())
+    return floors
+
+
+def _comparing(arriving: Arriving, rules: Rules, most: int) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+    def run(batches: Batches) -> Iterator[pa.RecordBatch]:
+        held, count = list[pa.RecordBatch](), 0
         for batch in batches:
-            yield from repair.repaired(pa.Table.from_batches([batch]), changed, rules, most).to_batches()
+            held.append(batch)
+            count += len(batch)
+            if count >= PART:
+                yield from repair.compared(pa.Table.from_batches(held), arriving, rules, most).to_batches()
+                held, count = [], 0
+        if held:
+            yield from repair.compared(pa.Table.from_batches(held), arriving, rules, most).to_batches()
 
     return run
+
+
+def _with_empty(found: pa.Table, ids: pa.Array) -> pa.Table:
+    """Add an empty list for each product that nothing was found for."""
+    missing = ids.filter(pc.invert(pc.is_in(ids, value_set=repair.ids_of(found))))
+    empty = pa.array([[]] * len(missing), lists.FOUND.field("entries").type)
+    nothing = pa.table([missing, empty, pa.array([True] * len(missing), pa.bool_())], schema=lists.FOUND)
+    return pa.concat_tables([found, nothing])
+
+
+def _files(ids: pa.ChunkedArray, new: pa.Array, count: int) -> pa.Array:
+    """Return the number of the file that each new product's list is added to; -1 for another product."""
+    added = set(new.to_pylist())
+    numbers = [zlib.crc32(name.encode()) % count if name in added else -1 for name in ids.to_pylist()]
+    return pa.array(numbers, pa.int32())
+
+
+def _named(spark: SparkSession, ids: pa.Array) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return F.broadcast(spark.createDataFrame([(name,) for name in ids.to_pylist()], "product_id string"))
+
+
+def _ids(frame: DataFrame) -> pa.Array:
+    return repair.ids_of(large_pools.arrow(frame.select("product_id")))
+
+
+def _lists_of_one(column: pa.ChunkedArray) -> pa.Array:
+    values = pa.array(column.to_pylist(), pa.string())
+    offsets = np.concatenate([[0], np.cumsum(pc.is_valid(values).to_numpy(zero_copy_only=False))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values.drop_null())

@@ -1,8 +1,7 @@
 """The run: compare the products of the current tags snapshot, and publish their lists.
 
-    tags snapshot --compared--> products --+-- last lists --repair--> staging/<run_id>/repaired --+
-                                           |                                                      v
-                                           +-- pools --search--> lists --> similar/data/<run_id>
+    tags snapshot --compared--> products --+-- pools --search--> lists ----------------+--> similar/data/<run_id>
+                                           +-- last lists, what changed --night--> lists +
 
 A list depends only on the snapshot and the settings. If the published lists have the same settings and model, they are
 updated, and only the lists that cannot be updated are searched again.
@@ -19,7 +18,18 @@ from typing import TYPE_CHECKING
 
 from fashion_udf.pipeline import outcome, preflight, staging
 from fashion_udf.pipeline.outcome import Record
-from fashion_udf.similar import comparable, join, large_pools, lift, night, planning, scopes, search, writing
+from fashion_udf.similar import (
+    comparable,
+    join,
+    large_pools,
+    lift,
+    list_files,
+    night,
+    planning,
+    scopes,
+    search,
+    writing,
+)
 from fashion_udf.similar.outcome import Counts, Preview, Recommended, measures
 from fashion_udf.similar.planning import Pool
 from fashion_udf.similar.scopes import Related
@@ -125,7 +135,7 @@ def preview(spark: SparkSession, config: RecommendConfig) -> Preview:
     tags = snapshot.newest(config.output.path)
     with session.settings(spark, session_settings(spark, config)), session.uncached_after(), memory.explained(spark):
         run = _start(spark, config, paths.new_run_id(), tags)
-        changes = night.changes(run.spark, run.products, run.output, run.last) if run.last else None
+        changes = night.changes(_step(run, run.last), run.counts.compared) if run.last else None
         wanted = _all(run.products)
         if changes is None:
             return Preview(run.counts, tuple(planning.plan(*join.counts(wanted), config.exact_limit)))
@@ -145,11 +155,10 @@ def _start(spark: SparkSession, config: RecommendConfig, run_id: str, tags: Comm
     search.require_faiss()
     related = scopes.related(spark, config)
     table = TagsTable(config.output.path).to_spark(spark, tags.number)
-    rows, left_out = comparable.compared(table, tags.model_version)
-    products = comparable.products(spark, config, rows, related)
-    compared = rows.count()
+    found = comparable.compared(table, tags.model_version)
+    products = comparable.products(spark, config, found.rows, found.categories, related)
     parent = snapshot.current(config.output.path, paths.SIMILAR)
-    counts = Counts(tags.rows, compared, left_out)
+    counts = Counts(tags.rows, found.count, found.left_out)
     return Run(spark, config, run_id, tags, parent, related, products, counts)
 
 
@@ -162,7 +171,8 @@ def _publish(run: Run, record: Record) -> tuple[Commit, bool]:
     target = paths.snapshot_dir(run.output, run.run_id, paths.SIMILAR)
     pools, files = _write(run, target)
     with _timed("measure", run.seconds):
-        lists, recommended = writing.measured(run.spark, target, run.config.k)
+        names = [file.name for file in files]
+        lists, recommended = list_files.counted(run.spark, target, names, run.config.k, run.counts.compared)
         run.counts = record.counts = replace(run.counts, lists=lists, recommended=recommended)
     metrics: Mapping[str, object] = {**measures(pools, run.counts), "seconds": run.seconds, "k": run.config.k}
     outcome.write_metrics(paths.run_dir(run.output, run.run_id), metrics)
@@ -177,33 +187,45 @@ def _publish(run: Run, record: Record) -> tuple[Commit, bool]:
 
 
 def _write(run: Run, target: Location) -> tuple[list[Pool], tuple[DataFile, ...]]:
-    """Write the table of all lists, and return the searched pools and the files."""
-    rules, most = run.rules, run.config.k + SPARE
-    rows, repaired = _all(run.products), None
-    if run.last:
-        with _timed("repair", run.seconds):
-            if changes := night.changes(run.spark, run.products, run.output, run.last):
-                repaired = night.repaired(run.spark, changes, rules, most, run.staging / "repaired")
-                rows = night.to_search(run.products, repaired)
-                run.counts = replace(run.counts, since=changes.counts)
+    """Write the table of all lists; returns the pools that were searched whole, and the files."""
+    if run.last and (files := _repaired(run, _step(run, run.last), target)):
+        return [], files
+    rules, rows = run.rules, _all(run.products)
     with _timed("divide", run.seconds):
-        candidates, queries = join.counts(rows)
-        few = repaired is not None and sum(queries.values()) <= night.MOST
-        planned = planning.plan(candidates, queries, sum(candidates.values()) if few else run.config.exact_limit)
+        planned = planning.plan(*join.counts(rows), run.config.exact_limit)
         divided, rows = large_pools.divide(rows, planned, rules, run.config.exact_limit, run.config.recall)
         pools = planning.numbered(divided)
     run.counts = replace(run.counts, searched=sum(pool.queries for pool in pools))
-    with _timed("search", run.seconds), writing.followed(run.spark, [] if few else pools) as done:
-        if few:
-            found = night.searched(rows, rules, most)
-        else:
-            found = join.searched(rows, pools, rules, most, done)
-        if repaired is not None:
-            found = found.unionByName(repaired.where("not search").drop("search"))
+    with _timed("search", run.seconds), writing.followed(run.spark, pools) as done:
+        found = join.searched(rows, pools, rules, run.config.k + SPARE, done)
         if run.config.pairs.path:
             found = lift.ordered(run.spark, found, run.config.pairs)
         version, count = run.tags.model_version, run.counts.compared
         return pools, writing.write(run.products, found, version, run.config.k, SPARE, count, target)
+
+
+def _repaired(run: Run, step: night.Step, target: Location) -> tuple[DataFile, ...] | None:
+    """Write the last lists, brought up to date; None if so much changed that all are searched."""
+    with pins.held(run.output, step.last, run.run_id, paths.SIMILAR):
+        return _repaired_while_held(run, step, target)
+
+
+def _repaired_while_held(run: Run, step: night.Step, target: Location) -> tuple[DataFile, ...] | None:
+    with _timed("changes", run.seconds):
+        changed = night.changes(step, run.counts.compared)
+    if changed is None:
+        return None
+    with _timed("search", run.seconds):
+        found = night.found(step, changed, run.staging)
+    if found is None:
+        return None
+    run.counts = replace(run.counts, since=changed.counts, searched=len(found.found))
+    with _timed("repair", run.seconds):
+        return night.repaired(step, found, target)
+
+
+def _step(run: Run, last: Commit) -> night.Step:
+    return night.Step(run.spark, run.products, run.output, last, run.rules, run.config.k + SPARE)
 
 
 def _all(products: DataFrame) -> DataFrame:

@@ -1,9 +1,13 @@
 """Update the published lists without a search of the catalog, as far as possible.
 
-Every list has k entries and some spare ones. Changed and removed products leave all lists. New and changed products
-enter each list whose last entry has a lower score. The remaining entries are then still the best of the catalog. A list
-is searched again if its own product changed, if fewer than k entries are left, or if a limit such as `at_most` may let
-in a product that is in no list.
+Every list holds its k entries and some more in reserve. A product that changed or is gone leaves every list; a product
+that is new or changed enters each list whose last entry it beats. What is left of a list is then still the best of the
+catalog. A list is searched anew where its own product changed, where fewer than k entries are left, and where a limit
+such as `at_most` decides: then a product that no list names may take the place of one that left.
+
+Nothing of a list must be known to tell what enters it but the score of its last entry, its floor. The floors of all
+products are in a table of hashed ids, in which products that share a place share the lower floor: so a few more entries
+are found than enter, and the list itself decides.
 """
 
 from __future__ import annotations
@@ -18,119 +22,171 @@ from numpy.typing import NDArray
 
 from fashion_udf.similar import lists, products, search
 from fashion_udf.similar.products import Products
-from fashion_udf.similar.selection import Rules
+from fashion_udf.similar.selection import DECIMALS, Rules
 
-#: The columns of `lists.FOUND`, and whether the list must be searched again.
-REPAIRED = pa.schema([*lists.FOUND, pa.field("search", pa.bool_())])
-#: Input columns in addition to `products.COLUMNS`. `entries` and `exhausted` are null for a product without a list.
-COLUMNS = ("searched", "changed", "entries", "exhausted")
+#: What is found in a part of the catalog: lists of products that are searched (`own`), and entries for lists of others.
+COMPARED = pa.schema([*lists.FOUND, pa.field("own", pa.bool_())])
+#: What is read of the catalog, besides `products.COLUMNS`; `place` is that of the product in the table of floors.
+COLUMNS = ("held", "searched", "place")
 
 
 @dataclass(frozen=True, eq=False)
-class Changes:
-    """The changes since the lists were published.
+class Arriving:
+    """The products that the whole catalog is compared with.
 
     Attributes:
-        gone: string[g], ids of products that changed or are no longer comparable.
-        entering: the new and changed candidates of each pool.
+        ids: string[a], of the candidates.
+        queries: products whose list is searched, by the pool that they search.
+        candidates: new and changed products, by the pools that hold them.
+        floors: float32[2^n], scores that a candidate must reach; -inf for any.
+    """
+
+    ids: pa.Array
+    queries: Mapping[str, Products]
+    candidates: Mapping[str, Products]
+    floors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Night:
+    """What becomes of the last lists.
+
+    Attributes:
+        gone: string[g], ids of products that changed or are no longer compared.
+        found: lists that were searched: the columns of `lists.FOUND`.
+        fingerprints: int64[f], of the products of `found`.
+        files: int[f], number of the file that a list of `found` is added to; -1 where a file has the product's old one.
+        entering: entries for lists, not all of which beat the last one: the columns of `lists.FOUND`.
+        model_version: of the tags.
     """
 
     gone: pa.Array
-    entering: Mapping[str, Products]
+    found: pa.Table
+    fingerprints: pa.Array
+    files: pa.Array
+    entering: pa.Table
+    model_version: str
 
 
-def repaired(table: pa.Table, changes: Changes, rules: Rules, most: int) -> pa.Table:
-    """Return a row with the columns of `REPAIRED` for each product with its old list.
+def compared(table: pa.Table, arriving: Arriving, rules: Rules, most: int) -> pa.Table:
+    """Compare a part of the catalog with what arrives: returns the columns of `COMPARED`.
 
     Args:
-        table: products with `products.COLUMNS` and `COLUMNS`.
-        changes: the changes since the lists were published.
-        rules: the rules of the lists.
-        most: maximum of entries in a list.
+        table: products, with `products.COLUMNS` and `COLUMNS`.
+        arriving: what is searched, and what may enter lists.
+        rules: of the lists.
+        most: entries of a list.
     """
-    parts = [REPAIRED.empty_table()]
-    untouched = pc.and_(pc.is_valid(table["entries"]), pc.invert(table["changed"]))
-    anew = table.filter(pc.invert(untouched))
-    parts.append(_rows(anew["product_id"], _no_entries(len(anew)), _all(True, len(anew)), _all(True, len(anew))))
-    table = table.filter(untouched)
-    for pool in pc.unique(table["searched"]).to_pylist():
-        rows = table.filter(pc.equal(table["searched"], pool) if pool else pc.is_null(table["searched"]))
-        parts.append(_of_pool(rows, changes.gone, changes.entering.get(pool or ""), rules, most))
+    parts = [COMPARED.empty_table()]
+    for pool, block in products.by_pool(table, arriving.queries.keys()).items():
+        queries = arriving.queries[pool]
+        parts.append(_kind(lists.found(queries, block, search.search(queries, block, rules, most)), True))
+    others = table.filter(pc.invert(pc.is_in(table["product_id"], value_set=arriving.ids)))
+    for pool, candidates in arriving.candidates.items():
+        rows = others.filter(pc.equal(others["searched"], pool))
+        rows = rows.take(pc.sort_indices(rows["product_id"]))
+        floors = np.round(arriving.floors[rows["place"].to_numpy()].astype(np.float64), DECIMALS)
+        block = products.from_arrow(rows)
+        parts.append(_kind(lists.of_pairs(block, candidates, search.reaching(block, candidates, floors, rules)), False))
     return pa.concat_tables(parts)
 
 
-def _of_pool(rows: pa.Table, gone: pa.Array, entering: Products | None, rules: Rules, most: int) -> pa.Table:
-    rows = rows.take(pc.sort_indices(rows["product_id"]))
-    old = _one(rows["entries"])
-    flat, owner = old.flatten(), pc.list_parent_indices(old).to_numpy()
-    stays = pc.invert(pc.is_in(flat.field("similar_id"), value_set=gone)).to_numpy(zero_copy_only=False)
-    left = np.bincount(owner[stays], minlength=len(rows))
-    lost = np.bincount(owner[~stays], minlength=len(rows)) > 0
-    exhausted = rows["exhausted"].to_numpy()
-    kept = [(owner[stays], flat.filter(pa.array(stays)))]
-    entered = np.zeros(len(rows), np.bool_)
-    if entering is not None and len(entering):
-        queries = products.from_arrow(rows)
-        found = _one(lists.found(queries, entering, search.search(queries, entering, rules, most))["entries"])
-        new, new_owner = found.flatten(), pc.list_parent_indices(found).to_numpy()
-        better = exhausted[new_owner] | _before(new, _last(flat, owner, len(rows)), new_owner)
-        kept.append((new_owner[better], new.filter(pa.array(better))))
-        entered[new_owner[better]] = True
-    united = pa.table([rows["product_id"], _grouped(kept, len(rows)), pa.array(exhausted)], names=lists.FOUND.names)
-    anew = (left < rules.k) & ~exhausted
+def to_search(old: pa.Table, gone: pa.Array, entering: pa.Table, rules: Rules) -> pa.Array:
+    """Return the ids of products that stay as they were, and whose list must be searched anew.
+
+    Args:
+        old: published lists, with the columns of `lists.SIMILAR`.
+        gone: ids of products that changed or are no longer compared.
+        entering: as in `Night`.
+        rules: of the lists.
+    """
+    each = _updated(lists.found_before(old), gone, entering)
+    anew = (each.left < rules.k) & ~each.exhausted
     if rules.at_most:
-        anew |= lost | entered
-        return _rows(rows["product_id"], old, pa.array(exhausted), pa.array(anew))
-    done = lists.merged(united, (), most)
-    return _rows(done["product_id"], done["entries"], done["exhausted"], pa.array(anew))
+        anew |= each.lost | each.entered
+    stays = pc.invert(pc.is_in(old["product_id"], value_set=gone)).to_numpy()
+    return ids_of(old).filter(pa.array(anew & stays))
+
+
+def repaired(old: pa.Table, number: int, night: Night, rules: Rules, most: int) -> pa.Table:
+    """Bring a file of lists up to date; returns the columns of `lists.SIMILAR`, by product id.
+
+    Args:
+        old: the file's lists, with the same columns.
+        number: of the file.
+        night: what becomes of the lists.
+        rules: of the lists.
+        most: entries of a list.
+    """
+    ids, searched = ids_of(old), ids_of(night.found)
+    leaves = pc.or_(pc.is_in(ids, value_set=night.gone), pc.is_in(ids, value_set=searched))
+    here = pc.or_(pc.is_in(searched, value_set=ids), pc.equal(night.files, number))
+    old = old.filter(pc.invert(leaves))
+    each = _updated(lists.found_before(old), night.gone, night.entering)
+    touched = pa.array(each.lost | each.entered)
+    merged = lists.merged(each.united.filter(touched), (), most)
+    found = pa.concat_tables([merged, night.found.filter(here)])
+    prints = pa.chunked_array([old["fingerprint"].combine_chunks().filter(touched), night.fingerprints.filter(here)])
+    parts = [
+        old.filter(pc.invert(touched)),
+        lists.published(found, prints.combine_chunks(), rules.k, night.model_version),
+    ]
+    whole = pa.concat_tables([part.cast(lists.SIMILAR) for part in parts])
+    return whole.take(pc.sort_indices(whole["product_id"]))
+
+
+def ids_of(table: pa.Table) -> pa.Array:
+    """Return the ids of a table's products in one piece."""
+    chunks = [chunk.cast(pa.string()) for chunk in table["product_id"].chunks]
+    return pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
+
+
+@dataclass(frozen=True, eq=False)
+class _Updated:
+    united: pa.Table  # the columns of `lists.FOUND`: what is left, and what enters; in no order, and of any length
+    left: NDArray[np.intp]  # entries that stay
+    lost: NDArray[np.bool_]  # whether an entry left
+    entered: NDArray[np.bool_]
+    exhausted: NDArray[np.bool_]
+
+
+def _updated(old: pa.Table, gone: pa.Array, entering: pa.Table) -> _Updated:
+    count, exhausted = len(old), old["exhausted"].to_numpy()
+    entries = lists.whole(old["entries"])
+    flat, owner = entries.flatten(), pc.list_parent_indices(entries).to_numpy()
+    stays = pc.invert(pc.is_in(flat.field("similar_id"), value_set=gone)).to_numpy(zero_copy_only=False)
+    row = pc.index_in(entering["product_id"], value_set=ids_of(old))
+    mine = entering.filter(pc.is_valid(row))
+    new = lists.whole(mine["entries"])
+    new_owner = row.drop_null().to_numpy()[pc.list_parent_indices(new).to_numpy()].astype(np.intp)
+    better = exhausted[new_owner] | _before(new.flatten(), _last(flat, owner, count), new_owner)
+    kept = [(owner[stays], flat.filter(pa.array(stays))), (new_owner[better], new.flatten().filter(pa.array(better)))]
+    united = pa.table([old["product_id"], lists.grouped(kept, count), old["exhausted"]], schema=lists.FOUND)
+    left, lost = np.bincount(owner[stays], minlength=count), np.bincount(owner[~stays], minlength=count) > 0
+    return _Updated(united, left, lost, np.bincount(new_owner[better], minlength=count) > 0, exhausted)
 
 
 @dataclass(frozen=True, eq=False)
 class _Last:
-    scores: NDArray[np.float64]  # of the last entry of each list; -inf for an empty one
-    ids: NDArray[np.object_]
+    scores: NDArray[np.float64]  # of the last entry of each list; +inf for an empty one
+    ids: pa.Array  # null for an empty one
 
 
 def _last(entries: pa.StructArray, owner: NDArray[np.intp], count: int) -> _Last:
-    last = _Last(np.full(count, np.inf), np.full(count, "", object))
-    last.scores[owner] = lists.scores(entries)  # entries are in order: the last one of each list stays
-    last.ids[owner] = np.array(entries.field("similar_id").to_pylist(), object)
-    return last
+    ends = np.full(count, -1)
+    ends[owner] = np.arange(len(owner))  # entries are in order: the last one of each list stays
+    scores = np.full(count, np.inf)
+    scores[ends >= 0] = lists.scores(entries)[ends[ends >= 0]]
+    return _Last(scores, entries.field("similar_id").take(pa.array(ends, mask=ends < 0)))
 
 
 def _before(entries: pa.StructArray, last: _Last, owner: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return which entries come before the last entry of their list."""
-    scores, ids = lists.scores(entries), np.array(entries.field("similar_id").to_pylist(), object)
-    tied = scores == last.scores[owner]
-    smaller = np.array([a.encode() < b.encode() for a, b in zip(ids[tied], last.ids[owner][tied], strict=True)], bool)
-    before = scores > last.scores[owner]
-    before[np.flatnonzero(tied)[smaller]] = True
-    return before
+    """Return which entries stand before the last one of their list."""
+    scores = lists.scores(entries)
+    smaller = pc.less(entries.field("similar_id"), last.ids.take(pa.array(owner)))
+    tied = (scores == last.scores[owner]) & pc.fill_null(smaller, False).to_numpy(zero_copy_only=False)
+    return np.asarray((scores > last.scores[owner]) | tied)
 
 
-def _grouped(parts: list[tuple[NDArray[np.intp], pa.StructArray]], count: int) -> pa.ListArray:
-    """Return the entries of several arrays as one list for each owner."""
-    owner = np.concatenate([part[0] for part in parts])
-    flat = pa.concat_arrays([part[1] for part in parts])
-    order = np.argsort(owner, kind="stable")
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count))]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), flat.take(pa.array(order)), type=pa.list_(lists.ENTRY))
-
-
-def _rows(ids: pa.Array, entries: pa.Array, exhausted: pa.Array, anew: pa.Array) -> pa.Table:
-    columns = [ids, entries, exhausted, anew]
-    return pa.table(columns, names=REPAIRED.names).cast(REPAIRED)
-
-
-def _one(column: pa.ChunkedArray) -> pa.ListArray:
-    kind = pa.list_(lists.ENTRY)
-    chunks = [chunk.cast(kind) for chunk in column.chunks]
-    return pa.concat_arrays(chunks) if chunks else pa.array([], kind)
-
-
-def _no_entries(count: int) -> pa.Array:
-    return pa.array([[]] * count, pa.list_(lists.ENTRY))
-
-
-def _all(value: bool, count: int) -> pa.Array:
-    return pa.array([value] * count, pa.bool_())
+def _kind(found: pa.Table, own: bool) -> pa.Table:
+    return pa.table([*found.columns, pa.array([own] * len(found), pa.bool_())], schema=COMPARED)

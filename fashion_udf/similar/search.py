@@ -22,7 +22,9 @@ from fashion_udf.similar.selection import DECIMALS, Pairing, Rules, allowed, cho
 BLOCK = 4096
 #: Pairs whose scores are computed at a time: 64 MB.
 _PAIRS = 32_768
-#: Twice the maximum difference between a score of 256 products in single precision and the rounded score.
+#: Scores of `reaching` at a time: 16 MB of them.
+_SCORES = 4_000_000
+#: Twice what a score of 256 products in single precision may differ from the rounded one.
 _TOLERANCE = 2e-5
 #: Additional candidates of the first search, for the product itself and its variants.
 _MORE = 8
@@ -41,6 +43,21 @@ class Lists:
     places: NDArray[np.intp]
     scores: NDArray[np.float64]
     exhausted: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of a query and a candidate, in the order of the queries.
+
+    Attributes:
+        query: int[p], places of the queries.
+        place: int[p], places of the candidates.
+        scores: float64[p], rounded.
+    """
+
+    query: NDArray[np.intp]
+    place: NDArray[np.intp]
+    scores: NDArray[np.float64]
 
 
 def search(queries: Products, candidates: Products, rules: Rules, most: int) -> Lists:
@@ -63,6 +80,32 @@ def search(queries: Products, candidates: Products, rules: Rules, most: int) -> 
             done = _search(queries, candidates, pairing, rules, rows, depth, lists)
             rows, depth = rows[~done], min(len(candidates), depth * 4)
     return lists
+
+
+def reaching(queries: Products, candidates: Products, floors: NDArray[np.float64], rules: Rules) -> Pairs:
+    """Return all pairs that may be recommended, and whose score is the query's floor or more.
+
+    Args:
+        queries: any number.
+        candidates: any number.
+        floors: float64[q]; -inf for a query that any candidate may be recommended for.
+        rules: of the lists; `at_most` is left to whoever puts the pairs in order.
+    """
+    pairing, parts = pair(queries, candidates, rules), []
+    lowest = -np.inf if rules.minimum_score is None else rules.minimum_score
+    floors = np.maximum(floors, lowest)
+    step = max(1, _SCORES // max(1, len(candidates)))
+    for start in range(0, len(queries), step):
+        vectors = queries.vectors[start : start + step]
+        near = vectors @ candidates.vectors.T >= (floors[start : start + step] - _TOLERANCE)[:, None]
+        query, place = np.nonzero(near)
+        scores = scored(vectors[query], candidates.vectors, place[:, None])
+        query += start
+        fine = allowed(pairing, query, place[:, None], scores, rules)[:, 0] & (scores[:, 0] >= floors[query])
+        parts.append((query[fine], place[fine], scores[fine, 0]))
+    if not parts:
+        return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))
+    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def require_faiss() -> None:

@@ -97,5 +97,6 @@ class RecommendConfig(Section):
         Paths of tables are not included. The values of a table are in the fingerprints of the products.
         """
         tree = self.model_dump(mode="json", exclude={"output", "compatible", "columns", "s3"})
+        tree["format"] = 2  # of the published lists: older ones lack what a night needs
         tree["related"] = {category: sorted(others) for category, others in related.items()}
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()

@@ -6,9 +6,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fashion_udf.photos import decode
+from fashion_udf.photos import small_photos
+from fashion_udf.photos.sandbox import SandboxedDecoder
 
 _MARGIN, _LINE, _LINES = 6, 14, 2
 
@@ -21,11 +24,12 @@ class Tile:
     lines: tuple[str, ...] = ()
 
 
-def sheet(rows: Sequence[Sequence[Tile]], size: int = 160) -> bytes:
-    """Draw the rows from left to right.
+def sheet(rows: Sequence[Sequence[Tile]], decoder: SandboxedDecoder, size: int = 160) -> bytes:
+    """Draw the rows, first tile of each to the left.
 
     Args:
-        rows: rows of tiles.
+        rows: of tiles.
+        decoder: of photos: a shop's photo may crash a decoder.
         size: side of a photo, in pixels.
 
     Returns:
@@ -38,7 +42,7 @@ def sheet(rows: Sequence[Sequence[Tile]], size: int = 160) -> bytes:
     for down, row in enumerate(rows):
         for place, tile in enumerate(row):
             left, top = _MARGIN + place * width, _MARGIN + down * height
-            page.paste(_picture(tile.photo, size), (left, top))
+            page.paste(_picture(small_photos.pixels(tile.photo, size, decoder), size), (left, top))
             for number, line in enumerate(tile.lines[:_LINES]):
                 draw.text((left, top + size + 1 + number * _LINE), _fitted(line, draw, font, size), "black", font)
     file = io.BytesIO()
@@ -46,8 +50,7 @@ def sheet(rows: Sequence[Sequence[Tile]], size: int = 160) -> bytes:
     return file.getvalue()
 
 
-def _picture(photo: bytes | None, size: int) -> Image.Image:
-    pixels = decode.decode(photo, size).pixels if photo else None
+def _picture(pixels: NDArray[np.uint8] | None, size: int) -> Image.Image:
     return Image.new("RGB", (size, size), (225, 225, 225)) if pixels is None else Image.fromarray(pixels)
 
 

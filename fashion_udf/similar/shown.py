@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fashion_udf.catalog import columns
 from fashion_udf.config import JobConfig
-from fashion_udf.photos import fetch
+from fashion_udf.photos import small_photos
 from fashion_udf.pipeline import photo_places
 
 if TYPE_CHECKING:
@@ -42,11 +42,5 @@ def read(spark: SparkSession, config: JobConfig, ids: Iterable[str], photos: boo
     photo = F.col(place) if photos else F.lit(None)
     chosen = rows.where(F.col("product_id").isin(*dict.fromkeys(ids)))
     found = chosen.select("product_id", "title", photo.alias("photo")).collect()
-    return {row["product_id"]: Shown(row["title"], _bytes(row["photo"], config)) for row in found}
-
-
-def _bytes(photo: bytes | str | None, config: JobConfig) -> bytes | None:
-    if isinstance(photo, str):
-        places = photo_places.remote(config, 1)
-        return fetch.read(photo, config.input.image_roots, config.limits.max_image_bytes, places).data
-    return None if photo is None else bytes(photo)
+    roots, remote = config.input.image_roots, photo_places.remote(config, 1)
+    return {row["product_id"]: Shown(row["title"], small_photos.content(row["photo"], roots, remote)) for row in found}

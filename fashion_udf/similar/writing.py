@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
     from pyspark.sql import DataFrame, SparkSession
 
-#: Approximate bytes of a file, and of an entry in it.
-_FILE_BYTES, _ENTRY_BYTES = 128_000_000, 16
-_SECONDS = 1.0  # between two updates of the progress
+#: Bytes of a file, about, and of an entry in it. A night reads each file whole.
+_FILE_BYTES, _ENTRY_BYTES = 32_000_000, 16
+_SECONDS = 1.0  # between two looks at what is done
 
 
 def write(
@@ -52,22 +52,13 @@ def write(
         F.slice(entries, k + 1, spare).alias("spare"),
         F.coalesce("exhausted", F.lit(True)).alias("exhausted"),
         "fingerprint",
+        F.when(~F.coalesce("exhausted", F.lit(True)), F.get(entries, F.size(entries) - F.lit(1))["score"]).alias(
+            "floor"
+        ),
     )
     files = max(1, round(rows * (k + spare) * _ENTRY_BYTES / _FILE_BYTES))
     # A shuffle, even for one file: `coalesce` would also reduce the tasks of the search.
     return written.write_described(table.repartition(files, "product_id").sortWithinPartitions("product_id"), target)
-
-
-def measured(spark: SparkSession, target: Location, k: int) -> tuple[dict[str, int], int]:
-    """Count the lists of a written table by their length, and the products in any list."""
-    from pyspark.sql import functions as F
-
-    table = spark.read.schema(to_spark(lists.SIMILAR)).parquet(target.uri)
-    size = F.size("similar")
-    kind = F.when(size == F.lit(k), "full").when(size == F.lit(0), "empty").otherwise("short")
-    counted = {row["kind"]: row["count"] for row in table.groupBy(kind.alias("kind")).count().collect()}
-    ids = table.select(F.explode("similar.similar_id").alias("id")).agg(F.approx_count_distinct("id", 0.01)).first()
-    return counted, int(ids[0]) if ids else 0
 
 
 @contextlib.contextmanager

@@ -49,18 +49,18 @@ class Facts:
         }
 
 
-def facts(output: str, commits: Sequence[Commit]) -> list[Facts]:
+def facts(output: str, commits: Sequence[Commit], table: str = paths.TAGS) -> list[Facts]:
     """Return the facts of commits of a table.
 
     Raises:
         SnapshotError: the newest commit, a pin or a tombstone is damaged; the message names the file.
     """
-    pinned, expired, newest = pins.pins(output), pins.expired(output), snapshot.current(output)
+    pinned, expired, newest = pins.pins(output, table), pins.expired(output, table), snapshot.current(output, table)
     head = newest.snapshot_id if newest else None
     return [
         Facts(
             commit,
-            str(paths.data_dir(output, commit)),
+            str(paths.data_dir(output, commit, table)),
             commit.snapshot_id == head,
             commit.snapshot_id in expired and commit.snapshot_id != head,
             tuple(pin.note for pin in pinned.get(commit.snapshot_id, ())),

@@ -4,7 +4,7 @@
     <output>/tags/pins/<snapshot_id>.<run_id>.json     pin of a rollback, while it works
     <output>/tags/pins/<snapshot_id>.table-<id>.json   pin of a metastore's table, while it shows the snapshot
     <output>/tags/expired/<snapshot_id>.<id>.json      written by one call of expire before it removes any data
-    <output>/similar/expired/...                       the same for similar products, which have no pins
+    <output>/similar/pins/..., expired/...             the same for similar products
 
 A call that keeps a snapshot writes the pin first and then looks for tombstones. A call that removes a snapshot writes
 the tombstone first and then looks for pins. So at least one of the two sees the other's file; whichever sees it removes
@@ -61,7 +61,15 @@ def pins(output: str, table: str = paths.TAGS) -> dict[str, list[Pin]]:
     return by_snapshot
 
 
-def pin(output: str, commit: Commit, note: str = "", holder: str | None = None, table: str | None = None) -> bool:
+def pin(
+    output: str,
+    commit: Commit,
+    note: str = "",
+    holder: str | None = None,
+    table: str | None = None,
+    *,
+    of: str = paths.TAGS,
+) -> bool:
     """Keep a commit's snapshot until `unpin`. Return False if it was pinned already.
 
     Args:
@@ -70,6 +78,7 @@ def pin(output: str, commit: Commit, note: str = "", holder: str | None = None, 
         note: the reason, in at most `MAX_NOTE` printable characters.
         holder: id of the run or table that needs the snapshot for a while; None for a person.
         table: name of the metastore's table that shows the snapshot, if the pin is for a table.
+        of: `paths.TAGS` or `paths.SIMILAR`, the table of the commit.
 
     Raises:
         InputError: the note is too long or not printable.
@@ -77,33 +86,34 @@ def pin(output: str, commit: Commit, note: str = "", holder: str | None = None, 
     """
     if len(note) > MAX_NOTE or not note.isprintable():
         raise InputError(f"Expected a note of at most {MAX_NOTE} printable characters. Received: {note[:MAX_NOTE]!r}")
-    require_not_expired(output, commit)
-    key = f"{paths.TAGS}/pins/{_name(commit, holder)}"
+    require_not_expired(output, commit, of)
+    key = f"{of}/pins/{_name(commit, holder)}"
     named = {"table": table} if table else {}
     created = _create(output, key, {"note": note, "number": commit.number, **named})
     try:
-        require_not_expired(output, commit)
+        require_not_expired(output, commit, of)
     except SnapshotError:
         _remove(output, key)
         raise
     return created
 
 
-def unpin(output: str, commit: Commit, of_tables: bool = False) -> list[str]:
+def unpin(output: str, commit: Commit, of_tables: bool = False, *, of: str = paths.TAGS) -> list[str]:
     """Remove the pins of a commit's snapshot, also those of killed rollbacks. Return the names of the removed files.
 
     Args:
         output: root of the output.
         commit: any commit that names the snapshot.
         of_tables: also remove the pins of metastores' tables, whose readers need the files.
+        of: as in `pin`.
 
     Raises:
         SnapshotError: a pin is damaged or cannot be removed.
     """
-    held = pins(output).get(commit.snapshot_id, ())
+    held = pins(output, of).get(commit.snapshot_id, ())
     names = [pin.name for pin in held if of_tables or not pin.table]
     for name in names:
-        _remove(output, f"{paths.TAGS}/pins/{name}")
+        _remove(output, f"{of}/pins/{name}")
     return names
 
 
@@ -117,21 +127,21 @@ def remove(output: str, held: Pin) -> None:
 
 
 @contextmanager
-def held(output: str, commit: Commit, run_id: str) -> Iterator[None]:
+def held(output: str, commit: Commit, run_id: str, of: str = paths.TAGS) -> Iterator[None]:
     """Pin a snapshot while the block runs. The pin stays if the outcome of the block is unknown.
 
     Raises:
         SnapshotError: the snapshot has expired, or the pin could not be written.
     """
-    pin(output, commit, note=f"held by {run_id}", holder=run_id)
+    pin(output, commit, note=f"held by {run_id}", holder=run_id, of=of)
     try:
         yield
     except CommitUnknownError:
         raise  # the commit may still appear and need the snapshot, so the pin stays
     except BaseException:
-        _release(output, commit, run_id)
+        _release(output, commit, run_id, of)
         raise
-    _release(output, commit, run_id)
+    _release(output, commit, run_id, of)
 
 
 def write_tombstone(output: str, commit: Commit, holder: str, table: str = paths.TAGS) -> None:
@@ -164,25 +174,23 @@ def expired(output: str, table: str = paths.TAGS) -> set[str]:
     return {name.split(".")[0] for name in names if _read(output, f"{table}/expired/{name}") is not None}
 
 
-def require_not_expired(output: str, commit: Commit) -> None:
+def require_not_expired(output: str, commit: Commit, table: str = paths.TAGS) -> None:
     """Refuse a commit whose snapshot has expired.
 
     Raises:
         SnapshotError: the snapshot has a tombstone.
     """
-    if commit.snapshot_id in expired(output):
+    if commit.snapshot_id in expired(output, table):
         raise SnapshotError(
             f"Expected a snapshot that is kept. Received: commit {commit.number}, whose snapshot {commit.snapshot_id} "
             "has expired. `jobs/snapshots.py list` shows the kept ones"
         )
 
 
-def _release(output: str, commit: Commit, run_id: str) -> None:
+def _release(output: str, commit: Commit, run_id: str, of: str) -> None:
     try:
-        _remove(output, f"{paths.TAGS}/pins/{_name(commit, run_id)}")
-    except (
-        SnapshotError
-    ) as error:  # a snapshot that is kept too long is harmless; an error would hide the outcome of the rollback
+        _remove(output, f"{of}/pins/{_name(commit, run_id)}")
+    except SnapshotError as error:  # a snapshot kept too long is harmless; an error would hide the outcome
         logger.warning("snapshot %s stays pinned: %s", commit.snapshot_id, error)
 
 

@@ -50,16 +50,16 @@ def newest(output: str, table: str = paths.TAGS) -> Commit:
     return commit
 
 
-def numbered(output: str, number: int) -> Commit:
+def numbered(output: str, number: int, table: str = paths.TAGS) -> Commit:
     """Return the commit with a number.
 
     Raises:
         InputError: there is no such commit.
         SnapshotError: the log is damaged. The message names the file.
     """
-    last = newest(output).number
+    last = newest(output, table).number
     # Older commits are not read, because a damaged one must not hide the current table.
-    commit = log.find(open_store(output), number)
+    commit = log.find(open_store(output), number, table)
     if commit is None:
         raise InputError(f"Expected the number of a commit up to {last}. Received: {number}")
     return commit

@@ -87,11 +87,7 @@ class TagsTable:
             columns: the columns to read. Default: all. A column that an older release did not write is null.
             number: number of a commit. Default: the newest.
         """
-        commit = self._commit(number)
-        names = list(TAGS.names if columns is None else columns)
-        schema = pa.schema([TAGS.field(name) for name in names])
-        parts = [_read(file, schema) for _, file in data_files.opened(self._output, commit)]
-        frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+        frame: pd.DataFrame = read(self._output, self._commit(number), columns).to_pandas()
         return frame
 
     def history(self) -> list[listing.Facts]:
@@ -149,6 +145,21 @@ class TagsTable:
         if commit.snapshot_id != newest.snapshot_id:
             pins.require_not_expired(self._output, commit)
         return commit
+
+
+def read(output: str, commit: Commit, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the rows of a snapshot as an Arrow table.
+
+    Args:
+        output: root of the output.
+        commit: of the tags, not expired.
+        columns: as `TagsTable.to_pandas` takes them.
+
+    Raises:
+        SnapshotError: a file cannot be opened.
+    """
+    schema = pa.schema([TAGS.field(name) for name in (TAGS.names if columns is None else columns)])
+    return pa.concat_tables([_read(file, schema) for _, file in data_files.opened(output, commit)])
 
 
 def _read(file: BinaryIO, schema: pa.Schema) -> pa.Table:

@@ -54,11 +54,11 @@ def _night(mode: str, products: Catalogs, options: Options, count: int, folder: 
     shutil.rmtree(folder, ignore_errors=True)
     catalog, output = folder / "catalog", folder / "output"
     catalog.mkdir(parents=True)
-    pq.write_table(_catalog(products, count), catalog / "part-00000.parquet", row_group_size=FILE_ROWS)
+    pq.write_table(made_up_catalog(products, count), catalog / "part-00000.parquet", row_group_size=FILE_ROWS)
     arguments = measured_rows.job_arguments(mode, products, options, catalog, output, _VERSION)
     script = Path(__file__).parent / "fingerprints.py"
     submit(folder / "spark", script, [*arguments, "--output", str(folder / "fingerprints")], options.master)
-    _publish(folder / "fingerprints", output, options)
+    publish(folder / "fingerprints", output, options.bundle)
     published = snapshot.current(str(output))
     done = measured_rows.submitted(_ROW, mode, products, options, catalog, output, _VERSION)
     if snapshot.current(str(output)) != published:
@@ -67,11 +67,15 @@ def _night(mode: str, products: Catalogs, options: Options, count: int, folder: 
     return Night(name, count, 0, done.session_seconds, done.process_seconds, done.driver_bytes)
 
 
-def _catalog(products: Catalogs, count: int) -> pa.Table:
+def made_up_catalog(products: Catalogs, count: int, changed: int = 0) -> pa.Table:
+    """Return a catalog of as many products; the last `changed` have another title than without."""
     numbers = [str(number) for number in range(count)]
     columns = {
         "product_id": numbers,
-        "title": [f"{products.items[0].title} {number}" for number in numbers],
+        "title": [
+            f"{products.items[0].title} {number}{' new' if int(number) >= count - changed else ''}"
+            for number in numbers
+        ],
         "description": [products.items[0].description] * count,
         "image_uri": [str(products.photo(0).absolute())] * count,
         "image_version": ["1"] * count,
@@ -79,24 +83,33 @@ def _catalog(products: Catalogs, count: int) -> pa.Table:
     return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
-def _publish(fingerprints: Path, output: Path, options: Options) -> None:
-    model_version, run_id = bundle.read(options.bundle).model_version, paths.new_run_id()
+def publish(fingerprints: Path, output: Path, reference: str, distinct: int | None = None) -> None:
+    """Publish a made-up table with the fingerprints that the job plans with.
+
+    Args:
+        fingerprints: Parquet files of ids and fingerprints.
+        output: of the job.
+        reference: the bundle's.
+        distinct: embeddings; a table with few of them takes little space. None: each row has its own.
+    """
+    model_version, run_id = bundle.read(reference).model_version, paths.new_run_id()
     place = paths.snapshot_dir(str(output), run_id)
     directory = Path(str(place))
     directory.mkdir(parents=True)
     rows = ds.dataset(fingerprints, format="parquet").to_table()
     for number, first in enumerate(range(0, len(rows), FILE_ROWS)):
-        table = _tags(rows.slice(first, FILE_ROWS).combine_chunks(), run_id, model_version)
+        table = _tags(rows.slice(first, FILE_ROWS).combine_chunks(), run_id, model_version, distinct)
         pq.write_table(table, directory / f"part-{number:05d}.parquet", compression="zstd")
     files = data_files.described(place)
     snapshot.publish(str(output), run_id, files, model_version, expected_rows=len(rows), parent=None)
 
 
-def _tags(rows: pa.Table, run_id: str, model_version: str) -> pa.Table:
+def _tags(rows: pa.Table, run_id: str, model_version: str, distinct: int | None) -> pa.Table:
     """Return rows of the output table, with an embedding and a category each that nobody computed."""
     count, draws = len(rows), np.random.default_rng(0)
-    vectors = draws.standard_normal((count, EMBEDDING_SIZE), np.float32)
+    vectors = draws.standard_normal((distinct or count, EMBEDDING_SIZE), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = np.resize(vectors, (count, EMBEDDING_SIZE))
     ends = pa.array(np.arange(0, (count + 1) * EMBEDDING_SIZE, EMBEDDING_SIZE, dtype=np.int32))
     same = {
         "category": "Tshirts",

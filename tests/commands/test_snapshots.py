@@ -14,6 +14,7 @@ import pytest
 from fashion_udf.commands import snapshots
 from fashion_udf.errors import InputError, SnapshotError
 from fashion_udf.table import pins, snapshot
+from tests.similar import published
 from tests.submit import REPOSITORY
 from tests.tables import publish
 
@@ -200,6 +201,34 @@ def test_an_output_without_a_table_is_refused(tmp_path: Path, capsys: pytest.Cap
     more = {"diff": [1, 2], "pin": ["--number", 1], "unpin": ["--number", 1], "rollback": ["--to", 1]}
     with pytest.raises(InputError, match="Expected a published tags table in --output. Received: .*has no commit"):
         _run(capsys, command, "--output", tmp_path, *more.get(command, []))
+
+
+def test_lists_of_similar_products_are_listed_verified_rolled_back_pinned_and_expired(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    similar = ("--table", "similar", "--output", output)
+    with pytest.raises(InputError, match="has no commit"):
+        _run(capsys, "list", *similar)
+    for run_id, lists in (("one", {"a": ["b"], "b": []}), ("two", {"a": []}), ("three", {"b": ["a"]})):
+        published.publish(output, lists, model_version="v1", run_id=run_id)
+    assert [(item["snapshot"], item["rows"], item["current"]) for item in _json(capsys, "list", *similar)] == [
+        ("one", 2, False),
+        ("two", 1, False),
+        ("three", 1, True),
+    ]
+    assert _run(capsys, "rollback", "--to", 1, *similar) == "commit 4 names snapshot one, 2 rows\n"
+    assert _run(capsys, "path", *similar) == f"{output / 'similar/data/one'}\n"
+    assert [file["rows"] for file in _json(capsys, "show", "--number", 4, *similar)["files"]] == [2]
+    assert "commit 4: 1 files, 2 rows" in _run(capsys, "verify", "--all", *similar)
+    assert snapshot.newest(str(output)).number == 2, "the tags are as they were"
+    _run(capsys, "pin", "--number", 3, *similar)
+    age = ("--older-than", "0s", "--grace", "0s", "--keep", "1", "--output", output)
+    assert [line.split()[:4] for line in _run(capsys, "expire", *age).splitlines() if "similar" in line] == [
+        ["snapshot", "of", "similar", "two"]
+    ]
+    published.publish(output, {"a": []}, model_version="v0", run_id="old")
+    with pytest.raises(InputError, match="of lists of the model of the current tags, v1. Received: commit 5, of v0"):
+        _run(capsys, "rollback", "--to", 5, *similar)
 
 
 def test_a_refused_run_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,31 +26,6 @@ def full(table: pa.Table, queries: pa.Table) -> dict[str, Any]:
     return {row["product_id"]: row["entries"] for row in found.to_pylist()}
 
 
-def merged(batches: list[pa.RecordBatch]) -> dict[str, Any]:
-    """The lists of several parts as Spark groups them, put together."""
-    parts: dict[str, tuple[list[Any], bool]] = {}
-    for row in pa.Table.from_batches(batches).to_pylist():
-        entries, exhausted = parts.get(row["product_id"], ([], True))
-        parts[row["product_id"]] = ([*entries, *row["entries"]], exhausted and row["exhausted"])
-    table = pa.Table.from_pylist(
-        [{"product_id": name, "entries": entries, "exhausted": done} for name, (entries, done) in parts.items()],
-        lists.FOUND,
-    )
-    (batch,) = table.to_batches()
-    done = pa.Table.from_batches(list(join._merging(RULES.at_most, 6)([batch])))
-    return {row["product_id"]: row["entries"] for row in done.to_pylist()}
-
-
-def test_queries_that_are_sent_to_the_candidates_get_the_lists_of_a_full_search() -> None:
-    table = blocks.table(rows(120))
-    pools = [["even", "all"] if number % 2 == 0 else ["all"] for number in range(120)]
-    table = table.append_column("held", pa.array(pools, pa.list_(pa.string())))
-    queries = table.slice(10, 7)
-    even = table.filter(pa.array([number % 2 == 0 for number in range(120)]))
-    run = join._searching_few({"even": products.from_arrow(queries)}, RULES, 6)
-    assert merged(list(run(table.to_batches(max_chunksize=17)))) == full(even, queries)
-
-
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_a_task_gets_all_of_its_rows_and_no_others(size: int) -> None:
     table = blocks.table(rows(30))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from fashion_udf.commands import similar
 from fashion_udf.errors import InputError
+from fashion_udf.photos.sandbox import SandboxedDecoder
 from fashion_udf.similar import lookup, shown
 from fashion_udf.similar.sheet import Tile, sheet
 from tests.similar import catalogs
@@ -39,11 +41,19 @@ def test_the_nearest_products_are_those_of_the_definition(tmp_path: Path) -> Non
 
 
 def test_a_sheet_has_a_square_for_each_tile_and_grey_ones_where_there_is_no_photo() -> None:
-    picture = Image.open(io.BytesIO(sheet([[Tile(photo(), ("a", "b")), Tile(None)], [Tile(b"no photo")]], 50)))
+    with contextlib.closing(SandboxedDecoder()) as decoder:
+        drawn = sheet([[Tile(photo(), ("a", "b")), Tile(None)], [Tile(b"no photo")]], decoder, 50)
+        assert sheet([], decoder)
+    picture = Image.open(io.BytesIO(drawn))
     assert picture.format == "JPEG" and picture.size == (6 + 2 * 56, 6 + 2 * (56 + 28))
     red, grey = picture.getpixel((31, 31)), picture.getpixel((87, 31))
     assert red[0] > 180 > 40 > red[1] and abs(grey[0] - 225) < 5
-    assert sheet([])
+
+
+def test_a_photo_that_kills_its_decoder_is_a_grey_square() -> None:
+    with contextlib.closing(SandboxedDecoder(decoder="os:abort")) as decoder:
+        picture = Image.open(io.BytesIO(sheet([[Tile(photo())]], decoder, 50)))
+    assert abs(picture.getpixel((31, 31))[0] - 225) < 5
 
 
 def test_the_command_prints_titles_and_writes_a_sheet(

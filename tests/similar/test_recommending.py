@@ -15,8 +15,8 @@ import pytest
 from fashion_udf.errors import CommitConflictError, ConfigError, InputError
 from fashion_udf.similar import night, recommending
 from fashion_udf.similar.outcome import Differences
-from fashion_udf.table import paths, snapshot
-from tests.similar import catalogs
+from fashion_udf.table import paths, retention, snapshot
+from tests.similar import catalogs, published
 
 
 def view(output: Path, query: str) -> list[tuple[Any, ...]]:
@@ -163,6 +163,39 @@ def test_the_run_that_is_second_publishes_nothing(spark: Any, tmp_path: Path, mo
     commit = snapshot.current(str(tmp_path), paths.SIMILAR)
     assert commit and commit.number == 1
     snapshot.verify(str(tmp_path), commit, paths.SIMILAR)
+
+
+def test_a_night_that_is_overtaken_or_killed_leaves_the_other_lists_and_reads_its_own_to_the_end(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, settings = catalogs.products(20), catalogs.settings(tmp_path)
+    catalogs.publish(tmp_path, rows)
+    recommending.recommend(spark, settings)
+    catalogs.publish(tmp_path, rows[1:])
+    repaired, killed = night.repaired, KeyboardInterrupt()
+
+    def interrupted(*step: Any) -> None:
+        repaired(*step)
+        raise killed
+
+    monkeypatch.setattr(night, "repaired", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        recommending.recommend(spark, settings)
+    assert catalogs.ids(catalogs.lists(tmp_path)) == catalogs.expected(rows)
+
+    def overtaken(*step: Any) -> Any:
+        # The lists that this night reads are no longer the current ones, and are as old as can be.
+        published.publish(tmp_path, {"p0001": ["p0002"]})
+        retention.expire(str(tmp_path), retention.Policy(older_than=0, keep=1, grace=0))
+        return repaired(*step)
+
+    monkeypatch.setattr(night, "repaired", overtaken)
+    with pytest.raises(CommitConflictError):
+        recommending.recommend(spark, settings)
+    assert catalogs.ids(catalogs.lists(tmp_path)) == {"p0001": ["p0002"]}
+    monkeypatch.setattr(night, "repaired", repaired)
+    recommending.recommend(spark, settings)
+    assert catalogs.ids(catalogs.lists(tmp_path)) == catalogs.expected(rows[1:])
 
 
 def test_products_bought_together_come_first(spark: Any, tmp_path: Path) -> None:

@@ -106,8 +106,8 @@ def test_an_expired_snapshot_is_refused(tmp_path: Path, first: Commit) -> None:
 def test_a_publish_during_a_rollback_wins(tmp_path: Path, first: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
     verify = snapshot.verify
 
-    def slow(output: str, commit: Commit) -> None:
-        verify(output, commit)
+    def slow(output: str, commit: Commit, table: str) -> None:
+        verify(output, commit, table)
         publish(tmp_path, ["5"], run_id="five")
 
     monkeypatch.setattr(snapshot, "verify", slow)

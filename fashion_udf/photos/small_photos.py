@@ -6,6 +6,9 @@ import dataclasses
 import io
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fashion_udf.errors import FashionError
 from fashion_udf.photos import encoded, fetch
 from fashion_udf.photos.decode import MAX_BYTES, MAX_PIXELS
@@ -37,21 +40,26 @@ def jpeg(
     """
     from PIL import Image
 
-    if not photo:
-        return None
-    data = _fetched(photo, roots, remote) if isinstance(photo, str) else encoded.photo_bytes(bytes(photo))
-    if not data:
-        return None
-    pixels = decoder.decode(data, size, MAX_BYTES, MAX_PIXELS).pixels
-    if pixels is None:
+    square = pixels(content(photo, roots, remote), size, decoder)
+    if square is None:
         return None
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY)
+    Image.fromarray(square).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
 
 
-def _fetched(uri: str, roots: Sequence[str], remote: Remote) -> bytes | None:
+def pixels(data: bytes | None, size: int, decoder: SandboxedDecoder) -> NDArray[np.uint8] | None:
+    """Return a photo as a square, uint8[size, size, 3]; None where there are no bytes, or they cannot be decoded."""
+    return decoder.decode(data, size, MAX_BYTES, MAX_PIXELS).pixels if data else None
+
+
+def content(photo: bytes | str | None, roots: Sequence[str] = (), remote: Remote = _NOWHERE) -> bytes | None:
+    """Return the bytes of a photo, as `jpeg` takes it; None where there is none, or it cannot be had."""
+    if not photo:
+        return None
+    if not isinstance(photo, str):
+        return encoded.photo_bytes(bytes(photo))
     try:
-        return fetch.read(uri, roots, MAX_BYTES, dataclasses.replace(remote, seconds=SECONDS)).data
-    except FashionError:  # for example without credentials, the page has no picture
+        return fetch.read(photo, roots, MAX_BYTES, dataclasses.replace(remote, seconds=SECONDS)).data
+    except FashionError:  # no credentials: the page has no picture, and that is all
         return None
