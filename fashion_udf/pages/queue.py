@@ -45,13 +45,9 @@ QUEUE = pa.schema(
         *(TAGS.field(name) for name in ("product_id", "category", "category_source", "model_category", "confidence")),
         *(TAGS.field(name) for name in ("decision", "status", "modality", "novelty", "top_categories")),
         *(TAGS.field(name) for name in ("fingerprint", "model_version")),
-        pa.field(
-            "fell", pa.float32()
-        ),  # decrease of the confidence since the previous model; null if it did not decrease
+        pa.field("fell", pa.float32()),  # decrease of the confidence since the previous model; null if it did not fall
         pa.field("alike", pa.int64()),  # number of near waiting rows of the same category, with this row
-        pa.field(
-            "neighbours_disagree", pa.float32()
-        ),  # share of near sure rows of another category; null: none is near
+        pa.field("neighbours_disagree", pa.float32()),  # share of near sure rows in another category, or null
         pa.field("image_alone", pa.string()),  # family by the photo alone; null if it was not scored separately
         pa.field("image_confidence", pa.float32()),
         pa.field("text_alone", pa.string()),  # the same of the text
