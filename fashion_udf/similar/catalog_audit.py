@@ -22,6 +22,7 @@ from fashion_udf.errors import InputError
 from fashion_udf.similar import comparable, duplicates, join, large_pools, planning, search, user_tables, writing
 from fashion_udf.similar.selection import Rules
 from fashion_udf.similar.settings import RecommendConfig, Table
+from fashion_udf.spark import session
 from fashion_udf.table import snapshot
 from fashion_udf.table.tags_table import TagsTable
 
@@ -65,28 +66,29 @@ def audit(
     search.require_faiss()
     if target.exists():
         raise InputError(f"Expected a new directory for the findings. Received: {target}, which is there")
-    pairs = _neighbours(spark, config, target, _products(spark, config, labels))
-    may_be = duplicates.candidates(pairs, near)
-    for name, frame in (
-        ("mislabelled", mislabelled(pairs)),
-        ("duplicates", duplicates.confirmed(spark, job, may_be, target / "photos")),
-        ("outliers", outliers(pairs)),
-    ):
-        pq.write_table(large_pools.arrow(frame), target / f"{name}.parquet")
+    with session.uncached_after():
+        pairs = _neighbours(spark, config, _products(spark, config, labels))
+        files.make_directory(target)
+        for name, frame in (
+            ("mislabelled", mislabelled(pairs)),
+            ("duplicates", duplicates.confirmed(spark, job, duplicates.candidates(pairs, near))),
+            ("outliers", outliers(pairs)),
+        ):
+            pq.write_table(large_pools.arrow(frame), target / f"{name}.parquet")
     counts = {path.stem: pq.read_metadata(path).num_rows for path in sorted(target.glob("*.parquet"))}
     return Findings(target, counts)
 
 
-def _neighbours(spark: SparkSession, config: RecommendConfig, target: Path, products: DataFrame) -> DataFrame:
-    """Search the neighbours of all products, in the directory; returns what `_pairs` does."""
+def _neighbours(spark: SparkSession, config: RecommendConfig, products: DataFrame) -> DataFrame:
+    """Search the neighbours of all products, and return the columns of `_pairs`."""
     rules, planned = Rules(VOTERS, same_photo=True), planning.plan(*join.counts(products), config.exact_limit)
     divided, products = large_pools.divide(products, planned, rules, config.exact_limit, config.recall)
     pools = planning.numbered(divided)
     with writing.followed(spark, pools) as done:
-        found = join.searched(products, pools, rules, VOTERS, done)
-        files.make_directory(target)
-        found.write.parquet((target / "neighbours").resolve().as_uri())
-    return _pairs(spark.read.parquet((target / "neighbours").resolve().as_uri()), products)
+        # Three queries read the neighbours. A directory of this machine would be another one on each executor.
+        found = session.cached(join.searched(products, pools, rules, VOTERS, done))
+        found.count()
+    return _pairs(found, products)
 
 
 def _products(spark: SparkSession, config: RecommendConfig, labels: Table | None) -> DataFrame:

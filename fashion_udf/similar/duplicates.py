@@ -9,7 +9,6 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +64,7 @@ def candidates(pairs: DataFrame, near: float) -> DataFrame:
     )
 
 
-def confirmed(spark: SparkSession, job: JobConfig, may_be: DataFrame, work: Path) -> DataFrame:
+def confirmed(spark: SparkSession, job: JobConfig, may_be: DataFrame) -> DataFrame:
     """Return the pairs whose photos are one, surest first, with `detail` and `colour` of `same_photo.agreement`.
 
     Pairs with exactly the same photo come first. Any other pair is left out if one of its photos cannot be had.
@@ -74,7 +73,6 @@ def confirmed(spark: SparkSession, job: JobConfig, may_be: DataFrame, work: Path
         spark: the session.
         job: whose catalog has the photos.
         may_be: of `candidates`.
-        work: a new directory for thumbnails, about 5 KB for each product of a candidate.
 
     Raises:
         CatalogError: the catalog cannot be read.
@@ -83,8 +81,8 @@ def confirmed(spark: SparkSession, job: JobConfig, may_be: DataFrame, work: Path
 
     ids = may_be.select(F.explode(F.array("product_id", "other_id")).alias("product_id")).distinct()
     with session.settings(spark, {"spark.sql.execution.arrow.maxRecordsPerBatch": _PHOTOS}):
-        thumbnails(spark, job, ids).write.parquet(work.resolve().as_uri())
-    photos = spark.read.parquet(work.resolve().as_uri())
+        photos = session.cached(thumbnails(spark, job, ids))  # about 5 KB for each product of a candidate
+        photos.count()
     other = photos.select(F.col("product_id").alias("other_id"), F.col("jpeg").alias("other_jpeg"))
     both = may_be.join(photos, on="product_id", how="left").join(other, on="other_id", how="left")
     found = both.sortWithinPartitions("product_id").mapInArrow(_comparing, to_spark(_COMPARED))
