@@ -104,7 +104,7 @@ def publish(fingerprints: Path, output: Path, reference: str, distinct: int | No
     snapshot.publish(str(output), run_id, files, model_version, expected_rows=len(rows), parent=None)
 
 
-def _tags(rows: pa.Table, run_id: str, model_version: str, distinct: int | None) -> pa.Table:
+def _tags(rows: pa.Table, run_id: str, model_version: str, distinct: int | None = None) -> pa.Table:
     """Return rows of the output table, with an embedding and a category each that nobody computed."""
     count, draws = len(rows), np.random.default_rng(0)
     vectors = draws.standard_normal((distinct or count, EMBEDDING_SIZE), np.float32)
