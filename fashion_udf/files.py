@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def sync(path: Path) -> None:
 def temporary(path: Path) -> Path:
     """Return a temporary name beside `path` that patterns such as "*.json" or "*.parquet" do not match."""
     return path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a file name is one of `temporary`: a killed process may have left the file."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fashion_udf import files
 from fashion_udf.errors import SnapshotError
 from fashion_udf.table.commit import Commit, DataFile
 from fashion_udf.table.paths import TAGS, Location, snapshot_dir
@@ -111,10 +112,14 @@ def opened(output: str, commit: Commit, table: str = TAGS) -> Iterator[tuple[str
 
 
 def inside(place: Location) -> dict[str, StoredFile]:
-    """Return the files below a directory by relative name, without Spark's temporary files."""
+    """Return the files below a directory by relative name, without the temporary files of Spark and of our writers."""
     prefix = f"{place.key}/"
     named = {file.key.removeprefix(prefix): file for file in place.store.list_files(place.key)}
-    return {name: file for name, file in named.items() if name and not name.endswith("/") and name[0] != "_"}
+    return {name: file for name, file in named.items() if name and not name.endswith("/") and not _is_passing(name)}
+
+
+def _is_passing(name: str) -> bool:
+    return name[0] == "_" or files.is_temporary(name)
 
 
 def _differences(place: Location, expected: DataFile, is_there: bool) -> Iterator[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fashion_udf import files
 from fashion_udf.errors import SnapshotError
-from fashion_udf.table import paths, snapshot
+from fashion_udf.table import data_files, paths, snapshot
 from tests.tables import publish
 
 
@@ -67,6 +68,16 @@ def test_verify_names_each_problem(tmp_path: Path, damage: Callable[[Path], obje
     damage(paths.data_dir(str(tmp_path), commit))
     with pytest.raises(SnapshotError, match=f"as commit 1 describes it. Received: {received}"):
         snapshot.verify(str(tmp_path), commit)
+
+
+def test_what_a_killed_writer_left_is_no_file_of_a_snapshot(tmp_path: Path) -> None:
+    """A worker that is killed while it links a file leaves the temporary name; Spark's next attempt writes the file."""
+    commit = publish(tmp_path, ["1"], run_id="r")
+    left = files.temporary(paths.data_dir(str(tmp_path), commit) / "r-part-00000.parquet")
+    left.write_bytes(b"half")
+    snapshot.verify(str(tmp_path), commit)
+    data_files.require_listed(str(tmp_path), commit)
+    assert set(data_files.inside(paths.snapshot_dir(str(tmp_path), "r"))) == {"r-part-00000.parquet"}
 
 
 def test_verify_counts_rows_itself(tmp_path: Path) -> None:
