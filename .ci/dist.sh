@@ -34,5 +34,5 @@ find "$tree" -path '*.dist-info/RECORD' -exec sed -i \
 
 # LC_ALL: --sort=name follows the locale.
 LC_ALL=C tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX,go-w \
-    -C "$tree" -cf - . | gzip -9n >dist/env.tar.gz
+    -C "$tree" -cf - . | gzip -6n >dist/env.tar.gz
 ls -sh dist
