@@ -1,6 +1,6 @@
-"""Products listed twice: near embeddings say who may be, and the photos of these are compared (`same_photo`).
+"""Products that are listed twice: pairs with near embeddings whose photos are the same photo (`same_photo`).
 
-Only photos of candidates are read and decoded once more, each in a child process that may crash.
+Only the photos of candidate pairs are read and decoded again, in a child process that a photo may crash.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 Batches = Iterable[pa.RecordBatch]
 
-#: Least score of two products whose photos are compared.
+#: Minimum score of two products whose photos are compared.
 NEAR = 0.93
-#: Least agreement of detail, and largest difference of colour (of 255), of photos that are one: docs/similar.md.
+#: Minimum agreement of detail and maximum difference of colour (of 255) of the same photo: docs/similar.md.
 DETAIL, COLOUR = 0.75, 6.0
-#: Photos that a worker takes at a time, and details that it keeps: 1.5 MB each.
+#: Photos that a worker decodes at a time, and `Detail`s that a worker keeps, of 1.5 MB each.
 _PHOTOS, _KEPT = 64, 200
 _COMPARED = pa.schema(
     [
@@ -49,11 +49,11 @@ _COMPARED = pa.schema(
 
 
 def candidates(pairs: DataFrame, near: float) -> DataFrame:
-    """Return the pairs of products that may be one, each once: product_id, other_id, score, same_photo.
+    """Return each pair of products that may be the same: product_id, other_id, score, same_photo.
 
     Args:
-        pairs: of products and neighbours: product_id, similar_id, score, same_photo.
-        near: least score; a pair with exactly the same photo needs none.
+        pairs: products and their neighbours: product_id, similar_id, score, same_photo.
+        near: minimum score of a pair whose photos are not byte for byte the same.
     """
     from pyspark.sql import functions as F
 
@@ -65,14 +65,14 @@ def candidates(pairs: DataFrame, near: float) -> DataFrame:
 
 
 def confirmed(spark: SparkSession, job: JobConfig, may_be: DataFrame) -> DataFrame:
-    """Return the pairs whose photos are one, surest first, with `detail` and `colour` of `same_photo.agreement`.
+    """Return the pairs with the same photo, the surest first, with `detail` and `colour` of `same_photo.agreement`.
 
-    Pairs with exactly the same photo come first. Any other pair is left out if one of its photos cannot be had.
+    Pairs with exactly the same photo come first. Any other pair is left out if one of its photos cannot be read.
 
     Args:
         spark: the session.
-        job: whose catalog has the photos.
-        may_be: of `candidates`.
+        job: the config of the job whose catalog has the photos.
+        may_be: the result of `candidates`.
 
     Raises:
         CatalogError: the catalog cannot be read.
@@ -91,7 +91,7 @@ def confirmed(spark: SparkSession, job: JobConfig, may_be: DataFrame) -> DataFra
 
 
 def thumbnails(spark: SparkSession, job: JobConfig, ids: DataFrame) -> DataFrame:
-    """Return product_id and a small JPEG of the products whose photo can be had and decoded."""
+    """Return product_id and a small JPEG of the products whose photo can be read and decoded."""
     rows = columns.read(spark, job.input).rows
     place = "image" if "image" in rows.columns else "image_uri"
     chosen = rows.join(ids, on="product_id").select("product_id", place)

@@ -1,7 +1,7 @@
-"""The files of published lists, each read whole by one Python worker: told what to search, repaired, and counted.
+"""The files of published lists. One Python worker reads a file whole: to find the lists to search, to update, to count.
 
-A list has 15 entries of three columns: as rows of Spark, to read and write them costs more than to find them. So a file
-comes to a worker as bytes, whatever store it is in, and the worker writes the next one.
+A list has 15 entries with three columns. Reading and writing these as rows of Spark costs more than the search. So a
+worker gets a file as bytes, from any store, and writes the updated file.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """A night on top of the published lists, in Spark: find the changes, and update the lists.
 
-    last fingerprints --anti join--> what arrives --+   (comes to the driver, and is sent to every worker: it is little)
-                                                    v
-    products of the snapshot ---------compared: staging/<run_id>/compared---> lists of what arrives, entries for others
-                                                    v
-    files of the last lists ------------repaired, one file by one task------> files of the lists
+    published fingerprints --anti join--> new and changed products --+   (few: on the driver and in every worker)
+                                                                     v
+    products of the snapshot ---compared: staging/<run_id>/---> lists of these products, entries for other lists
+                                                                     v
+    published files of lists ---repaired: one task a file-----> files of lists
 
-The embeddings of the products that stay meet those that arrive, and no list; the lists never leave Arrow. Where much
-changed, all lists are searched.
+Unchanged embeddings are only compared with new and changed ones. The lists are never rows of Spark. If much changed,
+all lists are searched again.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ logger = logging.getLogger(__name__)
 
 Batches = Iterable[pa.RecordBatch]
 
-#: Share of the products that may have changed, and how many of them: 50 MB of embeddings on the driver.
+#: Maximum share and number of changed products: 50 MB of embeddings on the driver.
 MOST_SHARE, MOST = 0.1, 50_000
 #: Number of changes that is always allowed, for small catalogs.
 FEW = 1_000
-#: Entries that may enter lists: 150 MB on the driver and in each worker.
+#: Maximum number of entries that may enter lists: 150 MB on the driver and in each worker.
 MOST_ENTRIES = 3_000_000
 #: Products compared at a time: 100 MB of embeddings.
 PART = 100_000
@@ -54,13 +54,13 @@ PART = 100_000
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What changed since the last lists.
+    """The changes since the published lists.
 
     Attributes:
         arriving: new and changed products, with `products.COLUMNS`, `searched`, `held` and `fingerprint`.
-        new: string[n], ids of those that the last lists lack.
-        gone: string[g], ids of products that changed or are no longer compared.
-        counts: of the products.
+        new: string[n], ids of the new products.
+        gone: string[g], ids of changed and removed products.
+        counts: numbers of these products.
     """
 
     arriving: pa.Table
@@ -71,15 +71,15 @@ class Changes:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What the steps of a night share.
+    """The inputs that all steps of a night share.
 
     Attributes:
         spark: the session.
         present: the result of `comparable.products`.
         output: root of the output.
-        last: the commit of the last lists.
-        rules: of the lists.
-        most: entries of a list.
+        last: the commit of the published lists.
+        rules: the rules of the lists.
+        most: maximum number of entries of a list.
     """
 
     spark: SparkSession
@@ -91,31 +91,31 @@ class Step:
 
     @property
     def place(self) -> Location:
-        """Where the last lists are."""
+        """The directory of the published lists."""
         return paths.snapshot_dir(self.output, self.last.snapshot_id, paths.SIMILAR)
 
     @property
     def old(self) -> DataFrame:
-        """The last lists."""
+        """The published lists."""
         return self.spark.read.schema(to_spark(lists.SIMILAR)).parquet(self.place.uri)
 
     @property
     def files(self) -> list[str]:
-        """The names of the last lists' files; a file's number is its place."""
+        """The names of the published files. The number of a file is its index in this list."""
         return sorted(file.name for file in self.last.files)
 
 
 def changes(step: Step, compared: int) -> Changes | None:
-    """Tell what changed since the last lists; None if so much did that all are searched.
+    """Return the changes since the published lists, or None if so much changed that all lists are searched.
 
     Args:
-        step: of the night.
+        step: the inputs of the night.
         compared: number of the present products.
     """
     from pyspark.sql import functions as F
 
     most = int(min(MOST, max(FEW, MOST_SHARE * step.last.rows)))
-    # A fingerprint has the product's id in it. The embeddings are read, and go nowhere.
+    # A fingerprint covers the id of the product. The embeddings are read, but not shuffled.
     known = F.broadcast(step.old.select("fingerprint"))
     arriving = step.present.join(known, on="fingerprint", how="left_anti").limit(most + 1)
     found = large_pools.arrow(arriving.select(*products.COLUMNS, "searched", "held", "fingerprint"))
@@ -134,12 +134,12 @@ def changes(step: Step, compared: int) -> Changes | None:
 
 
 def found(step: Step, changed: Changes, target: Location) -> Night | None:
-    """Search the lists that must be searched, and find what enters others; None if so much does that all are searched.
+    """Search the lists that need it, and find the entries for other lists. None means that all lists are searched.
 
     Args:
-        step: of the night.
-        changed: of `changes`.
-        target: a new directory for what is found.
+        step: the inputs of the night.
+        changed: the result of `changes`.
+        target: a new directory for the results.
     """
     arriving = changed.arriving
     own, entering = _compared(step, arriving, products.by_pool(arriving), target / "arriving")
@@ -162,14 +162,14 @@ def found(step: Step, changed: Changes, target: Location) -> Night | None:
 
 
 def repaired(step: Step, night: Night, target: Location) -> tuple[DataFile, ...]:
-    """Write the lists of the night to a new directory, and return the files."""
+    """Write the updated lists to a new directory, and return the files."""
     return list_files.repaired(step.spark, step.place, step.files, night, step.rules, step.most, target)
 
 
 def _compared(
     step: Step, searched: pa.Table, candidates: Mapping[str, Products], target: Location
 ) -> tuple[pa.Table, pa.Table | None]:
-    """Compare the catalog: returns the lists of what is searched, and the entries for others, None if too many."""
+    """Return the lists of the searched products, and the entries for other lists (None if there are too many)."""
     from pyspark.sql import functions as F
 
     ids, floors = repair.ids_of(searched), _floors(step) if candidates else np.zeros(1, np.float32)
@@ -193,7 +193,7 @@ def _compared(
 
 
 def _floors(step: Step) -> NDArray[np.float32]:
-    """Return the table of floors that `repair` describes: four to eight bytes for each product of the last lists."""
+    """Return the table of floors that `repair` describes, of four to eight bytes for each published list."""
     from pyspark.sql import functions as F
 
     size = 1 << max(0, step.last.rows - 1).bit_length()
@@ -220,7 +220,7 @@ def _comparing(arriving: Arriving, rules: Rules, most: int) -> Callable[[Batches
 
 
 def _with_empty(found: pa.Table, ids: pa.Array) -> pa.Table:
-    """Add an empty list for each product that nothing was found for."""
+    """Add an empty list for each product without a result."""
     missing = ids.filter(pc.invert(pc.is_in(ids, value_set=repair.ids_of(found))))
     empty = pa.array([[]] * len(missing), lists.FOUND.field("entries").type)
     nothing = pa.table([missing, empty, pa.array([True] * len(missing), pa.bool_())], schema=lists.FOUND)
@@ -228,7 +228,7 @@ def _with_empty(found: pa.Table, ids: pa.Array) -> pa.Table:
 
 
 def _files(ids: pa.ChunkedArray, new: pa.Array, count: int) -> pa.Array:
-    """Return the number of the file that each new product's list is added to; -1 for another product."""
+    """Return the number of the file for the list of each new product; -1 for other products."""
     added = set(new.to_pylist())
     numbers = [zlib.crc32(name.encode()) % count if name in added else -1 for name in ids.to_pylist()]
     return pa.array(numbers, pa.int32())

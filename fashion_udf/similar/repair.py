@@ -1,13 +1,13 @@
 """Update the published lists without a search of the catalog, as far as possible.
 
-Every list holds its k entries and some more in reserve. A product that changed or is gone leaves every list; a product
-that is new or changed enters each list whose last entry it beats. What is left of a list is then still the best of the
-catalog. A list is searched anew where its own product changed, where fewer than k entries are left, and where a limit
-such as `at_most` decides: then a product that no list names may take the place of one that left.
+Every list holds its k entries and some more in reserve. Changed and removed products leave all lists. A new or changed
+product enters each list whose last entry has a lower score. After that, a list still holds the best entries of the
+catalog. A list is searched again if its own product changed, or if fewer than k entries are left. With a limit such as
+`at_most`, a list that lost or gained an entry is searched again too, because a product in no list may take the place.
 
-Nothing of a list must be known to tell what enters it but the score of its last entry, its floor. The floors of all
-products are in a table of hashed ids, in which products that share a place share the lower floor: so a few more entries
-are found than enter, and the list itself decides.
+The score of the last entry, the floor of a list, is enough to tell which products may enter the list. The floors are in
+a table with a place for each hash of an id. Products with the same place share the lower floor. So a few more entries
+are found than enter, and the update of the list drops them.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from fashion_udf.similar import lists, products, search
 from fashion_udf.similar.products import Products
 from fashion_udf.similar.selection import DECIMALS, Rules
 
-#: What is found in a part of the catalog: lists of products that are searched (`own`), and entries for lists of others.
+#: Results of a part of the catalog: lists of searched products (`own`), and entries for the lists of other products.
 COMPARED = pa.schema([*lists.FOUND, pa.field("own", pa.bool_())])
-#: What is read of the catalog, besides `products.COLUMNS`; `place` is that of the product in the table of floors.
+#: Columns besides `products.COLUMNS`. `place` is the product's place in the table of floors.
 COLUMNS = ("held", "searched", "place")
 
 
 @dataclass(frozen=True, eq=False)
 class Arriving:
-    """The products that the whole catalog is compared with.
+    """The products to compare with the whole catalog.
 
     Attributes:
-        ids: string[a], of the candidates.
-        queries: products whose list is searched, by the pool that they search.
-        candidates: new and changed products, by the pools that hold them.
-        floors: float32[2^n], scores that a candidate must reach; -inf for any.
+        ids: string[a], ids of the candidates.
+        queries: products whose lists are searched, by the pool to search.
+        candidates: new and changed products, by the pools that contain them.
+        floors: float32[2^n], the minimum score of a candidate; -inf accepts any candidate.
     """
 
     ids: pa.Array
@@ -49,15 +49,15 @@ class Arriving:
 
 @dataclass(frozen=True, eq=False)
 class Night:
-    """What becomes of the last lists.
+    """The changes to the published lists.
 
     Attributes:
-        gone: string[g], ids of products that changed or are no longer compared.
-        found: lists that were searched: the columns of `lists.FOUND`.
-        fingerprints: int64[f], of the products of `found`.
-        files: int[f], number of the file that a list of `found` is added to; -1 where a file has the product's old one.
-        entering: entries for lists, not all of which beat the last one: the columns of `lists.FOUND`.
-        model_version: of the tags.
+        gone: string[g], ids of changed and removed products.
+        found: the searched lists, with the columns of `lists.FOUND`.
+        fingerprints: int64[f], fingerprints of the products of `found`.
+        files: int[f], number of the file to add a list of `found` to; -1 if a file already has a list of the product.
+        entering: entries that may enter lists, with the columns of `lists.FOUND`.
+        model_version: version of the tags' model.
     """
 
     gone: pa.Array
@@ -69,13 +69,13 @@ class Night:
 
 
 def compared(table: pa.Table, arriving: Arriving, rules: Rules, most: int) -> pa.Table:
-    """Compare a part of the catalog with what arrives: returns the columns of `COMPARED`.
+    """Compare a part of the catalog with the arriving products. Return the columns of `COMPARED`.
 
     Args:
         table: products, with `products.COLUMNS` and `COLUMNS`.
-        arriving: what is searched, and what may enter lists.
-        rules: of the lists.
-        most: entries of a list.
+        arriving: the products to compare with.
+        rules: the rules of the lists.
+        most: maximum number of entries of a list.
     """
     parts = [COMPARED.empty_table()]
     for pool, block in products.by_pool(table, arriving.queries.keys()).items():
@@ -92,13 +92,13 @@ def compared(table: pa.Table, arriving: Arriving, rules: Rules, most: int) -> pa
 
 
 def to_search(old: pa.Table, gone: pa.Array, entering: pa.Table, rules: Rules) -> pa.Array:
-    """Return the ids of products that stay as they were, and whose list must be searched anew.
+    """Return the ids of unchanged products whose lists must be searched again.
 
     Args:
         old: published lists, with the columns of `lists.SIMILAR`.
-        gone: ids of products that changed or are no longer compared.
+        gone: ids of changed and removed products.
         entering: as in `Night`.
-        rules: of the lists.
+        rules: the rules of the lists.
     """
     each = _updated(lists.found_before(old), gone, entering)
     anew = (each.left < rules.k) & ~each.exhausted
@@ -109,14 +109,14 @@ def to_search(old: pa.Table, gone: pa.Array, entering: pa.Table, rules: Rules) -
 
 
 def repaired(old: pa.Table, number: int, night: Night, rules: Rules, most: int) -> pa.Table:
-    """Bring a file of lists up to date; returns the columns of `lists.SIMILAR`, by product id.
+    """Update a file of lists. Return the columns of `lists.SIMILAR`, ordered by product id.
 
     Args:
         old: the file's lists, with the same columns.
-        number: of the file.
-        night: what becomes of the lists.
-        rules: of the lists.
-        most: entries of a list.
+        number: number of the file.
+        night: the changes to the lists.
+        rules: the rules of the lists.
+        most: maximum number of entries of a list.
     """
     ids, searched = ids_of(old), ids_of(night.found)
     leaves = pc.or_(pc.is_in(ids, value_set=night.gone), pc.is_in(ids, value_set=searched))

@@ -1,9 +1,9 @@
-"""Whether two photos are one photo: cropped a little, lighter or darker, and compressed again.
+"""Tell whether two files show the same photo: cropped a little, lighter or darker, or compressed again.
 
-An embedding cannot tell: a shirt in another print, or a wallet of the same series, is as near as the same shirt. So the
-pixels are compared. What is not background is cut out and scaled to one size, and one photo is moved over the other
-until their fine detail agrees best: seams, prints and folds, without the silhouette's areas of light and dark. Then the
-colours are compared there, up to one factor of brightness.
+Embeddings cannot tell: a shirt with another print, or a wallet of the same series, is as near as the same shirt. So the
+pixels are compared. The background is cut off, and the rest is scaled to one size. One photo is moved over the other
+until the fine detail (seams, prints, folds) agrees best. The shape of the product does not count. Then the colours are
+compared at that place, up to one factor of brightness.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
-#: Side of a thumbnail that is compared, in pixels.
+#: Side of a compared thumbnail, in pixels.
 THUMBNAIL = 128
-#: Side of the cut-out, what is left of it to be moved, and how far: by scale, and in pixels.
+#: Side of the cut-out, side of the part that is moved, scales, and the largest shift, in pixels.
 _SIDE, _INNER, _SCALES, _SHIFT = 48, 40, (46, 48, 50), 2
-#: Difference to the border's median that makes a pixel no background, of 255.
+#: A pixel belongs to the product if a colour differs by more than this from the median of the border, of 255.
 _BACKGROUND = 24
-#: Contrast of detail that counts as none: a flat photo agrees with nothing.
+#: Added to the contrast of detail, so that a flat photo agrees with no other photo.
 _FLAT = 6.0
-#: Factors of brightness that a copy may have.
+#: Minimum and maximum factor of brightness of a copy.
 _BRIGHTNESS = (0.85, 1 / 0.85)
 
 
 @dataclass(frozen=True, eq=False)
 class Detail:
-    """One photo, ready to be compared.
+    """A photo, prepared for comparisons.
 
     Attributes:
         picture: the cut-out.
-        inner: float32[_INNER ** 2], detail of its middle.
-        windows: float32[w, _INNER ** 2], detail at each scale and shift.
-        places: scale across, scale down, shift down and shift across of each window.
+        inner: float32[_INNER ** 2], the detail of the middle of the cut-out.
+        windows: float32[w, _INNER ** 2], the detail at each scale and shift.
+        places: horizontal scale, vertical scale, vertical shift and horizontal shift of each window.
     """
 
     picture: Image.Image
@@ -46,11 +46,11 @@ class Detail:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two photos agree.
+    """The agreement of two photos.
 
     Attributes:
-        detail: correlation of their fine detail, at most 1.
-        colour: mean difference of their colours, of 255.
+        detail: correlation of the fine detail, at most 1.
+        colour: mean difference of the colours, of 255.
     """
 
     detail: float
@@ -58,7 +58,7 @@ class Agreement:
 
 
 def detail(thumbnail: NDArray[np.uint8]) -> Detail:
-    """Make a photo ready to be compared.
+    """Prepare a photo for comparisons.
 
     Args:
         thumbnail: uint8[n, n, 3].
@@ -78,7 +78,7 @@ def detail(thumbnail: NDArray[np.uint8]) -> Detail:
 
 
 def agreement(one: Detail, other: Detail) -> Agreement:
-    """Compare two photos, whichever is given first."""
+    """Compare two photos. The order of the photos does not matter."""
     forth, back = one.windows @ other.inner, other.windows @ one.inner
     moved, still, found = (one, other, forth) if forth.max() >= back.max() else (other, one, back)
     best = int(found.argmax())
@@ -86,7 +86,7 @@ def agreement(one: Detail, other: Detail) -> Agreement:
 
 
 def _box(pixels: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """Return the box of what differs from the border; the whole picture where nothing stands out."""
+    """Return the box of the pixels that differ from the border, or the whole picture if hardly any pixel does."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     differs = np.abs(pixels - np.median(border, axis=0)).max(axis=2) > _BACKGROUND
     rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
