@@ -142,7 +142,7 @@ def test_a_bundle_that_misses_a_limit_is_refused_and_kept_aside(
     with pytest.raises(
         BundleError,
         match=r"the limits of a release .* Received: f32: accuracy.both is 0\.\d+, with a limit of 1; "
-        r"int8: accuracy.both is .*\. The bundle is in .*/bundle\.refused: Rename it to use it in spite of this",
+        r"int8: accuracy.both is .*\. The bundle is in .*/bundle\.refused\. Rename it to use it in spite of this",
     ):
         export_int8(monkeypatch, exported, data, tmp_path / "bundle", 1.001, limits)
     assert not (tmp_path / "bundle").exists()

@@ -61,7 +61,7 @@ def test_every_precision_that_is_offered_must_reach_the_limits() -> None:
 
 
 def test_what_is_missed_is_refused_with_every_figure_and_the_way_out() -> None:
-    with pytest.raises(BundleError, match=r"Received: first; second\. The bundle is in build/b\.refused: Rename it"):
+    with pytest.raises(BundleError, match=r"Received: first; second\. The bundle is in build/b\.refused\. Rename it"):
         gate.refuse(["first", "second"], Path("build/b.refused"))
 
 
