@@ -118,7 +118,7 @@ def test_training_starts_with_the_weights_and_the_tokenizer_of_another_bundle(
     assert preparation.tokenizer == initial.files["tokenizer.json"]
     with caplog.at_level("INFO"):
         trained = train.build(recipe, choose_strategy(), preparation, initial)
-    assert f"new are classifier ({len(preparation.labels)} categories, of which the bundle has " in caplog.text
+    assert f"new heads: classifier ({len(preparation.labels)} categories, of which the bundle has " in caplog.text
     stored = load(initial.files["weights.safetensors"])
     for model in (trained.model, trained.averaged):
         assert model.output["logits"].shape[-1] == len(preparation.labels) + 1
