@@ -119,9 +119,8 @@ def test_each_request_of_a_night_fails_once(night: Night) -> None:
         try:
             with fails(night.server.proxy, kind, at, 1):
                 tagging.tag(night.spark, night.config())
-        except Exception as error:
+        except Exception:  # the next night brings the table up to date
             soak.TOTALS["nights that ended"] += 1
-            assert "\n" not in one_line(error), told
             assert night.held() in (before, night.shop.expected()), told
             night.run()
         night.require(night.shop.expected(), told)
