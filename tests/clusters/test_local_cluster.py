@@ -31,17 +31,14 @@ def unpacked_archives_are_removed() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unpacked_archives_are_removed")
-def test_executors_with_a_bare_python_score_from_the_archive(tmp_path: Path) -> None:
-    subprocess.run(["make", "dist"], cwd=REPOSITORY, check=True, capture_output=True)
-    with tarfile.open(REPOSITORY / "dist" / "env.tar.gz") as archive:
-        packed = archive.getnames()
+def test_executors_with_a_bare_python_score_from_the_archive(archive: Path, bare_python: Path, tmp_path: Path) -> None:
+    with tarfile.open(archive) as opened:
+        packed = opened.getnames()
     assert "./fashion_udf/scoring/udf.py" in packed
     assert [name for name in packed if "samples" in name.split("/")] == []  # drawings, which no executor makes
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
-    bare = tmp_path / "bare" / "bin" / "python"
     for package in ("fashion_udf", "openvino", "faiss", "PIL", "pandas", "pyarrow"):
         found = subprocess.run(
-            [str(bare), "-I", "-c", f"import {package}"], cwd=tmp_path, capture_output=True, check=False
+            [str(bare_python), "-I", "-c", f"import {package}"], cwd=tmp_path, capture_output=True, check=False
         )
         assert found.returncode != 0, f"{package} must come from the archive alone"
 
@@ -60,9 +57,9 @@ def test_executors_with_a_bare_python_score_from_the_archive(tmp_path: Path) -> 
         *("--set", f"input.path={tmp_path / 'in'}", "--set", f"output.path={tmp_path / 'out'}"),
         options=[
             *("--master", "local-cluster[2,1,2048]"),
-            *("--archives", f"{REPOSITORY / 'dist' / 'env.tar.gz'}#env"),
+            *("--archives", f"{archive}#env"),
             *("--conf", "spark.executorEnv.PYTHONPATH=env"),
-            *("--conf", f"spark.pyspark.python={bare}"),
+            *("--conf", f"spark.pyspark.python={bare_python}"),
             *("--conf", f"spark.pyspark.driver.python={sys.executable}"),
             *("--conf", "spark.sql.files.maxPartitionBytes=65536"),
         ],
