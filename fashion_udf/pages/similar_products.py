@@ -22,8 +22,7 @@ from fashion_udf.pages import products, review_queue
 from fashion_udf.pages.products import PRODUCTS
 from fashion_udf.pages.review_queue import PhotoPlace, Queue
 from fashion_udf.schema import TAGS
-from fashion_udf.table import data_files, similar_table, snapshot
-from fashion_udf.table.stores import open_store
+from fashion_udf.table import data_files, paths, similar_table, snapshot
 
 #: Maximum of products that are shown for a row.
 SHOWN = 6
@@ -127,7 +126,6 @@ def _columns(
 
 def _product_files(output: str, run_id: str) -> Iterator[BinaryIO]:
     """Yield the product files of a run. A run of an earlier release has none: its products are shown by their ids."""
-    store, folder = open_store(output), f"runs/{run_id}/{products.NAME}"
-    for name in store.list_names(folder):
-        if name.endswith(".parquet") and name[0] not in "._":
-            yield store.open(f"{folder}/{name}")
+    place = paths.run_dir(output, run_id) / products.NAME
+    for name in data_files.listed(place):
+        yield place.store.open(f"{place.key}/{name}")

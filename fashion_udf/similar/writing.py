@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fashion_udf.pipeline import written
 from fashion_udf.progress import progress
+from fashion_udf.repeated import repeated
 from fashion_udf.schema import to_spark
 from fashion_udf.similar import lists
 from fashion_udf.similar.planning import Pool
@@ -66,18 +66,9 @@ def followed(spark: SparkSession, pools: list[Pool]) -> Iterator[Accumulator[int
     """Show the progress of the searches while the block runs. Yield the counter for the tasks."""
     done = spark.sparkContext.accumulator(0)
     total = sum(pool.queries * pool.probes for pool in pools)
-    finished = threading.Event()
     with progress(total, label="searched") as shown:
-
-        def look() -> None:
-            while not finished.wait(_SECONDS):
-                shown.update(done.value)
-
-        thread = threading.Thread(target=look, name="progress", daemon=True)
-        thread.start()
         try:
-            yield done
+            with repeated(lambda: shown.update(done.value), _SECONDS, "progress"):
+                yield done
         finally:
-            finished.set()
-            thread.join()
             shown.update(done.value)
