@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -136,9 +137,11 @@ def _searching(
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for table in by_task(batches):
-            candidates = products.from_arrow(table.filter(table["candidate"]))
-            queries = products.from_arrow(table.filter(table["query"]))
+            rows = products.Rows(table)
+            wanted = [np.flatnonzero(table[name].to_numpy()) for name in ("candidate", "query")]
             del table
+            candidates, queries = (rows.block(rows.in_order(each)) for each in wanted)
+            del rows
             if len(queries):
                 yield from lists.found(queries, candidates, search(queries, candidates, rules, most)).to_batches()
                 done.add(len(queries))

@@ -44,8 +44,9 @@ def to_search(
     def make(_: int, table: pa.Table) -> pa.Table:
         return pa.table({"product_id": repair.to_search(table, gone, entering, rules)})
 
+    columns = ["product_id", "similar", "spare", "exhausted"]
     with _each(spark, place, names) as files:
-        found = files.mapInArrow(_making(names, make), "product_id string").toPandas()
+        found = files.mapInArrow(_making(names, make, columns), "product_id string").toPandas()
     return pa.array(found["product_id"], pa.string())
 
 
@@ -79,7 +80,9 @@ def counted(
         )
 
     with _each(spark, place, names) as files:
-        parts = files.mapInArrow(_making(names, make), "full long, empty long, rows long, marks binary").collect()
+        parts = files.mapInArrow(
+            _making(names, make, ["similar"]), "full long, empty long, rows long, marks binary"
+        ).collect()
     full, empty, total = (sum(row[name] for row in parts) for name in ("full", "empty", "rows"))
     marks = np.zeros(size // 8, np.uint8)
     for row in parts:
@@ -97,13 +100,17 @@ def _each(spark: SparkSession, place: Location, names: Sequence[str]) -> Iterato
         yield files.select("path", "content")
 
 
-def _making(names: Sequence[str], make: Callable[[int, pa.Table], pa.Table]) -> Make:
+def _making(
+    names: Sequence[str], make: Callable[[int, pa.Table], pa.Table], columns: Sequence[str] = lists.SIMILAR.names
+) -> Make:
     numbers = {name: number for number, name in enumerate(names)}
+    schema = pa.schema([lists.SIMILAR.field(name) for name in columns])
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for path, content in zip(batch["path"].to_pylist(), batch["content"], strict=True):
-                table = pq.read_table(pa.BufferReader(content.as_buffer()), page_checksum_verification=True)
-                yield from make(numbers[path.rpartition("/")[2]], table.cast(lists.SIMILAR)).to_batches()
+                file = pa.BufferReader(content.as_buffer())
+                table = pq.read_table(file, columns=list(columns), page_checksum_verification=True)
+                yield from make(numbers[path.rpartition("/")[2]], table.select(schema.names).cast(schema)).to_batches()
 
     return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -54,44 +54,62 @@ class Products:
         )
 
 
-#: Columns of the Arrow table that `from_arrow` reads.
+#: Columns of the Arrow table that `from_arrow` and `Rows` read.
 COLUMNS = ("product_id", "embedding", "category", "photo", "item_group", "caps", "numbers")
 
 
+class Rows:
+    """Products of an Arrow table in any order, from which blocks are taken. Each block copies its vectors once."""
+
+    def __init__(self, table: pa.Table) -> None:
+        """Read a table with the columns of `COLUMNS`. `caps` and `numbers` have the same length in every row."""
+        columns = {name: _whole(table[name]) for name in COLUMNS if name != "embedding"}
+        ids, caps = columns["product_id"], columns["caps"]
+        width, flat = _width(caps), caps.flatten()
+        self._products = Products(
+            ids,
+            list_values(table["embedding"], np.float32),
+            columns["category"],
+            columns["photo"],
+            columns["item_group"],
+            tuple(flat.take(pa.array(np.arange(place, len(flat), width))) for place in range(width)),
+            list_values(pa.chunked_array([columns["numbers"]]), np.float64),
+        )
+        self._rank = np.empty(len(ids), np.intp)
+        self._rank[pc.sort_indices(ids).to_numpy()] = np.arange(len(ids))
+
+    def __len__(self) -> int:
+        """Return the number of products."""
+        return len(self._rank)
+
+    def in_order(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return row numbers in the order of the products' ids."""
+        return rows[np.argsort(self._rank[rows])]
+
+    def block(self, rows: NDArray[np.intp]) -> Products:
+        """Return the products of rows that are in the order of `in_order`."""
+        return self._products.take(rows)
+
+
 def from_arrow(table: pa.Table) -> Products:
-    """Return a block from a table with the columns of `COLUMNS`. Its rows may have any order.
-
-    `caps` and `numbers` have the same length in every row.
-    """
-    ids = _whole(table["product_id"])
-    order = pc.sort_indices(ids)
-    columns = {name: _whole(table[name]).take(order) for name in COLUMNS if name not in ("product_id", "embedding")}
-    places = order.to_numpy()
-    vectors = list_values(table["embedding"], np.float32)[places]
-    caps, numbers = columns["caps"], columns["numbers"]
-    width = _width(caps)
-    flat = caps.flatten()
-    return Products(
-        ids.take(order),
-        vectors,
-        columns["category"],
-        columns["photo"],
-        columns["item_group"],
-        tuple(flat.take(pa.array(np.arange(place, len(flat), width))) for place in range(width)),
-        list_values(pa.chunked_array([numbers]), np.float64),
-    )
+    """Return all products of a table that `Rows` reads."""
+    rows = Rows(table)
+    return rows.block(rows.in_order(np.arange(len(rows))))
 
 
-def by_pool(table: pa.Table, pools: Collection[str] | None = None) -> dict[str, Products]:
-    """Return the products of all pools in the column `held`, or only of the given pools."""
+def by_pool(table: pa.Table) -> dict[str, Products]:
+    """Return the products of all pools in the column `held`."""
+    rows = Rows(table)
+    return {pool: rows.block(rows.in_order(held)) for pool, held in holding(table).items()}
+
+
+def holding(table: pa.Table) -> dict[str, NDArray[np.intp]]:
+    """Return the rows of each pool in the column `held`."""
     held = table["held"].combine_chunks()
     held = pa.concat_arrays(held.chunks) if isinstance(held, pa.ChunkedArray) else held
-    owner, names = pc.list_parent_indices(held), held.flatten()
-    return {
-        pool: from_arrow(table.take(owner.filter(pc.equal(names, pool))))
-        for pool in pc.unique(names).to_pylist()
-        if pools is None or pool in pools
-    }
+    owner, names = pc.list_parent_indices(held).to_numpy(), held.flatten().dictionary_encode()
+    numbers = names.indices.to_numpy()
+    return {pool: owner[numbers == number] for number, pool in enumerate(names.dictionary.to_pylist())}
 
 
 def list_values(column: pa.ChunkedArray, dtype: type[Float]) -> NDArray[Float]:
@@ -115,7 +133,7 @@ def _matrix(chunk: pa.Array, dtype: type[Float]) -> NDArray[Float]:
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array. Text gets 64-bit offsets, because 250,000 ids may be long."""
+    """Return a column as one array. Text gets 64-bit offsets, because 300,000 ids may be long."""
     kind = pa.large_string() if pa.types.is_string(column.type) else column.type
     chunks = column.cast(kind).chunks
     return pa.concat_arrays(chunks) if chunks else pa.array([], kind)

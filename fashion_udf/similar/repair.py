@@ -77,16 +77,19 @@ def compared(table: pa.Table, arriving: Arriving, rules: Rules, most: int) -> pa
         rules: the rules of the lists.
         most: maximum number of entries of a list.
     """
-    parts = [COMPARED.empty_table()]
-    for pool, block in products.by_pool(table, arriving.queries.keys()).items():
-        queries = arriving.queries[pool]
+    parts, rows, held = [COMPARED.empty_table()], products.Rows(table), products.holding(table)
+    for pool, queries in arriving.queries.items():
+        if pool not in held:
+            continue
+        block = rows.block(rows.in_order(held[pool]))
         parts.append(_kind(lists.found(queries, block, search.search(queries, block, rules, most)), True))
-    others = table.filter(pc.invert(pc.is_in(table["product_id"], value_set=arriving.ids)))
+    others = pc.invert(pc.is_in(table["product_id"], value_set=arriving.ids))
+    places = table["place"].to_numpy()
     for pool, candidates in arriving.candidates.items():
-        rows = others.filter(pc.equal(others["searched"], pool))
-        rows = rows.take(pc.sort_indices(rows["product_id"]))
-        floors = np.round(arriving.floors[rows["place"].to_numpy()].astype(np.float64), DECIMALS)
-        block = products.from_arrow(rows)
+        meant = pc.and_(others, pc.fill_null(pc.equal(table["searched"], pool), False))
+        chosen = rows.in_order(np.flatnonzero(meant.to_numpy()))
+        floors = np.round(arriving.floors[places[chosen]].astype(np.float64), DECIMALS)
+        block = rows.block(chosen)
         parts.append(_kind(lists.of_pairs(block, candidates, search.reaching(block, candidates, floors, rules)), False))
     return pa.concat_tables(parts)
 
@@ -95,15 +98,16 @@ def to_search(old: pa.Table, gone: pa.Array, entering: pa.Table, rules: Rules) -
     """Return the ids of unchanged products whose lists must be searched again.
 
     Args:
-        old: published lists, with the columns of `lists.SIMILAR`.
+        old: published lists, with `product_id`, `similar`, `spare` and `exhausted`.
         gone: ids of changed and removed products.
         entering: as in `Night`.
         rules: the rules of the lists.
     """
-    each = _updated(lists.found_before(old), gone, entering)
-    anew = (each.left < rules.k) & ~each.exhausted
     if rules.at_most:
-        anew |= each.lost | each.entered
+        each = _updated(lists.found_before(old), gone, entering)
+        anew = each.lost | each.entered | ((each.left < rules.k) & ~each.exhausted)
+    else:  # only the number of entries that stay decides
+        anew = (_staying(old, gone) < rules.k) & ~old["exhausted"].to_numpy()
     stays = pc.invert(pc.is_in(old["product_id"], value_set=gone)).to_numpy()
     return ids_of(old).filter(pa.array(anew & stays))
 
@@ -122,12 +126,17 @@ def repaired(old: pa.Table, number: int, night: Night, rules: Rules, most: int) 
     leaves = pc.or_(pc.is_in(ids, value_set=night.gone), pc.is_in(ids, value_set=searched))
     here = pc.or_(pc.is_in(searched, value_set=ids), pc.equal(night.files, number))
     old = old.filter(pc.invert(leaves))
+    held = sum(pc.list_value_length(old[name]).to_numpy() for name in ("similar", "spare"))
+    meant = pa.array(_staying(old, night.gone) < held)
+    meant = pc.or_(meant, pc.is_in(ids_of(old), value_set=ids_of(night.entering)))
+    others, old = old.filter(pc.invert(meant)), old.filter(meant)
     each = _updated(lists.found_before(old), night.gone, night.entering)
     touched = pa.array(each.lost | each.entered)
     merged = lists.merged(each.united.filter(touched), (), most)
     found = pa.concat_tables([merged, night.found.filter(here)])
     prints = pa.chunked_array([old["fingerprint"].combine_chunks().filter(touched), night.fingerprints.filter(here)])
     parts = [
+        others,
         old.filter(pc.invert(touched)),
         lists.published(found, prints.combine_chunks(), rules.k, night.model_version),
     ]
@@ -148,6 +157,18 @@ class _Updated:
     lost: NDArray[np.bool_]  # whether an entry left
     entered: NDArray[np.bool_]
     exhausted: NDArray[np.bool_]
+
+
+def _staying(old: pa.Table, gone: pa.Array) -> NDArray[np.intp]:
+    """Return how many entries of each published list, those in reserve included, are not gone."""
+    staying = np.zeros(len(old), np.intp)
+    for name in ("similar", "spare"):
+        entries = lists.whole(old[name], lists.SIMILAR.field(name).type)
+        stays = pc.invert(pc.is_in(entries.flatten().field("similar_id"), value_set=gone))
+        staying += np.bincount(
+            pc.list_parent_indices(entries).to_numpy()[stays.to_numpy(zero_copy_only=False)], minlength=len(old)
+        )
+    return staying
 
 
 def _updated(old: pa.Table, gone: pa.Array, entering: pa.Table) -> _Updated:

@@ -63,7 +63,7 @@ class RecommendConfig(Section):
     #: A table with product_id, other_id and orders, the number of orders with both. Lists are sorted by lift first.
     pairs: Table = Table()
     #: Maximum of products for an exact search in one task. Larger groups are divided.
-    exact_limit: int = Field(250_000, ge=1)
+    exact_limit: int = Field(300_000, ge=1)
     recall: float = Field(0.98, gt=0, le=1)  # minimum recall in larger groups
     s3: S3Settings = S3Settings()
 
