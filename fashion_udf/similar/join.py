@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
     from pyspark.sql import Column, DataFrame
 
-#: Maximum of partitions of the shuffle, and pairs of a partition: some seconds of a core. Small tasks share a partition,
-#: because a partition costs 0.2 s: 5,000 products in 75 categories took 8 s for a search of 0.1 s.
-PARTITIONS, PAIRS = 400, 500_000_000
+#: Maximum of partitions of the shuffle.
+PARTITIONS = 400
+#: Pairs of a partition: some seconds of a core. Small tasks share a partition, because each partition costs 0.2 s.
+PARTITION_PAIRS = 500_000_000
 #: Columns of a task's rows, in addition to `products.COLUMNS`.
 _TASK = ("task", "candidate", "query")
 
@@ -47,7 +48,7 @@ def searched(rows: DataFrame, pools: list[Pool], rules: Rules, most: int, done: 
     sent = _candidates(rows, pools).unionByName(_queries(rows, pools))
     pairs = sum(pool.candidates * pool.queries * pool.probes // pool.parts for pool in pools)
     cores = rows.sparkSession.sparkContext.defaultParallelism
-    partitions = min(tasks, PARTITIONS, max(cores, pairs // PAIRS))
+    partitions = min(tasks, PARTITIONS, max(cores, pairs // PARTITION_PAIRS))
     divided = sent.repartition(partitions, "task").sortWithinPartitions("task")
     found = divided.mapInArrow(_searching(rules, most, done), to_spark(lists.FOUND))
     if all(pool.parts == 1 for pool in pools):
