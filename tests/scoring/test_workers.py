@@ -7,9 +7,9 @@ import json
 import os
 import random
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,10 +67,19 @@ def _facts() -> dict[str, Any]:
         "resident": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6,  # MB
         "files": len(os.listdir("/proc/self/fd")),
         "threads": len(os.listdir("/proc/self/task")),
-        "processor": time.process_time(),
-        "clock": time.monotonic(),
+        "processor": _processor_times(),
         "daemon": [int(status["Threads"]), *(name for name in ("openvino", "tensorflow", "faiss") if name in maps)],
     }
+
+
+def _processor_times() -> dict[str, float]:
+    """Return the seconds that each thread of this process has worked."""
+    found = {}
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has just ended
+            words = (thread / "stat").read_text().rpartition(") ")[2].split()
+            found[thread.name] = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def _observed(bundle: Any, settings: Any) -> Callable[..., Any]:
@@ -118,7 +127,9 @@ def test_a_worker_that_is_used_again_keeps_its_memory_files_and_threads(spark: S
         (tmp_path / f"{number}.photo").write_bytes(photo)
     places = [str(path) for path in sorted(tmp_path.iterdir())] + [str(tmp_path / "none"), None]
     draws = random.Random(soak.SEED)
-    rows = [(f"Red shirt {number} {'x' * draws.randrange(400)}", draws.choice(places)) for number in range(BATCH * BATCHES)]
+    rows = [
+        (f"Red shirt {number} {'x' * draws.randrange(400)}", draws.choice(places)) for number in range(BATCH * BATCHES)
+    ]
     frame = spark.createDataFrame(rows, "title string, photo string")
     model = fu.load_bundle() if soak.SOAK else small_bundle.read()
     found: dict[int, list[Any]] = defaultdict(list)
@@ -154,14 +165,14 @@ def test_a_worker_builds_one_engine_the_driver_none_and_the_daemon_loads_no_fram
     assert daemons == [[1]] * len(daemons), "threads of the daemon, and frameworks that it has loaded"
 
 
-def test_a_worker_of_one_core_uses_one(spark: SparkSession) -> None:
+def test_one_thread_of_a_worker_works_where_a_task_has_one_core(spark: SparkSession) -> None:
     photos = [photo for photo in _photos() if len(photo) > 100]
     rows = [(f"Red shirt number {number} of cotton", photos[number % len(photos)]) for number in range(16 * BATCH)]
     frame = spark.createDataFrame(rows, "title string, photo binary")
     for facts in _run(spark, bundles.read("builtin"), frame, "bytes", tasks=2).values():
-        first, last = facts[1], facts[-1]  # the engine starts with the first batch, on one core too
-        cores = (last["processor"] - first["processor"]) / (last["clock"] - first["clock"])
-        assert cores <= 1.2, "the engine, the tokenizer or numpy has threads of its own"
+        before, after = facts[0]["processor"], facts[-1]["processor"]  # the first batch builds the engine
+        worked = sorted(seconds - before.get(thread, 0.0) for thread, seconds in after.items())
+        assert sum(worked[:-1]) <= 0.05 * worked[-1], "the engine, the tokenizer or numpy has threads that work"
 
 
 def test_a_plan_that_selects_filters_and_writes_scores_each_row_once(
