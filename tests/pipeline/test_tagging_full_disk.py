@@ -76,8 +76,8 @@ def test_a_night_whose_local_directory_is_full_ends_with_its_name_and_the_next_o
     assert result.returncode == 1, result.stdout[-5000:]
     expected = (
         rf"error: Expected space for Spark's temporary files in {small_disk} \(spark\.local\.dir\)\. Received: No "
-        r"space left on device, on .*\. Free space there, or set spark\.local\.dir to a larger disk, before Spark starts\. "
-        "Nothing was published, and the next run uses what is scored"
+        r"space left on device, on .*\. Free space there, or set spark\.local\.dir to a larger disk, before Spark "
+        r"starts\. Nothing was published, and the next run uses what is scored"
     )
     assert re.fullmatch(expected, error_line(result)), error_line(result)
     ended = [json.loads(path.read_text()) for path in (tmp_path / "out" / "runs").glob("*/outcome.json")]
