@@ -6,10 +6,12 @@ import io
 import json
 import os
 import random
+import resource
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +166,56 @@ def test_one_thread_of_a_worker_works_where_a_task_has_one_core(spark: SparkSess
         first, last = facts[0], facts[-1]  # the first batch builds the engine
         everything, scoring = (last[name] - first[name] for name in ("processor", "scoring"))
         assert everything <= 1.25 * scoring, "the engine, the tokenizer or numpy has threads that work"
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not soak.SOAK, reason="says something only where nothing else runs: run by `make soak`")
+def test_a_row_takes_hardly_more_processor_time_where_every_core_has_a_task(spark: SparkSession) -> None:
+    photos = [photo for photo in _photos() if len(photo) > 100]
+    rows = [(f"Red shirt number {number} of cotton", photos[number % len(photos)]) for number in range(16 * BATCH)]
+    frame, model = spark.createDataFrame(rows, "title string, photo binary"), bundles.read("builtin")
+    alone, together = list[float](), list[float]()
+    for _ in soak.rounds("tasks alone, and beside others", 3):
+        for cores, found in ((1, alone), (spark.sparkContext.defaultParallelism, together)):
+            with ThreadPoolExecutor(cores) as pool:
+                runs = [pool.submit(_run, spark, model, frame, "bytes", 1) for _ in range(cores)]
+            for facts in (facts for run in runs for facts in run.result().values()):
+                found.append((facts[-1]["processor"] - facts[0]["processor"]) / (len(facts) - 1))
+    times = statistics.median(together) / statistics.median(alone)
+    soak.TOTALS["% of the processor time of a task alone"] = round(100 * times)
+    assert times <= 1.25
+
+
+def test_photos_that_do_not_fit_into_the_memory_of_a_worker_cost_a_row_each(spark: SparkSession) -> None:
+    small, large = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (40, 40), (200, 10, 10)).save(small, "PNG")
+    Image.new("RGB", (9000, 9000), (200, 10, 10)).save(large, "PNG", compress_level=1)  # 243 MB when it is decoded
+    model = small_bundle.read()
+    shared, settings = spark.sparkContext.broadcast(model), usual_settings(model, "openvino", "f32", 3)
+
+    def limited(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[tuple[pd.Series, ...]]:
+        for number, batch in enumerate(batches):
+            if number == 1:  # the first batch has built the engine
+                used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+                resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000, resource.RLIM_INFINITY))
+            yield batch
+
+    def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
+        try:
+            for scores in udf._scored(limited(batches), shared.value, settings, False, 600.0):
+                yield scores[["status", "error"]]
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    scored = pandas_udf(score, "status string, error string")  # type: ignore[call-overload]
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BATCH)
+    photos = [small.getvalue()] * BATCH + [small.getvalue(), large.getvalue(), small.getvalue(), small.getvalue()]
+    rows = spark.createDataFrame([("Red shirt", photo) for photo in photos], "title string, photo binary").coalesce(1)
+    found = (
+        rows.select(scored("title", "title", "photo", F.lit(None).cast("string")).alias("s")).select("s.*").collect()
+    )
+    assert [row.status for row in found] == ["ok"] * 5 + ["image_too_large"] + ["ok"] * 2
+    assert found[5].error == "PNG: larger than the decoder allows (MemoryError)"
 
 
 def test_a_plan_that_selects_filters_and_writes_scores_each_row_once(
