@@ -13,12 +13,14 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 BENCH_SIMILAR_ARGS ?=
 # What a soak goes through, one shard after the other.
-SOAK_SHARDS ?= kills faults histories readers memory training yarn bugs
+SOAK_SHARDS ?= kills faults histories readers memory workers s3 training yarn bugs
 SOAK_kills := pipeline/test_tagging_kills.py
 SOAK_faults := pipeline/test_tagging_faults.py
 SOAK_histories := pipeline/test_tagging_histories.py
 SOAK_readers := table/test_readers.py
 SOAK_memory := commands/test_tag_memory.py
+SOAK_workers := scoring/test_workers.py scoring/test_sessions.py pipeline/test_tagging_full_disk.py
+SOAK_s3 := pipeline/test_tagging_s3.py photos/test_s3_throttling.py
 SOAK_training := training/fitting/test_loop.py
 SOAK_yarn := clusters/test_yarn.py
 SOAK_bugs := test_seeded_bugs.py
@@ -76,7 +78,7 @@ soak-%: $(STAMP) $(TRAINING_STAMP)
 	JAVA_HOME=$$(.venv/bin/java-home); export JAVA_HOME PYSPARK_PYTHON="$$PWD/$$python"; \
 	export SOAK_SEED="$${SOAK_SEED:-0}" SOAK_SECONDS="$(if $(filter bugs,$*),,$${SOAK_SECONDS:-2400})"; \
 	{ echo "commit $$(git rev-parse --short HEAD), $$(date -u +%F), $$(nproc) cores"; \
-	$$python -m pytest -q --no-header --durations=0 --durations-min=1 tests/$(SOAK_$*) $(PYTEST_ARGS); } \
+	$$python -m pytest -q --no-header --durations=0 --durations-min=1 $(addprefix tests/,$(SOAK_$*)) $(PYTEST_ARGS); } \
 	| tee docs/soak/$*.txt
 
 docs: $(STAMP) ## Build the site of docs/ in build/site; a broken link is an error

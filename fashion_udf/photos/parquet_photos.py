@@ -243,6 +243,8 @@ def _readable(file: str) -> Iterator[None]:
     """Replace an error about an unreadable file by a `CatalogError` of one line."""
     try:
         yield
+    except MemoryError:  # pyarrow's is an ArrowException too
+        raise
     except (pa.ArrowException, OSError) as error:
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise CatalogError(f"Expected {file} to be a readable Parquet file. Received: {reason[0]}") from error

@@ -45,7 +45,7 @@ from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.pipeline.reports import Work
 from fashion_udf.schema import TAGS, Reason
 from fashion_udf.scoring import udf
-from fashion_udf.spark import launcher, memory, session
+from fashion_udf.spark import launcher, local_disk, memory, session
 from fashion_udf.table import decisions, followers, paths, snapshot
 from fashion_udf.table.commit import Commit, DataFile
 from fashion_udf.table.paths import Location
@@ -63,8 +63,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
     """Update the table to the catalog and publish it. Nothing is published if nothing changed.
 
     Args:
-        spark: a session that `session.require_usable` accepts.
-        config, run_id: of the run. `paths.new_run_id` makes the default id.
+        spark, config, run_id: a session that `session.require_usable` accepts; default id: `paths.new_run_id`.
         scope: which products to process, and which to score although nothing changed. Default: the whole catalog.
 
     Raises:
@@ -79,6 +78,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
         session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         memory.explained(spark),
+        local_disk.explained(spark),
         udf.own_errors(),
         staging.alive(directory := paths.staging_dir(output, run_id)),
         sources.damage_named("input.path", config.input.path),

@@ -101,7 +101,8 @@ def tag_udf(
         for scores in _scored(batches, bundle.value, settings, sandboxed, batch_timeout):
             yield tags(scores, bundle.value.model_version)
 
-    tag_all: Callable[..., Column] = pandas_udf(tag, to_spark(TAG))  # type: ignore[call-overload]
+    # Spark copies a deterministic function into each filter on its result, and so would score a row twice.
+    tag_all: Callable[..., Column] = pandas_udf(tag, to_spark(TAG)).asNondeterministic()  # type: ignore[call-overload]
 
     def tag_columns(title: Name, description: Name = None, photo: Name = None) -> Column:
         absent = F.lit(None).cast("string")

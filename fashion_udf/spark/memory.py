@@ -29,6 +29,12 @@ _ENDED = re.compile(
 )
 
 
+#: Causes in Python workers, which use no memory of the heap.
+_OF_PYTHON = re.compile(r"^(?:[\w.]*\bMemoryError|malloc|std::bad_alloc|a Python worker)")
+#: Text of the error after the second death of a Python worker: after the first one, `udf` scores the rows once more.
+_DIED = "Python worker exited unexpectedly"
+
+
 @contextmanager
 def explained(spark: SparkSession) -> Iterator[None]:
     """Replace an error of the block that is caused by memory by one line that names the setting.
@@ -36,13 +42,15 @@ def explained(spark: SparkSession) -> Iterator[None]:
     Raises:
         OutOfMemoryError: instead of Spark's error.
     """
-    setting = _setting(spark.sparkContext)  # read now, because Spark may have ended later
+    context = spark.sparkContext
+    of_java, of_python = _setting(context), _setting_of_python(context)  # read now, because Spark may have ended later
     try:
         yield
     except FashionError:
         raise
     except Exception as error:
         if cause := reason(error):
+            setting = of_python if _OF_PYTHON.search(cause) else of_java
             raise OutOfMemoryError(
                 f"Expected the run to fit into Spark's memory. Received: {cause}. {setting}"
             ) from error
@@ -87,6 +95,11 @@ def reason(error: BaseException) -> str | None:
     for text in texts:
         if found := _CAUSES.search(text):
             return found[0].strip()[:300]
+    if any(_DIED in text for text in texts):
+        return (
+            "a Python worker died without an exception, most often because of too little memory, or of a batch that "
+            "took longer than limits.batch_timeout"
+        )
     if any(_ENDED.search(text) for text in texts):
         return "Spark's Java process ended during the run, most often because of too little memory"
     return None
@@ -107,6 +120,15 @@ def _setting(context: SparkContext) -> str:
     if _is_local(context):
         return f"Raise {present}, before Spark starts: spark-submit --driver-memory 2g"
     return f"Raise {present}, or spark.executor.memoryOverhead, which Python workers use"
+
+
+def _setting_of_python(context: SparkContext) -> str:
+    """Return the advice about the memory of Python workers."""
+    if limit := context.getConf().get("spark.executor.pyspark.memory", ""):
+        return f"Raise spark.executor.pyspark.memory (now {limit}), before Spark starts"
+    if _is_local(context):
+        return "Free memory of this machine, or run fewer tasks at a time: spark-submit --master 'local[1]'"
+    return "Raise spark.executor.memoryOverhead, which Python workers use, or lower spark.executor.cores"
 
 
 def _heap(context: SparkContext) -> int:

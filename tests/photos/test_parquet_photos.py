@@ -108,6 +108,16 @@ def test_a_damaged_or_missing_file_is_one_line_that_names_it(tmp_path: Path) -> 
     )
 
 
+def test_too_little_memory_is_no_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 268435456 failed")
+
+    monkeypatch.setattr(Reader, "_row", fail)
+    file = _file(tmp_path / "a", 4)
+    with Reader(COLUMN) as reader, pytest.raises(pa.ArrowMemoryError, match="malloc of size"):
+        list(reader.photos(_places(file, [0])))
+
+
 def test_few_photos_are_held_at_a_time(tmp_path: Path) -> None:
     pq.write_table(
         pa.table({"product_id": [f"p{at}" for at in range(40)], "image": [os.urandom(1_000_000) for _ in range(40)]}),

@@ -1,4 +1,4 @@
-"""A standalone Spark cluster: a master and two workers, each a process, on free ports of the loopback address."""
+"""A standalone Spark cluster: a master and two workers, each a process, on free ports of loopback addresses."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ SECONDS = 120
 
 @pytest.fixture(scope="session")
 def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the master, `spark://127.0.0.1:PORT`; its two workers have one core and 1 GB for executors each."""
+    """The URL of the master, `spark://127.0.0.1:PORT`; its two workers have one core and 1 GB for executors each.
+
+    The workers have addresses of their own: Spark starts no second attempt at a task on the host of the first one.
+    """
     port, page = free_ports(2)
     master = f"spark://127.0.0.1:{port}"
     work = tmp_path_factory.mktemp("standalone")
-    places = ("--host", "127.0.0.1")
-    worker = ("worker.Worker", *places, "--webui-port", "0", "--cores", "1", "--memory", "1g", "--work-dir", str(work))
+    worker = ("--webui-port", "0", "--cores", "1", "--memory", "1g", "--work-dir", str(work), master)
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         "JAVA_HOME": str(jars.java_home()),
@@ -43,9 +45,9 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with LOG.open("w") as log:
         try:
             for words in (
-                ("master.Master", *places, "--port", str(port), "--webui-port", str(page)),
-                (*worker, master),
-                (*worker, master),
+                ("master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page)),
+                ("worker.Worker", "--host", "127.0.0.1", *worker),
+                ("worker.Worker", "--host", "127.0.0.2", *worker),
             ):
                 command = [str(SPARK / "bin" / "spark-class"), f"org.apache.spark.deploy.{words[0]}", *words[1:]]
                 processes.append(

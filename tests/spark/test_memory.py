@@ -44,11 +44,18 @@ LOST = "Lost task 0.3 in stage 1.0 (TID 7) (host executor 2): ExecutorLostFailur
         ("pyarrow.lib.ArrowMemoryError: malloc of size 268435456 failed", "malloc of size 268435456 failed. "),
         (f"{LOST} the running tasks) Reason: Command exited with code 137", "ExecutorLostFailure .* code 137"),
         (f"{LOST} the running tasks) Reason: Container killed for exceeding memory limits.", "exceeding memory limits"),
+        (
+            "SparkException: Python worker exited unexpectedly (crashed)\n\tat org.apache.spark.api.python",
+            "a Python worker died without an exception, most often because of too little memory, or of a batch that "
+            "took longer than limits.batch_timeout. ",
+        ),
         ("Job 3 cancelled because SparkContext was shut down", "Java process ended during the run"),
     ],
 )
 def test_a_run_that_died_of_memory_says_so_and_which_setting_helps(text: str, named: str) -> None:
     advice = r"Raise spark\.driver\.memory \(now 1g\), before Spark starts: spark-submit --driver-memory 2g$"
+    if named.startswith(("MemoryError", "malloc", "a Python worker")):
+        advice = r"Free memory of this machine, or run fewer tasks at a time: spark-submit --master 'local\[1\]'$"
     with pytest.raises(
         OutOfMemoryError, match=f"^Expected the run to fit into Spark's memory. Received: .*{named}"
     ) as it:
@@ -67,6 +74,15 @@ def test_on_a_cluster_the_memory_is_that_of_the_executors() -> None:
     ):
         with memory.explained(_spark("yarn", spark_executor_memory="4g")):
             raise ValueError("java.lang.OutOfMemoryError: Java heap space")
+
+
+def test_the_memory_of_python_workers_is_not_that_of_the_heap() -> None:
+    for settings, advice in (
+        ({"spark_executor_pyspark_memory": "300m"}, r"Raise spark\.executor\.pyspark\.memory \(now 300m\), before Sp"),
+        ({}, r"Raise spark\.executor\.memoryOverhead, which Python workers use, or lower spark\.executor\.cores$"),
+    ):
+        with pytest.raises(OutOfMemoryError, match=advice), memory.explained(_spark("yarn", **settings)):
+            raise ValueError("Traceback:\n  File x\nMemoryError: Unable to allocate 1. GiB\n")
 
 
 def test_an_error_whose_text_went_with_java_is_told_too() -> None:
