@@ -8,10 +8,11 @@ from __future__ import annotations
 import email.utils
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.photos.photo import Remote
 from fashion_udf.schema import SCORE, Modality, Status
 from fashion_udf.scoring.answers import Answers
+from fashion_udf.scoring.batches import Batch, Row, rows
 from fashion_udf.scoring.prefetch import prefetch
 
 Decode = Callable[[bytes, int, int, int], Decoded]
@@ -58,6 +60,8 @@ class _Photo:
     sha256: str | None
     unchanged: bool = False  # the bytes have the `known_sha256`, so the photo was not decoded
 
+
+_Ready: TypeAlias = "tuple[_Photo, NDArray[np.uint8] | None]"
 
 _DAY = 24 * 60 * 60  # seconds
 
@@ -98,26 +102,31 @@ class Scorer:
         size = bundle.manifest.image.size
         self._pixels = np.empty((settings.batch_size, size, size, 3), np.uint8)  # the pixels of one call of the engine
 
-    def score(
-        self,
-        titles: Sequence[str | None],
-        descriptions: Sequence[str | None],
-        photo_column: Iterable[bytes | str | None],
-        known_sha256: Sequence[str | None] | None = None,
-        known_since: Sequence[pd.Timestamp | None] | None = None,
-    ) -> pd.DataFrame:
-        """Score rows. The result has the columns of `SCORE`, with one row for each input row in the same order.
+    def score(self, *columns: Any) -> pd.DataFrame:
+        """Score one batch, given by the fields of `Batch`; see `scores`."""
+        with closing(self.scores([Batch(*columns)])) as found:
+            return next(found)
 
-        Photos are read one at a time, so that an iterator may read each at its turn. A row is `unchanged` and not
-        scored if its photo has the sha256 `known_sha256`, or if its host answers that the photo was not modified since
-        `known_since`. For tuples and memory views, see `Answers.columns`.
+    def scores(self, batches: Iterable[Batch]) -> Generator[pd.DataFrame, None, None]:
+        """Score batches. Each result has the columns of `SCORE`, with one row for each row of its batch, in its order.
+
+        With threads, the next batch is taken, and its first photos are fetched, while the engine works on the last rows
+        of a batch. For tuples and memory views, see `Answers.columns`.
         """
-        texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
+        # Photos of a call of the engine, and those that are fetched meanwhile.
+        ahead = self._settings.batch_size + 2 * self._threads
+        with closing(prefetch(self._ready, rows(batches), self._threads, ahead)) as ready:
+            for batch in ready:  # which its rows follow
+                yield self._scores_of(batch, islice(ready, len(batch.titles)))
+
+    def _ready(self, item: Batch | Row) -> Any:
+        return item if isinstance(item, Batch) else self._photo(item)
+
+    def _scores_of(self, batch: Batch, photos: Iterable[_Ready]) -> pd.DataFrame:
+        texts = [tokenizer.product_text(*pair) for pair in zip(batch.titles, batch.descriptions, strict=True)]
         token_ids = tokenizer.encode(self._tokenizer, texts)  # int32[n, t]
         has_text = (token_ids != 0).any(axis=1)
-        nothing = [None] * len(texts)
-        known = [*zip(known_sha256 or nothing, known_since or nothing, strict=True)]
-        photo_rows, outputs = self._predictions(photo_column, known, token_ids, has_text)
+        photo_rows, outputs = self._predictions(photos, token_ids, has_text)
         has_photo = np.asarray([photo.status is Status.OK for photo in photo_rows], bool)
         modalities = [_MODALITIES[2 * photo + words] for photo, words in zip(has_photo, has_text, strict=True)]
         scored = _all_finite(outputs)
@@ -136,8 +145,7 @@ class Scorer:
 
     def _predictions(
         self,
-        photo_column: Iterable[bytes | str | None],
-        known: Sequence[tuple[str | None, pd.Timestamp | None]],
+        photos: Iterable[_Ready],
         token_ids: NDArray[np.int32],
         has_text: NDArray[np.bool_],
     ) -> tuple[list[_Photo], Prediction]:
@@ -155,17 +163,16 @@ class Scorer:
             outputs.attributes[rows] = prediction.attributes
 
         step, waiting, words_only = self._settings.batch_size, list[int](), list[int]()
-        with closing(prefetch(self._photo, zip(photo_column, known, strict=True), self._threads, step)) as pairs:
-            for row, (photo, pixels) in enumerate(pairs):
-                photo_rows.append(photo)
-                if pixels is not None:
-                    self._pixels[len(waiting)] = pixels
-                    waiting.append(row)
-                elif has_text[row] and not photo.unchanged:
-                    words_only.append(row)
-                if len(waiting) == step:
-                    predict(waiting, self._pixels, 1.0)
-                    waiting = []
+        for row, (photo, pixels) in enumerate(photos):
+            photo_rows.append(photo)
+            if pixels is not None:
+                self._pixels[len(waiting)] = pixels
+                waiting.append(row)
+            elif has_text[row] and not photo.unchanged:
+                words_only.append(row)
+            if len(waiting) == step:
+                predict(waiting, self._pixels, 1.0)
+                waiting = []
         if waiting:
             predict(waiting, self._pixels[: len(waiting)], 1.0)
         for at in range(0, len(words_only), step):
@@ -173,9 +180,7 @@ class Scorer:
             predict(rows, np.full((len(rows), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8), 0.0)
         return photo_rows, outputs
 
-    def _photo(
-        self, item: tuple[bytes | str | None, tuple[str | None, pd.Timestamp | None]]
-    ) -> tuple[_Photo, NDArray[np.uint8] | None]:
+    def _photo(self, item: Row) -> _Ready:
         photo, (known_sha256, known_since) = item
         if photo is None or self._settings.photo == "none":
             return _NO_PHOTO, None

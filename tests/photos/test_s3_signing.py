@@ -26,7 +26,9 @@ def of_botocore(url: str, credentials: ReadOnlyCredentials, payer: dict[str, str
 
 
 @given(
-    prefix=st.sampled_from(["https://shop.s3.eu-west-1.amazonaws.com/", "http://[::1]:9000/shop/", "http://Host:80/b/"]),
+    prefix=st.sampled_from(
+        ["https://shop.s3.eu-west-1.amazonaws.com/", "http://[::1]:9000/shop/", "http://Host:80/b/"]
+    ),
     key=st.text(_KEY_CHARACTERS, min_size=1),
     token=st.sampled_from([None, "a/token+of=tests"]),
     pays=st.booleans(),
