@@ -96,18 +96,19 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
         .when(rests, Action.REST.value)
         .otherwise(Action.SCORE.value)
     )
+    known_validator = fingerprint.known_validator(F.col("old_image_validator"), F.col("old_tagged_at"))
     return joined.select(
         *rows.columns,
         action.alias("action"),
         F.when(~action.isin(Action.CARRY.value, Action.REST.value), _reason(scope)).alias("reason"),
         F.when(but_for_the_photo, F.col("old_image_sha256")).alias("known_sha256"),
-        F.when(but_for_the_photo & recheck, F.col("old_tagged_at")).alias("known_since"),
+        F.when(but_for_the_photo & recheck, known_validator).alias("known_validator"),
         "staged_by",
     ).select(*PLAN.names)
 
 
 #: Columns of the published table that a plan reads.
-_PUBLISHED = ("fingerprint", "status", "image_sha256", "tagged_at")
+_PUBLISHED = ("fingerprint", "status", "image_sha256", "image_validator", "tagged_at")
 
 
 def _differs(part: Callable[[Column], Column]) -> Column:
@@ -149,7 +150,7 @@ def one_per_fingerprint(planned: DataFrame) -> DataFrame:
     agreed = F.when(F.min(known).over(same) == F.max(known).over(same), F.col("known_sha256"))
     return (
         planned.where(F.col("action") == F.lit(Action.SCORE.value))
-        .withColumns({"known_sha256": agreed, "known_since": F.min("known_since").over(same)})
+        .withColumns({"known_sha256": agreed, "known_validator": F.min("known_validator").over(same)})
         .withColumn("_rank", F.row_number().over(same.orderBy("product_id")))
         .where(F.col("_rank") == F.lit(1))
         .drop("_rank")

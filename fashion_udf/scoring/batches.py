@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import pandas as pd
-
-#: A photo (bytes or a URI), and what is known of it: `Batch.known_sha256` and `Batch.known_since`.
-Row: TypeAlias = tuple[bytes | str | None, tuple[str | None, pd.Timestamp | None]]
+#: A photo (bytes or a URI), and what is known of it: `Batch.known_sha256` and `Batch.known_validator`.
+Row: TypeAlias = tuple[bytes | str | None, tuple[str | None, str | None]]
 
 
 @dataclass(frozen=True)
@@ -20,14 +18,14 @@ class Batch:
         titles, descriptions: the texts.
         photos: bytes or URIs. They are read one at a time, so that an iterator may read each at its turn.
         known_sha256: a row is `unchanged` and not scored if its photo has this sha256.
-        known_since: or if its host answers that the photo was not modified since.
+        known_validator: or if its host answers that the photo has this ETag still, or was not modified since this date.
     """
 
     titles: Sequence[str | None]
     descriptions: Sequence[str | None]
     photos: Iterable[bytes | str | None]
     known_sha256: Sequence[str | None] | None = None
-    known_since: Sequence[pd.Timestamp | None] | None = None
+    known_validator: Sequence[str | None] | None = None
 
 
 def rows(batches: Iterable[Batch]) -> Iterator[Batch | Row]:
@@ -35,5 +33,5 @@ def rows(batches: Iterable[Batch]) -> Iterator[Batch | Row]:
     for batch in batches:
         yield batch
         nothing = [None] * len(batch.titles)
-        known = zip(batch.known_sha256 or nothing, batch.known_since or nothing, strict=True)
+        known = zip(batch.known_sha256 or nothing, batch.known_validator or nothing, strict=True)
         yield from zip(batch.photos, known, strict=True)

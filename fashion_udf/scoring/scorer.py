@@ -5,7 +5,6 @@ A bad photo or an empty title gives its row a status. Only a failing engine rais
 
 from __future__ import annotations
 
-import email.utils
 import hashlib
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -58,12 +57,11 @@ class _Photo:
     error: str | None
     identity: str | None
     sha256: str | None
+    validator: str | None = None
     unchanged: bool = False  # the bytes have the `known_sha256`, so the photo was not decoded
 
 
 _Ready: TypeAlias = "tuple[_Photo, NDArray[np.uint8] | None]"
-
-_DAY = 24 * 60 * 60  # seconds
 
 _NO_PHOTO = _Photo(Status.IMAGE_NONE, None, None, None)
 
@@ -140,6 +138,7 @@ class Scorer:
         columns["text_unreadable"] = tokenizer.is_unreadable(token_ids, self._letters).tolist()
         columns["image_identity"] = [photo.identity for photo in photo_rows]
         columns["image_sha256"] = [photo.sha256 for photo in photo_rows]
+        columns["image_validator"] = [photo.validator for photo in photo_rows]
         columns["unchanged"] = unchanged.tolist()
         return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in SCORE.names})
 
@@ -181,44 +180,38 @@ class Scorer:
         return photo_rows, outputs
 
     def _photo(self, item: Row) -> _Ready:
-        photo, (known_sha256, known_since) = item
+        photo, (known_sha256, known_validator) = item
         if photo is None or self._settings.photo == "none":
             return _NO_PHOTO, None
         if isinstance(photo, str):
             settings = self._settings
-            since = None if known_sha256 is None or known_since is None else _http_date(known_since)
-            fetched = fetch.read(photo, settings.image_roots, settings.max_image_bytes, settings.remote, since)
+            # Without the known bytes, an answer that nothing changed would leave the row without a photo.
+            validator = None if known_sha256 is None else known_validator
+            fetched = fetch.read(photo, settings.image_roots, settings.max_image_bytes, settings.remote, validator)
             if fetched.unchanged:
-                return _Photo(Status.OK, None, fetched.identity, known_sha256, unchanged=True), None
+                same = _Photo(Status.OK, None, fetched.identity, known_sha256, fetched.validator, unchanged=True)
+                return same, None
             if fetched.data is None:
                 return _Photo(fetched.status, fetched.error, fetched.identity, None), None
-            data, identity = fetched.data, fetched.identity
+            data, identity, validator = fetched.data, fetched.identity, fetched.validator
             sha256 = hashlib.sha256(data).hexdigest()
         else:
-            cell = bytes(photo)
+            cell, validator = bytes(photo), None
             data = encoded.photo_bytes(cell)
             sha256 = hashlib.sha256(data).hexdigest()
             identity = sha256 if data is cell else hashlib.sha256(cell).hexdigest()
             if cell and encoded.is_nothing(cell):  # an empty cell counts as a damaged photo instead
                 return _Photo(Status.IMAGE_NONE, None, identity, None), None
         if sha256 == known_sha256:
-            return _Photo(Status.OK, None, identity, sha256, unchanged=True), None
+            return _Photo(Status.OK, None, identity, sha256, validator, unchanged=True), None
         size = self._manifest.image.size
         with self._decoding:
             decoded = self._decode(data, size, self._settings.max_image_bytes, self._settings.max_image_pixels)
-        return _Photo(decoded.status, decoded.error, identity, sha256), decoded.pixels
+        return _Photo(decoded.status, decoded.error, identity, sha256, validator), decoded.pixels
 
 
 #: Modality by 2 * (has a photo) + (has a text).
 _MODALITIES = tuple(kind.value for kind in (Modality.NONE, Modality.TEXT, Modality.IMAGE, Modality.BOTH))
-
-
-def _http_date(fetched_at: pd.Timestamp) -> str:
-    """Return the date of a conditional request: a day before the photo was fetched, because clocks may differ.
-
-    Times from Spark are in UTC, without a time zone.
-    """
-    return email.utils.formatdate(fetched_at.timestamp() - _DAY, usegmt=True)
 
 
 def _all_finite(outputs: Prediction) -> NDArray[np.bool_]:

@@ -63,7 +63,7 @@ def score_udf(
 ) -> Callable[..., Column]:
     """Return a UDF that yields a struct with the fields of `SCORE`.
 
-    Its arguments are the columns title, description, photo, known_sha256 and known_since.
+    Its arguments are the columns title, description, photo, known_sha256 and known_validator.
 
     Args:
         bundle: the verified bundle, broadcast once.

@@ -184,19 +184,19 @@ def test_a_photo_by_uri_is_read_below_its_root_only(tmp_path: Path) -> None:
     assert scores["image_identity"][0].startswith(f"{len(_photo())}-")
 
 
-def test_a_host_is_asked_by_date_and_what_it_leaves_out_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_is_asked_by_the_validator_and_what_it_leaves_out_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
 
-    def read(uri: str, roots: Any, max_bytes: int, remote: Any, since: str | None) -> Photo:
-        asked.append(since)
-        same = since is not None
-        return Photo(None if same else _photo(), Status.OK, None, unchanged=same)
+    def read(uri: str, roots: Any, max_bytes: int, remote: Any, validator: str | None) -> Photo:
+        asked.append(validator)
+        same = validator is not None
+        return Photo(None if same else _photo(), Status.OK, None, unchanged=same, validator='"b"')
 
     monkeypatch.setattr(fetch, "read", read)
     hosts = Scorer(_bundle(), replace(SETTINGS, photo="uri"), _predict)
-    then = pd.Timestamp("2026-11-27 12:00:00")  # as Spark gives it
-    scores = hosts.score(["hat"] * 3, [None] * 3, ["https://h/a"] * 3, ["s", None, "t"], [then, then, None])
-    assert asked == ["Thu, 26 Nov 2026 12:00:00 GMT", None, None]
+    scores = hosts.score(["hat"] * 3, [None] * 3, ["https://h/a"] * 3, ["s", None, "t"], ['"a"', '"a"', None])
+    assert asked == ['"a"', None, None], "a photo that is not known is not asked for by a condition"
+    assert list(scores["image_validator"]) == ['"b"'] * 3
     assert list(scores["unchanged"]) == [True, False, False]
     assert list(scores["image_sha256"]) == ["s", *[hashlib.sha256(_photo()).hexdigest()] * 2]
     assert list(scores["image_identity"]) == [None] * 3, "the photo of a URL is the same while the URL is"
