@@ -145,9 +145,10 @@ def test_a_recheck_asks_for_the_photos_of_urls_alone(spark: SparkSession) -> Non
 
 def test_a_host_is_asked_by_the_published_validator_or_by_a_day_before_the_row_was_scored(spark: SparkSession) -> None:
     cases: dict[str, dict[str, Any]] = {"old": {"by_url": True}, "etag": {"by_url": True, "validator": 'W/"a"'}}
+    cases["other url"] = {**cases["etag"], "image": "j"}  # where the same ETag may be that of another photo
     asked = {name: row["known_validator"] for name, row in _compared(spark, cases, Scope(recheck_photos=True)).items()}
     day_before = TIME - timedelta(days=1)
-    assert asked == {"old": formatdate(day_before.timestamp(), usegmt=True), "etag": 'W/"a"'}
+    assert asked == {"old": formatdate(day_before.timestamp(), usegmt=True), "etag": 'W/"a"', "other url": None}
     assert _compared(spark, {"etag": cases["etag"]}, Scope())["etag"]["known_validator"] is None
 
 
