@@ -127,8 +127,9 @@ PLAN = pa.schema(
         pa.field("action", pa.string()),  # one of `Action`
         pa.field("reason", pa.string()),  # one of `Reason`; null if the published row is carried
         pa.field("known_sha256", pa.string()),  # null if the row is scored whatever the photo's bytes are
-        # When the published photo was fetched. Null: the host is not asked whether the photo was modified since.
-        pa.field("known_since", pa.timestamp("us", tz="UTC")),
+        # Validator of the published photo, or an HTTP date before it was fetched. Null: the host is not asked whether
+        # the photo is still the same.
+        pa.field("known_validator", pa.string()),
         pa.field("staged_by", pa.string()),  # id of the run whose result the row uses; null if none is staged
     ]
 )
@@ -183,13 +184,15 @@ SCORE = pa.schema(
         # Identity of the scored photo: its sha256, or size and time of its file.
         pa.field("image_identity", pa.string()),
         pa.field("image_sha256", pa.string()),
+        # What the host of a URL says of the photo's version: its ETag or, without one, its Last-Modified.
+        pa.field("image_validator", pa.string()),
         # The photo still has the bytes of `known_sha256`: it was not scored, and the row is carried.
         pa.field("unchanged", pa.bool_()),
     ]
 )
 
 #: Fields of a score that only a run needs.
-_OF_A_RUN = ("model_category", "text_unreadable", "image_identity", "unchanged")
+_OF_A_RUN = ("model_category", "text_unreadable", "image_identity", "image_validator", "unchanged")
 
 #: The public API's result for a row: the columns of `TAGS` that depend on the row and the model alone. All are
 #: nullable, as in `SCORE`.
@@ -232,6 +235,7 @@ TAGS = pa.schema(
         pa.field("previous_category", pa.string()),
         pa.field("fingerprint", pa.string(), nullable=False),
         pa.field("image_sha256", pa.string()),
+        pa.field("image_validator", pa.string()),  # null in rows of release 0.1, and for photos without a URL
         pa.field("model_version", pa.string(), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),
         pa.field("tagged_at", pa.timestamp("us", tz="UTC"), nullable=False),

@@ -41,7 +41,7 @@ RELEASED = REPOSITORY / "tests" / "release_0_1"
 TODAY = {f"p{number:02d}" for number in range(1, 15)} - {"p09"}
 STAGED = {"p11", "p15", "p16", "p17", "p18"}
 #: Columns that release 0.1 did not have.
-SINCE = ("parent_category", "parent_confidence", "parent_decision", "novelty", "attributes")
+SINCE = ("parent_category", "parent_confidence", "parent_decision", "novelty", "attributes", "image_validator")
 REFUSED, KILLED = sorted(path.name for path in (RELEASED / "output" / "staging").iterdir())
 
 

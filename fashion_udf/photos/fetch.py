@@ -32,7 +32,7 @@ _STATUS = {
 }
 
 
-def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HOSTS, since: str | None = None) -> Photo:
+def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HOSTS, known: str | None = None) -> Photo:
     """Read a photo. For any URI, this function only raises errors that end the run.
 
     Args:
@@ -41,7 +41,7 @@ def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HO
         roots: directories that the file must lie in, after links are resolved.
         max_bytes: larger files are refused without reading them.
         remote: settings of remote photos.
-        since: an HTTP date, for a URL: its photo is `unchanged` if it was not modified since.
+        known: for a URL, the validator of the known photo (see `web_photos.read`).
 
     Raises:
         FashionError: S3 cannot be used at all (see `s3_photos.read`).
@@ -53,7 +53,7 @@ def read(uri: str, roots: Sequence[str], max_bytes: int, remote: Remote = _NO_HO
     if _scheme(uri) in ("http", "https"):
         from fashion_udf.photos import web_photos
 
-        return web_photos.read(uri, remote, max_bytes, since)
+        return web_photos.read(uri, remote, max_bytes, known)
     if uri[:5].lower() == "data:" and "," in uri:
         return Photo(encoded.photo_bytes(uri.encode("utf-8", "replace")), Status.OK, None)
     try:

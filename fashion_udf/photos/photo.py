@@ -18,7 +18,8 @@ class Photo:
     #: Identifies one version of the photo: size and modification time of a file, or the etag of an object in S3. None
     #: for a URL, whose photo counts as the same while the URL is the same.
     identity: str | None = None
-    unchanged: bool = False  # the host says that the photo was not modified since
+    unchanged: bool = False  # the host says that the photo has the validator still, or was not modified since
+    validator: str | None = None  # of a URL: its ETag or, without one, its Last-Modified
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from fashion_udf import s3
+from fashion_udf.photos.s3_signing import Signer
 from fashion_udf.s3 import S3Settings
 
 _CODE, _REGION = re.compile(rb"<Code>([\w.]+)</Code>"), re.compile(rb"<Region>([\w-]+)</Region>")
@@ -26,11 +27,11 @@ _KEY = "k"  # key of the request that boto3 signs to find the address of a bucke
 
 @dataclass(frozen=True)
 class _Address:
-    """The URL before the keys of a bucket, the region and service of a signature, and the connections."""
+    """The URL before the keys of a bucket, its region, what signs, and the connections."""
 
     url: str
     region: str
-    service: str
+    signer: Signer | None  # None for a bucket with credentials of its own
     connections: urllib3.HTTPConnectionPool
     by_proxy: bool  # the proxy expects whole URLs
 
@@ -73,23 +74,20 @@ class Objects:
 
     def _signed(self, address: _Address, bucket: str, key: str) -> tuple[str, dict[str, str]]:
         """Return the URL and the headers of a GET request."""
-        from botocore.auth import S3SigV4Auth
-        from botocore.awsrequest import AWSRequest
-
-        if address.service != "s3":  # a directory bucket has its own credentials, which the client gets
+        if address.signer is None:  # the client gets the credentials of a directory bucket
             return str(self.client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})), {}
-        payer = {"x-amz-request-payer": "requester"} if self._settings.requester_pays else {}
-        request = AWSRequest("GET", address.url + quote(key, safe="/~"), headers={"User-Agent": "fashion-udf", **payer})
-        credentials = self._credentials.get_frozen_credentials()
-        S3SigV4Auth(credentials, address.service, address.region).add_auth(request)
-        return request.url, dict(request.headers.items())
+        quoted = quote(key, safe="/~")
+        headers = address.signer.headers(quoted, self._credentials.get_frozen_credentials())
+        return address.url + quoted, {"user-agent": "fashion-udf", **headers}
 
     def _address(self, client: Any, bucket: str) -> _Address:
         with _lock:  # the first of two handlers of a client would answer both threads
             url, authorization = _as_boto3_would_send(client, bucket)
         region, service = authorization.split("/")[2:4]  # of Credential=<key>/<date>/<region>/<service>/aws4_request
         prefix = url.removesuffix(_KEY)
-        return _Address(prefix, region, service, *self._connections(prefix))
+        payer = {"x-amz-request-payer": "requester"} if self._settings.requester_pays else {}
+        signer = Signer(prefix, region, service, payer) if service == "s3" else None
+        return _Address(prefix, region, signer, *self._connections(prefix))
 
     def _connections(self, url: str) -> tuple[urllib3.HTTPConnectionPool, bool]:
         """Return connections to the host of a URL, and whether they go to a proxy that expects whole URLs."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import functools
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -26,16 +27,19 @@ from fashion_udf.schema import Status
 REDIRECTS = 5
 _HEADERS = {"User-Agent": "fashion-udf", "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity"}
 _MOVED = (301, 302, 303, 307, 308)
+_ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{1,200}"')
+_DATE = re.compile(r"[\w,: +-]{1,40}", re.ASCII)
 
 
-def read(url: str, remote: Remote, max_bytes: int, since: str | None = None) -> Photo:
+def read(url: str, remote: Remote, max_bytes: int, validator: str | None = None) -> Photo:
     """Fetch a photo. This function never raises, for any URL.
 
     Args:
         url: `https:` or `http:`, without a user or a password.
         remote: the allowed hosts, and the limits.
         max_bytes: a larger answer is refused.
-        since: an HTTP date. The photo is `unchanged` if the host answers that it was not modified since.
+        validator: an ETag, or an HTTP date. The photo is `unchanged` if the host answers that it still has that ETag,
+            or was not modified since.
     """
     deadline = time.monotonic() + remote.seconds
     scheme = ""
@@ -47,7 +51,7 @@ def read(url: str, remote: Remote, max_bytes: int, since: str | None = None) -> 
         except ForbiddenError as error:
             return Photo(None, Status.IMAGE_FORBIDDEN, str(error))
         scheme = host.scheme
-        ask = functools.partial(_ask, host, target, max_bytes, deadline, remote.seconds, since)
+        ask = functools.partial(_ask, host, target, max_bytes, deadline, remote.seconds, validator)
         answer = host.endpoint.photo(ask, "http_get", max(0.0, deadline - time.monotonic()))
         if isinstance(answer, Photo):
             return answer
@@ -75,13 +79,17 @@ def _place(url: str, remote: Remote) -> tuple[str, Host]:
     return parts.request_uri, hosts.host(parts.scheme, name, port, remote)
 
 
-def _ask(host: Host, target: str, max_bytes: int, deadline: float, seconds: float, since: str | None) -> Photo | str:
+def _ask(
+    host: Host, target: str, max_bytes: int, deadline: float, seconds: float, validator: str | None
+) -> Photo | str:
     """Send one request, and return the result of `_read`.
 
     Raises:
         TransientError: another attempt may succeed.
     """
-    headers = {**_HEADERS, "Host": host.header(), **({"If-Modified-Since": since} if since else {})}
+    headers = {**_HEADERS, "Host": host.header()}
+    if validator:
+        headers["If-None-Match" if validator.endswith('"') else "If-Modified-Since"] = validator
     left = max(0.1, deadline - time.monotonic())
     wait = min(seconds / 3, left)
     hosts.this_thread.call = call = hosts.Call()
@@ -132,7 +140,7 @@ def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, call: hosts.Call) ->
         if status == 200:
             return _body(answer, max_bytes, call)
         if status == 304:
-            return Photo(None, Status.OK, None, unchanged=True)
+            return Photo(None, Status.OK, None, unchanged=True, validator=_validator(headers))
         answer.close()  # the body of an error is not needed
         return _without_photo(status, headers)
     finally:
@@ -151,7 +159,18 @@ def _body(answer: urllib3.BaseHTTPResponse, max_bytes: int, call: hosts.Call) ->
         return Photo(None, Status.IMAGE_TOO_LARGE, error)
     if size is not None and len(data) < size:
         raise TransientError(Status.IMAGE_IO, f"{len(data)} of {size} bytes came")
-    return Photo(data, Status.OK, None)
+    return Photo(data, Status.OK, None, validator=_validator(answer.headers))
+
+
+def _validator(headers: Mapping[str, str]) -> str | None:
+    """Return what tells this version of a photo from others: the ETag or, without one, the date. None without both.
+
+    Both are sent back to the host as they are: what no header may hold is no validator.
+    """
+    etag, date = headers.get("ETag", "").strip(), headers.get("Last-Modified", "").strip()
+    if _ETAG.fullmatch(etag):
+        return etag
+    return date if email.utils.parsedate_tz(date) is not None and _DATE.fullmatch(date) else None
 
 
 def _without_photo(status: int, headers: Mapping[str, str]) -> Photo:

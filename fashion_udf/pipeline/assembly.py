@@ -12,7 +12,7 @@ from fashion_udf.model.taxonomy import Taxonomy
 from fashion_udf.pipeline import written
 from fashion_udf.pipeline.overriding import confidence_of, parent_of
 from fashion_udf.pipeline.retries import could_not_be_had
-from fashion_udf.schema import RETRY_EVERY_RUN, TAGS, Action, CategorySource, Reason
+from fashion_udf.schema import RESULT, RETRY_EVERY_RUN, TAGS, Action, CategorySource, Reason
 from fashion_udf.table.commit import DataFile
 from fashion_udf.table.paths import Location
 
@@ -121,6 +121,8 @@ def leaves_all(planned: DataFrame, previous: DataFrame, results: DataFrame) -> b
     if not with_result.where(~F.coalesce("may_stay", F.lit(False))).isEmpty():
         return False
     known = F.col("old.fingerprint") == F.col("new.fingerprint")  # otherwise the row gets the photo's new identity
+    # Or its first validator. Another one alone is no news: the machines of a host may not agree on it.
+    known &= F.col("old.image_validator").isNotNull() | F.col("new.image_validator").isNull()
     stays = F.coalesce(_is_unchanged() & (known | ~F.col("new.unchanged")), F.lit(False))
     return _old_and_new(_changed(planned), previous, results).where(~stays).isEmpty()
 
@@ -150,7 +152,7 @@ def _changed(planned: DataFrame) -> DataFrame:
 
 
 def _old_and_new(changed_rows: DataFrame, previous: DataFrame, results: DataFrame) -> DataFrame:
-    """Return the changed rows that have a result, with the published row in `old` and the result in `new`."""
+    """Return the changed rows that have a result; `old` is the published row, `new` the result."""
     from pyspark.sql import functions as F
 
     before = previous.select("product_id", F.struct(*TAGS.names).alias("old"))
@@ -176,15 +178,17 @@ def _unchanged() -> dict[str, Column]:
     """Return the columns of a row that stays, from `old` and `new`."""
     from pyspark.sql import functions as F
 
-    fingerprint = F.when(F.col("new.unchanged"), F.col("new.fingerprint")).otherwise(F.col("old.fingerprint"))
-    return {**{name: F.col(f"old.{name}") for name in TAGS.names}, "fingerprint": fingerprint}
+    stays = {name: F.col(f"old.{name}") for name in TAGS.names}
+    for name in ("fingerprint", "image_validator"):  # what is new of the same photo
+        stays[name] = F.coalesce(F.when(F.col("new.unchanged"), F.col(f"new.{name}")), stays[name])
+    return stays
 
 
 def _scored(stability: Stability) -> dict[str, Column]:
     """Return the columns of a row that was scored, from `old`, `new` and `planned_reason`."""
     from pyspark.sql import functions as F
 
-    columns = {name: F.col(f"new.{name}") for name in TAGS.names if name in _OF_RESULT}
+    columns = {name: F.col(f"new.{name}") for name in TAGS.names if name in RESULT.names}
     columns |= {"product_id": F.col("product_id"), "reason": F.col("planned_reason")}
     published = F.when(
         F.col("old.category_source") == F.lit(CategorySource.OVERRIDE.value), F.col("old.model_category")
@@ -217,25 +221,6 @@ def _parent(kept: Column, of_kept: Column, confidence: Column) -> dict[str, Colu
     other = kept & ~of_kept.eqNullSafe(F.col("new.parent_category"))
     in_place = {"parent_category": of_kept, "parent_confidence": confidence, "parent_decision": F.col("new.decision")}
     return {name: F.when(other, column).otherwise(F.col(f"new.{name}")) for name, column in in_place.items()}
-
-
-#: Columns of a scored row that are copied from its result.
-_OF_RESULT = (
-    "model_category",
-    "decision",
-    "top_categories",
-    "novelty",
-    "attributes",
-    "embedding",
-    "modality",
-    "status",
-    "error",
-    "fingerprint",
-    "image_sha256",
-    "model_version",
-    "run_id",
-    "tagged_at",
-)
 
 
 def write(table: DataFrame, size: int, target: Location) -> tuple[DataFile, ...]:

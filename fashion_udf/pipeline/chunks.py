@@ -136,7 +136,9 @@ def _rows(job: Job, chunk: Chunk) -> DataFrame:
     file, rank = F.col(FILE), F.col("rank")
     chosen = file.isin(*names) if None not in chunk.files else file.isNull() | file.isin(*names)
     todo = job.todo.where(chosen & (rank >= F.lit(chunk.first)) & (rank < F.lit(chunk.end)))
-    ids = todo.select("product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256", "known_since")
+    ids = todo.select(
+        "product_id", F.col("fingerprint").alias("planned_fingerprint"), "known_sha256", "known_validator"
+    )
     # The ids are few. They are broadcast, so that no photo is shuffled.
     return job.source.where(chosen).join(F.broadcast(ids), on="product_id", how="inner")
 
@@ -186,7 +188,7 @@ def _results(rows: DataFrame, score: Callable[..., Column], job: Job) -> DataFra
     )
     scored = fingerprint.fingerprint(F.col("title"), F.col("description"), identity, job.versions)
     return (
-        rows.withColumn("score", score("title", "description", photo, "known_sha256", "known_since"))
+        rows.withColumn("score", score("title", "description", photo, "known_sha256", "known_validator"))
         .select(
             "planned_fingerprint",
             scored.alias("fingerprint"),

@@ -83,31 +83,30 @@ def with_actions(rows: DataFrame, previous: DataFrame, results: DataFrame, scope
     joined = rows.join(published, on="product_id", how="left").join(staged, on="fingerprint", how="left")
     again = F.lit(scope.forced) | _failed(F.col("old_status"), scope.retry_failed)
     recheck = F.lit(scope.recheck_photos) & F.col("by_url")
-    carried = (F.col("fingerprint") == F.col("old_fingerprint")) & ~again & ~recheck
-    tried_enough = (
-        F.coalesce(F.col("failed_nights") >= F.lit(max_nights), F.lit(False)) & F.col("old_status").isNotNull()
-    )
-    rests = tried_enough & ~F.lit(scope.forced or scope.retry_failed)
+    same = (F.col("fingerprint") == F.col("old_fingerprint")) & ~again
+    tried_enough = F.coalesce(F.col("failed_nights") >= F.lit(max_nights), F.lit(False))
+    rests = tried_enough & F.col("old_status").isNotNull() & ~F.lit(scope.forced or scope.retry_failed)
     but_for_the_photo = ~_differs(fingerprint.text_part) & ~_differs(fingerprint.versions_part) & ~again
     same_photo = but_for_the_photo & F.col("unchanged") & (F.col("old_image_sha256") == F.col("staged_sha256"))
     action = (
-        F.when(carried, Action.CARRY.value)
+        F.when(same & ~recheck, Action.CARRY.value)
         .when(same_photo | ~F.col("unchanged"), Action.STAGED.value)
         .when(rests, Action.REST.value)
         .otherwise(Action.SCORE.value)
     )
+    known_validator = fingerprint.known_validator(F.col("old_image_validator"), F.col("old_tagged_at"))
     return joined.select(
         *rows.columns,
         action.alias("action"),
         F.when(~action.isin(Action.CARRY.value, Action.REST.value), _reason(scope)).alias("reason"),
         F.when(but_for_the_photo, F.col("old_image_sha256")).alias("known_sha256"),
-        F.when(but_for_the_photo & recheck, F.col("old_tagged_at")).alias("known_since"),
+        F.when(same & recheck, known_validator).alias("known_validator"),  # of this URL, and of no other
         "staged_by",
     ).select(*PLAN.names)
 
 
 #: Columns of the published table that a plan reads.
-_PUBLISHED = ("fingerprint", "status", "image_sha256", "tagged_at")
+_PUBLISHED = ("fingerprint", "status", "image_sha256", "image_validator", "tagged_at")
 
 
 def _differs(part: Callable[[Column], Column]) -> Column:
@@ -149,7 +148,7 @@ def one_per_fingerprint(planned: DataFrame) -> DataFrame:
     agreed = F.when(F.min(known).over(same) == F.max(known).over(same), F.col("known_sha256"))
     return (
         planned.where(F.col("action") == F.lit(Action.SCORE.value))
-        .withColumns({"known_sha256": agreed, "known_since": F.min("known_since").over(same)})
+        .withColumns({"known_sha256": agreed, "known_validator": F.min("known_validator").over(same)})
         .withColumn("_rank", F.row_number().over(same.orderBy("product_id")))
         .where(F.col("_rank") == F.lit(1))
         .drop("_rank")

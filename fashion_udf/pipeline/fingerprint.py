@@ -211,6 +211,18 @@ def image_identity(
     return F.when(has_photo, named)
 
 
+def known_validator(validator: Column, tagged_at: Column) -> Column:
+    """Return what to ask the host of a URL by, whether its photo is still the published one.
+
+    That is the published validator. Without one, as in rows of an older release, it is an HTTP date a day before the
+    row was scored, because clocks may differ. The session's time zone is UTC.
+    """
+    from pyspark.sql import functions as F
+
+    day_before = tagged_at - F.expr("INTERVAL 1 DAY")
+    return F.coalesce(validator, F.date_format(day_before, "EEE, dd MMM yyyy HH:mm:ss 'GMT'"))
+
+
 def identity_udf(looked_up: LookedUp) -> Callable[[Column], Column]:
     """Return a UDF that looks up the identity of the photo at a URI, on the executors.
 

@@ -85,6 +85,12 @@ def commit_chunk(directory: Location, written: str, number: int, files: tuple[Da
         raise FileExistsError(f"Expected to commit chunk {number} once. Received: {directory / key}, which exists")
 
 
+def runs_with_results(output: str) -> set[str]:
+    """Return the ids of the runs with a committed chunk in staging."""
+    keys = (file.key for file in open_store(output).list_files(paths.STAGING))
+    return {match["run"] for key in keys if (match := _MANIFEST.fullmatch(key))}
+
+
 def result_files(output: str, hold: bool = True) -> list[Result]:
     """Return the Parquet files of all committed chunks in the staging directories under `output`.
 

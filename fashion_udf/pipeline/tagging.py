@@ -136,16 +136,17 @@ def _publish_on_current(run: Run, record: Record) -> tuple[Commit, RunCounts, bo
     from pyspark.errors import PySparkException
 
     work = Work()
+    output = run.config.output.path
     for attempt in range(PLANS):
-        parent = snapshot.current(run.config.output.path)
+        parent, staged = snapshot.current(output), staging.runs_with_results(output)
         try:
             return _attempt(run, attempt, work, record)
         except (CommitConflictError, GateRefusedError, PySparkException, Py4JJavaError, OSError) as error:
-            # A run that publishes removes its staging. If this run planned with results in it, rows are missing.
-            overtaken = isinstance(error, CommitConflictError) or snapshot.current(run.config.output.path) != parent
-            if attempt == PLANS - 1 or not overtaken:
+            # A run removes its staging after its commit. If this run planned with results in it, rows are missing.
+            ended = isinstance(error, CommitConflictError) or snapshot.current(output) != parent
+            if attempt == PLANS - 1 or not (ended or staged - staging.runs_with_results(output)):
                 raise
-            logger.warning("another run published first; this run plans again on top of it (%s)", error)
+            logger.warning("another run published or ended first; this run plans again on top of it (%s)", error)
     raise AssertionError("the last attempt returns or raises")
 
 

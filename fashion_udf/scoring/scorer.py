@@ -5,13 +5,13 @@ A bad photo or an empty title gives its row a status. Only a failing engine rais
 
 from __future__ import annotations
 
-import email.utils
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.photos.photo import Remote
 from fashion_udf.schema import SCORE, Modality, Status
 from fashion_udf.scoring.answers import Answers
+from fashion_udf.scoring.batches import Batch, Row, rows
 from fashion_udf.scoring.prefetch import prefetch
 
 Decode = Callable[[bytes, int, int, int], Decoded]
@@ -56,10 +57,11 @@ class _Photo:
     error: str | None
     identity: str | None
     sha256: str | None
+    validator: str | None = None
     unchanged: bool = False  # the bytes have the `known_sha256`, so the photo was not decoded
 
 
-_DAY = 24 * 60 * 60  # seconds
+_Ready: TypeAlias = "tuple[_Photo, NDArray[np.uint8] | None]"
 
 _NO_PHOTO = _Photo(Status.IMAGE_NONE, None, None, None)
 
@@ -98,26 +100,31 @@ class Scorer:
         size = bundle.manifest.image.size
         self._pixels = np.empty((settings.batch_size, size, size, 3), np.uint8)  # the pixels of one call of the engine
 
-    def score(
-        self,
-        titles: Sequence[str | None],
-        descriptions: Sequence[str | None],
-        photo_column: Iterable[bytes | str | None],
-        known_sha256: Sequence[str | None] | None = None,
-        known_since: Sequence[pd.Timestamp | None] | None = None,
-    ) -> pd.DataFrame:
-        """Score rows. The result has the columns of `SCORE`, with one row for each input row in the same order.
+    def score(self, *columns: Any) -> pd.DataFrame:
+        """Score one batch, given by the fields of `Batch`; see `scores`."""
+        with closing(self.scores([Batch(*columns)])) as found:
+            return next(found)
 
-        Photos are read one at a time, so that an iterator may read each at its turn. A row is `unchanged` and not
-        scored if its photo has the sha256 `known_sha256`, or if its host answers that the photo was not modified since
-        `known_since`. For tuples and memory views, see `Answers.columns`.
+    def scores(self, batches: Iterable[Batch]) -> Generator[pd.DataFrame, None, None]:
+        """Score batches. Each result has the columns of `SCORE`, with one row for each row of its batch, in its order.
+
+        With threads, the next batch is taken, and its first photos are fetched, while the engine works on the last rows
+        of a batch. For tuples and memory views, see `Answers.columns`.
         """
-        texts = [tokenizer.product_text(*pair) for pair in zip(titles, descriptions, strict=True)]
+        # Photos of a call of the engine, and those that are fetched meanwhile.
+        ahead = self._settings.batch_size + 2 * self._threads
+        with closing(prefetch(self._ready, rows(batches), self._threads, ahead)) as ready:
+            for batch in ready:  # which its rows follow
+                yield self._scores_of(batch, islice(ready, len(batch.titles)))
+
+    def _ready(self, item: Batch | Row) -> Any:
+        return item if isinstance(item, Batch) else self._photo(item)
+
+    def _scores_of(self, batch: Batch, photos: Iterable[_Ready]) -> pd.DataFrame:
+        texts = [tokenizer.product_text(*pair) for pair in zip(batch.titles, batch.descriptions, strict=True)]
         token_ids = tokenizer.encode(self._tokenizer, texts)  # int32[n, t]
         has_text = (token_ids != 0).any(axis=1)
-        nothing = [None] * len(texts)
-        known = [*zip(known_sha256 or nothing, known_since or nothing, strict=True)]
-        photo_rows, outputs = self._predictions(photo_column, known, token_ids, has_text)
+        photo_rows, outputs = self._predictions(photos, token_ids, has_text)
         has_photo = np.asarray([photo.status is Status.OK for photo in photo_rows], bool)
         modalities = [_MODALITIES[2 * photo + words] for photo, words in zip(has_photo, has_text, strict=True)]
         scored = _all_finite(outputs)
@@ -131,13 +138,13 @@ class Scorer:
         columns["text_unreadable"] = tokenizer.is_unreadable(token_ids, self._letters).tolist()
         columns["image_identity"] = [photo.identity for photo in photo_rows]
         columns["image_sha256"] = [photo.sha256 for photo in photo_rows]
+        columns["image_validator"] = [photo.validator for photo in photo_rows]
         columns["unchanged"] = unchanged.tolist()
         return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in SCORE.names})
 
     def _predictions(
         self,
-        photo_column: Iterable[bytes | str | None],
-        known: Sequence[tuple[str | None, pd.Timestamp | None]],
+        photos: Iterable[_Ready],
         token_ids: NDArray[np.int32],
         has_text: NDArray[np.bool_],
     ) -> tuple[list[_Photo], Prediction]:
@@ -155,17 +162,16 @@ class Scorer:
             outputs.attributes[rows] = prediction.attributes
 
         step, waiting, words_only = self._settings.batch_size, list[int](), list[int]()
-        with closing(prefetch(self._photo, zip(photo_column, known, strict=True), self._threads, step)) as pairs:
-            for row, (photo, pixels) in enumerate(pairs):
-                photo_rows.append(photo)
-                if pixels is not None:
-                    self._pixels[len(waiting)] = pixels
-                    waiting.append(row)
-                elif has_text[row] and not photo.unchanged:
-                    words_only.append(row)
-                if len(waiting) == step:
-                    predict(waiting, self._pixels, 1.0)
-                    waiting = []
+        for row, (photo, pixels) in enumerate(photos):
+            photo_rows.append(photo)
+            if pixels is not None:
+                self._pixels[len(waiting)] = pixels
+                waiting.append(row)
+            elif has_text[row] and not photo.unchanged:
+                words_only.append(row)
+            if len(waiting) == step:
+                predict(waiting, self._pixels, 1.0)
+                waiting = []
         if waiting:
             predict(waiting, self._pixels[: len(waiting)], 1.0)
         for at in range(0, len(words_only), step):
@@ -173,47 +179,39 @@ class Scorer:
             predict(rows, np.full((len(rows), BLANK_SIZE, BLANK_SIZE, 3), 255, np.uint8), 0.0)
         return photo_rows, outputs
 
-    def _photo(
-        self, item: tuple[bytes | str | None, tuple[str | None, pd.Timestamp | None]]
-    ) -> tuple[_Photo, NDArray[np.uint8] | None]:
-        photo, (known_sha256, known_since) = item
+    def _photo(self, item: Row) -> _Ready:
+        photo, (known_sha256, known_validator) = item
         if photo is None or self._settings.photo == "none":
             return _NO_PHOTO, None
         if isinstance(photo, str):
             settings = self._settings
-            since = None if known_sha256 is None or known_since is None else _http_date(known_since)
-            fetched = fetch.read(photo, settings.image_roots, settings.max_image_bytes, settings.remote, since)
+            # Without the known bytes, an answer that nothing changed would leave the row without a photo.
+            validator = None if known_sha256 is None else known_validator
+            fetched = fetch.read(photo, settings.image_roots, settings.max_image_bytes, settings.remote, validator)
             if fetched.unchanged:
-                return _Photo(Status.OK, None, fetched.identity, known_sha256, unchanged=True), None
+                same = _Photo(Status.OK, None, fetched.identity, known_sha256, fetched.validator, unchanged=True)
+                return same, None
             if fetched.data is None:
                 return _Photo(fetched.status, fetched.error, fetched.identity, None), None
-            data, identity = fetched.data, fetched.identity
+            data, identity, validator = fetched.data, fetched.identity, fetched.validator
             sha256 = hashlib.sha256(data).hexdigest()
         else:
-            cell = bytes(photo)
+            cell, validator = bytes(photo), None
             data = encoded.photo_bytes(cell)
             sha256 = hashlib.sha256(data).hexdigest()
             identity = sha256 if data is cell else hashlib.sha256(cell).hexdigest()
             if cell and encoded.is_nothing(cell):  # an empty cell counts as a damaged photo instead
                 return _Photo(Status.IMAGE_NONE, None, identity, None), None
         if sha256 == known_sha256:
-            return _Photo(Status.OK, None, identity, sha256, unchanged=True), None
+            return _Photo(Status.OK, None, identity, sha256, validator, unchanged=True), None
         size = self._manifest.image.size
         with self._decoding:
             decoded = self._decode(data, size, self._settings.max_image_bytes, self._settings.max_image_pixels)
-        return _Photo(decoded.status, decoded.error, identity, sha256), decoded.pixels
+        return _Photo(decoded.status, decoded.error, identity, sha256, validator), decoded.pixels
 
 
 #: Modality by 2 * (has a photo) + (has a text).
 _MODALITIES = tuple(kind.value for kind in (Modality.NONE, Modality.TEXT, Modality.IMAGE, Modality.BOTH))
-
-
-def _http_date(fetched_at: pd.Timestamp) -> str:
-    """Return the date of a conditional request: a day before the photo was fetched, because clocks may differ.
-
-    Times from Spark are in UTC, without a time zone.
-    """
-    return email.utils.formatdate(fetched_at.timestamp() - _DAY, usegmt=True)
 
 
 def _all_finite(outputs: Prediction) -> NDArray[np.bool_]:

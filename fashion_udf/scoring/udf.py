@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pandas as pd
@@ -26,6 +26,7 @@ from fashion_udf.photos.decode import decode as decode_photo
 from fashion_udf.photos.parquet_photos import PhotoColumn
 from fashion_udf.photos.sandbox import TIMEOUT, SandboxedDecoder
 from fashion_udf.schema import SCORE, TAG, to_spark
+from fashion_udf.scoring.batches import Batch
 from fashion_udf.scoring.scorer import Decode, Scorer, Settings
 from fashion_udf.scoring.tagger import tags, values
 
@@ -62,7 +63,7 @@ def score_udf(
 ) -> Callable[..., Column]:
     """Return a UDF that yields a struct with the fields of `SCORE`.
 
-    Its arguments are the columns title, description, photo, known_sha256 and known_since.
+    Its arguments are the columns title, description, photo, known_sha256 and known_validator.
 
     Args:
         bundle: the verified bundle, broadcast once.
@@ -121,16 +122,30 @@ def _scored(
 ) -> Iterator[pd.DataFrame]:
     """Score the batches of a task, in a Python worker."""
     scorer = _scorer(bundle, settings, sandboxed, batch_timeout)
-    with nullcontext() if photos is None else parquet_photos.Reader(photos) as reader:
+
+    # Spark 3.5 and 4.0 do not end a worker that hangs in a decoder or engine, so the run would hang.
+    def watch() -> None:
+        faulthandler.dump_traceback_later(batch_timeout, exit=True)
+
+    def taken() -> Iterator[Batch]:
         for titles, descriptions, photo, *known in batches:
-            # Spark 3.5 and 4.0 do not end a worker that hangs in a decoder or engine, so the run would hang.
-            faulthandler.dump_traceback_later(batch_timeout, exit=True)
-            try:
-                bytes_or_uris = values(photo) if reader is None else reader.photos(photo)
-                scores = scorer.score(values(titles), values(descriptions), bytes_or_uris, *map(values, known))
-            finally:
+            watch()
+            bytes_or_uris = values(photo) if reader is None else reader.photos(photo)
+            yield Batch(values(titles), values(descriptions), bytes_or_uris, *map(values, known))
+            faulthandler.cancel_dump_traceback_later()  # to wait for Spark is not to hang
+        watch()  # the rows that are left
+
+    with (
+        nullcontext() if photos is None else parquet_photos.Reader(photos) as reader,
+        closing(scorer.scores(taken())) as found,
+    ):
+        try:
+            for scores in found:
                 faulthandler.cancel_dump_traceback_later()
-            yield scores
+                yield scores
+                watch()
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def sandboxed_if_needed(score: Callable[[bool], Result]) -> Result:

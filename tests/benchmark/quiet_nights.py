@@ -129,6 +129,7 @@ def _tags(rows: pa.Table, run_id: str, model_version: str, distinct: int | None 
         "reason": "new",
         "previous_category": None,
         "image_sha256": "0" * 64,
+        "image_validator": None,
         "model_version": model_version,
         "run_id": run_id,
         "tagged_at": datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC),

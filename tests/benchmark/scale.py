@@ -85,9 +85,9 @@ def run(script: Path, arguments: Sequence[str], work: Path, options: argparse.Na
         done.set()
         watch.join()
     if code != 0:
-        raise RuntimeError(
-            f"Expected {script.name} to succeed. Received: {code}; {(work / 'log.txt').read_text()[-3000:]}"
-        )
+        told = (work / "log.txt").read_text(encoding="utf-8", errors="replace")
+        reason = next((line for line in told.splitlines() if line.startswith("error:")), told[-3000:])
+        raise RuntimeError(f"Expected {script.name} to succeed. Received: {code}; {reason}")
     parts = (*_PARTS.values(), _EXECUTORS)
     return Taken(
         time.monotonic() - started,
@@ -184,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--master", default="local-cluster[1,2,1536]", help="of Spark")
     parser.add_argument("--work", type=Path, help="a folder for the tables (a temporary one)")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(dir=options.work) as directory:
+    with tempfile.TemporaryDirectory(dir=options.work and options.work.absolute()) as directory:
         products = catalogs.prepare(Path(directory), 1, None)
         products.photo(0)
         for rows in options.rows:

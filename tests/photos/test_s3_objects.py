@@ -48,7 +48,7 @@ def test_a_photo_is_asked_for_where_boto3_would_ask(settings: S3Settings, bucket
 def test_a_token_and_who_pays_are_part_of_what_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-tests")
     _, headers = signed(COMPATIBLE.model_copy(update={"requester_pays": True}), "shop", "a")
-    assert headers["X-Amz-Security-Token"] == "token-of-tests"
+    assert headers["x-amz-security-token"] == "token-of-tests"
     assert "x-amz-request-payer;x-amz-security-token" in headers["Authorization"]
 
 

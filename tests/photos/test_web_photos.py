@@ -204,8 +204,35 @@ def test_an_answer_above_the_limit_of_bytes_is_refused(server: WebServer, header
 def test_a_photo_that_was_not_modified_is_unchanged(server: WebServer) -> None:
     server.answers["/same"] = Answer(b"", 304)
     date = "Fri, 27 Nov 2026 00:00:00 GMT"
-    photo = web_photos.read(f"http://{HOST}:{server.port}/same", remote(server.port), 1000, since=date)
+    photo = web_photos.read(f"http://{HOST}:{server.port}/same", remote(server.port), 1000, date)
     assert (photo.status, photo.unchanged, server.requests[-1][2]) == (Status.OK, True, date)
+
+
+_DATE = "Fri, 27 Nov 2026 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "validator"),
+    [
+        ({"ETag": '"a-1"', "Last-Modified": _DATE}, '"a-1"'),
+        ({"ETag": 'W/"a"'}, 'W/"a"'),
+        ({"Last-Modified": _DATE}, _DATE),
+        ({}, None),
+        ({"ETag": "a"}, None),  # no ETag without quotes
+        ({"ETag": f'"{"a" * 1000}"', "Last-Modified": "yesterday"}, None),
+        ({"ETag": '"\xe9"', "Last-Modified": _DATE}, _DATE),
+    ],
+)
+def test_what_a_host_says_of_a_photo_s_version_is_asked_by_at_the_next_time(
+    server: WebServer, headers: dict[str, str], validator: str | None
+) -> None:
+    server.answers["/v"] = Answer(PHOTO, 200, headers)
+    url, allowed = f"http://{HOST}:{server.port}/v", remote(server.port)
+    first = web_photos.read(url, allowed, len(PHOTO))
+    assert (first.data, first.validator, first.identity) == (PHOTO, validator, None)
+    again = web_photos.read(url, allowed, len(PHOTO), first.validator)
+    assert (again.unchanged, again.data) == ((True, None) if validator else (False, PHOTO))
+    assert (again.validator, server.requests[-1][2]) == (validator, validator)
 
 
 def test_a_host_is_asked_no_faster_than_its_rate(server: WebServer) -> None:

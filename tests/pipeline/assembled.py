@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 OLD: dict[str, Any] = {"fingerprint": "old", "run_id": "r0", "image_sha256": "old", "previous_category": "Belts"}
+OLD |= {"image_validator": '"old"'}
 #: An embedding no two roundings of which are equal.
 VECTOR = [0.1, *UNIT[1:-1], 1e-45]
 HATS: dict[str, Any] = {
@@ -27,6 +28,7 @@ HATS: dict[str, Any] = {
     "embedding": UNIT[::-1],
     "fingerprint": "scored",
     "image_sha256": "scored",
+    "image_validator": '"scored"',
     "model_version": "v2",
     "run_id": "r1",
     "tagged_at": TIME + timedelta(days=1),

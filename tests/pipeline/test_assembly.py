@@ -36,6 +36,9 @@ CASES: dict[str, tuple[dict[str, Any] | None, str | None, dict[str, Any] | None]
     "failure once more": ({"status": "image_timeout", "fingerprint": "scored"}, "score", {"status": "image_io"}),
     "lasting failure": ({}, "score", {"status": "image_corrupt", "error": "no JPEG"}),
     "same bytes": ({"embedding": VECTOR}, "score", {"unchanged": True, "model_category": None, "status": None}),
+    "same photo": ({"fingerprint": "scored"}, "score", {"unchanged": True}),
+    "first validator": ({"fingerprint": "scored", "image_validator": None}, "score", {"unchanged": True}),
+    "no validator": ({"fingerprint": "scored"}, "score", {"unchanged": True, "image_validator": None}),
     "lost": ({}, "score", None),
 }
 
@@ -64,7 +67,13 @@ def test_a_row_that_is_kept_is_the_published_one_to_the_bit(cases: Tables, name:
 
 
 def test_a_row_whose_photo_has_the_same_bytes_is_kept_with_its_new_fingerprint(cases: Tables) -> None:
-    assert cases[0]["same bytes"].asDict() == {**cases[1]["same bytes"].asDict(), "fingerprint": "scored"}
+    new = {"fingerprint": "scored", "image_validator": '"scored"'}
+    assert cases[0]["same bytes"].asDict() == {**cases[1]["same bytes"].asDict(), **new}
+
+
+def test_a_host_that_names_no_validator_takes_none_away(cases: Tables) -> None:
+    found = {name: cases[0][name]["image_validator"] for name in ("same photo", "first validator", "no validator")}
+    assert found == {"same photo": '"scored"', "first validator": '"scored"', "no validator": '"old"'}
 
 
 def test_a_large_published_table_is_not_shuffled_for_a_few_products(spark: SparkSession) -> None:
@@ -84,9 +93,9 @@ def test_products_that_were_looked_at_and_stay_are_told_with_the_cause(spark: Sp
         "failure over good": ("image_io", "no answer"),
         "failure over corrupt": ("image_timeout", None),
         "failure once more": ("image_io", None),
-        "same bytes": ("same_photo", None),
+        **dict.fromkeys(("same bytes", "same photo", "first validator", "no validator"), ("same_photo", None)),
     }
-    assert len(unchanged) == 4
+    assert len(unchanged) == 7
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,8 @@ def test_products_that_were_looked_at_and_stay_are_told_with_the_cause(spark: Sp
         (["failure over good", "failure over failure"], False),
         (["failure over good", "new failure"], False),
         (["failure over good", "same bytes"], False),  # its fingerprint is a new one
+        (["same photo", "no validator"], True),
+        (["same photo", "first validator"], False),  # the next recheck asks by it
         (["failure over good", "changed"], False),
         (["failure over good", "lost"], False),  # the row ledger must notice
     ],

@@ -67,7 +67,7 @@ def test_the_rows_of_all_chunks_are_those_to_do_each_once(spark: SparkSession, t
         "file",
         F.concat(F.lit("f"), "product_id").alias("fingerprint"),
         F.lit("s").alias("known_sha256"),
-        F.lit(None).cast("timestamp").alias("known_since"),
+        F.lit(None).cast("string").alias("known_validator"),
     )
     todo = todo.withColumn("row", F.col("row") if "row" in frame.columns else F.lit(None).cast("long"))
     division.ranked(todo).write.parquet(str(tmp_path / "todo"))

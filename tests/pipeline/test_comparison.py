@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +15,17 @@ from fashion_udf.schema import NOT_A_FAILURE, RETRY_EVERY_RUN, Status
 from tests.tag_rows import TIME, fingerprint, results, tags
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 Decisions = dict[str, tuple[str, str | None, str | None]]
 
 
 def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope) -> Decisions:
+    rows = _compared(spark, cases, scope)
+    return {name: (row["action"], row["reason"], row["known_sha256"]) for name, row in rows.items()}
+
+
+def _compared(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope) -> dict[str, Row]:
     """Compare cases of (before, now, status, sha of the published photo, staged); each has a text of its own."""
     rows, published, staged = [], [], []
     for name, case in cases.items():
@@ -29,19 +35,18 @@ def _decided(spark: SparkSession, cases: dict[str, dict[str, Any]], scope: Scope
         )
         if case.get("published", True):
             status, sha256 = case.get("status", "ok"), case.get("sha256", "s")
-            published.append(
-                {"product_id": name, "fingerprint": fingerprint(name), "status": status} | {"image_sha256": sha256}
-            )
+            row = {"product_id": name, "fingerprint": fingerprint(name), "status": status}
+            published.append(row | {"image_sha256": sha256, "image_validator": case.get("validator")})
         if "unchanged" in case:
             result = {"planned_fingerprint": now, "unchanged": case["unchanged"]}
             staged.append({**result, "image_sha256": case.get("staged_sha256", "s")})
     frame = spark.createDataFrame(rows, f"{ROWS}, failed_nights int")
     usable = results(spark, *staged).withColumnRenamed("planned_fingerprint", "for_fingerprint")
     found = comparison.with_actions(frame, tags(spark, *published), usable, scope, 3)
-    assert found.columns == [*frame.columns, "action", "reason", "known_sha256", "known_since", "staged_by"]
+    assert found.columns == [*frame.columns, "action", "reason", "known_sha256", "known_validator", "staged_by"]
     decided = found.collect()
     assert len(decided) == len(cases), "each row once"
-    return {row["product_id"]: (row["action"], row["reason"], row["known_sha256"]) for row in decided}
+    return {row["product_id"]: row for row in decided}
 
 
 HELD = "has_photo boolean, has_text boolean, damaged_text boolean, further_photos int"
@@ -138,6 +143,15 @@ def test_a_recheck_asks_for_the_photos_of_urls_alone(spark: SparkSession) -> Non
     assert _decided(spark, {"url": cases["url"]}, Scope()) == {"url": ("carry", None, "s")}
 
 
+def test_a_host_is_asked_by_the_published_validator_or_by_a_day_before_the_row_was_scored(spark: SparkSession) -> None:
+    cases: dict[str, dict[str, Any]] = {"old": {"by_url": True}, "etag": {"by_url": True, "validator": 'W/"a"'}}
+    cases["other url"] = {**cases["etag"], "image": "j"}  # where the same ETag may be that of another photo
+    asked = {name: row["known_validator"] for name, row in _compared(spark, cases, Scope(recheck_photos=True)).items()}
+    day_before = TIME - timedelta(days=1)
+    assert asked == {"old": formatdate(day_before.timestamp(), usegmt=True), "etag": 'W/"a"', "other url": None}
+    assert _compared(spark, {"etag": cases["etag"]}, Scope())["etag"]["known_validator"] is None
+
+
 PLANNED: list[tuple[Any, ...]] = [
     # product, fingerprint, photo?, its bytes, action, reason, known_sha256
     ("a", "one", True, 10, "score", "image", "s"),
@@ -161,7 +175,7 @@ def _planned(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
     columns = "product_id string, fingerprint string, has_photo boolean, photo_bytes long"
     frame = spark.createDataFrame(
         [(*row[:7], None, *(row[7:] or (None,))) for row in rows],
-        f"{columns}, action string, reason string, known_sha256 string, known_since timestamp, staged_by string",
+        f"{columns}, action string, reason string, known_sha256 string, known_validator string, staged_by string",
     )
     some = {"has_text": frame["product_id"] < "d", "damaged_text": frame["product_id"] < "c"}
     return frame.withColumns(

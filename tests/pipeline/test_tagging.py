@@ -368,6 +368,31 @@ def test_a_run_whose_staged_rows_were_published_and_removed_by_another_one_plans
     assert sorted(_published(tmp_path / "out")["product_id"]) == ["a", "b"]
 
 
+def test_a_run_whose_staged_rows_are_removed_after_it_planned_on_their_commit_plans_again(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run removes its staging after its commit: another one may have planned on that commit, with what is staged."""
+    path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Red shirt", "Blue hat"])
+    settings = _config(path, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(tagging, "_assemble", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            tagging.tag(spark, settings)
+    (ending,) = (tmp_path / "out" / "staging").iterdir()
+    whole = tagging._assemble
+
+    def removed_meanwhile(run: Any, planned: Any, listed: Any, target: Path) -> Any:
+        monkeypatch.setattr(tagging, "_assemble", whole)
+        assert planned.counts.staged == 2
+        shutil.rmtree(ending)  # and nothing is published
+        return whole(run, planned, listed, target)
+
+    monkeypatch.setattr(tagging, "_assemble", removed_meanwhile)
+    outcome = tagging.tag(spark, settings)
+    assert (outcome.published, outcome.number, outcome.counts.scored) == (True, 1, 2)
+    assert sorted(_published(tmp_path / "out")["product_id"]) == ["a", "b"]
+
+
 def test_a_run_that_is_overtaken_each_time_gives_up_with_its_own_exit_code(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

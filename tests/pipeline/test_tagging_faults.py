@@ -1,6 +1,6 @@
 """Nights on S3 of which one request fails, or all from one on: nothing is lost or doubled, and the next night mends.
 
-`make test` takes a few of a night's requests; `make soak` goes through all of them, by each kind of fault.
+`make test` takes a few of a night's requests; `make soak` goes on for its time, in an order by its seed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ KINDS = ("reset", "lost", "error", "half")
 _NUMBERS = itertools.count(1)
 
 # The heartbeat of a run that ended ends in its own thread; an executor's connection is closed late.
-pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")]
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.timeout(0 if soak.SOAK else 600),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 
 _LONG = pytest.mark.skipif(not soak.SOAK, reason="minutes: each request is a night, run by `make soak`")
 
@@ -107,11 +111,16 @@ def _requests(night: Night) -> int:
     return len(requests)
 
 
+def _drawn(name: str, few: int, cases: list[Any]) -> Iterator[Any]:
+    """Yield the cases in an order by the seed, until the time is over or none is left."""
+    order = random.Random(f"{soak.SEED} {name}").sample(cases, len(cases))
+    for _, case in zip(soak.rounds(name, few), order, strict=False):
+        yield case
+
+
 def test_each_request_of_a_night_fails_once(night: Night) -> None:
     count = _requests(night)
-    every = list(itertools.product(range(count), KINDS))
-    few = random.Random(soak.SEED).sample(every, 2)
-    for at, kind in every if soak.SOAK else few:
+    for at, kind in _drawn("requests that failed once", 2, [*itertools.product(range(count), KINDS)]):
         night.shop.change(2)
         told = f"request {at} of {count} failed by {kind}"
         before = night.held()
@@ -123,13 +132,12 @@ def test_each_request_of_a_night_fails_once(night: Night) -> None:
             assert night.held() in (before, night.shop.expected()), told
             night.run()
         night.require(night.shop.expected(), told)
-        soak.TOTALS["requests failed once"] += 1
 
 
 @_LONG
 def test_from_a_request_on_all_fail_and_the_next_night_mends(night: Night) -> None:
     count = _requests(night)
-    for at in range(0, count, 3):
+    for at in _drawn("nights without S3 to their end", 2, [*range(count)]):
         night.shop.change(2)
         told, before = f"request {at} of {count} and all after it failed", night.held()
         try:
@@ -138,32 +146,33 @@ def test_from_a_request_on_all_fail_and_the_next_night_mends(night: Night) -> No
         except Exception:
             assert night.held() in (before, night.shop.expected()), told
         night.run()
-        soak.TOTALS["nights without S3 to their end"] += 1
 
 
 def test_a_commit_whose_answer_is_lost_is_published_once(night: Night) -> None:
-    night.shop.change(2)
-    number = snapshot.newest(night.output).number + 1
+    for _ in soak.rounds("commits whose answer was lost", 1):
+        night.shop.change(2)
+        number = snapshot.newest(night.output).number + 1
 
-    def is_commit(request: Request) -> bool:
-        return request.method == "PUT" and request.path.endswith(f"log/{number:08d}.json")
+        def is_commit(request: Request, name: str = f"log/{number:08d}.json") -> bool:
+            return request.method == "PUT" and request.path.endswith(name)
 
-    with night.server.proxy.fault("lost", about=is_commit, times=1) as fault:
-        night.run()
-    assert (fault.injected, snapshot.newest(night.output).number) == (1, number)
+        with night.server.proxy.fault("lost", about=is_commit, times=1) as fault:
+            night.run()
+        assert (fault.injected, snapshot.newest(night.output).number) == (1, number)
 
 
 def test_of_two_nights_at_once_both_tables_are_whole(night: Night) -> None:
     """The second one plans anew on the first one's table."""
-    night.shop.change(3)
-    number, config, barrier = snapshot.newest(night.output).number, night.config(), threading.Barrier(2)
+    for _ in soak.rounds("races of two nights", 1):
+        night.shop.change(3)
+        number, config, barrier = snapshot.newest(night.output).number, night.config(), threading.Barrier(2)
 
-    def run(_: int) -> bool:
-        barrier.wait()
-        return tagging.tag(night.spark, config).published
+        def run(_: int, config: JobConfig = config, barrier: threading.Barrier = barrier) -> bool:
+            barrier.wait()
+            return tagging.tag(night.spark, config).published
 
-    with ThreadPoolExecutor(2) as pool:
-        published = list(pool.map(run, range(2)))
-    assert True in published
-    assert snapshot.newest(night.output).number == number + sum(published)
-    night.require(night.shop.expected())
+        with ThreadPoolExecutor(2) as pool:
+            published = list(pool.map(run, range(2)))
+        assert True in published
+        assert snapshot.newest(night.output).number == number + sum(published)
+        night.require(night.shop.expected())

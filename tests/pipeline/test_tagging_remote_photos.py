@@ -84,10 +84,16 @@ class Shop:
         return tagging.tag(self.spark, config.validate(JobConfig, self.tree, "a night"), scope)
 
     def statuses(self) -> dict[str, str]:
+        return self._column("status")
+
+    def digests(self) -> dict[str, str]:
+        return self._column("image_sha256")
+
+    def _column(self, name: str) -> dict[str, str]:
         commit = snapshot.current(self.output)
         assert commit is not None
         rows = ds.dataset(paths.data_dir(self.output, commit), format="parquet").to_table().to_pylist()
-        return {row["product_id"]: row["status"] for row in rows}
+        return {row["product_id"]: row[name] for row in rows}
 
     def requests(self, outcome: Outcome) -> dict[str, int]:
         metrics = json.loads((Path(self.output) / "runs" / outcome.run_id / "metrics.json").read_text())
@@ -155,6 +161,32 @@ def test_hosts_are_asked_again_only_when_told_to_and_a_replaced_photo_is_scored(
     changed = shop.night(uris, Scope(recheck_photos=True))
     assert (changed.published, changed.counts.reasons) == (True, {"image": 2})
     assert not shop.night(uris).published
+
+
+def test_a_host_is_asked_by_etag_and_a_photo_that_is_put_back_in_time_is_found(shop: Shop, host: WebServer) -> None:
+    date, earlier = "Fri, 27 Nov 2026 00:00:00 GMT", "Thu, 01 Jan 2026 00:00:00 GMT"
+    host.answers["/e.png"] = Answer(photo(103), 200, {"ETag": '"1"', "Last-Modified": date})
+    host.answers["/d.png"] = Answer(photo(104), 200, {"Last-Modified": date})
+    host.answers["/late.png"] = Answer(photo(105))
+    uris: dict[str, str | None] = {name: f"http://127.0.0.1:{host.port}/{name}.png" for name in ("e", "d", "late")}
+    shop.night(uris)
+    asked = len(host.requests)
+    unchanged = shop.night(uris, Scope(recheck_photos=True))
+    assert (unchanged.published, unchanged.counts.unchanged) == (False, {"same_photo": 3})
+    tried = {path: condition for path, _, condition in host.requests[asked:]}
+    assert (tried["/e.png"], tried["/d.png"]) == ('"1"', date)
+    host.answers["/late.png"] = Answer(photo(105), 200, {"ETag": '"2"'})  # the host learns to name versions
+    assert shop.night(uris, Scope(recheck_photos=True)).published, "for the validator, which costs no score"
+    asked = len(host.requests)
+    assert not shop.night(uris, Scope(recheck_photos=True)).published
+    assert sorted(str(condition) for _, _, condition in host.requests[asked:]) == ['"1"', '"2"', date]
+    # What was restored from a copy is older than what it replaces.
+    host.answers["/e.png"] = Answer(photo(101), 200, {"ETag": '"0"', "Last-Modified": earlier})
+    host.answers["/d.png"] = Answer(photo(102), 200, {"Last-Modified": earlier})
+    before = shop.digests()
+    replaced = shop.night(uris, Scope(recheck_photos=True))
+    assert (replaced.published, replaced.counts.unchanged) == (True, {"same_photo": 1})
+    assert {name for name, digest in shop.digests().items() if digest != before[name]} == {"e", "d"}
 
 
 def test_a_fault_never_replaces_a_good_row_and_the_next_night_tries_again(shop: Shop, server: S3Server) -> None:

@@ -28,6 +28,7 @@ from fashion_udf.photos import decode, fetch
 from fashion_udf.photos.photo import Photo
 from fashion_udf.schema import SCORE, Status, to_spark
 from fashion_udf.scoring import scorer
+from fashion_udf.scoring.batches import Batch
 from fashion_udf.scoring.scorer import Scorer, Settings
 
 if TYPE_CHECKING:
@@ -183,19 +184,19 @@ def test_a_photo_by_uri_is_read_below_its_root_only(tmp_path: Path) -> None:
     assert scores["image_identity"][0].startswith(f"{len(_photo())}-")
 
 
-def test_a_host_is_asked_by_date_and_what_it_leaves_out_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_is_asked_by_the_validator_and_what_it_leaves_out_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
 
-    def read(uri: str, roots: Any, max_bytes: int, remote: Any, since: str | None) -> Photo:
-        asked.append(since)
-        same = since is not None
-        return Photo(None if same else _photo(), Status.OK, None, unchanged=same)
+    def read(uri: str, roots: Any, max_bytes: int, remote: Any, validator: str | None) -> Photo:
+        asked.append(validator)
+        same = validator is not None
+        return Photo(None if same else _photo(), Status.OK, None, unchanged=same, validator='"b"')
 
     monkeypatch.setattr(fetch, "read", read)
     hosts = Scorer(_bundle(), replace(SETTINGS, photo="uri"), _predict)
-    then = pd.Timestamp("2026-11-27 12:00:00")  # as Spark gives it
-    scores = hosts.score(["hat"] * 3, [None] * 3, ["https://h/a"] * 3, ["s", None, "t"], [then, then, None])
-    assert asked == ["Thu, 26 Nov 2026 12:00:00 GMT", None, None]
+    scores = hosts.score(["hat"] * 3, [None] * 3, ["https://h/a"] * 3, ["s", None, "t"], ['"a"', '"a"', None])
+    assert asked == ['"a"', None, None], "a photo that is not known is not asked for by a condition"
+    assert list(scores["image_validator"]) == ['"b"'] * 3
     assert list(scores["unchanged"]) == [True, False, False]
     assert list(scores["image_sha256"]) == ["s", *[hashlib.sha256(_photo()).hexdigest()] * 2]
     assert list(scores["image_identity"]) == [None] * 3, "the photo of a URL is the same while the URL is"
@@ -299,6 +300,37 @@ def test_reading_ahead_changes_no_score_and_leaves_no_thread(tmp_path: Path, thr
         ahead.map(lambda value: list(value) if isinstance(value, memoryview) else value)
     )
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
+
+
+def test_photos_of_the_next_batch_are_fetched_while_the_engine_works_on_this_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later, seen = threading.Event(), []
+
+    def fetched(uri: str, *_: Any) -> Photo:
+        if uri == "b":
+            later.set()
+        return Photo(_photo(), Status.OK, None)
+
+    def predict(*arguments: Any) -> Prediction:
+        seen.append(later.wait(5))
+        return _predict(*arguments)
+
+    monkeypatch.setattr(fetch, "read", fetched)
+    distant = Scorer(_bundle(), replace(SETTINGS, photo="uri"), predict, threads=2)
+    batches = (Batch(["hat"] * 4, [None] * 4, [uri] * 4) for uri in ("a", "b"))
+    assert [list(scores["status"]) for scores in distant.scores(batches)] == [["ok"] * 4] * 2
+    assert seen == [True, True]
+
+
+def test_batches_of_any_sizes_give_the_scores_of_their_rows_alone() -> None:
+    ready = Scorer(_bundle(), SETTINGS, _predict)
+    batches = [Batch([f"hat {n}"] * n, [None] * n, [_photo(9 * n)] * n) for n in (3, 0, 1, 9)]
+    found = [scores["image_sha256"].tolist() for scores in ready.scores(iter(batches))]
+    assert found == [
+        ready.score(each.titles, each.descriptions, each.photos)["image_sha256"].tolist() for each in batches
+    ]
+    assert [len(each) for each in found] == [3, 0, 1, 9]
 
 
 def test_a_failing_engine_raises_and_leaves_no_thread(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 from pyspark import TaskContext
 from pyspark.errors import PySparkException
@@ -16,6 +17,7 @@ from pyspark.resource import ResourceInformation
 
 from fashion_udf.errors import EngineError
 from fashion_udf.scoring import udf
+from fashion_udf.scoring.batches import Batch
 from fashion_udf.scoring.scorer import Settings
 from fashion_udf.scoring.udf import own_error, photo_threads, sandboxed_if_needed, take_gpu, worker_died
 
@@ -159,3 +161,28 @@ def test_a_worker_keeps_the_two_engines_it_used_last_and_ends_the_sandbox_of_the
     assert closed == [10.0], "that of b, which was used before the others; half of its time for a batch"
     assert scorer("a") is first and scorer("c") is third and scorer("b") is not second
     assert closed == [10.0, 15.0] and len(udf._scorers) == 2
+
+
+def test_the_engine_is_watched_and_waiting_for_spark_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched, seen = [False], list[tuple[str, bool]]()
+
+    class Scorer:
+        def scores(self, batches: Iterable[Batch]) -> Iterator[pd.DataFrame]:
+            for batch in batches:
+                seen.append(("engine", watched[0]))
+                yield pd.DataFrame({"title": batch.titles})
+
+    def batches() -> Iterator[tuple[pd.Series, ...]]:
+        for title in ("a", "b"):
+            seen.append(("spark", watched[0]))
+            yield (pd.Series([title]),) * 3
+        seen.append(("spark", watched[0]))
+
+    monkeypatch.setattr(udf, "_scorer", lambda *_: Scorer())
+    monkeypatch.setattr(udf.faulthandler, "dump_traceback_later", lambda *_, **__: watched.__setitem__(0, True))
+    monkeypatch.setattr(udf.faulthandler, "cancel_dump_traceback_later", lambda: watched.__setitem__(0, False))
+    for _ in udf._scored(batches(), None, None, False, 60.0):  # type: ignore[arg-type]
+        seen.append(("written", watched[0]))
+    of_a_batch = [("spark", False), ("engine", True), ("written", False)]
+    assert seen == [*of_a_batch, *of_a_batch, ("spark", False)]
+    assert not watched[0]

@@ -18,7 +18,10 @@ import pytest
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server answers to a path."""
+    """What the server answers to a path.
+
+    With the header `ETag` or `Last-Modified` a request that names just the same is answered by 304, as nginx does.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -27,7 +30,7 @@ class Answer:
 
 @dataclass
 class WebServer:
-    """A server that is up; `requests` are paths, with the Host and If-Modified-Since headers that came with them."""
+    """A server that is up; `requests` are paths, with the Host and the condition (ETag or date) that came with them."""
 
     port: int
     answers: dict[str, Answer]
@@ -46,9 +49,13 @@ def serving(
         wbufsize = -1
 
         def do_GET(self) -> None:
-            found.requests.append((self.path, self.headers.get("Host"), self.headers.get("If-Modified-Since")))
+            etag, date = self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")
+            found.requests.append((self.path, self.headers.get("Host"), etag or date))
             time.sleep(latency)
             answer = found.answers.get(self.path, Answer(b"none", 404))
+            known = answer.headers.get("ETag") == etag if etag else answer.headers.get("Last-Modified") == date
+            if (etag or date) and known:
+                answer = Answer(b"", 304, answer.headers)
             self.send_response_only(answer.status)
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                 self.send_header(name, value)
