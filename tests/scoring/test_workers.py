@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 BATCH = 4  # rows
-#: Batches of a task; tasks of a round, which one or two workers of the session take one after the other.
+#: Batches of a task; tasks of a round, which one or two workers take one after the other.
 BATCHES, TASKS = 60, 4
 #: Megabytes that a worker may grow by in a batch, after its first batches.
 GROWTH = 1.0
@@ -83,6 +83,12 @@ def _observed(bundle: Any, settings: Any) -> Callable[..., Any]:
             yield pd.Series([json.dumps(_facts())] * len(scores))
 
     return pandas_udf(score, "string")  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def own_workers(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Spark start workers for this file: each of the many that other tests have left would take one task."""
+    monkeypatch.setitem(spark.sparkContext.environment, "WORKERS_OF", __name__)
 
 
 def _run(spark: SparkSession, model: Bundle, rows: DataFrame, photo: Any, tasks: int) -> dict[int, list[Any]]:

@@ -90,7 +90,7 @@ def _start(directory: Path, stack: ExitStack) -> int:
     command = [weed, "-logtostderr=true", "server", "-s3", f"-dir={directory / 'data'}", "-ip=127.0.0.1"]
     command += ["-ip.bind=127.0.0.1", *(f"-{name}={port}" for name, port in ports.items())]
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # which listen on fixed ports otherwise
-    command += ["-volume.max=50", "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-s3.iam=false"]
+    command += ["-volume.max=200", "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-s3.iam=false"]
     command += [f"-s3.config={directory / 'identities.json'}", f"-filer.localSocket={directory / 'socket'}"]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
