@@ -340,17 +340,23 @@ def test_a_run_that_another_one_overtakes_plans_again_and_scores_nothing_twice(
     assert sum(scored) == 2, "the other run used what this one had staged, and this one scored nothing again"
 
 
+def _staged_by_a_dead_run(spark: SparkSession, settings: Any, output: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let a run score everything and die before it publishes; return the directory of what it staged."""
+    with monkeypatch.context() as patch:
+        patch.setattr(tagging, "_assemble", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            tagging.tag(spark, settings)
+    (directory,) = (output / "staging").iterdir()
+    return directory
+
+
 @pytest.mark.parametrize("rows_are_missing", [True, False])
 def test_a_run_whose_staged_rows_were_published_and_removed_by_another_one_plans_again(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_are_missing: bool
 ) -> None:
     path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Red shirt", "Blue hat"])
     settings = _config(path, tmp_path / "out")
-    with monkeypatch.context() as patch:
-        patch.setattr(tagging, "_assemble", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            tagging.tag(spark, settings)
-    (dead,) = (tmp_path / "out" / "staging").iterdir()
+    dead = _staged_by_a_dead_run(spark, settings, tmp_path / "out", monkeypatch)
     whole = tagging._assemble
 
     def overtaken(run: Any, planned: Any, listed: Any, target: Path) -> Any:
@@ -374,11 +380,7 @@ def test_a_run_whose_staged_rows_are_removed_after_it_planned_on_their_commit_pl
     """A run removes its staging after its commit: another one may have planned on that commit, with what is staged."""
     path = _catalog(tmp_path / "in", product_id=["a", "b"], title=["Red shirt", "Blue hat"])
     settings = _config(path, tmp_path / "out")
-    with monkeypatch.context() as patch:
-        patch.setattr(tagging, "_assemble", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            tagging.tag(spark, settings)
-    (ending,) = (tmp_path / "out" / "staging").iterdir()
+    ending = _staged_by_a_dead_run(spark, settings, tmp_path / "out", monkeypatch)
     whole = tagging._assemble
 
     def removed_meanwhile(run: Any, planned: Any, listed: Any, target: Path) -> Any:
