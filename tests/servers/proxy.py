@@ -156,6 +156,12 @@ def _handler(proxy: Proxy, server_port: int) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
+        def handle_expect_100(self) -> bool:
+            """Tell the client to send its body: botocore waits a second for it, and `wfile` keeps what is written."""
+            going_on = super().handle_expect_100()
+            self.wfile.flush()
+            return going_on
+
         def _handle(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             parts = urlsplit(self.path)
