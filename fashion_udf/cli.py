@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -49,9 +49,6 @@ def run(main: Callable[[], None]) -> None:
     try:
         with _stopped_by_sigterm(), _until_nobody_reads():
             main()
-    except Stopped as stopped:
-        sys.stderr.write(f"error: {stopped}\n")
-        raise
     except FashionError as error:
         # An error without a cause is told completely by its line.
         found = [*errors.causes(error)]
@@ -98,7 +95,12 @@ def _stopped_by_sigterm() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Stopped("SIGTERM")
+        stopped = Stopped("SIGTERM")
+        # Before any clean-up: spark-submit passes this line on, and ends within a second of its own SIGTERM.
+        # `sys.stderr` cannot be used: the signal may have interrupted a write to it.
+        with suppress(OSError):
+            os.write(2, f"error: {stopped}\n".encode())
+        raise stopped
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

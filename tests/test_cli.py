@@ -51,10 +51,10 @@ def test_a_job_that_returns_leaves_no_exit_code() -> None:
     cli.run(lambda: None)
 
 
-def test_sigterm_ends_a_job_with_143_and_one_line_and_a_second_one_disturbs_nothing(
-    capsys: pytest.CaptureFixture[str],
+def test_sigterm_is_told_before_any_clean_up_ends_a_job_with_143_and_a_second_one_disturbs_nothing(
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    before, cleaned = signal.getsignal(signal.SIGTERM), []
+    before, told = signal.getsignal(signal.SIGTERM), list[str]()
 
     def main() -> None:
         try:
@@ -62,15 +62,16 @@ def test_sigterm_ends_a_job_with_143_and_one_line_and_a_second_one_disturbs_noth
             time.sleep(20)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
-            cleaned.append(1)
+            told.append(capfd.readouterr().err)
 
     try:
         with pytest.raises(SystemExit) as ended:
             cli.run(main)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert (ended.value.code, cleaned) == (143, [1])
-    assert capsys.readouterr().err.splitlines()[-1] == "error: stopped by SIGTERM; what is done is kept: run again"
+    assert ended.value.code == 143
+    assert told == ["error: stopped by SIGTERM; what is done is kept: run again\n"]
+    assert capfd.readouterr().err == ""
 
 
 def test_a_job_leaves_the_signals_as_they_were() -> None:

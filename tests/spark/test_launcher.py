@@ -16,9 +16,12 @@ with open("/proc/self/comm", "w") as file:
 sys.exit(subprocess.run([sys.executable, "-c", sys.argv[2]]).returncode)
 """
 FAILS = """
+from fashion_udf import cli
 from fashion_udf.spark import launcher
-with launcher.ended():
-    raise ValueError("Job 5 cancelled because SparkContext was shut down")
+def main():
+    with launcher.ended():
+        raise ValueError("Job 5 cancelled because SparkContext was shut down")
+cli.run(main)
 """
 WORKS = """
 import time
@@ -45,3 +48,5 @@ def test_what_stops_the_launcher_stops_the_process_and_nothing_else_does(name: s
     command = [sys.executable, "-c", PARENT, name, child]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == code, run.stderr
+    told = [line for line in run.stderr.splitlines() if line.startswith("error: stopped by SIGTERM")]
+    assert len(told) == (code == 143)
