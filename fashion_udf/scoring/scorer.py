@@ -100,9 +100,17 @@ class Scorer:
         size = bundle.manifest.image.size
         self._pixels = np.empty((settings.batch_size, size, size, 3), np.uint8)  # the pixels of one call of the engine
 
-    def score(self, *columns: Any) -> pd.DataFrame:
+    def score(
+        self,
+        titles: Sequence[str | None],
+        descriptions: Sequence[str | None],
+        photos: Iterable[bytes | str | None],
+        known_sha256: Sequence[str | None] | None = None,
+        known_validator: Sequence[str | None] | None = None,
+    ) -> pd.DataFrame:
         """Score one batch, given by the fields of `Batch`; see `scores`."""
-        with closing(self.scores([Batch(*columns)])) as found:
+        batch = Batch(titles, descriptions, photos, known_sha256, known_validator)
+        with closing(self.scores([batch])) as found:
             return next(found)
 
     def scores(self, batches: Iterable[Batch]) -> Generator[pd.DataFrame, None, None]:

@@ -24,15 +24,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from fashion_udf.table import snapshot
+from tests import processes
 from tests.benchmark import catalogs, quiet_nights
 from tests.benchmark.catalogs import Catalogs
-from tests.benchmark.submitted import below, high_water
+from tests.benchmark.submitted import below
 from tests.submit import REPOSITORY, SPARK_SUBMIT
 
 _SAMPLE_SECONDS = 0.2
 _DISTINCT = 64  # embeddings: tables of millions of rows fit on any disk
-_PARTS = {b"org.apache.spark.deploy.SparkSubmit": "driver's Java", b"tag_catalog.py": "driver's Python"}
-_EXECUTORS = "executors"
+_JAVA, _PYTHON, _EXECUTORS = _PARTS = ("driver's Java", "driver's Python", "executors")
 
 
 @dataclass
@@ -79,7 +79,7 @@ def run(script: Path, arguments: Sequence[str], work: Path, options: argparse.Na
     started, seen, done = time.monotonic(), dict[int, Process](), threading.Event()
     with open(work / "log.txt", "wb") as log:
         process = subprocess.Popen(command, cwd=work, env=env, stdout=log, stderr=subprocess.STDOUT)
-        watch = threading.Thread(target=_follow, args=(process.pid, seen, done))
+        watch = threading.Thread(target=_follow, args=(process.pid, script.name, seen, done))
         watch.start()
         code = process.wait()
         done.set()
@@ -88,17 +88,17 @@ def run(script: Path, arguments: Sequence[str], work: Path, options: argparse.Na
         told = (work / "log.txt").read_text(encoding="utf-8", errors="replace")
         reason = next((line for line in told.splitlines() if line.startswith("error:")), told[-3000:])
         raise RuntimeError(f"Expected {script.name} to succeed. Received: {code}; {reason}")
-    parts = (*_PARTS.values(), _EXECUTORS)
     return Taken(
         time.monotonic() - started,
-        {part: max((each.bytes for each in seen.values() if each.part == part), default=0) for part in parts},
-        {part: sum(each.seconds for each in seen.values() if each.part == part) for part in parts},
+        {part: max((each.bytes for each in seen.values() if each.part == part), default=0) for part in _PARTS},
+        {part: sum(each.seconds for each in seen.values() if each.part == part) for part in _PARTS},
         _heap(work / "events"),
     )
 
 
-def _follow(root: int, seen: dict[int, Process], done: threading.Event) -> None:
+def _follow(root: int, script: str, seen: dict[int, Process], done: threading.Event) -> None:
     """Look at the processes below one, again and again."""
+    drivers = {b"org.apache.spark.deploy.SparkSubmit": _JAVA, script.encode(): _PYTHON}
     ticks = os.sysconf("SC_CLK_TCK")
     while not done.wait(_SAMPLE_SECONDS):
         for pid in below(root):
@@ -108,11 +108,11 @@ def _follow(root: int, seen: dict[int, Process], done: threading.Event) -> None:
             except OSError:
                 continue
             is_driver = b"CoarseGrainedExecutorBackend" not in command
-            part = next((name for word, name in _PARTS.items() if is_driver and word in command), _EXECUTORS)
-            if part == "driver's Java" and not command.split(b"\0")[0].endswith(b"java"):
+            part = next((name for word, name in drivers.items() if is_driver and word in command), _EXECUTORS)
+            if part == _JAVA and not command.split(b"\0")[0].endswith(b"java"):
                 continue  # the script that starts it
             found = seen.setdefault(pid, Process(part))
-            found.bytes = max(found.bytes, high_water(pid))
+            found.bytes = max(found.bytes, processes.peak(pid))
             found.seconds = (int(fields[11]) + int(fields[12])) / ticks
 
 
@@ -165,11 +165,10 @@ def measure(rows: int, products: Catalogs, folder: Path, options: argparse.Names
 
 
 def _say(rows: int, changed: int, taken: Taken) -> None:
-    java, python = "driver's Java", "driver's Python"
     sys.stdout.write(
         f"{rows:9,} rows, {changed:5,} changed: {taken.clock:6.0f} s, load {os.getloadavg()[0]:.0f}; "
-        f"Java {taken.bytes[java] >> 20:5} MB ({taken.heap >> 20} MB of heap), {taken.processor[java]:5.1f} s of "
-        f"processors; Python {taken.bytes[python] >> 20} MB, {taken.processor[python]:.1f} s; "
+        f"Java {taken.bytes[_JAVA] >> 20:5} MB ({taken.heap >> 20} MB of heap), {taken.processor[_JAVA]:5.1f} s of "
+        f"processors; Python {taken.bytes[_PYTHON] >> 20} MB, {taken.processor[_PYTHON]:.1f} s; "
         f"executors {taken.processor[_EXECUTORS]:.0f} s\n"
     )
     sys.stdout.flush()

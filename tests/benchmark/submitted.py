@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import processes
 from tests.benchmark import event_log
 from tests.benchmark.event_log import Timeline
 from tests.submit import REPOSITORY, SPARK_SUBMIT
@@ -130,7 +131,7 @@ class _Watch:
         while not self._finished.wait(_SAMPLE_SECONDS):
             for marks, pids in ((self._workers, workers(self._root)), (self._driver, drivers(self._root))):
                 for pid in pids:
-                    marks[pid] = max(marks.get(pid, 0), high_water(pid))
+                    marks[pid] = max(marks.get(pid, 0), processes.peak(pid))
 
 
 def workers(root: int) -> list[int]:
@@ -162,15 +163,6 @@ def below(root: int) -> dict[int, int]:
                 continue
             parents[int(folder.name)] = int(fields[1])
     return {pid: parent for pid, parent in parents.items() if _below(pid, root, parents)}
-
-
-def high_water(pid: int) -> int:
-    """Return the largest resident memory a process ever had, in bytes (proc(5), VmHWM); 0 if it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return 0
-    return max((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), default=0)
 
 
 def _below(pid: int, root: int, parents: dict[int, int]) -> bool:

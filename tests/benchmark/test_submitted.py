@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.benchmark import submitted
 from tests.submit import REPOSITORY
 
@@ -55,7 +56,7 @@ def test_the_memory_of_a_worker_is_seen_after_it_was_given_back() -> None:
             assert [daemon.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
             (worker,) = submitted.workers(daemon.pid)
             assert worker != daemon.pid
-            assert submitted.high_water(worker) > 60_000_000 > submitted.high_water(daemon.pid)
+            assert processes.peak(worker) > 60_000_000 > processes.peak(daemon.pid)
             assert submitted.workers(worker) == []
         finally:
             for pid in (*submitted.workers(daemon.pid), daemon.pid):
@@ -78,7 +79,7 @@ def test_a_driver_is_not_measured_twice_where_it_is_about_to_start_another_progr
 def test_a_process_that_has_ended_has_no_memory() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
-    assert submitted.high_water(ended.pid) == 0
+    assert processes.peak(ended.pid) == 0
 
 
 @pytest.mark.parametrize("latency", [None, "0.3"])
