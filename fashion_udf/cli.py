@@ -30,6 +30,11 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(**settings)
         self.add_argument("--verbose", action=_Verbose, help="log more, with the traceback of an error")
 
+    def add_config(self, file: str) -> None:
+        """Add the arguments of `config.load`: `--config` with a YAML file, which `file` describes, and `--set`."""
+        self.add_argument("--config", required=True, help=file)
+        self.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+
 
 class _Verbose(argparse.Action):
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:

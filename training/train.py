@@ -231,8 +231,7 @@ def _predict(model: keras.Model) -> Predict:
 def main() -> None:
     """Parse arguments and train."""
     parser = cli.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="a recipe, e.g. conf/train.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the recipe")
+    parser.add_config("a recipe, e.g. conf/train.yaml")
     arguments = parser.parse_args()
     train(config.load(Recipe, arguments.config, config.parse_overrides(arguments.set)))
 

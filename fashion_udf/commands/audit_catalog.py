@@ -28,8 +28,7 @@ from fashion_udf.table import s3_store
 def main(arguments: Sequence[str] | None = None, prog: str = "audit_catalog.py") -> None:
     """Audit the catalog and print the counts. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="YAML file of the job that tags, e.g. conf/nightly.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_config("YAML file of the job that tags, e.g. conf/nightly.yaml")
     parser.add_argument("--labels", metavar="TABLE", help="a table with product_id and category")
     parser.add_argument("--format", default="parquet", help="format of --labels: parquet (default), csv, json or table")
     parser.add_argument("--near", type=float, default=duplicates.NEAR, metavar="SCORE", help=_NEAR)

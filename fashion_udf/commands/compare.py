@@ -30,8 +30,7 @@ _PAIRS = 5  # maximum of pairs of categories named in a message
 def main(arguments: Sequence[str] | None = None, prog: str = "compare_bundle.py") -> None:
     """Compare, print the report, and refuse too many flips. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="YAML file of the job that publishes the table")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_config("YAML file of the job that publishes the table")
     parser.add_argument("--bundle", required=True, metavar="NEW", help="builtin, PATH or PATH@<model_version>")
     parser.add_argument("--sample", type=_rows, default=5000, metavar="ROWS", help="rows to compare (default: 5000)")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")

@@ -27,8 +27,7 @@ _POOLS = 20  # maximum of pools in a preview
 def main(arguments: Sequence[str] | None = None, prog: str = "recommend.py") -> None:
     """Publish the lists and print the table's place. `arguments` defaults to those of the command line."""
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="YAML file, e.g. conf/similar.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_config("YAML file, e.g. conf/similar.yaml")
     parser.add_argument(
         "--plan", "--dry-run", action="store_true", help="check everything, print the counts, write nothing"
     )

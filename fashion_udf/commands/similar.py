@@ -59,10 +59,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "similar.py") -> No
     _show(found, settings, options, photo)
 
 
-def _parser(prog: str) -> argparse.ArgumentParser:
+def _parser(prog: str) -> cli.ArgumentParser:
     parser = cli.ArgumentParser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="YAML file of the job that tags, e.g. conf/nightly.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_config("YAML file of the job that tags, e.g. conf/nightly.yaml")
     parser.add_argument("--product", metavar="ID", help="a product of the tags table")
     parser.add_argument("--image", type=Path, metavar="FILE", help="a photo")
     parser.add_argument("--title", help="a title, with or without a photo")

@@ -43,10 +43,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tag_catalog.py") -
         sys.stdout.write(summary(run_report.tag(spark, settings, scope)))
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+def add_run_arguments(parser: cli.ArgumentParser) -> None:
     """Add the arguments of every command that tags."""
-    parser.add_argument("--config", required=True, help="YAML file, e.g. conf/nightly.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
+    parser.add_config("YAML file, e.g. conf/nightly.yaml")
     parser.add_argument(
         "--plan", "--dry-run", action="store_true", help="check everything, print the counts, write nothing"
     )
