@@ -12,7 +12,7 @@
     ├── CredentialsError         exit 1: credentials are missing, expired or refused
     ├── StoreUnavailableError    exit 1: the store has failed for minutes, for every caller
     ├── OutOfMemoryError         exit 1: the run needed more memory than Spark or the machine has
-    ├── DiskFullError            exit 1: the disk of Spark's temporary files is full
+    ├── DiskFullError            exit 1: the disk of the output or of Spark's temporary files is full
     ├── SnapshotError            exit 1: the snapshot log or its files are damaged
     └── EngineError              exit 1: the engine failed, or gave wrong results for its golden rows on this host
 
@@ -86,7 +86,7 @@ class OutOfMemoryError(FashionError):
 
 
 class DiskFullError(FashionError):
-    """The disk of Spark's temporary files is full."""
+    """The disk of the output, or of Spark's temporary files, is full."""
 
 
 class SnapshotError(FashionError):

@@ -45,7 +45,7 @@ from fashion_udf.pipeline.planning import Planned, Run
 from fashion_udf.pipeline.reports import Work
 from fashion_udf.schema import TAGS, Reason
 from fashion_udf.scoring import udf
-from fashion_udf.spark import launcher, local_disk, memory, session
+from fashion_udf.spark import full_disk, launcher, memory, session
 from fashion_udf.table import decisions, followers, paths, snapshot
 from fashion_udf.table.commit import Commit, DataFile
 from fashion_udf.table.paths import Location
@@ -78,7 +78,7 @@ def tag(spark: SparkSession, config: JobConfig, scope: Scope | None = None, run_
         session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         memory.explained(spark),
-        local_disk.explained(spark),
+        full_disk.explained(spark, output),
         udf.own_errors(),
         staging.alive(directory := paths.staging_dir(output, run_id)),
         sources.damage_named("input.path", config.input.path),

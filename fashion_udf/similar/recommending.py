@@ -35,7 +35,7 @@ from fashion_udf.similar.planning import Pool
 from fashion_udf.similar.scopes import Related
 from fashion_udf.similar.selection import Rules
 from fashion_udf.similar.settings import RecommendConfig
-from fashion_udf.spark import launcher, local_disk, memory, session
+from fashion_udf.spark import full_disk, launcher, memory, session
 from fashion_udf.table import paths, pins, snapshot
 from fashion_udf.table.commit import Commit, DataFile, MadeFrom
 from fashion_udf.table.paths import Location
@@ -119,7 +119,7 @@ def recommend(spark: SparkSession, config: RecommendConfig) -> Recommended:
         session.uncached_after(),
         outcome.recorded(paths.run_dir(output, run_id)) as record,
         memory.explained(spark),
-        local_disk.explained(spark),
+        full_disk.explained(spark, output),
         staging.alive(paths.staging_dir(output, run_id)),
         launcher.ended(),
         pins.held(output, tags, run_id),

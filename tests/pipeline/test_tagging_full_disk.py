@@ -1,4 +1,4 @@
-"""A disk of Spark's that is full in the middle of a night: one line names it, and the next night publishes."""
+"""A disk that is full in the middle of a night: one line names it, and the next night publishes."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from tests.submit import error_line, submit
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from fashion_udf.config import JobConfig
 
 
 @pytest.fixture
@@ -49,39 +51,54 @@ def _fill(disk: Path) -> None:
 CASES = {"when it scores": False, **({"from its start": True} if SOAK else {})}
 
 
+#: What the line says of the full disk, by whose it is.
+LINES = {
+    "Spark": r"Spark's temporary files in {} \(spark\.local\.dir\)\. Received: No space left on device, on .*\. Free "
+    r"space there, or set spark\.local\.dir to a larger disk, before Spark starts",
+    "output": r"the table in {}/out \(output\.path\)\. Received: No space left on device.*\. Free space there",
+}
+
+
 @pytest.mark.soak
+@pytest.mark.parametrize("whose", LINES)
 @pytest.mark.parametrize("from_its_start", CASES.values(), ids=CASES)
-def test_a_night_whose_local_directory_is_full_ends_with_its_name_and_the_next_one_publishes(
-    spark: SparkSession, small_disk: Path, tmp_path: Path, from_its_start: bool
+def test_a_night_on_a_full_disk_ends_with_the_name_of_the_disk_and_the_next_night_publishes(
+    spark: SparkSession, small_disk: Path, tmp_path: Path, from_its_start: bool, whose: str
 ) -> None:
+    output = (small_disk if whose == "output" else tmp_path) / "out"
     shop = Shop(random.Random(7))
     shop.add(20)
-    tagging.tag(spark, shop.write(tmp_path))
-    old = held(str(tmp_path / "out"))
+    tagging.tag(spark, _written(shop, tmp_path, output))
+    old = held(str(output))
     shop.change(6)
     shop.add(4)
-    settings = shop.write(tmp_path)
+    settings = _written(shop, tmp_path, output)
     told = yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True))
     (tmp_path / "job.yaml").write_text(told, encoding="utf-8")
 
     def fill() -> None:
-        if from_its_start or [*(tmp_path / "out" / "staging").glob("*/plan-0/*.parquet")]:
+        if from_its_start or [*(output / "staging").glob("*/plan-0/*.parquet")]:
             _fill(small_disk)
 
+    local_dir = small_disk if whose == "Spark" else tmp_path
     with repeated(fill, 0.01, "full disk"):
         result = submit(
             *("tag_catalog", "--config", str(tmp_path / "job.yaml")),
-            options=["--master", "local[2]", "--conf", f"spark.local.dir={small_disk}"],
+            options=["--master", "local[2]", "--conf", f"spark.local.dir={local_dir}"],
         )
     assert result.returncode == 1, result.stdout[-5000:]
-    expected = (
-        rf"error: Expected space for Spark's temporary files in {small_disk} \(spark\.local\.dir\)\. Received: No "
-        r"space left on device, on .*\. Free space there, or set spark\.local\.dir to a larger disk, before Spark "
-        r"starts\. Nothing was published, and the next run uses what is scored"
-    )
-    assert re.fullmatch(expected, error_line(result)), error_line(result)
-    ended = [json.loads(path.read_text()) for path in (tmp_path / "out" / "runs").glob("*/outcome.json")]
-    assert sorted(each["exit_code"] for each in ended) == [0, 1]
-    assert held(str(tmp_path / "out")) == old
+    expected = f"error: Expected space for {LINES[whose].format(small_disk)}"
+    rest = r"\. The published table is whole, and the next run uses what is scored"
+    assert re.fullmatch(expected + rest, error_line(result)), error_line(result)
+    ended = [json.loads(path.read_text()) for path in (output / "runs").glob("*/outcome.json")]
+    assert sorted(each["exit_code"] for each in ended) == ([0] if whose == "output" else [0, 1])
+    assert held(str(output)) == old
+    (small_disk / "of others").unlink()
     tagging.tag(spark, settings)
-    require_rows(held(str(tmp_path / "out")), shop.expected())
+    require_rows(held(str(output)), shop.expected())
+
+
+def _written(shop: Shop, folder: Path, output: Path) -> JobConfig:
+    """Write the shop's catalog to a folder; return the settings of a night on it with another output."""
+    settings = shop.write(folder)
+    return settings.model_copy(update={"output": settings.output.model_copy(update={"path": str(output)})})

@@ -1,4 +1,4 @@
-"""A full disk of Spark's is told from other full disks, and the line names its directory and the setting."""
+"""A full disk of Spark's or of the output is told from others, and the line names its directory and the setting."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from fashion_udf import files
 from fashion_udf.errors import CatalogError, DiskFullError
-from fashion_udf.spark import local_disk
+from fashion_udf.spark import full_disk
+from fashion_udf.table.local_store import open_local
 
 SHUFFLE = """Job aborted due to stage failure: Task 0 in stage 9.0 failed 4 times, most recent failure: Lost task 0.3 in
 stage 9.0 (TID 27) (10.0.0.7 executor 2): java.io.IOException: No space left on device
@@ -60,7 +62,7 @@ def test_the_line_names_directory_host_and_setting(
     with pytest.raises(
         DiskFullError, match=f"^{line}10.0.0.7 executor 2. .*{re.escape(remedy)}.* uses what is scored$"
     ):
-        with local_disk.explained(_spark(master, **settings)):
+        with full_disk.explained(_spark(master, **settings), "/data/out"):
             raise RuntimeError("the chunk failed") from ValueError(SHUFFLE)
 
 
@@ -72,18 +74,43 @@ def test_a_disk_that_pyspark_fills_on_the_driver_is_named_too() -> None:
             raise OSError(28, os.strerror(28))
 
     with tempfile.TemporaryFile() as file, pytest.raises(DiskFullError, match="No space left on device, on the driver"):
-        with local_disk.explained(_spark("local[2]")):
+        with full_disk.explained(_spark("local[2]"), "/data/out"):
             Broadcast.dump(SimpleNamespace(), Full(), file)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("error", [ValueError(OUTPUT), CatalogError(SHUFFLE), ValueError("No space left on device")])
+FULL_OUTPUT = (
+    r"^Expected space for the table in /data/out \(output\.path\)\. Received: No space left on device{}\. Free space "
+    r"there\. The published table is whole, and the next run uses what is scored$"
+)
+
+
+def test_a_task_that_finds_the_disk_of_the_output_full_is_told_with_its_directory() -> None:
+    with pytest.raises(DiskFullError, match=FULL_OUTPUT.format("")), full_disk.explained(_spark("yarn"), "/data/out"):
+        raise ValueError(OUTPUT)
+
+
+def test_a_commit_that_finds_the_disk_of_the_output_full_is_told_with_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(files, "write_synced", full)
+    with pytest.raises(DiskFullError, match=FULL_OUTPUT.format(", on the driver")):
+        with full_disk.explained(_spark("local[2]"), "/data/out"):
+            open_local(tmp_path).create("tags/log/1.json", b"{}")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CatalogError(SHUFFLE),
+        ValueError("No space left on device"),
+        ValueError(OUTPUT.replace("hadoop.fs.RawLocalFileSystem$LocalFSFileOutputStream", "hadoop.fs.s3a.DiskBlock")),
+        OSError(28, os.strerror(28), "/elsewhere"),
+    ],
+)
 def test_other_errors_stay_as_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as raised, local_disk.explained(_spark("local[2]")):
+    with pytest.raises(type(error)) as raised, full_disk.explained(_spark("local[2]"), "/data/out"):
         raise error
     assert raised.value is error
-
-
-def test_a_full_output_is_no_full_disk_of_spark(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left") as raised, local_disk.explained(_spark("local[2]")):
-        raise OSError(28, os.strerror(28), str(tmp_path))
-    assert raised.value.filename == str(tmp_path)
