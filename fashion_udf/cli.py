@@ -30,9 +30,9 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(**settings)
         self.add_argument("--verbose", action=_Verbose, help="log more, with the traceback of an error")
 
-    def add_config(self, file: str) -> None:
+    def add_config(self, file: str, required: bool = True) -> None:
         """Add the arguments of `config.load`: `--config` with a YAML file, which `file` describes, and `--set`."""
-        self.add_argument("--config", required=True, help=file)
+        self.add_argument("--config", required=required, metavar="FILE", help=file)
         self.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; YAML value")
 
 

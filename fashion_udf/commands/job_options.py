@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from fashion_udf import config
+from fashion_udf import cli, config
 from fashion_udf.config import JobConfig
 from fashion_udf.table import s3_store
 
 
-def add(parser: argparse.ArgumentParser) -> None:
+def add(parser: cli.ArgumentParser) -> None:
     """Add `--output`, `--config` and `--set` to the arguments of a command."""
     parser.add_argument("--output", required=True, help="the output.path of the job that publishes the table")
-    parser.add_argument("--config", metavar="FILE", help="YAML file of that job, for its section s3")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
+    parser.add_config("YAML file of that job, for its section s3", required=False)
 
 
 def use_s3(options: argparse.Namespace) -> None:

@@ -48,7 +48,11 @@ def explained(spark: SparkSession, output: str) -> Iterator[None]:
     Raises:
         DiskFullError: instead of Spark's error, or of Python's on the driver.
     """
-    temporary = _temporary(spark.sparkContext)  # read now, because Spark may have ended later
+    place, remedy = _temporary(spark.sparkContext)  # read now, because Spark may have ended later
+    lines: dict[Disk, tuple[str, str]] = {
+        "temporary": (f"Spark's temporary files in {place}", remedy),
+        "output": (f"the table in {output} (output.path)", "Free space there"),
+    }
     try:
         yield
     except FashionError:
@@ -57,9 +61,7 @@ def explained(spark: SparkSession, output: str) -> Iterator[None]:
         if not (found := reason(error)):
             raise
         disk, received = found
-        expected, remedy = (
-            temporary if disk == "temporary" else (f"the table in {output} (output.path)", "Free space there")
-        )
+        expected, remedy = lines[disk]
         raise DiskFullError(
             f"Expected space for {expected}. Received: {received}. {remedy}. The published table is whole, and the "
             "next run uses what is scored"
@@ -88,13 +90,12 @@ def reason(error: BaseException) -> tuple[Disk, str] | None:
 
 def _temporary(context: SparkContext) -> tuple[str, str]:
     """Return where Spark's temporary files are, and what to do when there is no space."""
-    files, variable, key = "Spark's temporary files in", "SPARK_LOCAL_DIRS", "spark.local.dir"
+    variable, key = "SPARK_LOCAL_DIRS", "spark.local.dir"
     before = "before Spark starts"
     if str(context.master) == "yarn":
-        yarn = "yarn.nodemanager.local-dirs"
-        return f"{files} the local directories of YARN", f"Free space in {yarn}, or add a disk there"
+        return "the local directories of YARN", "Free space in yarn.nodemanager.local-dirs, or add a disk there"
     if not session.tasks_share_the_driver(str(context.master)):
-        return f"{files} {key} of the executors", f"Free space there, or set {key} to a larger disk, {before}"
+        return f"{key} of the executors", f"Free space there, or set {key} to a larger disk, {before}"
     setting = variable if variable in os.environ else key
     directory = os.environ.get(variable) or context.getConf().get(key, "/tmp")
-    return f"{files} {directory} ({setting})", f"Free space there, or set {setting} to a larger disk, {before}"
+    return f"{directory} ({setting})", f"Free space there, or set {setting} to a larger disk, {before}"

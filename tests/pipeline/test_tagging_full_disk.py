@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from fashion_udf.config import JobConfig, Output
 from fashion_udf.pipeline import tagging
 from fashion_udf.repeated import repeated
 from tests.nights import Shop, held
@@ -22,8 +23,6 @@ from tests.submit import error_line, submit
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-    from fashion_udf.config import JobConfig
 
 
 @pytest.fixture
@@ -100,5 +99,4 @@ def test_a_night_on_a_full_disk_ends_with_the_name_of_the_disk_and_the_next_nigh
 
 def _written(shop: Shop, folder: Path, output: Path) -> JobConfig:
     """Write the shop's catalog to a folder; return the settings of a night on it with another output."""
-    settings = shop.write(folder)
-    return settings.model_copy(update={"output": settings.output.model_copy(update={"path": str(output)})})
+    return shop.write(folder).model_copy(update={"output": Output(path=str(output))})
